@@ -1,0 +1,3 @@
+"""tickwire: an open trading NIC and its Python host."""
+
+__version__ = "0.1.0"

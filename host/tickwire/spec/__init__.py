@@ -1,0 +1,1 @@
+"""Every protocol, record and register fact, as tables. Imports neither Numba nor Amaranth."""

@@ -1,0 +1,82 @@
+"""Counters of the device: whatever is dropped or goes wrong has a name, a unit and a sentence.
+
+One 64-bit word each, in this order, in the counter page. Never renumber: append.
+"""
+
+from dataclasses import dataclass
+from enum import IntEnum
+
+
+@dataclass(frozen=True, slots=True)
+class Counter:
+    """One counter; ``name`` in snake case, ``unit`` of one step."""
+
+    name: str
+    unit: str
+    doc: str
+
+
+COUNTERS = (
+    Counter("frames_a",            "frames",   "Frames or datagrams received on line A."),
+    Counter("frames_b",            "frames",   "Frames or datagrams received on line B."),
+    Counter("frames_recovery",     "frames",   "Datagrams received on the recovery line."),
+    Counter("frames_other",        "frames",   "Frames that are not for a configured group and port."),
+    Counter("frames_malformed",    "frames",   "Frames with a length or checksum that lies, fragments and IP options included."),
+    Counter("packets_malformed",   "packets",  "MoldUDP64 packets whose blocks do not fit the datagram."),
+    Counter("packets_session",     "packets",  "MoldUDP64 packets of another session."),
+    Counter("heartbeats",          "packets",  "MoldUDP64 heartbeats."),
+    Counter("messages",            "messages", "Messages accepted in sequence."),
+    Counter("messages_duplicate",  "messages", "Messages seen before, the other line's copies included."),
+    Counter("messages_ahead",      "messages", "Messages dropped because an earlier one is missing; asked for again."),
+    Counter("messages_recovered",  "messages", "Messages accepted from the recovery line."),
+    Counter("messages_lost",       "messages", "Messages given up for good."),
+    Counter("gaps",                "gaps",     "Gaps that both lines showed."),
+    Counter("sessions",            "sessions", "Session names taken up."),
+    Counter("unknown_type",        "messages", "Messages of a type that ITCH 5.0 does not have."),
+    Counter("wrong_length",        "messages", "Messages whose length is not that of their type."),
+    Counter("zero_length",         "messages", "Messages whose length field is zero; the type gave the length."),
+    Counter("unknown_locate",      "messages", "Messages for a stock locate above the greatest instrument."),
+    Counter("filtered",            "messages", "Messages of instruments that are not watched."),
+    Counter("unknown_order",       "messages", "Executions, cancels, deletes and replaces of an order that is not in the book."),
+    Counter("duplicate_order",     "messages", "Adds and replaces to a reference that is in the book already."),
+    Counter("over_execution",      "messages", "Executions and cancels of more shares than were open."),
+    Counter("zero_quantity",       "messages", "Adds and replaces of no shares."),
+    Counter("bad_side",            "messages", "Adds whose side is neither B nor S."),
+    Counter("bad_price",           "messages", "Adds whose price is 0 or above 2^31-1."),
+    Counter("off_grid",            "messages", "Prices that are not on the instrument's tick grid."),
+    Counter("order_overflow",      "orders",   "Orders that found no place in the order table."),
+    Counter("level_overflow",      "orders",   "Orders whose price found no place in the level table."),
+    Counter("order_stash_max",     "orders",   "Greatest fill of the order stash."),
+    Counter("level_stash_max",     "levels",   "Greatest fill of the level stash."),
+    Counter("window_shifts",       "shifts",   "Moves of a price window to follow a better price."),
+    Counter("window_sweeps",       "sweeps",   "Sides that began to look for levels below their window."),
+    Counter("hidden",              "events",   "Times a side's best level lay outside its window."),
+    Counter("records",             "records",  "Records written to the market ring."),
+    Counter("order_records",       "records",  "Records written to the order ring."),
+    Counter("records_dropped",     "records",  "Records that found no room; the next one is LOST."),
+    Counter("intents",             "intents",  "Intents taken from the window."),
+    Counter("intent_errors",       "intents",  "Intents refused before the risk gate."),
+    Counter("risk_rejects",        "orders",   "Orders refused by the risk gate."),
+    Counter("orders_sent",         "orders",   "New orders sent."),
+    Counter("cancels_sent",        "orders",   "Cancels sent, mass cancels included."),
+    Counter("replaces_sent",       "orders",   "Replaces sent."),
+    Counter("orders_accepted",     "orders",   "Orders accepted by the venue."),
+    Counter("orders_canceled",     "orders",   "Cancels reported by the venue."),
+    Counter("orders_rejected",     "orders",   "Orders rejected by the venue."),
+    Counter("orders_replaced",     "orders",   "Replaces reported by the venue."),
+    Counter("fills",               "fills",    "Executions reported by the venue."),
+    Counter("settle_unknown",      "messages", "Answers for an order that the device does not know."),
+    Counter("order_octets",        "octets",   "Octets sent to the order session."),
+    Counter("session_malformed",   "packets",  "Order-session packets that could not be decoded."),
+    Counter("kills",               "kills",    "Times the kill switch latched."),
+    Counter("watchdog_kicks",      "kicks",    "Accepted watchdog kicks."),
+    Counter("loops",               "turns",    "Turns of the engine loop."),
+    Counter("loops_idle",          "turns",    "Turns of the engine loop that found nothing to do."),
+)
+
+CounterIndex = IntEnum("CounterIndex", {counter.name.upper(): index
+                                        for index, counter in enumerate(COUNTERS)})
+"""Index of each counter by its upper-case name."""
+
+COUNTER_SLOTS = 128                        # words in the counter page
+assert len(COUNTERS) <= COUNTER_SLOTS

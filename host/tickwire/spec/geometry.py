@@ -1,0 +1,74 @@
+"""Geometry: the sizes that decide what a device can hold, equal on all devices of one run.
+
+The same kernels and gateware serve a 64-instrument card and a whole market. Two devices agree
+record for record only when their geometry agrees, overflow included.
+"""
+
+from dataclasses import dataclass
+
+HASH_MULTIPLIER = 0x9E3779B97F4A7C15       # 2^64 / golden ratio, odd (Knuth, TAOCP 3, 6.4)
+WAYS = 4                                   # entries of one bucket: one cache line of 16 octets each
+LEFT_FILL = 3                              # the left bucket is taken while it holds fewer than this
+WINDOW_WORD = 64                           # ticks of one bitmap word
+MAX_DEPTH = 8
+SHARE_LIMIT = (1 << 40) - 1                # shares that one level can hold
+ONE_ORDER = 1 << 40                        # a level is orders << 40 | shares
+
+
+@dataclass(frozen=True, slots=True)
+class Geometry:
+    """Sizes of the book. Powers of two are given as logarithms.
+
+    ``instruments`` 1 to 65,536; ``orders_log2`` buckets of four orders in each of the two order
+    tables; ``levels_log2`` the same for price levels; ``window_words`` 64-tick words of a side's
+    price window, a power of two up to 64; ``lookups`` level look-ups for re-centring after each
+    message; ``depth`` levels a side that are reported, 0 to 8.
+    """
+
+    instruments: int = 64
+    orders_log2: int = 14
+    order_stash: int = 64
+    levels_log2: int = 12
+    level_stash: int = 32
+    window_words: int = 64
+    lookups: int = 4
+    sweep_queue: int = 64
+    depth: int = 0
+
+    def __post_init__(self) -> None:
+        """Check every size; the sentence names the field, the rule and the value."""
+        rules = (("instruments", 1, 65_536), ("orders_log2", 4, 26), ("order_stash", 1, 4_096),
+                 ("levels_log2", 4, 24), ("level_stash", 1, 4_096), ("window_words", 4, 64),
+                 ("lookups", 1, 64), ("sweep_queue", 2, 4_096), ("depth", 0, MAX_DEPTH))
+        for name, least, most in rules:
+            value = getattr(self, name)
+            if not isinstance(value, int) or not least <= value <= most:
+                raise ValueError(f"geometry.{name} must be {least} to {most}, not {value!r}")
+        for name in ("window_words", "sweep_queue"):
+            value = getattr(self, name)
+            if value & value - 1:
+                raise ValueError(f"geometry.{name} must be a power of two, not {value}")
+
+    @property
+    def order_places(self) -> int:
+        """Places for orders in both tables, stash excluded."""
+        return 2 * WAYS << self.orders_log2
+
+    @property
+    def level_places(self) -> int:
+        """Places for price levels in both tables, stash excluded."""
+        return 2 * WAYS << self.levels_log2
+
+    @property
+    def window_ticks(self) -> int:
+        """Ticks of one side's price window."""
+        return self.window_words * WINDOW_WORD
+
+
+CARD_SMALL = Geometry(instruments=4, orders_log2=9, order_stash=8, levels_log2=8, level_stash=8,
+                      window_words=16, lookups=1)
+CARD_LARGE = Geometry(instruments=64, orders_log2=14, order_stash=64, levels_log2=12,
+                      level_stash=32, window_words=64, lookups=1)
+DEMO = Geometry(instruments=64, orders_log2=14, levels_log2=12, depth=8)
+MARKET = Geometry(instruments=16_384, orders_log2=19, order_stash=1_024, levels_log2=17,
+                  level_stash=1_024, window_words=64, lookups=4)

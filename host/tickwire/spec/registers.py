@@ -1,0 +1,85 @@
+"""Register map (BAR0): 32-bit registers, 64-bit values as LO and HI, little-endian.
+
+The software device keeps the same map in shared memory; the card decodes the same addresses.
+"""
+
+from dataclasses import dataclass
+from enum import IntEnum, IntFlag
+from typing import Literal
+
+MAGIC = 0x4B435454                         # "TTCK"
+ABI_MAJOR, ABI_MINOR = 1, 0
+REGISTER_SPACE = 0x1000
+
+
+class KillCause(IntFlag):
+    """Why the device is killed; every bit is sticky until the two-key re-arm."""
+
+    POWER_ON = 1
+    REGISTER = 2
+    WATCHDOG = 4
+    LINK_DOWN = 8
+    INTENT_ERRORS = 16
+    LOSS_LIMIT = 32
+    FEED_STALE = 64
+    EXTERNAL = 128
+    SESSION_DOWN = 256
+    CONFIGURATION = 512
+
+
+class Status(IntFlag):
+    """Register STATUS."""
+
+    RUNNING = 1
+    ARMED = 2
+    KILLED = 4
+    FEED_LIVE = 8
+    SESSION_UP = 16
+    ENDED = 32
+
+
+@dataclass(frozen=True, slots=True)
+class Register:
+    """One register: ``offset`` in octets, ``size`` 4 or 8, access as the host sees it."""
+
+    name: str
+    offset: int
+    size: Literal[4, 8]
+    access: Literal["ro", "rw", "wo"]
+    doc: str
+
+
+REGISTERS = (
+    Register("MAGIC",          0x0000, 4, "ro", "0x4B435454; anything else is not a tickwire device."),
+    Register("ABI",            0x0004, 4, "ro", "Major version in the high half, minor in the low half."),
+    Register("DIGEST",         0x0008, 8, "ro", "Digest of the tables in tickwire.spec; the host refuses another."),
+    Register("CAPABILITIES",   0x0010, 4, "ro", "Bit 0 levels, bit 1 triggers, bit 2 simulated time."),
+    Register("CORE_HZ",        0x0014, 4, "ro", "Clock of the core, 1e9 where time is nanoseconds."),
+    Register("ECHO",           0x0018, 4, "rw", "Reads as the complement of what was written."),
+    Register("CONTROL",        0x0020, 4, "rw", "Bit 0 run, bit 1 stop when idle."),
+    Register("STATUS",         0x0024, 4, "ro", "Status."),
+    Register("FEED_STATE",     0x0028, 4, "ro", "FeedState."),
+    Register("GAP_POLICY",     0x002C, 4, "rw", "0 wait for recovery, 1 skip and mark every book desynced."),
+    Register("FEED_EXPECTED",  0x0030, 8, "ro", "Next sequence that the book needs."),
+    Register("FEED_HIGHEST",   0x0038, 8, "ro", "Highest sequence that any line has shown, plus one."),
+    Register("RING_MARKET_SEQUENCE", 0x0118, 8, "ro", "Records written to the market ring."),
+    Register("RING_MARKET_LOG2", 0x0120, 4, "rw", "Slots of the market ring, logarithm."),
+    Register("RING_ORDER_SEQUENCE", 0x0158, 8, "ro", "Records written to the order ring."),
+    Register("RING_ORDER_LOG2", 0x0160, 4, "rw", "Slots of the order ring, logarithm."),
+    Register("RING_ORDER_CONSUMED", 0x0168, 8, "wo", "Order records that the host has read: the ring's credit."),
+    Register("RING_EPOCH",     0x0170, 4, "ro", "Epoch of this run, 1 to 255."),
+    Register("LIMITS_VERSION", 0x0440, 4, "ro", "Version of the committed limits table."),
+    Register("LIMITS_CRC",     0x0444, 4, "ro", "CRC-32C of the committed limits table."),
+    Register("ARM",            0x0600, 8, "wo", "Two keys: EPOCH ^ 0xA5A5A5A5, then its complement, within 1 ms."),
+    Register("KILL",           0x0608, 4, "wo", "Any write latches the kill."),
+    Register("KILL_CAUSE",     0x060C, 4, "ro", "KillCause mask."),
+    Register("KILL_TIME",      0x0610, 8, "ro", "Time of the kill, ns."),
+    Register("WATCHDOG_PERIOD", 0x0618, 4, "rw", "Microseconds without a kick until the kill; 0 off."),
+    Register("WATCHDOG_KICK",  0x0620, 8, "wo", "Must rise with every kick."),
+    Register("KILL_ACTION",    0x0628, 4, "rw", "Bit 0 mass-cancel on kill."),
+    Register("EPOCH",          0x062C, 4, "ro", "Arming token that intents must carry."),
+    Register("TIME_NOW",       0x0700, 8, "ro", "Device clock, ns."),
+)
+
+RegisterOffset = IntEnum("RegisterOffset", {row.name: row.offset for row in REGISTERS})
+"""Offset of each register by its name."""

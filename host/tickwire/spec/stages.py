@@ -1,0 +1,32 @@
+"""Latency stages: each has a stated boundary, a histogram on the device and a row in reports."""
+
+from dataclasses import dataclass
+from enum import IntEnum
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """One stage: from the first boundary to the second, in nanoseconds."""
+
+    name: str
+    begins: str
+    ends: str
+
+
+STAGES = (
+    Stage("receive",      "recv of the datagram returned", "its first message reached the book"),
+    Stage("book",         "recv of the datagram returned", "BBO record is in the ring"),
+    Stage("decision",     "BBO record is in the ring",     "strategy wrote its intent"),
+    Stage("risk",         "intent taken from the window",  "verdict and encoded order"),
+    Stage("send",         "encoded order",                 "send to the order socket returned"),
+    Stage("tick_to_order", "recv of the datagram returned", "send to the order socket returned"),
+    Stage("order_to_ack", "send to the order socket returned", "venue's answer was settled"),
+)
+
+StageIndex = IntEnum("StageIndex", {stage.name.upper(): index
+                                    for index, stage in enumerate(STAGES)})
+"""Index of each stage by its upper-case name."""
+
+HISTOGRAM_SUB_BITS = 5                     # 32 linear steps in each octave: 3 % resolution
+HISTOGRAM_BUCKETS = (64 - HISTOGRAM_SUB_BITS + 1) << HISTOGRAM_SUB_BITS
+HISTOGRAM_WORDS = HISTOGRAM_BUCKETS + 4    # count, sum, minimum, maximum before the buckets
