@@ -70,6 +70,13 @@ def room(ring):
 
 
 @kernel(inline=True)
+def _distance(trailer, number):
+    """Signed distance, modulo 2^32, of a trailer's record number from ``number``."""
+    distance = (trailer - number) & 0xFFFFFFFF
+    return distance - 0x1_0000_0000 if distance >= 0x8000_0000 else distance
+
+
+@kernel(inline=True)
 def poll(base, mask, number, epoch):
     """State of record ``number`` (first is 1): 1 ready, 0 not yet, -1 lapped.
 
@@ -78,7 +85,7 @@ def poll(base, mask, number, epoch):
     trailer = load64_acquire(base + ((number - 1) & mask) * RECORD_SIZE + TRAILER_OFFSET)
     if (trailer >> 40) & 0xFF != epoch:
         return 0
-    distance = ((trailer - number) & 0xFFFFFFFF) << 32 >> 32
+    distance = _distance(trailer, number)
     if distance == 0:
         return 1
     return 0 if distance < 0 else -1
@@ -101,8 +108,7 @@ def resume(base, mask, number, epoch):
     for index in range(mask + 1):
         trailer = load64_acquire(base + index * RECORD_SIZE + TRAILER_OFFSET)
         if (trailer >> 40) & 0xFF == epoch:
-            distance = ((trailer - number) & 0xFFFFFFFF) << 32 >> 32
-            if number + distance > newest:
+    XX + distance > newest:
                 newest = number + distance
     return max(number, newest - (mask + 1) // 2)
 

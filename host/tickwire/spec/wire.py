@@ -101,30 +101,23 @@ def encode(message: Message, values: Mapping[str, Value]) -> bytes:
     names = {field.name for field in message.fields}
     if unknown := set(values) - names:
         raise ValueError(f"{message.name} has no field {sorted(unknown)[0]!r}")
-    counted = next((field.name for field in message.fields if field.kind == "length"), "")
-    rest = values.get(message.fields[-1].name, b"") if message.is_open_ended else b""
-    is_short = message.tail_is_optional and not rest and counted not in values
-    octets = bytearray()
-    for field, offset in message.placed():
-        if message.tag and offset == message.tag_offset + len(message.tag):
-            octets += message.tag.encode("latin-1")
-        if is_short and field.kind == "length":
-            return bytes(octets)
-        octets += _encode_field(message, field, _value(message, field, offset, values, len(rest)))
-    if len(octets) == message.tag_offset:
-        octets += message.tag.encode("latin-1")
-    return bytes(octets)
-
-
-def _value(message: Message, field: Field, offset: int, values: Mapping[str, Value],
-           rest: int) -> Value:
-    if field.name in values:
-        return values[field.name]
-    if field.kind == "length":
-        return message.size - offset - field.size + rest
-    if field.size == 0:
-        return b""
-    raise ValueError(f"{message.name}.{field.name} is missing")
+    tag, fields = message.tag.encode("latin-1"), tuple(message.placed())
+    tag_end = message.tag_offset + len(tag)
+    octets = b"" if any(offset == tag_end for _, offset in fields) else tag
+    for field, offset in reversed(fields):
+        value = values.get(field.name)
+        if value is None and field.kind == "length":
+            if not octets and message.tail_is_optional:
+                continue
+            value = len(octets)
+        elif value is None and field.size == 0:
+            value = b""
+        elif value is None:
+            raise ValueError(f"{message.name}.{field.name} is missing")
+        octets = _encode_field(message, field, value) + octets
+        if offset == tag_end:
+            octets = tag + octets
+    return octets
 
 
 def _encode_field(message: Message, field: Field, value: Value) -> bytes:
