@@ -1,0 +1,71 @@
+# `make` alone lists the targets. Every target that runs something makes the environment first.
+
+PYTHON ?= python3
+BIN    := .venv/bin
+STAMP  := .venv/.installed
+ARGS   ?=
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.PHONY: help env run test bench bench-peers lint spec docs dist clean
+
+help: ## List the targets
+	@echo 'Targets; ARGS="..." is passed on, PYTHON=... chooses the interpreter of .venv:'
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' Makefile
+
+run: $(STAMP) ## Trade for 20 s on a local venue, with the software device (ARGS="--seconds 60")
+	@$(BIN)/tickwire run $(ARGS)
+
+test: $(STAMP) ## Run every test (ARGS="tests/unit -k book")
+	@$(BIN)/python -m pytest -n 2 --dist loadfile $(ARGS)
+
+lint: $(STAMP) ## Check style and types
+	@$(BIN)/ruff check .
+	@$(BIN)/mypy
+
+bench: $(STAMP) ## Measure everything, into bench/results (ARGS="book risk --repeats 9")
+	@$(BIN)/python -m bench $(ARGS)
+
+bench-peers: $(STAMP) ## Install the peers that the benches compare with
+	@$(BIN)/python -m pip install -q --disable-pip-version-check -c constraints.txt \
+	    --no-build-isolation -e '.[bench-peers]'
+
+spec: $(STAMP) ## Write again every file that is generated from the tables
+	@$(BIN)/python -m tickwire.spec.generate
+
+docs: spec ## Render the pages from the tables and check every link
+	@$(BIN)/python -m pytest -q tests/unit/test_tidy.py -k 'links or generated'
+
+dist: $(STAMP) ## Build the wheel and the source archive in dist/
+	@$(BIN)/python -m hatchling build -d dist
+
+env: $(STAMP) ## Make the environment .venv and nothing else
+
+clean: ## Remove .venv, build output and caches
+	rm -rf .venv build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# The stamp is newer than both files that decide what is installed: the second time costs nothing.
+# Debian splits ensurepip from python3: without python3-venv, virtualenv or an outer pip serves.
+$(STAMP): pyproject.toml constraints.txt
+	@command -v $(PYTHON) >/dev/null || { \
+	    echo 'tickwire needs Python 3.11 or later; $(PYTHON) is not on the path.' >&2; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+	    echo "tickwire needs Python 3.11 or later; $(PYTHON) is $$($(PYTHON) -V 2>&1)." >&2; exit 1; }
+	@$(BIN)/python -m pip --version >/dev/null 2>&1 && exit; rm -rf .venv; \
+	if $(PYTHON) -c 'import ensurepip, venv' 2>/dev/null; then \
+	    $(PYTHON) -m venv .venv; \
+	elif $(PYTHON) -m virtualenv --version >/dev/null 2>&1; then \
+	    $(PYTHON) -m virtualenv -q .venv; \
+	elif $(PYTHON) -m pip --version >/dev/null 2>&1; then \
+	    $(PYTHON) -m venv --without-pip .venv \
+	        && $(PYTHON) -m pip --python $(BIN)/python install -q pip; \
+	else \
+	    echo 'tickwire needs the venv module for its environment: apt-get install python3-venv' >&2; \
+	    exit 1; \
+	fi
+	@echo 'Installing into .venv (once; about a minute) ...'
+	@$(BIN)/python -m pip install -q --disable-pip-version-check -c constraints.txt hatchling
+	@$(BIN)/python -m pip install -q --disable-pip-version-check -c constraints.txt \
+	    --no-build-isolation -e '.[test,lint]'
+	@touch $@

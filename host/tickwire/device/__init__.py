@@ -1,0 +1,1 @@
+"""The contract with a device, and the software device behind it."""

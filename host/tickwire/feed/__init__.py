@@ -1,0 +1,1 @@
+"""Where messages come from: multicast lines, captures, files, and the request server."""

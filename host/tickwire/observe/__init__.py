@@ -1,0 +1,1 @@
+"""What an operator sees: terminal view, summary, counters and histograms for Prometheus."""

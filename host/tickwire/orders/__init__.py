@@ -1,0 +1,1 @@
+"""Order sessions: SoupBinTCP and OUCH 5.0."""

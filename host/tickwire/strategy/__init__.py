@@ -1,0 +1,1 @@
+"""Strategies: state and handlers over records, and the examples."""

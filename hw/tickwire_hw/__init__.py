@@ -1,0 +1,1 @@
+"""The gateware: one Amaranth component for each kernel of the same name."""

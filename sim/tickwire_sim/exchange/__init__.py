@@ -1,0 +1,1 @@
+"""The venue: a matching engine, its market data lines and its order sessions."""
