@@ -291,7 +291,7 @@ CONFIG_ACKNOWLEDGED = _record(RecordType.CONFIG_ACKNOWLEDGED, "Limits table comm
     Field("crc",     4, "uint", "CRC-32C of the table."),
     Field("ok",      1, "uint", "1 committed, 0 refused."),
     _pad("reserved_1", 1), _pad("reserved_2", 2), _pad("reserved_3", 4),
-    _pad("reserved_4", 8), _pad("reserved_5", 8), _pad("reserved_6", 8),
+    _pad("reserved_4", 8), _pad("reserved_5", 8), _pad("reserved_6", 8), _pad("reserved_7", 8),
 )
 TIME = _record(RecordType.TIME, "Clock snapshot",
     _stamp("Device clock at the snapshot, ns."),
