@@ -5,6 +5,7 @@ One 64-bit word each, in this order, in the counter page. Never renumber: append
 
 from dataclasses import dataclass
 from enum import IntEnum
+from typing import Any
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,8 +75,8 @@ COUNTERS = (
     Counter("loops_idle",          "turns",    "Turns of the engine loop that found nothing to do."),
 )
 
-CounterIndex = IntEnum("CounterIndex", {counter.name.upper(): index
-                                        for index, counter in enumerate(COUNTERS)})
+CounterIndex: Any = IntEnum("CounterIndex", {counter.name.upper(): index
+                                             for index, counter in enumerate(COUNTERS)})
 """Index of each counter by its upper-case name."""
 
 COUNTER_SLOTS = 128                        # words in the counter page

@@ -5,7 +5,7 @@ The software device keeps the same map in shared memory; the card decodes the sa
 
 from dataclasses import dataclass
 from enum import IntEnum, IntFlag
-from typing import Literal
+from typing import Any, Literal
 
 MAGIC = 0x4B435454                         # "TTCK"
 ABI_MAJOR, ABI_MINOR = 1, 0
@@ -81,5 +81,5 @@ REGISTERS = (
     Register("TIME_NOW",       0x0700, 8, "ro", "Device clock, ns."),
 )
 
-RegisterOffset = IntEnum("RegisterOffset", {row.name: row.offset for row in REGISTERS})
+RegisterOffset: Any = IntEnum("RegisterOffset", {row.name: row.offset for row in REGISTERS})
 """Offset of each register by its name."""

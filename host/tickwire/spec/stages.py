@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from enum import IntEnum
+from typing import Any
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,8 +24,8 @@ STAGES = (
     Stage("order_to_ack", "send to the order socket returned", "venue's answer was settled"),
 )
 
-StageIndex = IntEnum("StageIndex", {stage.name.upper(): index
-                                    for index, stage in enumerate(STAGES)})
+StageIndex: Any = IntEnum("StageIndex", {stage.name.upper(): index
+                                         for index, stage in enumerate(STAGES)})
 """Index of each stage by its upper-case name."""
 
 HISTOGRAM_SUB_BITS = 5                     # 32 linear steps in each octave: 3 % resolution
