@@ -73,6 +73,19 @@ COUNTERS = (
     Counter("watchdog_kicks",      "kicks",    "Accepted watchdog kicks."),
     Counter("loops",               "turns",    "Turns of the engine loop."),
     Counter("loops_idle",          "turns",    "Turns of the engine loop that found nothing to do."),
+    Counter("settle_mismatch",     "messages", "Answers that contradict the order table: filled, cancelled or accepted more than was open."),
+    Counter("replaces_lapsed",     "orders",   "Replaces that the venue ignored because their order was gone."),
+    Counter("orders_lost",         "orders",   "Orders that never reached the venue, told by its next number after a reconnect."),
+    Counter("broken_trades",       "trades",   "Executions that the venue broke; positions are not changed by them."),
+    Counter("cancels_unsent",      "orders",   "Cancels of a mass cancel that found the order's session down."),
+    Counter("watchdog_refused",    "kicks",    "Watchdog kicks whose value did not rise."),
+    Counter("arms",                "times",    "Times that the two keys armed the device."),
+    Counter("arms_refused",        "keys",     "Arming keys that were wrong, late or not needed."),
+    Counter("limits_committed",    "tables",   "Limits tables committed."),
+    Counter("limits_refused",      "tables",   "Limits tables refused."),
+    Counter("session_drops",       "sessions", "Times an order session went down."),
+    Counter("session_messages",    "messages", "Sequenced messages of the order session."),
+    Counter("heartbeats_sent",     "packets",  "Heartbeats sent on the order session."),
 )
 
 CounterIndex: Any = IntEnum("CounterIndex", {counter.name.upper(): index

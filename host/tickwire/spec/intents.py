@@ -52,6 +52,10 @@ class IntentError(IntEnum):
     UNKNOWN_SESSION = 9
     BOOK_VERSION = 10    # the book moved on by more than max_version_lag
     NO_CREDIT = 11       # the order ring has no room for its worst case
+    UNKNOWN_INSTRUMENT = 12  # the locate is not watched
+    REPLACE_PENDING = 13     # the order, or the replace that made it, still waits for an answer
+    FLAGS = 14           # unknown bits, or SHORT without SELL
+    SESSION_DOWN = 15    # a cancel that cannot be sent because the order's session is down
 
 
 _TAIL = (

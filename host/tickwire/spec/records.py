@@ -240,7 +240,7 @@ def _answer(kind: RecordType, title: str) -> Message:
         Field("reason",           2, "uint",  "Venue's reason: OUCH cancel letter or reject code."),
         _LOCATE,
         Field("order_reference",  8, "uint",  "Venue's order reference."),
-        Field("match_number",     8, "uint",  "Venue's match number (fills)."),
+        Field("match_number",     8, "uint",  "Venue's match number (fills); the order that it replaced (replaced)."),
     )
 
 
@@ -290,7 +290,8 @@ CONFIG_ACKNOWLEDGED = _record(RecordType.CONFIG_ACKNOWLEDGED, "Limits table comm
     Field("version", 4, "uint", "Version of the table."),
     Field("crc",     4, "uint", "CRC-32C of the table."),
     Field("ok",      1, "uint", "1 committed, 0 refused."),
-    _pad("reserved_1", 1), _pad("reserved_2", 2), _pad("reserved_3", 4),
+    Field("reason",  1, "uint", "LimitsError; 0 when committed."),
+    _pad("reserved_2", 2), _pad("reserved_3", 4),
     _pad("reserved_4", 8), _pad("reserved_5", 8), _pad("reserved_6", 8), _pad("reserved_7", 8),
 )
 TIME = _record(RecordType.TIME, "Clock snapshot",

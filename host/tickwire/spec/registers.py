@@ -25,6 +25,7 @@ class KillCause(IntFlag):
     EXTERNAL = 128
     SESSION_DOWN = 256
     CONFIGURATION = 512
+    SETTLEMENT = 1024    # an answer of the venue contradicts the order table
 
 
 class Status(IntFlag):
