@@ -1,5 +1,7 @@
 """Derived forms of a message table: NumPy dtypes and the source of Numba decoders and encoders."""
 
+from typing import Any
+
 import numpy as np
 
 from .wire import Field, Message
@@ -40,8 +42,8 @@ def dtype(message: Message) -> np.dtype:
     formats = [_format(message, field) for field, _ in fields]
     if message.order == "big":
         return np.dtype(list(zip(names, formats, strict=True)), align=True)
-    layout = {"names": names, "formats": formats, "offsets": [offset for _, offset in fields],
-              "itemsize": message.size}
+    layout: Any = {"names": names, "formats": formats, "offsets": [offset for _, offset in fields],
+                   "itemsize": message.size}
     aligned = all(offset % int(form[1:]) == 0
                   for form, (_, offset) in zip(formats, fields, strict=True) if form[0] != "S")
     return np.dtype(layout, align=aligned)
