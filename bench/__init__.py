@@ -1,0 +1,1 @@
+"""Where every published number comes from: one program a question, `python -m bench NAME`."""
