@@ -115,17 +115,32 @@ class Limits:
                                       "Value of the position and of all open orders.")
     max_open_orders: int = setting(16, integer(1, 65_535), "Orders open at the venue at once.")
     collar_bps: int = setting(500, integer(0, 10_000),
-                              "Distance from the BBO, hundredths of a percent; 0 does not check.")
+                              "Distance beyond the opposite best price, basis points; "
+                              "0 does not check.")
     collar_ticks: int = setting(0, integer(0, 1_000_000),
-                                "Distance from the BBO, ticks; 0 does not check.")
+                                "The same in ticks; the smaller one holds; 0 does not check.")
     rate_per_second: int = setting(100, integer(1, 1_000_000), "Orders a second, over time.")
     burst: int = setting(20, integer(1, 65_535), "Orders at once, before the rate holds.")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class RiskSettings:
-    """Limits for every instrument, and for those that differ from them."""
+class FirmLimits:
+    """Limits of the risk gate for all instruments together."""
 
+    max_gross_notional: int = setting(10_000_000 * DOLLAR, AMOUNT,
+                                      "Value of all positions and of all open orders.")
+    max_open_orders: int = setting(256, integer(1, 65_535), "Orders open at the venue at once.")
+    rate_per_second: int = setting(1_000, integer(1, 1_000_000), "Orders a second, over time.")
+    burst: int = setting(100, integer(1, 65_535), "Orders at once, before the rate holds.")
+    max_intent_errors: int = setting(0, integer(0, 65_535),
+                                     "Damaged intents since arming; one more kills.")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RiskSettings:
+    """Limits of the firm, of every instrument and of those that differ; all are inclusive."""
+
+    firm: FirmLimits = section(FirmLimits)
     default: Limits = section(Limits)
     symbols: Mapping[str, Limits] = named(Limits, base="default")
 

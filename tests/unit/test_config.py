@@ -164,6 +164,8 @@ BOUNDS = {
     "risk.default.max_open_orders": (1, 65_535), "risk.default.collar_bps": (0, 10_000),
     "risk.default.collar_ticks": (0, 1_000_000), "risk.default.rate_per_second": (1, 1_000_000),
     "risk.default.burst": (1, 65_535),
+    "risk.firm.max_open_orders": (1, 65_535), "risk.firm.rate_per_second": (1, 1_000_000),
+    "risk.firm.burst": (1, 65_535), "risk.firm.max_intent_errors": (0, 65_535),
     "venue.symbols": (0, 16_384), "venue.messages_per_second": (1, 5_000_000),
     "venue.seed": (0, 2 ** 63 - 1), "venue.agents": (1, 4_096),
     "venue.line_a.delay_us": (0, 1_000_000), "venue.line_b.delay_us": (0, 1_000_000),
