@@ -108,7 +108,8 @@ def resume(base, mask, number, epoch):
     for index in range(mask + 1):
         trailer = load64_acquire(base + index * RECORD_SIZE + TRAILER_OFFSET)
         if (trailer >> 40) & 0xFF == epoch:
-    XX + distance > newest:
+            distance = _distance(trailer, number)
+            if number + distance > newest:
                 newest = number + distance
     return max(number, newest - (mask + 1) // 2)
 

@@ -1,0 +1,100 @@
+"""Private memory of the book: the context that its kernels share, and the lines they touch.
+
+Every entry is 64 octets, one cache line, or a few of them. Nothing here crosses to the host;
+what does is in ``tickwire.spec``.
+"""
+
+import numpy as np
+
+from tickwire.kernels.memory import view
+from tickwire.spec.geometry import MAX_DEPTH
+
+EMPTY = -(1 << 31)                          # no price, no tick; below every real key
+NO_TICK = EMPTY
+
+BOOK = np.dtype([
+    ("orders", "i8"),            # order table: left buckets, right buckets, stash lines
+    ("orders_log2", "i8"),
+    ("orders_spilled", "i8"),    # one octet a left bucket: orders of it that live elsewhere
+    ("order_stash_lines", "i8"),
+    ("order_stash_used", "i8"),
+    ("levels", "i8"),            # level table: left buckets, right buckets, stash lines
+    ("levels_log2", "i8"),
+    ("level_stash_lines", "i8"),
+    ("level_stash_used", "i8"),
+    ("headers", "i8"),           # HEADER of each instrument
+    ("sides", "i8"),             # SIDE of each instrument and side, bid first
+    ("bitmaps", "i8"),           # window words of each instrument and side
+    ("window_words", "i8"),
+    ("lookups", "i8"),           # level look-ups after each message while a sweep runs
+    ("depth", "i8"),             # levels that are reported, 0 none
+    ("depths", "i8"),            # reported levels of each instrument and side
+    ("queue", "i8"),             # sides that wait for a sweep
+    ("queue_mask", "i8"),
+    ("queue_head", "i8"),
+    ("queue_tail", "i8"),
+    ("sweep", "i8"),             # side that is being swept, -1 none
+    ("filter", "i8"),            # by locate: watched << 31 | instrument
+    ("watch_all", "i8"),         # every locate below `instruments` is watched
+    ("instruments", "i8"),
+    ("symbols", "i8"),           # by instrument: the symbol, 8 octets
+    ("watched", "i8"),           # open-addressed table of watched symbols: symbol, instrument
+    ("watched_mask", "i8"),
+    ("status", "i8"),            # STATUS_LINE of each instrument; the last one is the market
+    ("state", "i8"),             # state table, in shared memory
+    ("ring", "i8"),              # market ring
+    ("counters", "i8"),
+    ("sizes", "i8"),             # message size by type octet, 0 unknown
+    ("feed_flags", "i8"),        # BookFlag bits of the whole feed: recovering, stale
+    ("stamp", "i8"),             # ingress stamp of the frame; 0: the message's own time stamp
+    ("timed", "i8"),             # whether records carry a latency
+    ("sequence", "i8"),          # sequence of the message in hand
+    ("timestamp", "i8"),         # stamp of the message in hand
+    ("by_type", "i8"),           # address of 256 message counts, 0 none
+], align=True)
+
+HEADER = np.dtype([
+    ("best", "i4", 2),           # price key of the best level, bid then ask; EMPTY none
+    ("tick", "u4"),              # tick size, 0 until the first order
+    ("version", "u4"),           # version of the state line
+    ("best_value", "i8", 2),     # orders << 40 | shares at the best level
+    ("last_price", "u4"),
+    ("last_quantity", "u4"),
+    ("checksum", "i8"),
+    ("locate", "u2"),
+    ("trading_state", "u1"),
+    ("flags", "u1"),             # BookFlag bits that stay: DESYNCED, BID_HIDDEN, ASK_HIDDEN
+    ("shown_flags", "u1"),       # flags of the last BBO
+    ("reserved", "u1", 11),
+], align=True)
+assert HEADER.itemsize == 64
+
+SIDE = np.dtype([
+    ("summary", "i8"),           # one bit a window word that is not empty
+    ("floor", "i4"),             # every level with a tick key from here up has its bit
+    ("levels", "i4"),            # live levels, wherever they are
+    ("unseen_high", "i4"),       # no level without a bit is above this tick key; EMPTY none
+    ("unseen_low", "i4"),        # no level without a bit is below this tick key
+    ("off_grid_high", "i4"),     # greatest tick key of an off-grid level below the floor
+    ("queued", "i4"),            # waits for or is in a sweep
+    ("shown", "i4"),             # levels in the depth list
+    ("dirty", "i4"),             # positions of the depth list that changed: first + 1, last + 1
+    ("reserved", "i4", 6),
+], align=True)
+assert SIDE.itemsize == 64
+
+STATUS_LINE = np.dtype([
+    ("band_lower", "u4"), ("band_upper", "u4"), ("reference", "u4"), ("reason", "u4"),
+    ("reg_sho", "u1"), ("market_phase", "u1"), ("breach_level", "u1"), ("operational", "u1"),
+    ("round_lot", "u4"),
+    ("reserved", "i8", 5),
+], align=True)
+assert STATUS_LINE.itemsize == 64
+
+DEPTH_ENTRY = 16                            # price key (8), value (8)
+DEPTH_SIZE = MAX_DEPTH * DEPTH_ENTRY        # octets of one side's reported levels
+
+book_at = view(BOOK)
+header_at = view(HEADER)
+side_at = view(SIDE)
+status_at = view(STATUS_LINE)

@@ -1,0 +1,128 @@
+"""Level table: every price level of every book, in two hashed tables and a stash.
+
+A bucket is one cache line: four keys ``instrument << 33 | side << 32 | price``, four values
+``orders << 40 | shares``. A key of 0 marks a free entry; a level is freed with its last order. A
+level never moves while it lives, so an order keeps its index and finds it without hashing.
+"""
+
+from tickwire.kernels.jit import kernel
+from tickwire.kernels.layout import book_at
+from tickwire.kernels.memory import (
+    bit_count,
+    low_bit,
+    match4,
+    shift_right,
+    store64,
+    unlikely,
+)
+from tickwire.spec.geometry import LEFT_FILL, WAYS
+
+BUCKET = 64
+VALUES = 32
+NONE = 0
+_LEFT_MULTIPLIER = 0x9E3779B1               # primes near 2^32 / golden ratio and 2^31
+_RIGHT_MULTIPLIER = 0x85EBCA77
+
+
+@kernel(inline=True)
+def key_of(instrument, side, price):
+    """Key of a level; ``side`` is 0 for bids and 1 for asks, ``price`` 1 to 2^31-1."""
+    return instrument << 33 | side << 32 | price
+
+
+@kernel(inline=True)
+def _mix(key):
+    """The key's 49 bits folded to 32, for two multiplications in gateware's 18-bit pieces."""
+    return (key ^ shift_right(key, 32) << 15) & 0xFFFFFFFF
+
+
+@kernel(inline=True)
+def left_hash(key, bits):
+    """Bucket in the left table."""
+    return ((_mix(key) * _LEFT_MULTIPLIER) & 0xFFFFFFFF) >> (32 - bits)
+
+
+@kernel(inline=True)
+def right_hash(key, bits):
+    """Bucket in the right table."""
+    return ((_mix(key) * _RIGHT_MULTIPLIER) & 0xFFFFFFFF) >> (32 - bits)
+
+
+@kernel(inline=True)
+def index_of(book, entry):
+    """Index of an entry, for the order that will come back to it."""
+    return (entry - book_at(book)["levels"]) >> 3
+
+
+@kernel(inline=True)
+def entry_of(book, index):
+    """Address of the entry with ``index``."""
+    return book_at(book)["levels"] + (index << 3)
+
+
+@kernel(inline=True)
+def find(book, key):
+    """Address of the level with ``key``, or NONE."""
+    b = book_at(book)
+    bits = b["levels_log2"]
+    bucket = b["levels"] + left_hash(key, bits) * BUCKET
+    ways = match4(bucket, key)
+    if ways:
+        return bucket + 8 * low_bit(ways)
+    return _find_elsewhere(book, key)
+
+
+@kernel
+def _find_elsewhere(book, key):
+    b = book_at(book)
+    bits = b["levels_log2"]
+    bucket = b["levels"] + ((1 << bits) + right_hash(key, bits)) * BUCKET
+    ways = match4(bucket, key)
+    if ways:
+        return bucket + 8 * low_bit(ways)
+    if unlikely(b["level_stash_used"] != 0):
+        stash = b["levels"] + (2 << bits) * BUCKET
+        for line in range(b["level_stash_lines"]):
+            ways = match4(stash + line * BUCKET, key)
+            if ways:
+                return stash + line * BUCKET + 8 * low_bit(ways)
+    return NONE
+
+
+@kernel
+def place(book, key):
+    """Take a free entry for ``key``, with value 0; NONE when there is no room."""
+    b = book_at(book)
+    bits = b["levels_log2"]
+    left = b["levels"] + left_hash(key, bits) * BUCKET
+    right = b["levels"] + ((1 << bits) + right_hash(key, bits)) * BUCKET
+    left_free = match4(left, 0)
+    right_free = match4(right, 0)
+    taken = WAYS - bit_count(left_free)
+    entry = NONE
+    if taken < LEFT_FILL or (taken < WAYS and taken <= WAYS - bit_count(right_free)):
+        entry = left + 8 * low_bit(left_free)
+    elif right_free:
+        entry = right + 8 * low_bit(right_free)
+    else:
+        stash = b["levels"] + (2 << bits) * BUCKET
+        for line in range(b["level_stash_lines"]):
+            free = match4(stash + line * BUCKET, 0)
+            if free:
+                entry = stash + line * BUCKET + 8 * low_bit(free)
+                b["level_stash_used"] += 1
+                break
+        if entry == NONE:
+            return NONE
+    store64(entry, key)
+    store64(entry + VALUES, 0)
+    return entry
+
+
+@kernel(inline=True)
+def remove(book, entry):
+    """Free a level."""
+    b = book_at(book)
+    store64(entry, 0)
+    if unlikely(entry >= b["levels"] + (2 << b["levels_log2"]) * BUCKET):
+        b["level_stash_used"] -= 1

@@ -1,0 +1,268 @@
+"""ITCH 5.0 messages to book events and records: all 23 types, one message a call.
+
+The caller has checked the type and the length (:func:`tickwire.kernels.arbiter.blocks`). Order
+messages find their instrument through the stock locate before anything else is read, so its
+header is on the way while the order table is searched.
+"""
+
+import numpy as np
+
+from tickwire.kernels import order_table
+from tickwire.kernels.book import add, background, desync, publish, reduce
+from tickwire.kernels.depth import is_dirty, write_levels
+from tickwire.kernels.jit import kernel
+from tickwire.kernels.layout import book_at, header_at
+from tickwire.kernels.memory import (
+    load8,
+    load32,
+    load64,
+    load_be16,
+    load_be32,
+    load_be48,
+    load_be64,
+    shift_right,
+    store64,
+    unlikely,
+)
+from tickwire.kernels.publish import latency, next_version, write_bbo, write_state
+from tickwire.kernels.ring import commit, count, slot
+from tickwire.kernels.status import other_message
+from tickwire.spec import itch50
+from tickwire.spec.counters import CounterIndex
+from tickwire.spec.records import RecordType, TradeFlag
+
+
+def _at(message, name):
+    return message.field(name)[1]
+
+
+A, F, D, U, E, C, X, P, Q, B = (ord(letter) for letter in "AFDUECXPQB")
+BID = ord("B")
+ASK = ord("S")
+YES = ord("Y")
+BLANK = ord(" ")
+REFERENCE = _at(itch50.ORDER_DELETE, "order_reference")
+ADD_SIDE = _at(itch50.ADD_ORDER, "side")
+ADD_SHARES = _at(itch50.ADD_ORDER, "shares")
+ADD_PRICE = _at(itch50.ADD_ORDER, "price")
+EXECUTED_SHARES = _at(itch50.ORDER_EXECUTED, "executed_shares")
+EXECUTED_MATCH = _at(itch50.ORDER_EXECUTED, "match_number")
+PRINTABLE_AT = _at(itch50.ORDER_EXECUTED_WITH_PRICE, "printable")
+EXECUTION_PRICE = _at(itch50.ORDER_EXECUTED_WITH_PRICE, "execution_price")
+CANCELED_SHARES = _at(itch50.ORDER_CANCEL, "canceled_shares")
+NEW_REFERENCE = _at(itch50.ORDER_REPLACE, "new_reference")
+REPLACE_SHARES = _at(itch50.ORDER_REPLACE, "shares")
+REPLACE_PRICE = _at(itch50.ORDER_REPLACE, "price")
+TRADE_SIDE = _at(itch50.TRADE, "side")
+TRADE_SHARES = _at(itch50.TRADE, "shares")
+TRADE_PRICE = _at(itch50.TRADE, "price")
+TRADE_MATCH = _at(itch50.TRADE, "match_number")
+CROSS_SHARES = _at(itch50.CROSS_TRADE, "shares")
+CROSS_PRICE = _at(itch50.CROSS_TRADE, "cross_price")
+CROSS_MATCH = _at(itch50.CROSS_TRADE, "match_number")
+BROKEN_MATCH = _at(itch50.BROKEN_TRADE, "match_number")
+LOCATE = _at(itch50.ADD_ORDER, "stock_locate")
+TIMESTAMP = _at(itch50.ADD_ORDER, "timestamp")
+
+TRADE = RecordType.TRADE.value
+PRINTABLE = TradeFlag.PRINTABLE.value
+HIDDEN_PRINT = TradeFlag.HIDDEN.value
+CROSS_PRINT = TradeFlag.CROSS.value
+BROKEN = TradeFlag.BROKEN.value
+MESSAGES = CounterIndex.MESSAGES.value
+FILTERED = CounterIndex.FILTERED.value
+UNKNOWN_LOCATE = CounterIndex.UNKNOWN_LOCATE.value
+UNKNOWN_ORDER = CounterIndex.UNKNOWN_ORDER.value
+OVER_EXECUTION = CounterIndex.OVER_EXECUTION.value
+BAD_SIDE = CounterIndex.BAD_SIDE.value
+_WATCHED = 1 << 31
+_U32 = 0xFFFFFFFF
+
+
+@kernel
+def _write_trade(book, instrument, match, price, shares, side, flags, reference):
+    """Write one TRADE record and keep the last price; the version is the caller's."""
+    b = book_at(book)
+    h = header_at(b["headers"] + instrument * 64)
+    record = slot(b["ring"])
+    store64(record, b["timestamp"])
+    store64(record + 8, b["sequence"])
+    store64(record + 16, match)
+    store64(record + 24, price | min(shares, _U32) << 32)
+    store64(record + 32, np.int64(h["locate"]) | side << 16 | flags << 24
+            | np.int64(h["version"]) << 32)
+    store64(record + 40, reference)
+    store64(record + 48, latency(book))
+    commit(b["ring"], TRADE)
+
+
+@kernel
+def _print(book, instrument, match, price, shares, side, flags, reference):
+    """A trade outside of the book, or the withdrawal of one: version, state line, TRADE."""
+    h = header_at(book_at(book)["headers"] + instrument * 64)
+    if flags & PRINTABLE:
+        h["last_price"] = price
+        h["last_quantity"] = min(shares, _U32)
+    next_version(book, instrument)
+    write_state(book, instrument)
+    _write_trade(book, instrument, match, price, shares, side, flags, reference)
+
+
+@kernel(inline=True)
+def _take(book, instrument, entry, reference, shares):
+    """Take ``shares`` from an order, or all it has when that is less, which is an error."""
+    is_open = shift_right(order_table.value_of(entry), 32)
+    if unlikely(shares > is_open):
+        desync(book, instrument, OVER_EXECUTION)
+        shares = is_open
+    reduce(book, instrument, entry, reference, shares)
+
+
+@kernel(inline=True)
+def _find(book, instrument, reference):
+    """Entry of an order of this instrument, or NONE, counted."""
+    entry = order_table.NONE
+    if reference != 0:
+        entry = order_table.find(book, reference)
+    if entry != order_table.NONE:
+        level = book_at(book)["levels"] + ((order_table.value_of(entry) & _U32) << 3)
+        if unlikely(load64(level) >> 33 != instrument):
+            entry = order_table.NONE
+    if unlikely(entry == order_table.NONE):
+        desync(book, instrument, UNKNOWN_ORDER)
+    return entry
+
+
+@kernel
+def _execute(book, instrument, address, kind, bid, ask, bid_value, ask_value, flags):
+    """E or C: the trade's record comes before the new best bid and offer."""
+    b = book_at(book)
+    h = header_at(b["headers"] + instrument * 64)
+    reference = load_be64(address + REFERENCE)
+    shares = load_be32(address + EXECUTED_SHARES)
+    entry = _find(book, instrument, reference)
+    if entry == order_table.NONE:
+        if h["flags"] != flags:
+            publish(book, instrument, True)
+        return
+    key = load64(b["levels"] + ((order_table.value_of(entry) & _U32) << 3))
+    price = key & _U32
+    side = ASK if (key >> 32) & 1 else BID
+    marks = PRINTABLE
+    if kind == C:
+        price = load_be32(address + EXECUTION_PRICE)
+        if load8(address + PRINTABLE_AT) != YES:
+            marks = 0
+    _take(book, instrument, entry, reference, shares)
+    if marks:
+        h["last_price"] = price
+        h["last_quantity"] = shares
+    next_version(book, instrument)
+    shown = write_state(book, instrument)
+    _write_trade(book, instrument, load_be64(address + EXECUTED_MATCH), price, shares, side,
+                 marks, reference)
+    if b["depth"]:
+        write_levels(book, instrument)
+    if (h["best"][0] != bid or h["best"][1] != ask or h["best_value"][0] != bid_value
+            or h["best_value"][1] != ask_value or h["flags"] != flags):
+        write_bbo(book, instrument, shown)
+
+
+@kernel
+def _replace(book, instrument, address):
+    """U: the original leaves, the new order joins the same side at the end of its level."""
+    reference = load_be64(address + REFERENCE)
+    entry = _find(book, instrument, reference)
+    if entry == order_table.NONE:
+        return
+    order = order_table.value_of(entry)
+    side = (load64(book_at(book)["levels"] + ((order & _U32) << 3)) >> 32) & 1
+    reduce(book, instrument, entry, reference, shift_right(order, 32))
+    add(book, instrument, side, load_be64(address + NEW_REFERENCE),
+        load_be32(address + REPLACE_SHARES), load_be32(address + REPLACE_PRICE))
+
+
+@kernel
+def _trade_message(book, instrument, address, kind):
+    """P, Q or B: prints that do not touch the displayed book."""
+    if kind == P:
+        _print(book, instrument, load_be64(address + TRADE_MATCH),
+               load_be32(address + TRADE_PRICE), load_be32(address + TRADE_SHARES),
+               load8(address + TRADE_SIDE), PRINTABLE | HIDDEN_PRINT,
+               load_be64(address + REFERENCE))
+    elif kind == Q:
+        shares = load_be64(address + CROSS_SHARES)
+        if shares < 0 or shares > _U32:
+            shares = _U32
+        price = load_be32(address + CROSS_PRICE)
+        marks = CROSS_PRINT | (PRINTABLE if shares else 0)
+        _print(book, instrument, load_be64(address + CROSS_MATCH), price, shares, BLANK, marks, 0)
+    else:
+        _print(book, instrument, load_be64(address + BROKEN_MATCH), 0, 0, BLANK, BROKEN, 0)
+
+
+@kernel(inline=True)
+def _order_message(book, instrument, address, kind):
+    """A, F, D, U, E, C or X on a watched instrument."""
+    b = book_at(book)
+    h = header_at(b["headers"] + instrument * 64)
+    bid, ask = h["best"][0], h["best"][1]
+    bid_value, ask_value = h["best_value"][0], h["best_value"][1]
+    flags = h["flags"]
+    if kind == A or kind == F:
+        letter = load8(address + ADD_SIDE)
+        if unlikely(letter != BID and letter != ASK):
+            desync(book, instrument, BAD_SIDE)
+        else:
+            add(book, instrument, 1 if letter == ASK else 0, load_be64(address + REFERENCE),
+                load_be32(address + ADD_SHARES), load_be32(address + ADD_PRICE))
+    elif kind == D:
+        reference = load_be64(address + REFERENCE)
+        entry = _find(book, instrument, reference)
+        if entry != order_table.NONE:
+            reduce(book, instrument, entry, reference,
+                   shift_right(order_table.value_of(entry), 32))
+    elif kind == U:
+        _replace(book, instrument, address)
+    elif kind == X:
+        reference = load_be64(address + REFERENCE)
+        entry = _find(book, instrument, reference)
+        if entry != order_table.NONE:
+            _take(book, instrument, entry, reference, load_be32(address + CANCELED_SHARES))
+    else:
+        _execute(book, instrument, address, kind, bid, ask, bid_value, ask_value, flags)
+        return
+    changed = (h["best"][0] != bid or h["best"][1] != ask or h["best_value"][0] != bid_value
+               or h["best_value"][1] != ask_value or h["flags"] != flags)
+    if changed or is_dirty(book, instrument):
+        publish(book, instrument, changed)
+
+
+@kernel(inline=True)
+def message(book, address, sequence):
+    """Apply one whole message at ``address``; ``sequence`` is its number in the stream."""
+    b = book_at(book)
+    kind = load8(address)
+    locate = load_be16(address + LOCATE)
+    entry = load32(b["filter"] + 4 * locate)
+    b["sequence"] = sequence
+    stamp = b["stamp"]
+    b["timestamp"] = stamp if stamp else load_be48(address + TIMESTAMP)
+    count(b["counters"], MESSAGES)
+    if b["by_type"]:
+        count(b["by_type"], kind)
+    if kind == A or kind == D or kind == U or kind == E or kind == F or kind == X or kind == C:
+        if unlikely(entry & _WATCHED == 0):
+            count(b["counters"], UNKNOWN_LOCATE if locate >= b["instruments"] and b["watch_all"]
+                  else FILTERED)
+        else:
+            _order_message(book, entry & 0xFFFF, address, kind)
+    elif kind == P or kind == Q or kind == B:
+        if entry & _WATCHED:
+            _trade_message(book, entry & 0xFFFF, address, kind)
+        else:
+            count(b["counters"], UNKNOWN_LOCATE if locate >= b["instruments"] and b["watch_all"]
+                  else FILTERED)
+    else:
+        other_message(book, address, kind, locate, entry)
+    background(book)

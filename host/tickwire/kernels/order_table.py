@@ -1,0 +1,153 @@
+"""Order table: two hashed tables of four-way buckets and a stash, exact, never overwriting.
+
+A bucket is one cache line: four references, four values ``quantity << 32 | level index``. A
+reference of 0 marks a free entry. An order goes to its left bucket while that holds fewer than
+``LEFT_FILL`` orders, else to the emptier of left and right (ties to the left), else to the stash.
+Half of all places can be taken before the stash fills (``docs/order-table.md``).
+
+``spilled`` counts, for each left bucket, the orders that live elsewhere: while it is 0 a miss in
+the left bucket is final and one cache line was touched. It saturates at 255 and then stays.
+
+Hashes use XOR and shifts only, so that gateware finishes them in the cycle in which the last
+octet of the reference arrives.
+"""
+
+from tickwire.kernels.jit import kernel
+from tickwire.kernels.layout import book_at
+from tickwire.kernels.memory import (
+    bit_count,
+    load8,
+    load64,
+    low_bit,
+    match4,
+    shift_right,
+    store8,
+    store64,
+    unlikely,
+)
+from tickwire.spec.geometry import LEFT_FILL, WAYS
+
+BUCKET = 64                                 # octets
+VALUES = 32                                 # offset of the values in a bucket
+NONE = 0                                    # address that means: not found
+SPILL_MAX = 255
+
+
+@kernel(inline=True)
+def left_hash(reference, bits):
+    """Bucket in the left table: the reference folded twice by exclusive or."""
+    folded = reference ^ shift_right(reference, bits) ^ shift_right(reference, bits + bits)
+    return folded & ((1 << bits) - 1)
+
+
+@kernel(inline=True)
+def right_hash(reference, bits):
+    """Bucket in the right table: a second fold, of the reference mixed with shifts of itself."""
+    mixed = reference ^ shift_right(reference, 3) ^ shift_right(reference, bits + 2)
+    folded = (mixed ^ shift_right(mixed, bits) ^ shift_right(mixed, bits + bits)
+              ^ shift_right(mixed, 3 * bits))
+    return folded & ((1 << bits) - 1)
+
+
+@kernel
+def _find_elsewhere(book, reference):
+    """Address of the order in the right table or the stash, or NONE."""
+    b = book_at(book)
+    bits = b["orders_log2"]
+    bucket = b["orders"] + ((1 << bits) + right_hash(reference, bits)) * BUCKET
+    ways = match4(bucket, reference)
+    if ways:
+        return bucket + 8 * low_bit(ways)
+    if b["order_stash_used"]:
+        stash = b["orders"] + (2 << bits) * BUCKET
+        for line in range(b["order_stash_lines"]):
+            ways = match4(stash + line * BUCKET, reference)
+            if ways:
+                return stash + line * BUCKET + 8 * low_bit(ways)
+    return NONE
+
+
+@kernel(inline=True)
+def find(book, reference):
+    """Address of the entry that holds ``reference``, which is not 0, or NONE."""
+    b = book_at(book)
+    left = left_hash(reference, b["orders_log2"])
+    bucket = b["orders"] + left * BUCKET
+    ways = match4(bucket, reference)
+    if ways:
+        return bucket + 8 * low_bit(ways)
+    if load8(b["orders_spilled"] + left) == 0:
+        return NONE
+    return _find_elsewhere(book, reference)
+
+
+@kernel
+def _place_elsewhere(book, reference, left, taken):
+    """A free entry outside of the left bucket's first three, or NONE when there is no room."""
+    b = book_at(book)
+    bits = b["orders_log2"]
+    left_bucket = b["orders"] + left * BUCKET
+    bucket = b["orders"] + ((1 << bits) + right_hash(reference, bits)) * BUCKET
+    free = match4(bucket, 0)
+    if taken <= WAYS - bit_count(free) and taken < WAYS:
+        return left_bucket + 8 * low_bit(match4(left_bucket, 0))
+    if free:
+        entry = bucket + 8 * low_bit(free)
+    else:
+        entry = NONE
+        stash = b["orders"] + (2 << bits) * BUCKET
+        for line in range(b["order_stash_lines"]):
+            free = match4(stash + line * BUCKET, 0)
+            if free:
+                entry = stash + line * BUCKET + 8 * low_bit(free)
+                b["order_stash_used"] += 1
+                break
+        if entry == NONE:
+            return NONE
+    spilled = load8(b["orders_spilled"] + left)
+    if spilled < SPILL_MAX:
+        store8(b["orders_spilled"] + left, spilled + 1)
+    return entry
+
+
+@kernel(inline=True)
+def place(book, reference):
+    """Choose and take a free entry for ``reference``; the caller writes its value at once.
+
+    Returns the address, or NONE when neither bucket nor the stash has room. The reference must
+    not be in the table.
+    """
+    b = book_at(book)
+    left = left_hash(reference, b["orders_log2"])
+    bucket = b["orders"] + left * BUCKET
+    free = match4(bucket, 0)
+    taken = WAYS - bit_count(free)
+    if unlikely(taken >= LEFT_FILL):
+        entry = _place_elsewhere(book, reference, left, taken)
+        if entry == NONE:
+            return NONE
+    else:
+        entry = bucket + 8 * low_bit(free)
+    store64(entry, reference)
+    return entry
+
+
+@kernel(inline=True)
+def value_of(entry):
+    """``quantity << 32 | level index`` of an entry."""
+    return load64(entry + VALUES)
+
+
+@kernel(inline=True)
+def remove(book, entry, reference):
+    """Free ``entry``, which holds ``reference``."""
+    b = book_at(book)
+    bits = b["orders_log2"]
+    store64(entry, 0)
+    left = left_hash(reference, bits)
+    if unlikely((entry - b["orders"]) // BUCKET != left):
+        spilled = load8(b["orders_spilled"] + left)
+        if spilled < SPILL_MAX:
+            store8(b["orders_spilled"] + left, spilled - 1)
+        if entry >= b["orders"] + (2 << bits) * BUCKET:
+            b["order_stash_used"] -= 1

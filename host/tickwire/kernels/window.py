@@ -1,0 +1,236 @@
+"""Price window of one side: a two-stage circular bitmap of ticks, and how it follows the market.
+
+Tick keys grow towards better prices on both sides: the tick number for bids, its complement for
+asks. ``floor`` is the invariant: *every level on the grid whose tick key is at least ``floor``
+has its bit*. The window holds ``window_words`` words of 64 ticks from the word of ``floor``
+upwards, each tick in the bit of its key modulo the window.
+
+Upwards the window moves at once, by clearing summary bits: nothing can be missed there, the new
+level is the best. Downwards it moves one tick at a time, by looking the tick up in the level
+table, ``lookups`` ticks after each message, for one side after the other (:func:`sweep_step`).
+Levels below the floor stay exact in the level table; ``unseen_high`` bounds them from above. A
+side without any bit whose ``levels`` is not 0 is *hidden*: its best price is not known, the BBO
+says so, and the sweep begins at that bound.
+
+All of it is a function of the message sequence alone, so every device does the same.
+"""
+
+from tickwire.kernels.jit import kernel
+from tickwire.kernels.layout import EMPTY, NO_TICK, book_at, side_at
+from tickwire.kernels.memory import load64, shift_right, store64, top_bit
+from tickwire.kernels.ring import count
+from tickwire.spec.counters import CounterIndex
+from tickwire.spec.geometry import WINDOW_WORD
+
+WINDOW_SHIFTS = CounterIndex.WINDOW_SHIFTS.value
+WINDOW_SWEEPS = CounterIndex.WINDOW_SWEEPS.value
+_LOW = WINDOW_WORD - 1
+_DOLLAR = 10_000                            # below one dollar a finer grid holds (Reg NMS 612)
+_FINE_TICK = 1
+
+
+@kernel(inline=True)
+def tick_key(price, side, tick):
+    """Tick key of a price, rounded down to the grid."""
+    number = price // tick
+    return ~number if side else number
+
+
+@kernel(inline=True)
+def price_of(key, side, tick):
+    """Price of a tick key."""
+    return (~key if side else key) * tick
+
+
+@kernel(inline=True)
+def least_floor(side, tick):
+    """Lowest floor of a side: bids below a dollar are off the grid of ticks above 0.0001."""
+    if side:
+        return NO_TICK + 1
+    return 0 if tick <= _FINE_TICK else -(-_DOLLAR // tick)
+
+
+@kernel(inline=True)
+def _bitmap(b, book_side):
+    return b["bitmaps"] + book_side * b["window_words"] * 8
+
+
+@kernel(inline=True)
+def set_bit(book, book_side, key):
+    """Set the bit of ``key``, which lies in the window."""
+    b = book_at(book)
+    s = side_at(b["sides"] + book_side * 64)
+    word = (key >> 6) & (b["window_words"] - 1)
+    address = _bitmap(b, book_side) + word * 8
+    bit = 1 << (key & _LOW)
+    if (shift_right(s["summary"], word)) & 1:
+        store64(address, load64(address) | bit)
+    else:                                   # the word's content is void
+        store64(address, bit)
+        s["summary"] |= 1 << word
+
+
+@kernel(inline=True)
+def clear_bit(book, book_side, key):
+    """Clear the bit of ``key``, which lies in the window."""
+    b = book_at(book)
+    s = side_at(b["sides"] + book_side * 64)
+    word = (key >> 6) & (b["window_words"] - 1)
+    if (shift_right(s["summary"], word)) & 1:
+        address = _bitmap(b, book_side) + word * 8
+        rest = load64(address) & ~(1 << (key & _LOW))
+        store64(address, rest)
+        if rest == 0:
+            s["summary"] &= ~(1 << word)
+
+
+@kernel(inline=True)
+def _rotate_right(summary, words, by):
+    """The ``words`` low bits of ``summary``, rotated right by ``by`` < words."""
+    turned = shift_right(summary, by) | summary << ((words - by) & _LOW)
+    return turned if words == 64 else turned & ((1 << words) - 1)
+
+
+@kernel(inline=True)
+def next_below(book, book_side, key):
+    """Greatest tick key below ``key`` that has a bit; EMPTY when there is none."""
+    b = book_at(book)
+    s = side_at(b["sides"] + book_side * 64)
+    if key <= s["floor"]:
+        return EMPTY
+    words = b["window_words"]
+    bitmap = _bitmap(b, book_side)
+    word = (key >> 6) & (words - 1)
+    if (shift_right(s["summary"], word)) & 1:
+        lower = load64(bitmap + word * 8) & ((1 << (key & _LOW)) - 1)
+        if lower:
+            return (key & ~_LOW) + top_bit(lower)
+    base_word = (s["floor"] >> 6) & (words - 1)
+    turned = _rotate_right(s["summary"], words, base_word)
+    below = turned & ((1 << ((word - base_word) & (words - 1))) - 1)
+    if below == 0:
+        return EMPTY
+    index = top_bit(below)
+    base = s["floor"] & ~_LOW
+    return base + (index << 6) + top_bit(load64(bitmap + ((base_word + index) & (words - 1)) * 8))
+
+
+@kernel(inline=True)
+def _unseen(s, key):
+    """Note that there may be a level without a bit at ``key``."""
+    s["unseen_high"] = max(s["unseen_high"], key)
+    s["unseen_low"] = key if s["unseen_low"] == EMPTY else min(s["unseen_low"], key)
+
+
+@kernel
+def _shift_up(book, book_side, key):
+    """Move the window so that ``key``, which is above it, lies at three quarters."""
+    b = book_at(book)
+    s = side_at(b["sides"] + book_side * 64)
+    words = b["window_words"]
+    base = s["floor"] & ~_LOW
+    new = (key - (words * WINDOW_WORD // 4) * 3) & ~_LOW
+    base_word = (base >> 6) & (words - 1)
+    leaving = min((new - base) >> 6, words)
+    turned = _rotate_right(s["summary"], words, base_word)
+    gone = turned if leaving == 64 else turned & ((1 << leaving) - 1)
+    if gone:
+        _unseen(s, new - 1)
+        s["unseen_low"] = min(s["unseen_low"], s["floor"])
+        s["summary"] &= ~_rotate_right(gone, words, (words - base_word) & (words - 1))
+    s["floor"] = new
+    count(b["counters"], WINDOW_SHIFTS)
+
+
+@kernel
+def insert(book, book_side, key, on_grid, tick):
+    """Take in a new level. Returns whether it may be the best: it is not below the floor.
+
+    The caller has counted it in ``levels``; when it is the only one the window is laid anew.
+    An off-grid level gets no bit; the caller marks the book when this returns True for it.
+    """
+    b = book_at(book)
+    s = side_at(b["sides"] + book_side * 64)
+    ticks = b["window_words"] * WINDOW_WORD
+    if s["levels"] == 1:
+        s["summary"] = 0
+        s["unseen_high"] = s["unseen_low"] = s["off_grid_high"] = EMPTY
+        least = least_floor(book_side & 1, tick)
+        s["floor"] = max((key - (ticks // 4) * 3) & ~_LOW, least)
+    elif key >= (s["floor"] & ~_LOW) + ticks:
+        _shift_up(book, book_side, key)
+    if key < s["floor"]:
+        _unseen(s, key)
+        if not on_grid:
+            s["off_grid_high"] = max(s["off_grid_high"], key)
+        return False
+    if on_grid:
+        set_bit(book, book_side, key)
+    return True
+
+
+@kernel
+def uncover(book, book_side):
+    """The side has levels but no bit: put the floor just above the bound of the unseen ones."""
+    s = side_at(book_at(book)["sides"] + book_side * 64)
+    s["summary"] = 0
+    if s["unseen_high"] != EMPTY:
+        s["floor"] = s["unseen_high"] + 1
+
+
+@kernel(inline=True)
+def wants_sweep(book, book_side, best):
+    """Whether levels below the floor should be looked for; ``best`` is a tick key or EMPTY."""
+    b = book_at(book)
+    s = side_at(b["sides"] + book_side * 64)
+    if s["unseen_high"] == EMPTY or s["queued"]:
+        return False
+    return best < s["floor"] + b["window_words"] * (WINDOW_WORD // 4)
+
+
+@kernel
+def request(book, book_side, tick):
+    """Queue the side for a sweep, unless it cannot go lower or the queue is full."""
+    b = book_at(book)
+    s = side_at(b["sides"] + book_side * 64)
+    if s["floor"] <= least_floor(book_side & 1, tick):
+        return
+    if b["queue_tail"] - b["queue_head"] > b["queue_mask"]:
+        return                              # asked again at the side's next change
+    s["queued"] = 1
+    store64(b["queue"] + (b["queue_tail"] & b["queue_mask"]) * 8, book_side)
+    b["queue_tail"] += 1
+
+
+@kernel
+def begin_sweep(book):
+    """Take the next side from the queue."""
+    b = book_at(book)
+    b["sweep"] = load64(b["queue"] + (b["queue_head"] & b["queue_mask"]) * 8)
+    b["queue_head"] += 1
+    count(b["counters"], WINDOW_SWEEPS)
+
+
+@kernel
+def lower_floor(book, book_side, best, tick):
+    """Lower the floor to the next tick that may hold a level; returns its key, EMPTY at the end.
+
+    The end: nothing unseen is left, half a window below ``best`` is covered, or the grid ends.
+    No set bit is above ``best``, so the words that are reused are void. The caller looks the
+    tick up and sets its bit in this same step.
+    """
+    b = book_at(book)
+    s = side_at(b["sides"] + book_side * 64)
+    if s["levels"] == 0 or s["unseen_high"] == EMPTY:
+        return EMPTY
+    if s["floor"] <= s["unseen_low"]:
+        s["unseen_high"] = s["unseen_low"] = EMPTY
+        return EMPTY
+    key = min(s["floor"] - 1, s["unseen_high"])
+    if key < least_floor(book_side & 1, tick):
+        return EMPTY
+    if best != EMPTY and best - key >= b["window_words"] * (WINDOW_WORD // 2):
+        return EMPTY
+    s["floor"] = key
+    s["unseen_high"] = min(s["unseen_high"], key - 1)
+    return key
