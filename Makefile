@@ -33,7 +33,8 @@ bench-peers: $(STAMP) ## Install the peers that the benches compare with
 spec: $(STAMP) ## Write again every file that is generated from the tables
 	@$(BIN)/python -m tickwire.spec.generate
 
-docs: spec ## Render the pages from the tables and check every link
+docs: spec ## Render the pages from the tables and the configuration, and check every link
+	@$(BIN)/python -m tickwire.config > docs/configuration.md
 	@$(BIN)/python -m pytest -q tests/unit/test_tidy.py -k 'links or generated'
 
 dist: $(STAMP) ## Build the wheel and the source archive in dist/
