@@ -1,6 +1,6 @@
 """Messages as text: one entry a message, for ``tickwire decode`` and for error reports.
 
-An entry is a dictionary fit for JSON: ``protocol``, ``type``, ``message``, then every field of
+An entry is a dictionary fit for JSON: ``protocol``, ``type``, ``name``, then every field of
 the table in its order, integers and prices raw, text without padding, octets as hexadecimal text.
 What cannot be decoded is an entry with ``error``, a whole sentence, and the ``octets``.
 """
@@ -58,7 +58,7 @@ def _known(protocol: str, message: Message, octets: bytes) -> Entry:
         values = decode(message, octets)
     except ValueError as error:
         return _error(protocol, octets, message.tag, f"{_TITLES[protocol]} {error}.")
-    return {"protocol": protocol, "type": message.tag, "message": message.name,
+    return {"protocol": protocol, "type": message.tag, "name": message.name,
             **{name: _plain(value) for name, value in values.items()}}
 
 
@@ -81,7 +81,7 @@ def _describe_ouch(by_type: Mapping[str, Message], octets: bytes) -> Entry:
         try:
             options = ouch50.decode_appendage(appendage)
         except ValueError as error:
-            return _error("ouch50", octets, entry["type"], f"OUCH 5.0 {entry['message']}: {error}.")
+            return _error("ouch50", octets, entry["type"], f"OUCH 5.0 {entry['name']}: {error}.")
         entry["options"] = {name: _plain(value) for name, value in options.items()}
     return entry
 
@@ -163,7 +163,7 @@ def line(entry: Entry) -> str:
         head.insert(0, str(entry["sequence"]))
     if "error" in entry:
         return " ".join([*head, "error:", entry["error"], entry["octets"]])
-    message = _MESSAGES[entry["protocol"]][entry["message"]]
+    message = _MESSAGES[entry["protocol"]][entry["name"]]
     if message.tag:
         head.append(message.tag)
     head.append(message.name)
