@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 MAGIC = 0x4B435454                         # "TTCK"
 ABI_MAJOR, ABI_MINOR = 1, 0
+ARM_KEY = 0xA5A5_A5A5                      # first arming key is EPOCH ^ ARM_KEY, the second its complement
 REGISTER_SPACE = 0x1000
 
 
