@@ -123,7 +123,6 @@ def main(report: Report) -> None:
             report.note(f"{name} is not installed: `make bench-peers`.")
             continue
         found = measure(ours(part, messages, 0), other, report.repeats)
-        # The figures of both are of one run, message by message.
         pairs = Comparison(*(tuple(figure / messages for figure in figures)
                              for figures in (found.first, found.second)))
         report.compare(f"decode, {messages:,} messages", "ns/message", pairs, name,
