@@ -7,6 +7,7 @@ from tickwire.kernels.arena import Arena
 from tickwire.kernels.level_table import BUCKET
 from tickwire.kernels.ring import RING
 from tickwire.kernels.status import WATCHED, watch
+from tickwire.kernels.window import set_grid
 from tickwire.spec import itch50
 from tickwire.spec.counters import COUNTER_SLOTS, CounterIndex
 from tickwire.spec.geometry import WAYS, Geometry
@@ -48,10 +49,10 @@ class BookMemory:
         level_lines = -(-geometry.level_stash // WAYS)
         b["orders"] = take("orders", BUCKET * ((2 << geometry.orders_log2) + order_lines), huge=huge)
         b["orders_log2"] = geometry.orders_log2
-        b["orders_spilled"] = take("orders_spilled", 1 << geometry.orders_log2, huge=huge)
         b["order_stash_lines"] = order_lines
         b["levels"] = take("levels", BUCKET * ((2 << geometry.levels_log2) + level_lines), huge=huge)
         b["levels_log2"] = geometry.levels_log2
+        b["levels_spilled"] = take("levels_spilled", 1 << geometry.levels_log2, huge=huge)
         b["level_stash_lines"] = level_lines
         b["headers"] = take("headers", 64 * instruments, huge=huge)
         b["sides"] = take("sides", 128 * instruments, huge=huge)
@@ -77,8 +78,6 @@ class BookMemory:
         self.arena.view("sizes")[:TYPES] = itch50.SIZES
         if count_types:
             b["by_type"] = take("by_type", 8 * TYPES)
-        headers = self.arena.view("headers", layout.HEADER)
-        headers["best"] = layout.EMPTY
         self._fill_sides()
         if watch_symbols is None:
             self._watch_all()
@@ -87,7 +86,7 @@ class BookMemory:
 
     def _fill_sides(self) -> None:
         sides = self.arena.view("sides", layout.SIDE)
-        for name in ("unseen_high", "unseen_low", "off_grid_high"):
+        for name in ("best", "unseen_high", "unseen_low", "off_grid_high"):
             sides[name] = layout.EMPTY
 
     def _watch_all(self) -> None:
@@ -107,7 +106,8 @@ class BookMemory:
 
     def set_tick(self, tick: int) -> None:
         """Give every instrument the same tick size, in 1e-4 dollars."""
-        self.arena.view("headers", layout.HEADER)["tick"] = tick
+        for instrument in range(self.geometry.instruments):
+            set_grid(int(self.context["headers"]) + 64 * instrument, tick)
 
     def counter(self, index: CounterIndex) -> int:
         """Value of a counter."""

@@ -6,11 +6,13 @@ it never saw, a price off its grid) marks the instrument DESYNCED until it is re
 price that lies outside the window marks the side hidden until it is found.
 """
 
+import numpy as np
+
 from tickwire.kernels import level_table, order_table, window
 from tickwire.kernels.depth import is_dirty, note_level, write_levels
 from tickwire.kernels.jit import kernel
 from tickwire.kernels.layout import EMPTY, book_at, header_at, side_at
-from tickwire.kernels.memory import load64, multiply, shift_right, store64, unlikely
+from tickwire.kernels.memory import load64, multiply, store64, unlikely
 from tickwire.kernels.publish import next_version, write_bbo, write_state
 from tickwire.kernels.ring import count
 from tickwire.spec.counters import CounterIndex
@@ -33,18 +35,15 @@ _PRICE_LIMIT = 1 << 31
 _DOLLAR, _CENT, _FINE_TICK = 10_000, 100, 1
 
 
-@kernel(inline=True)
-def header_of(book, instrument):
-    """Address of an instrument's header line."""
-    return book_at(book)["headers"] + instrument * 64
-
-
-@kernel(inline=True)
+@kernel
 def desync(book, instrument, counter):
     """Count an event and mark the instrument: its book is not to be believed any more."""
-    count(book_at(book)["counters"], counter)
-    h = header_at(header_of(book, instrument))
-    h["flags"] |= DESYNCED
+    b = book_at(book)
+    count(b["counters"], counter)
+    h = header_at(b["headers"] + instrument * 64)
+    if h["flags"] & DESYNCED == 0:
+        h["flags"] |= DESYNCED
+        b["changed"] = 1
 
 
 @kernel
@@ -54,86 +53,97 @@ def _note_stash(book, counter, used):
         store64(counters + 8 * counter, used)
 
 
+@kernel(inline=True)
+def best_tick(s, side, header):
+    """Tick key of the side's best level, or EMPTY."""
+    best = np.int64(s["best"])
+    if best == EMPTY:
+        return EMPTY
+    return window.tick_key(-best if side else best, side, header)
+
+
 @kernel
-def _show_best(book, instrument, side, tick_key, tick):
-    """Make the level at ``tick_key`` the best one of its side; EMPTY when there is none."""
+def _no_best(book, instrument, side):
+    """The side has no bit left: it is empty, or hidden."""
     b = book_at(book)
     h = header_at(b["headers"] + instrument * 64)
-    book_side = instrument * 2 + side
+    s = side_at(b["sides"] + (instrument * 2 + side) * 64)
     hidden = BID_HIDDEN << side
-    if tick_key != EMPTY:
-        price = window.price_of(tick_key, side, tick)
-        entry = level_table.find(book, level_table.key_of(instrument, side, price))
-        h["best"][side] = -price if side else price
-        h["best_value"][side] = load64(entry + level_table.VALUES)
-        h["flags"] &= ~hidden
-        return
-    h["best"][side] = EMPTY
-    h["best_value"][side] = 0
-    s = side_at(b["sides"] + book_side * 64)
+    s["best"] = EMPTY
+    s["best_value"] = 0
     if s["levels"] == 0:
         h["flags"] &= ~hidden
     elif h["flags"] & hidden == 0:
         h["flags"] |= hidden
         count(b["counters"], HIDDEN)
-        window.uncover(book, book_side)
+        window.uncover(book, instrument * 2 + side)
 
 
 @kernel(inline=True)
-def _best_tick(h, side):
-    """Tick key of the side's best level, or EMPTY."""
-    best = h["best"][side]
-    if best == EMPTY:
-        return EMPTY
-    return window.tick_key(-best if side else best, side, h["tick"])
-
-
-@kernel
-def _new_level(book, instrument, side, price, value):
+def _new_level(book, instrument, side, price, price_key, value):
     """A level came to life: window, best level."""
     b = book_at(book)
-    h = header_at(b["headers"] + instrument * 64)
+    header = b["headers"] + instrument * 64
+    h = header_at(header)
     book_side = instrument * 2 + side
     s = side_at(b["sides"] + book_side * 64)
     s["levels"] += 1
-    if h["tick"] == 0:
-        h["tick"] = _FINE_TICK if price < _DOLLAR else _CENT
-    tick = h["tick"]
-    key = window.tick_key(price, side, tick)
+    if unlikely(h["tick"] == 0):
+        window.set_grid(header, _FINE_TICK if price < _DOLLAR else _CENT)
+    tick = np.int64(h["tick"])
+    key = window.tick_key(price, side, header)
     on_grid = window.price_of(key, side, tick) == price
     visible = window.insert(book, book_side, key, on_grid, tick)
     if unlikely(not on_grid):
-        count(b["counters"], OFF_GRID)
         if visible:
-            h["flags"] |= DESYNCED
-    price_key = -price if side else price
-    if visible and price_key > h["best"][side]:
-        h["best"][side] = price_key
-        h["best_value"][side] = value
+            desync(book, instrument, OFF_GRID)
+        else:
+            count(b["counters"], OFF_GRID)
+    if visible and price_key > s["best"]:
+        s["best"] = price_key
+        s["best_value"] = value
         h["flags"] &= ~(BID_HIDDEN << side)
-    elif not visible and window.wants_sweep(book, book_side, _best_tick(h, side)):
-        window.request(book, book_side, tick)
+        b["changed"] = 1
+    if unlikely(s["unseen_high"] != EMPTY):
+        window.request(book, book_side, best_tick(s, side, header), tick)
 
 
 @kernel
-def _lost_level(book, instrument, side, price):
+def _next_best(book, instrument, side, key, tick):
+    """The best level, at tick ``key``, is gone: show the next one."""
+    b = book_at(book)
+    s = side_at(b["sides"] + (instrument * 2 + side) * 64)
+    b["changed"] = 1
+    below = window.next_below(book, instrument * 2 + side, key)
+    if unlikely(below == EMPTY):
+        _no_best(book, instrument, side)
+        return
+    price = window.price_of(below, side, tick)
+    entry = level_table.find(book, level_table.key_of(instrument, side, price))
+    s["best"] = -price if side else price
+    s["best_value"] = load64(entry + level_table.VALUES)
+
+
+@kernel(inline=True)
+def _lost_level(book, instrument, side, price, price_key):
     """A level died: window, next best level."""
     b = book_at(book)
-    h = header_at(b["headers"] + instrument * 64)
+    header = b["headers"] + instrument * 64
+    h = header_at(header)
     book_side = instrument * 2 + side
     s = side_at(b["sides"] + book_side * 64)
     s["levels"] -= 1
-    tick = h["tick"]
-    key = window.tick_key(price, side, tick)
+    tick = np.int64(h["tick"])
+    key = window.tick_key(price, side, header)
     if key >= s["floor"] and window.price_of(key, side, tick) == price:
         window.clear_bit(book, book_side, key)
-    price_key = -price if side else price
-    if price_key == h["best"][side]:
-        _show_best(book, instrument, side, window.next_below(book, book_side, key), tick)
-    elif s["levels"] == 0:
-        h["flags"] &= ~(BID_HIDDEN << side)
-    if window.wants_sweep(book, book_side, _best_tick(h, side)):
-        window.request(book, book_side, tick)
+    if price_key == s["best"]:
+        _next_best(book, instrument, side, key, tick)
+    elif unlikely(s["levels"] == 0):
+        b["changed"] = 1
+        _no_best(book, instrument, side)
+    if unlikely(s["unseen_high"] != EMPTY):
+        window.request(book, book_side, best_tick(s, side, header), tick)
 
 
 @kernel
@@ -175,46 +185,47 @@ def add(book, instrument, side, reference, quantity, price):
         return
     if unlikely(b["order_stash_used"] != 0):
         _note_stash(book, ORDER_STASH_MAX, b["order_stash_used"])
-    store64(entry + order_table.VALUES, quantity << 32 | level_table.index_of(book, level))
+    order_table.write(entry, quantity, level_table.index_of(book, level))
     value = before + ONE_ORDER + quantity
     store64(level + level_table.VALUES, value)
-    h = header_at(b["headers"] + instrument * 64)
+    s = side_at(b["sides"] + (instrument * 2 + side) * 64)
     price_key = -price if side else price
-    h["checksum"] += multiply(price_key, ONE_ORDER + quantity)
+    s["checksum"] += multiply(price_key, ONE_ORDER + quantity)
     if fresh:
-        _new_level(book, instrument, side, price, value)
-    elif price_key == h["best"][side]:
-        h["best_value"][side] = value
-    if b["depth"]:
+        _new_level(book, instrument, side, price, price_key, value)
+    elif price_key == s["best"]:
+        s["best_value"] = value
+        b["changed"] = 1
+    if unlikely(b["depth"] != 0):
         note_level(book, instrument, side, price_key, value)
 
 
 @kernel(inline=True)
 def reduce(book, instrument, entry, reference, shares):
-    """Take ``shares``, at most those that are open, from an order; at 0 it is gone."""
+    """Take ``shares``, 1 to all that are open, from an order; at 0 it is gone."""
     b = book_at(book)
-    order = order_table.value_of(entry)
-    level = level_table.entry_of(book, order & 0xFFFFFFFF)
+    level = level_table.entry_of(book, order_table.level_of(entry))
     key = load64(level)
     side = (key >> 32) & 1
     price = key & 0xFFFFFFFF
     delta = shares
-    if shares == shift_right(order, 32):
+    if shares == order_table.quantity_of(entry):
         order_table.remove(book, entry, reference)
         delta += ONE_ORDER
     else:
-        store64(entry + order_table.VALUES, order - (shares << 32))
+        order_table.take_shares(entry, shares)
     value = load64(level + level_table.VALUES) - delta
     store64(level + level_table.VALUES, value)
-    h = header_at(b["headers"] + instrument * 64)
+    s = side_at(b["sides"] + (instrument * 2 + side) * 64)
     price_key = -price if side else price
-    h["checksum"] -= multiply(price_key, delta)
+    s["checksum"] -= multiply(price_key, delta)
     if value == 0:
         level_table.remove(book, level)
-        _lost_level(book, instrument, side, price)
-    elif price_key == h["best"][side]:
-        h["best_value"][side] = value
-    if b["depth"]:
+        _lost_level(book, instrument, side, price, price_key)
+    elif price_key == s["best"]:
+        s["best_value"] = value
+        b["changed"] = 1
+    if unlikely(b["depth"] != 0):
         note_level(book, instrument, side, price_key, value)
 
 
@@ -223,15 +234,18 @@ def _sweep_tick(book, book_side):
     """Look one tick up for the side in hand; returns False when the side is done."""
     b = book_at(book)
     instrument, side = book_side >> 1, book_side & 1
-    h = header_at(b["headers"] + instrument * 64)
+    header = b["headers"] + instrument * 64
+    h = header_at(header)
     s = side_at(b["sides"] + book_side * 64)
-    tick = h["tick"]
-    key = window.lower_floor(book, book_side, _best_tick(h, side), tick)
+    tick = np.int64(h["tick"])
+    key = window.lower_floor(book, book_side, best_tick(s, side, header), tick)
     if key == EMPTY:
         return False
     if unlikely(key <= s["off_grid_high"]):
-        h["flags"] |= DESYNCED
         s["off_grid_high"] = EMPTY
+        if h["flags"] & DESYNCED == 0:
+            h["flags"] |= DESYNCED
+            b["changed"] = 1
     price = window.price_of(key, side, tick)
     level = level_table.find(book, level_table.key_of(instrument, side, price))
     if level == NONE:
@@ -239,23 +253,25 @@ def _sweep_tick(book, book_side):
     window.set_bit(book, book_side, key)
     value = load64(level + level_table.VALUES)
     price_key = -price if side else price
-    if h["best"][side] == EMPTY:
-        h["best"][side] = price_key
-        h["best_value"][side] = value
+    if s["best"] == EMPTY:
+        s["best"] = price_key
+        s["best_value"] = value
         h["flags"] &= ~(BID_HIDDEN << side)
+        b["changed"] = 1
     if b["depth"]:
         note_level(book, instrument, side, price_key, value)
     return True
 
 
 @kernel
-def publish(book, instrument, best_changed):
+def publish(book, instrument):
     """Publish what changed: one new version, the state line, LEVEL records, the BBO record."""
+    b = book_at(book)
     next_version(book, instrument)
     flags = write_state(book, instrument)
-    if book_at(book)["depth"]:
+    if b["depth"]:
         write_levels(book, instrument)
-    if best_changed:
+    if b["changed"]:
         write_bbo(book, instrument, flags)
 
 
@@ -266,18 +282,14 @@ def sweep_step(book):
     if b["sweep"] < 0:
         window.begin_sweep(book)
     book_side = b["sweep"]
-    instrument = book_side >> 1
-    h = header_at(b["headers"] + instrument * 64)
-    bid, ask = h["best"][0], h["best"][1]
-    flags = h["flags"]
+    b["changed"] = 0
     for _ in range(b["lookups"]):
         if not _sweep_tick(book, book_side):
             side_at(b["sides"] + book_side * 64)["queued"] = 0
             b["sweep"] = -1
             break
-    changed = h["best"][0] != bid or h["best"][1] != ask or h["flags"] != flags
-    if changed or is_dirty(book, instrument):
-        publish(book, instrument, changed)
+    if b["changed"] != 0 or is_dirty(book, book_side >> 1):
+        publish(book, book_side >> 1)
 
 
 @kernel(inline=True)

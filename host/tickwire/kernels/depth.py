@@ -34,19 +34,19 @@ _MOVED = 16                                 # bits of `dirty`: from which positi
 def _fill(book, instrument, side, entries, shown):
     """Append levels from the window until the list is full; returns how many there are."""
     b = book_at(book)
-    h = header_at(b["headers"] + instrument * 64)
+    header = b["headers"] + instrument * 64
     book_side = instrument * 2 + side
-    tick = np.int64(h["tick"])
+    tick = np.int64(header_at(header)["tick"])
     while shown < b["depth"]:
         if shown == 0:
-            best = np.int64(h["best"][side])
+            best = np.int64(side_at(b["sides"] + book_side * 64)["best"])
             if best == EMPTY:
                 break
             price = -best if side else best
         else:
             last = load64(entries + (shown - 1) * DEPTH_ENTRY)
             below = window.next_below(
-                book, book_side, window.tick_key(-last if side else last, side, tick))
+                book, book_side, window.tick_key(-last if side else last, side, header))
             if below == EMPTY:
                 break
             price = window.price_of(below, side, tick)
@@ -109,10 +109,9 @@ def _trim(book, book_side, side, entries):
 @kernel(inline=True)
 def _is_visible(book, book_side, side, price_key):
     b = book_at(book)
-    h = header_at(b["headers"] + (book_side >> 1) * 64)
+    header = b["headers"] + (book_side >> 1) * 64
     s = side_at(b["sides"] + book_side * 64)
-    return window.tick_key(-price_key if side else price_key, side,
-                           np.int64(h["tick"])) >= s["floor"]
+    return window.tick_key(-price_key if side else price_key, side, header) >= s["floor"]
 
 
 @kernel(inline=True)

@@ -15,11 +15,11 @@ NO_TICK = EMPTY
 BOOK = np.dtype([
     ("orders", "i8"),            # order table: left buckets, right buckets, stash lines
     ("orders_log2", "i8"),
-    ("orders_spilled", "i8"),    # one octet a left bucket: orders of it that live elsewhere
     ("order_stash_lines", "i8"),
     ("order_stash_used", "i8"),
     ("levels", "i8"),            # level table: left buckets, right buckets, stash lines
     ("levels_log2", "i8"),
+    ("levels_spilled", "i8"),    # one octet a left bucket: levels of it that live elsewhere
     ("level_stash_lines", "i8"),
     ("level_stash_used", "i8"),
     ("headers", "i8"),           # HEADER of each instrument
@@ -48,38 +48,40 @@ BOOK = np.dtype([
     ("feed_flags", "i8"),        # BookFlag bits of the whole feed: recovering, stale
     ("stamp", "i8"),             # ingress stamp of the frame; 0: the message's own time stamp
     ("timed", "i8"),             # whether records carry a latency
+    ("changed", "i8"),           # whether the message in hand changed a best level or a flag
     ("sequence", "i8"),          # sequence of the message in hand
     ("timestamp", "i8"),         # stamp of the message in hand
     ("by_type", "i8"),           # address of 256 message counts, 0 none
 ], align=True)
 
 HEADER = np.dtype([
-    ("best", "i4", 2),           # price key of the best level, bid then ask; EMPTY none
     ("tick", "u4"),              # tick size, 0 until the first order
     ("version", "u4"),           # version of the state line
-    ("best_value", "i8", 2),     # orders << 40 | shares at the best level
+    ("tick_multiplier", "i8"),   # price * multiplier >> shift is price // tick
+    ("tick_shift", "i8"),
     ("last_price", "u4"),
     ("last_quantity", "u4"),
-    ("checksum", "i8"),
     ("locate", "u2"),
     ("trading_state", "u1"),
     ("flags", "u1"),             # BookFlag bits that stay: DESYNCED, BID_HIDDEN, ASK_HIDDEN
-    ("shown_flags", "u1"),       # flags of the last BBO
-    ("reserved", "u1", 11),
+    ("reserved", "u1", 28),
 ], align=True)
 assert HEADER.itemsize == 64
 
 SIDE = np.dtype([
-    ("summary", "i8"),           # one bit a window word that is not empty
+    ("best", "i4"),              # price key of the best level; EMPTY none
     ("floor", "i4"),             # every level with a tick key from here up has its bit
+    ("best_value", "i8"),        # orders << 40 | shares at the best level
+    ("summary", "i8"),           # one bit a window word that is not empty
+    ("checksum", "i8"),          # sum of price key x value over all levels
     ("levels", "i4"),            # live levels, wherever they are
     ("unseen_high", "i4"),       # no level without a bit is above this tick key; EMPTY none
     ("unseen_low", "i4"),        # no level without a bit is below this tick key
     ("off_grid_high", "i4"),     # greatest tick key of an off-grid level below the floor
-    ("queued", "i4"),            # waits for or is in a sweep
-    ("shown", "i4"),             # levels in the depth list
     ("dirty", "i4"),             # positions of the depth list that changed: first + 1, last + 1
-    ("reserved", "i4", 6),
+    ("queued", "u1"),            # waits for or is in a sweep
+    ("shown", "u1"),             # levels in the depth list
+    ("reserved", "u1", 10),
 ], align=True)
 assert SIDE.itemsize == 64
 

@@ -3,15 +3,20 @@
 A bucket is one cache line: four keys ``instrument << 33 | side << 32 | price``, four values
 ``orders << 40 | shares``. A key of 0 marks a free entry; a level is freed with its last order. A
 level never moves while it lives, so an order keeps its index and finds it without hashing.
+``spilled`` counts, for each left bucket, the levels that live elsewhere: while it is 0 a miss in
+the left bucket is final. It saturates at 255 and then stays.
 """
 
 from tickwire.kernels.jit import kernel
 from tickwire.kernels.layout import book_at
 from tickwire.kernels.memory import (
     bit_count,
+    load8,
+    load64,
     low_bit,
     match4,
     shift_right,
+    store8,
     store64,
     unlikely,
 )
@@ -20,6 +25,7 @@ from tickwire.spec.geometry import LEFT_FILL, WAYS
 BUCKET = 64
 VALUES = 32
 NONE = 0
+SPILL_MAX = 255
 _LEFT_MULTIPLIER = 0x9E3779B1               # primes near 2^32 / golden ratio and 2^31
 _RIGHT_MULTIPLIER = 0x85EBCA77
 
@@ -69,6 +75,8 @@ def find(book, key):
     ways = match4(bucket, key)
     if ways:
         return bucket + 8 * low_bit(ways)
+    if load8(b["levels_spilled"] + ((bucket - b["levels"]) >> 6)) == 0:
+        return NONE
     return _find_elsewhere(book, key)
 
 
@@ -90,20 +98,17 @@ def _find_elsewhere(book, key):
 
 
 @kernel
-def place(book, key):
-    """Take a free entry for ``key``, with value 0; NONE when there is no room."""
+def _place_elsewhere(book, key, left, taken):
+    """A free entry outside of the left bucket's first three, or NONE when there is no room."""
     b = book_at(book)
     bits = b["levels_log2"]
-    left = b["levels"] + left_hash(key, bits) * BUCKET
     right = b["levels"] + ((1 << bits) + right_hash(key, bits)) * BUCKET
-    left_free = match4(left, 0)
-    right_free = match4(right, 0)
-    taken = WAYS - bit_count(left_free)
+    free = match4(right, 0)
+    if taken < WAYS and taken <= WAYS - bit_count(free):
+        return left + 8 * low_bit(match4(left, 0))
     entry = NONE
-    if taken < LEFT_FILL or (taken < WAYS and taken <= WAYS - bit_count(right_free)):
-        entry = left + 8 * low_bit(left_free)
-    elif right_free:
-        entry = right + 8 * low_bit(right_free)
+    if free:
+        entry = right + 8 * low_bit(free)
     else:
         stash = b["levels"] + (2 << bits) * BUCKET
         for line in range(b["level_stash_lines"]):
@@ -114,6 +119,25 @@ def place(book, key):
                 break
         if entry == NONE:
             return NONE
+    spilled = b["levels_spilled"] + ((left - b["levels"]) >> 6)
+    if load8(spilled) < SPILL_MAX:
+        store8(spilled, load8(spilled) + 1)
+    return entry
+
+
+@kernel(inline=True)
+def place(book, key):
+    """Take a free entry for ``key``, with value 0; NONE when there is no room."""
+    b = book_at(book)
+    left = b["levels"] + left_hash(key, b["levels_log2"]) * BUCKET
+    free = match4(left, 0)
+    taken = WAYS - bit_count(free)
+    if unlikely(taken >= LEFT_FILL):
+        entry = _place_elsewhere(book, key, left, taken)
+        if entry == NONE:
+            return NONE
+    else:
+        entry = left + 8 * low_bit(free)
     store64(entry, key)
     store64(entry + VALUES, 0)
     return entry
@@ -123,6 +147,11 @@ def place(book, key):
 def remove(book, entry):
     """Free a level."""
     b = book_at(book)
+    bits = b["levels_log2"]
+    if unlikely(entry >= b["levels"] + (1 << bits) * BUCKET):
+        spilled = b["levels_spilled"] + left_hash(load64(entry), bits)
+        if load8(spilled) < SPILL_MAX:
+            store8(spilled, load8(spilled) - 1)
+        if entry >= b["levels"] + (2 << bits) * BUCKET:
+            b["level_stash_used"] -= 1
     store64(entry, 0)
-    if unlikely(entry >= b["levels"] + (2 << b["levels_log2"]) * BUCKET):
-        b["level_stash_used"] -= 1

@@ -7,11 +7,11 @@ header is on the way while the order table is searched.
 
 import numpy as np
 
-from tickwire.kernels import order_table
+from tickwire.kernels import level_table, order_table
 from tickwire.kernels.book import add, background, desync, publish, reduce
 from tickwire.kernels.depth import is_dirty, write_levels
 from tickwire.kernels.jit import kernel
-from tickwire.kernels.layout import book_at, header_at
+from tickwire.kernels.layout import book_at, header_at, side_at
 from tickwire.kernels.memory import (
     load8,
     load32,
@@ -20,7 +20,6 @@ from tickwire.kernels.memory import (
     load_be32,
     load_be48,
     load_be64,
-    shift_right,
     store64,
     unlikely,
 )
@@ -111,11 +110,12 @@ def _print(book, instrument, match, price, shares, side, flags, reference):
 @kernel(inline=True)
 def _take(book, instrument, entry, reference, shares):
     """Take ``shares`` from an order, or all it has when that is less, which is an error."""
-    is_open = shift_right(order_table.value_of(entry), 32)
+    is_open = order_table.quantity_of(entry)
     if unlikely(shares > is_open):
         desync(book, instrument, OVER_EXECUTION)
         shares = is_open
-    reduce(book, instrument, entry, reference, shares)
+    if shares:
+        reduce(book, instrument, entry, reference, shares)
 
 
 @kernel(inline=True)
@@ -125,7 +125,7 @@ def _find(book, instrument, reference):
     if reference != 0:
         entry = order_table.find(book, reference)
     if entry != order_table.NONE:
-        level = book_at(book)["levels"] + ((order_table.value_of(entry) & _U32) << 3)
+        level = level_table.entry_of(book, order_table.level_of(entry))
         if unlikely(load64(level) >> 33 != instrument):
             entry = order_table.NONE
     if unlikely(entry == order_table.NONE):
@@ -134,7 +134,7 @@ def _find(book, instrument, reference):
 
 
 @kernel
-def _execute(book, instrument, address, kind, bid, ask, bid_value, ask_value, flags):
+def _execute(book, instrument, address, kind):
     """E or C: the trade's record comes before the new best bid and offer."""
     b = book_at(book)
     h = header_at(b["headers"] + instrument * 64)
@@ -142,10 +142,10 @@ def _execute(book, instrument, address, kind, bid, ask, bid_value, ask_value, fl
     shares = load_be32(address + EXECUTED_SHARES)
     entry = _find(book, instrument, reference)
     if entry == order_table.NONE:
-        if h["flags"] != flags:
-            publish(book, instrument, True)
+        if b["changed"]:
+            publish(book, instrument)
         return
-    key = load64(b["levels"] + ((order_table.value_of(entry) & _U32) << 3))
+    key = load64(level_table.entry_of(book, order_table.level_of(entry)))
     price = key & _U32
     side = ASK if (key >> 32) & 1 else BID
     marks = PRINTABLE
@@ -158,28 +158,33 @@ def _execute(book, instrument, address, kind, bid, ask, bid_value, ask_value, fl
         h["last_price"] = price
         h["last_quantity"] = shares
     next_version(book, instrument)
-    shown = write_state(book, instrument)
+    flags = write_state(book, instrument)
     _write_trade(book, instrument, load_be64(address + EXECUTED_MATCH), price, shares, side,
                  marks, reference)
     if b["depth"]:
         write_levels(book, instrument)
-    if (h["best"][0] != bid or h["best"][1] != ask or h["best_value"][0] != bid_value
-            or h["best_value"][1] != ask_value or h["flags"] != flags):
-        write_bbo(book, instrument, shown)
+    if b["changed"]:
+        write_bbo(book, instrument, flags)
 
 
 @kernel
 def _replace(book, instrument, address):
     """U: the original leaves, the new order joins the same side at the end of its level."""
+    b = book_at(book)
     reference = load_be64(address + REFERENCE)
     entry = _find(book, instrument, reference)
     if entry == order_table.NONE:
         return
-    order = order_table.value_of(entry)
-    side = (load64(book_at(book)["levels"] + ((order & _U32) << 3)) >> 32) & 1
-    reduce(book, instrument, entry, reference, shift_right(order, 32))
+    key = load64(level_table.entry_of(book, order_table.level_of(entry)))
+    side = (key >> 32) & 1
+    s = side_at(b["sides"] + (instrument * 2 + side) * 64)
+    flags = header_at(b["headers"] + instrument * 64)["flags"]
+    best, best_value = s["best"], s["best_value"]
+    reduce(book, instrument, entry, reference, order_table.quantity_of(entry))
     add(book, instrument, side, load_be64(address + NEW_REFERENCE),
         load_be32(address + REPLACE_SHARES), load_be32(address + REPLACE_PRICE))
+    b["changed"] = (s["best"] != best or s["best_value"] != best_value
+                    or header_at(b["headers"] + instrument * 64)["flags"] != flags)
 
 
 @kernel
@@ -205,10 +210,7 @@ def _trade_message(book, instrument, address, kind):
 def _order_message(book, instrument, address, kind):
     """A, F, D, U, E, C or X on a watched instrument."""
     b = book_at(book)
-    h = header_at(b["headers"] + instrument * 64)
-    bid, ask = h["best"][0], h["best"][1]
-    bid_value, ask_value = h["best_value"][0], h["best_value"][1]
-    flags = h["flags"]
+    b["changed"] = 0
     if kind == A or kind == F:
         letter = load8(address + ADD_SIDE)
         if unlikely(letter != BID and letter != ASK):
@@ -220,8 +222,7 @@ def _order_message(book, instrument, address, kind):
         reference = load_be64(address + REFERENCE)
         entry = _find(book, instrument, reference)
         if entry != order_table.NONE:
-            reduce(book, instrument, entry, reference,
-                   shift_right(order_table.value_of(entry), 32))
+            reduce(book, instrument, entry, reference, order_table.quantity_of(entry))
     elif kind == U:
         _replace(book, instrument, address)
     elif kind == X:
@@ -230,12 +231,10 @@ def _order_message(book, instrument, address, kind):
         if entry != order_table.NONE:
             _take(book, instrument, entry, reference, load_be32(address + CANCELED_SHARES))
     else:
-        _execute(book, instrument, address, kind, bid, ask, bid_value, ask_value, flags)
+        _execute(book, instrument, address, kind)
         return
-    changed = (h["best"][0] != bid or h["best"][1] != ask or h["best_value"][0] != bid_value
-               or h["best_value"][1] != ask_value or h["flags"] != flags)
-    if changed or is_dirty(book, instrument):
-        publish(book, instrument, changed)
+    if b["changed"] != 0 or is_dirty(book, instrument):
+        publish(book, instrument)
 
 
 @kernel(inline=True)

@@ -1,12 +1,14 @@
 """Order table: two hashed tables of four-way buckets and a stash, exact, never overwriting.
 
-A bucket is one cache line: four references, four values ``quantity << 32 | level index``. A
-reference of 0 marks a free entry. An order goes to its left bucket while that holds fewer than
-``LEFT_FILL`` orders, else to the emptier of left and right (ties to the left), else to the stash.
-Half of all places can be taken before the stash fills (``docs/order-table.md``).
+A bucket is one cache line: four references, then four values. A value is
+``quantity << 32 | spare << 29 | level index``; a reference of 0 marks a free entry. An order goes
+to its left bucket while that holds fewer than ``LEFT_FILL`` orders, else to the emptier of left
+and right (ties to the left), else to the stash. Half of all places can be taken before the stash
+fills (``docs/order-table.md``).
 
-``spilled`` counts, for each left bucket, the orders that live elsewhere: while it is 0 a miss in
-the left bucket is final and one cache line was touched. It saturates at 255 and then stays.
+The spare bits of a bucket's first value count the orders of that bucket that live elsewhere:
+while they are 0 a miss in the left bucket is final, and one cache line was touched. The count
+saturates at 7 and then stays.
 
 Hashes use XOR and shifts only, so that gateware finishes them in the cycle in which the last
 octet of the reference arrives.
@@ -16,12 +18,10 @@ from tickwire.kernels.jit import kernel
 from tickwire.kernels.layout import book_at
 from tickwire.kernels.memory import (
     bit_count,
-    load8,
     load64,
     low_bit,
     match4,
     shift_right,
-    store8,
     store64,
     unlikely,
 )
@@ -30,7 +30,10 @@ from tickwire.spec.geometry import LEFT_FILL, WAYS
 BUCKET = 64                                 # octets
 VALUES = 32                                 # offset of the values in a bucket
 NONE = 0                                    # address that means: not found
-SPILL_MAX = 255
+INDEX_MASK = (1 << 29) - 1
+SPILL_SHIFT = 29
+SPILL_MAX = 7
+_SPARE = SPILL_MAX << SPILL_SHIFT
 
 
 @kernel(inline=True)
@@ -76,7 +79,7 @@ def find(book, reference):
     ways = match4(bucket, reference)
     if ways:
         return bucket + 8 * low_bit(ways)
-    if load8(b["orders_spilled"] + left) == 0:
+    if load64(bucket + VALUES) & _SPARE == 0:
         return NONE
     return _find_elsewhere(book, reference)
 
@@ -104,15 +107,15 @@ def _place_elsewhere(book, reference, left, taken):
                 break
         if entry == NONE:
             return NONE
-    spilled = load8(b["orders_spilled"] + left)
-    if spilled < SPILL_MAX:
-        store8(b["orders_spilled"] + left, spilled + 1)
+    first = load64(left_bucket + VALUES)
+    if (first >> SPILL_SHIFT) & SPILL_MAX < SPILL_MAX:
+        store64(left_bucket + VALUES, first + (1 << SPILL_SHIFT))
     return entry
 
 
 @kernel(inline=True)
 def place(book, reference):
-    """Choose and take a free entry for ``reference``; the caller writes its value at once.
+    """Choose and take a free entry for ``reference``; the caller calls :func:`write` at once.
 
     Returns the address, or NONE when neither bucket nor the stash has room. The reference must
     not be in the table.
@@ -133,9 +136,28 @@ def place(book, reference):
 
 
 @kernel(inline=True)
-def value_of(entry):
-    """``quantity << 32 | level index`` of an entry."""
-    return load64(entry + VALUES)
+def write(entry, quantity, level):
+    """Write the value of an entry that was just placed."""
+    spare = load64(entry + VALUES) & _SPARE
+    store64(entry + VALUES, quantity << 32 | spare | level)
+
+
+@kernel(inline=True)
+def quantity_of(entry):
+    """Open shares of an entry."""
+    return shift_right(load64(entry + VALUES), 32)
+
+
+@kernel(inline=True)
+def level_of(entry):
+    """Level index of an entry."""
+    return load64(entry + VALUES) & INDEX_MASK
+
+
+@kernel(inline=True)
+def take_shares(entry, shares):
+    """Take fewer ``shares`` than are open."""
+    store64(entry + VALUES, load64(entry + VALUES) - (shares << 32))
 
 
 @kernel(inline=True)
@@ -144,10 +166,10 @@ def remove(book, entry, reference):
     b = book_at(book)
     bits = b["orders_log2"]
     store64(entry, 0)
-    left = left_hash(reference, bits)
-    if unlikely((entry - b["orders"]) // BUCKET != left):
-        spilled = load8(b["orders_spilled"] + left)
-        if spilled < SPILL_MAX:
-            store8(b["orders_spilled"] + left, spilled - 1)
+    if unlikely(entry >= b["orders"] + (1 << bits) * BUCKET):
+        left_value = b["orders"] + left_hash(reference, bits) * BUCKET + VALUES
+        first = load64(left_value)
+        if (first >> SPILL_SHIFT) & SPILL_MAX < SPILL_MAX:
+            store64(left_value, first - (1 << SPILL_SHIFT))
         if entry >= b["orders"] + (2 << bits) * BUCKET:
             b["order_stash_used"] -= 1

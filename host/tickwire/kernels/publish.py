@@ -7,9 +7,10 @@ the state table a state that is at least as new.
 import numpy as np
 
 from tickwire.kernels.jit import kernel
-from tickwire.kernels.layout import EMPTY, book_at, header_at
+from tickwire.kernels.layout import EMPTY, book_at, header_at, side_at
 from tickwire.kernels.memory import (
     CLOCK_REALTIME,
+    load64,
     nanoseconds,
     shift_right,
     store64,
@@ -43,17 +44,19 @@ def next_version(book, instrument):
     h["version"] = np.uint32(h["version"] + 1)
 
 
-@kernel(inline=True)
+@kernel
 def write_state(book, instrument):
     """Write the instrument's state line: head, payload, tail. Returns the flags shown."""
     b = book_at(book)
     h = header_at(b["headers"] + instrument * 64)
-    bid, ask = np.int64(h["best"][0]), np.int64(h["best"][1])
-    bid_value, ask_value = h["best_value"][0], h["best_value"][1]
+    bids = side_at(b["sides"] + instrument * 128)
+    asks = side_at(b["sides"] + instrument * 128 + 64)
+    bid, ask = np.int64(bids["best"]), np.int64(asks["best"])
     bid_price = 0 if bid == EMPTY else bid
     ask_price = 0 if ask == EMPTY else -ask
-    bid_shares, ask_shares = bid_value & _SHARES, ask_value & _SHARES
-    bid_orders, ask_orders = shift_right(bid_value, 40), shift_right(ask_value, 40)
+    bid_shares, ask_shares = bids["best_value"] & _SHARES, asks["best_value"] & _SHARES
+    bid_orders = shift_right(bids["best_value"], 40)
+    ask_orders = shift_right(asks["best_value"], 40)
     flags = np.int64(h["flags"]) | b["feed_flags"]
     if bid_price >= ask_price and bid_price != 0 and ask_price != 0:
         flags |= CROSSED
@@ -70,31 +73,24 @@ def write_state(book, instrument):
     store64_release(line + 24, bid_shares | ask_shares << 32)
     store64_release(line + 32, b["sequence"])
     store64_release(line + 40, np.int64(h["last_price"]) | np.int64(h["last_quantity"]) << 32)
-    store64_release(line + 48, h["checksum"])
+    store64_release(line + 48, bids["checksum"] + asks["checksum"])
     store64_release(line + 56, version | bid_orders << 32 | ask_orders << 48)
-    h["shown_flags"] = np.uint8(flags)
     return flags
 
 
-@kernel(inline=True)
+@kernel
 def write_bbo(book, instrument, flags):
-    """Write the BBO record of the state that was just written."""
+    """Write the BBO record of the state line that was just written."""
     b = book_at(book)
     h = header_at(b["headers"] + instrument * 64)
-    bid, ask = np.int64(h["best"][0]), np.int64(h["best"][1])
-    bid_value, ask_value = h["best_value"][0], h["best_value"][1]
-    bid_shares, ask_shares = bid_value & _SHARES, ask_value & _SHARES
-    bid_orders, ask_orders = shift_right(bid_value, 40), shift_right(ask_value, 40)
-    if unlikely(flags & SATURATED != 0):
-        bid_shares, ask_shares = min(bid_shares, _U32), min(ask_shares, _U32)
-        bid_orders, ask_orders = min(bid_orders, _U16), min(ask_orders, _U16)
+    line = b["state"] + instrument * 64
     record = slot(b["ring"])
     store64(record, b["timestamp"])
     store64(record + 8, b["sequence"])
-    store64(record + 16, (0 if bid == EMPTY else bid) | (0 if ask == EMPTY else -ask) << 32)
-    store64(record + 24, bid_shares | ask_shares << 32)
+    store64(record + 16, load64(line + 16))
+    store64(record + 24, load64(line + 24))
     store64(record + 32, np.int64(h["locate"]) | np.int64(h["trading_state"]) << 16
             | flags << 24 | np.int64(h["version"]) << 32)
     store64(record + 40, np.int64(h["last_price"]) | np.int64(h["last_quantity"]) << 32)
-    store64(record + 48, latency(book) | bid_orders << 32 | ask_orders << 48)
+    store64(record + 48, latency(book) | shift_right(load64(line + 56), 32) << 32)
     commit(b["ring"], BBO)

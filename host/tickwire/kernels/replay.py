@@ -69,7 +69,7 @@ def _ask_for_level(book, address):
     bucket = b["orders"] + order_table.left_hash(reference, b["orders_log2"]) * order_table.BUCKET
     ways = match4(bucket, reference)
     found = bucket + 8 * low_bit(ways | 8)
-    level = b["levels"] + ((order_table.value_of(found) & 0xFFFFFFFF) << 3)
+    level = level_table.entry_of(book, order_table.level_of(found))
     prefetch(level)
     prefetch(level + level_table.VALUES)
     prefetch(b["state"] + instrument * 64)

@@ -21,6 +21,7 @@ from tickwire.kernels.memory import (
 )
 from tickwire.kernels.publish import latency, next_version, write_state
 from tickwire.kernels.ring import commit, count, slot
+from tickwire.kernels.window import set_grid
 from tickwire.spec import itch50
 from tickwire.spec.counters import CounterIndex
 from tickwire.spec.geometry import HASH_MULTIPLIER
@@ -91,8 +92,8 @@ def watch(book, symbol, instrument, tick):
     store64(address, symbol)
     store64(address + 8, instrument)
     store64(b["symbols"] + 8 * instrument, symbol)
-    h = header_at(b["headers"] + instrument * 64)
-    h["tick"] = tick
+    if tick:
+        set_grid(b["headers"] + instrument * 64, tick)
 
 
 @kernel

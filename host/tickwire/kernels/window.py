@@ -16,8 +16,8 @@ All of it is a function of the message sequence alone, so every device does the 
 """
 
 from tickwire.kernels.jit import kernel
-from tickwire.kernels.layout import EMPTY, NO_TICK, book_at, side_at
-from tickwire.kernels.memory import load64, shift_right, store64, top_bit
+from tickwire.kernels.layout import EMPTY, NO_TICK, book_at, header_at, side_at
+from tickwire.kernels.memory import load64, shift_right, store64, top_bit, unlikely
 from tickwire.kernels.ring import count
 from tickwire.spec.counters import CounterIndex
 from tickwire.spec.geometry import WINDOW_WORD
@@ -29,17 +29,34 @@ _DOLLAR = 10_000                            # below one dollar a finer grid hold
 _FINE_TICK = 1
 
 
+@kernel
+def set_grid(header, tick):
+    """Set an instrument's tick size, 1 to 2^20 in 1e-4 dollars.
+
+    ``price * multiplier >> shift`` is ``price // tick`` for every price below 2^31: the
+    multiplier is 2^shift / tick rounded up, its error times 2^31 stays below 2^shift / tick.
+    """
+    h = header_at(header)
+    bits = 0
+    while (1 << bits) < tick:
+        bits += 1
+    h["tick"] = tick
+    h["tick_shift"] = 31 + bits
+    h["tick_multiplier"] = ((1 << (31 + bits)) + tick - 1) // tick
+
+
 @kernel(inline=True)
-def tick_key(price, side, tick):
-    """Tick key of a price, rounded down to the grid."""
-    number = price // tick
-    return ~number if side else number
+def tick_key(price, side, header):
+    """Tick key of a price, rounded down to the grid of the instrument."""
+    h = header_at(header)
+    number = (price * h["tick_multiplier"]) >> h["tick_shift"]
+    return number ^ -side
 
 
 @kernel(inline=True)
 def price_of(key, side, tick):
     """Price of a tick key."""
-    return (~key if side else key) * tick
+    return (key ^ -side) * tick
 
 
 @kernel(inline=True)
@@ -143,6 +160,24 @@ def _shift_up(book, book_side, key):
 
 
 @kernel
+def _begin(s, book_side, key, ticks, tick):
+    """The side's first level: lay the window anew around it."""
+    s["summary"] = 0
+    s["unseen_high"] = EMPTY
+    s["unseen_low"] = EMPTY
+    s["off_grid_high"] = EMPTY
+    s["floor"] = max((key - (ticks // 4) * 3) & ~_LOW, least_floor(book_side & 1, tick))
+
+
+@kernel
+def _insert_below(s, key, on_grid):
+    """A new level below the floor: nothing but bounds."""
+    _unseen(s, key)
+    if not on_grid:
+        s["off_grid_high"] = max(s["off_grid_high"], key)
+
+
+@kernel(inline=True)
 def insert(book, book_side, key, on_grid, tick):
     """Take in a new level. Returns whether it may be the best: it is not below the floor.
 
@@ -152,17 +187,12 @@ def insert(book, book_side, key, on_grid, tick):
     b = book_at(book)
     s = side_at(b["sides"] + book_side * 64)
     ticks = b["window_words"] * WINDOW_WORD
-    if s["levels"] == 1:
-        s["summary"] = 0
-        s["unseen_high"] = s["unseen_low"] = s["off_grid_high"] = EMPTY
-        least = least_floor(book_side & 1, tick)
-        s["floor"] = max((key - (ticks // 4) * 3) & ~_LOW, least)
-    elif key >= (s["floor"] & ~_LOW) + ticks:
+    if unlikely(s["levels"] == 1):
+        _begin(s, book_side, key, ticks, tick)
+    elif unlikely(key >= (s["floor"] & ~_LOW) + ticks):
         _shift_up(book, book_side, key)
-    if key < s["floor"]:
-        _unseen(s, key)
-        if not on_grid:
-            s["off_grid_high"] = max(s["off_grid_high"], key)
+    if unlikely(key < s["floor"]):
+        _insert_below(s, key, on_grid)
         return False
     if on_grid:
         set_bit(book, book_side, key)
@@ -178,25 +208,21 @@ def uncover(book, book_side):
         s["floor"] = s["unseen_high"] + 1
 
 
-@kernel(inline=True)
-def wants_sweep(book, book_side, best):
-    """Whether levels below the floor should be looked for; ``best`` is a tick key or EMPTY."""
-    b = book_at(book)
-    s = side_at(b["sides"] + book_side * 64)
-    if s["unseen_high"] == EMPTY or s["queued"]:
-        return False
-    return best < s["floor"] + b["window_words"] * (WINDOW_WORD // 4)
-
-
 @kernel
-def request(book, book_side, tick):
-    """Queue the side for a sweep, unless it cannot go lower or the queue is full."""
+def request(book, book_side, best, tick):
+    """Queue the side for a sweep when its best level, a tick key or EMPTY, is near the floor.
+
+    Called only while ``unseen_high`` is not EMPTY. Not queued when the floor cannot go lower or
+    the queue is full; it is asked again at the side's next change.
+    """
     b = book_at(book)
     s = side_at(b["sides"] + book_side * 64)
+    if s["queued"] or best >= s["floor"] + b["window_words"] * (WINDOW_WORD // 4):
+        return
     if s["floor"] <= least_floor(book_side & 1, tick):
         return
     if b["queue_tail"] - b["queue_head"] > b["queue_mask"]:
-        return                              # asked again at the side's next change
+        return
     s["queued"] = 1
     store64(b["queue"] + (b["queue_tail"] & b["queue_mask"]) * 8, book_side)
     b["queue_tail"] += 1
