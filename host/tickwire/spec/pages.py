@@ -20,9 +20,9 @@ _DIRECTIONS = {"": "", "in": "client to venue", "out": "venue to client", "both"
 
 
 def table(header: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
-    """Return a Markdown table; columns whose first cell is a number are right-aligned."""
-    marks = ["--:" if rows and re.fullmatch(r"-?\d+|rest", str(cell)) else "---"
-             for cell in (rows[0] if rows else header)]
+    """Return a Markdown table; columns of numbers are right-aligned."""
+    marks = ["--:" if rows and all(re.fullmatch(r"-?\d+|rest", str(cell)) for cell in column)
+             else "---" for column in (zip(*rows, strict=True) if rows else header)]
     lines = [header, marks, *rows]
     return "\n".join(f"| {' | '.join(str(cell).replace('|', chr(92) + '|') for cell in line)} |"
                      for line in lines)
@@ -155,11 +155,16 @@ def _sections(module: ModuleType) -> Iterator[str]:
         yield "## Constants\n\n" + table(("Name", "Value", "Meaning"), constants)
 
 
+def _plain(text: str) -> str:
+    """Return reStructuredText literals as Markdown ones."""
+    return re.sub(r"``(.+?)``", r"`\1`", text)
+
+
 def page(module: ModuleType) -> str:
     """Return the page of one module of tables."""
     title, _, text = inspect.cleandoc(module.__doc__ or "").partition("\n")
     parts = [_GENERATED, f"# {title.rstrip('.')}", text.strip(), *_sections(module)]
-    return "\n\n".join(re.sub(r"``(.+?)``", r"`\1`", part) for part in parts if part) + "\n"
+    return "\n\n".join(_plain(part) for part in parts if part) + "\n"
 
 
 def pages() -> dict[str, str]:
@@ -168,7 +173,7 @@ def pages() -> dict[str, str]:
     for module in tables():
         name = module.__name__.rpartition(".")[2]
         title = inspect.cleandoc(module.__doc__ or "").partition("\n")[0].rstrip(".")
-        rows.append((f"[{name}]({name}.md)", title))
+        rows.append((f"[{name}]({name}.md)", _plain(title)))
         found[f"{FOLDER}/{name}.md"] = page(module)
     found[f"{FOLDER}/README.md"] = "\n\n".join((
         _GENERATED, "# Tables",
