@@ -405,6 +405,16 @@ send = _external("send", _c_function("send", ctypes.c_int, ctypes.c_void_p, ctyp
 c_poll = _external("poll", _c_function("poll", ctypes.c_void_p, ctypes.c_ulong, ctypes.c_int),
                    _INT, _INT, types.int32)
 c_usleep = _external("usleep", _c_function("usleep", ctypes.c_uint), types.uint32)
+recvfrom = _external(
+    "recvfrom", _c_function("recvfrom", ctypes.c_int, ctypes.c_void_p, ctypes.c_size_t,
+                            ctypes.c_int, ctypes.c_void_p, ctypes.c_void_p),
+    types.int32, _INT, _INT, types.int32, _INT, _INT)
+sendto = _external(
+    "sendto", _c_function("sendto", ctypes.c_int, ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int,
+                          ctypes.c_void_p, ctypes.c_uint),
+    types.int32, _INT, _INT, types.int32, _INT, types.uint32)
+c_ppoll = _external("ppoll", _c_function("ppoll", ctypes.c_void_p, ctypes.c_ulong, ctypes.c_void_p,
+                                         ctypes.c_void_p), _INT, _INT, _INT, _INT)
 
 
 def _nanoseconds(clock):
