@@ -104,6 +104,9 @@ def _new_level(book, instrument, side, price, price_key, value):
         s["best_value"] = value
         h["flags"] &= ~(BID_HIDDEN << side)
         b["changed"] = 1
+    elif unlikely(not visible) and s["best"] == EMPTY and h["flags"] & (BID_HIDDEN << side) == 0:
+        _no_best(book, instrument, side)    # the side's only level is below any window
+        b["changed"] = 1
     if unlikely(s["unseen_high"] != EMPTY):
         window.request(book, book_side, best_tick(s, side, header), tick)
 
