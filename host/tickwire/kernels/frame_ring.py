@@ -1,0 +1,84 @@
+"""Byte ring between two threads: datagrams of any size, one producer, one consumer.
+
+Memory at the ring's address: line 0 the capacity, line 1 the producer's position and what it was
+refused, line 2 the consumer's position, then the octets. Positions only grow. An entry is its
+size, its time stamp and its octets, padded to 8; it never wraps: a size of -1 sends the consumer
+back to the front.
+"""
+
+from tickwire.kernels.jit import kernel
+from tickwire.kernels.memory import (
+    copy,
+    load64,
+    load64_acquire,
+    store64,
+    store64_release,
+    unlikely,
+)
+
+CAPACITY, WRITTEN, REFUSED, CONSUMED = 0, 64, 72, 128
+DATA = 192                                 # offset of the octets
+HEADER = 16                                # size and time stamp before the octets of an entry
+SLACK = 64                                 # octets that a parser may read beyond the last entry
+_WRAP = -1
+
+
+@kernel
+def put(ring, address, size, stamp):
+    """Append ``size`` octets at ``address`` with their ``stamp``; 1 done, 0 no room (counted)."""
+    capacity = load64(ring + CAPACITY)
+    written = load64(ring + WRITTEN)
+    need = HEADER + ((size + 7) & ~7)
+    place = written & (capacity - 1)
+    left = capacity - place
+    skip = left if need > left else 0
+    if unlikely(skip + need > capacity - (written - load64_acquire(ring + CONSUMED))):
+        store64(ring + REFUSED, load64(ring + REFUSED) + 1)
+        return 0
+    if skip != 0:
+        store64(ring + DATA + place, _WRAP)
+        place = 0
+    entry = ring + DATA + place
+    store64(entry, size)
+    store64(entry + 8, stamp)
+    copy(entry + HEADER, address, size)
+    store64_release(ring + WRITTEN, written + skip + need)
+    return 1
+
+
+@kernel(inline=True)
+def take(ring):
+    """Address of the oldest entry's octets, 0 when the ring is empty.
+
+    They stay until :func:`release`. :func:`size_of` and :func:`stamp_of` take the address.
+    """
+    capacity = load64(ring + CAPACITY)
+    consumed = load64(ring + CONSUMED)
+    if load64_acquire(ring + WRITTEN) == consumed:
+        return 0
+    place = consumed & (capacity - 1)
+    if load64(ring + DATA + place) == _WRAP:
+        consumed += capacity - place
+        store64_release(ring + CONSUMED, consumed)
+        place = 0
+    return ring + DATA + place + HEADER
+
+
+@kernel(inline=True)
+def size_of(address):
+    """Octets of the entry that :func:`take` returned."""
+    return load64(address - HEADER)
+
+
+@kernel(inline=True)
+def stamp_of(address):
+    """Time stamp of the entry that :func:`take` returned."""
+    return load64(address - HEADER + 8)
+
+
+@kernel(inline=True)
+def release(ring):
+    """Give back the entry that :func:`take` returned."""
+    consumed = load64(ring + CONSUMED)
+    size = load64(ring + DATA + (consumed & (load64(ring + CAPACITY) - 1)))
+    store64_release(ring + CONSUMED, consumed + HEADER + ((size + 7) & ~7))
