@@ -49,9 +49,14 @@ class BookMemory:
         level_lines = -(-geometry.level_stash // WAYS)
         b["orders"] = take("orders", BUCKET * ((2 << geometry.orders_log2) + order_lines), huge=huge)
         b["orders_log2"] = geometry.orders_log2
+        b["orders_mask"] = (1 << geometry.orders_log2) - 1
+        b["orders_right"] = b["orders"] + (BUCKET << geometry.orders_log2)
+        b["orders_stash"] = b["orders"] + (2 * BUCKET << geometry.orders_log2)
         b["order_stash_lines"] = order_lines
         b["levels"] = take("levels", BUCKET * ((2 << geometry.levels_log2) + level_lines), huge=huge)
-        b["levels_log2"] = geometry.levels_log2
+        b["levels_shift"] = 32 - geometry.levels_log2
+        b["levels_right"] = b["levels"] + (BUCKET << geometry.levels_log2)
+        b["levels_stash"] = b["levels"] + (2 * BUCKET << geometry.levels_log2)
         b["levels_spilled"] = take("levels_spilled", 1 << geometry.levels_log2, huge=huge)
         b["level_stash_lines"] = level_lines
         b["headers"] = take("headers", 64 * instruments, huge=huge)

@@ -122,7 +122,7 @@ def _next_best(book, instrument, side, key, tick):
         _no_best(book, instrument, side)
         return
     price = window.price_of(below, side, tick)
-    entry = level_table.find(book, level_table.key_of(instrument, side, price))
+    entry = level_table.search(book, level_table.key_of(instrument, side, price))
     s["best"] = -price if side else price
     s["best_value"] = load64(entry + level_table.VALUES)
 
@@ -149,9 +149,11 @@ def _lost_level(book, instrument, side, price, price_key):
         window.request(book, book_side, best_tick(s, side, header), tick)
 
 
-@kernel
-def add(book, instrument, side, reference, quantity, price):
+@kernel(inline=True)
+def add_to(book, instrument, side, reference, quantity, price, order_bucket, level_bucket):
     """Add an order: ``side`` 0 bid, 1 ask; ``price`` in 1e-4 dollars.
+
+    The buckets are the left ones of the order and of its level.
 
     What cannot be an order (no shares, no price, reference 0 or in use) or finds no room is
     counted and marks the instrument; nothing else changes.
@@ -163,14 +165,15 @@ def add(book, instrument, side, reference, quantity, price):
     if unlikely(price <= 0 or price >= _PRICE_LIMIT):
         desync(book, instrument, BAD_PRICE)
         return
-    if unlikely(reference == 0) or unlikely(order_table.find(book, reference) != NONE):
+    if (unlikely(reference == 0)
+            or unlikely(order_table.find(book, order_bucket, reference) != NONE)):
         desync(book, instrument, DUPLICATE_ORDER)
         return
     key = level_table.key_of(instrument, side, price)
-    level = level_table.find(book, key)
+    level = level_table.find(book, level_bucket, key)
     fresh = level == NONE
     if fresh:
-        level = level_table.place(book, key)
+        level = level_table.place(book, level_bucket, key)
         if unlikely(level == NONE):
             desync(book, instrument, LEVEL_OVERFLOW)
             return
@@ -180,7 +183,7 @@ def add(book, instrument, side, reference, quantity, price):
     if unlikely((before & SHARE_LIMIT) + quantity > SHARE_LIMIT):
         desync(book, instrument, LEVEL_OVERFLOW)
         return
-    entry = order_table.place(book, reference)
+    entry = order_table.place(book, order_bucket, reference)
     if unlikely(entry == NONE):
         if fresh:
             level_table.remove(book, level)
@@ -201,6 +204,14 @@ def add(book, instrument, side, reference, quantity, price):
         b["changed"] = 1
     if unlikely(b["depth"] != 0):
         note_level(book, instrument, side, price_key, value)
+
+
+@kernel
+def add(book, instrument, side, reference, quantity, price):
+    """Add an order, as :func:`add_to` does, from its fields alone."""
+    key = level_table.key_of(instrument, side, price)
+    add_to(book, instrument, side, reference, quantity, price,
+           order_table.left_bucket(book, reference), level_table.left_bucket(book, key))
 
 
 @kernel(inline=True)
@@ -250,7 +261,7 @@ def _sweep_tick(book, book_side):
             h["flags"] |= DESYNCED
             b["changed"] = 1
     price = window.price_of(key, side, tick)
-    level = level_table.find(book, level_table.key_of(instrument, side, price))
+    level = level_table.search(book, level_table.key_of(instrument, side, price))
     if level == NONE:
         return True
     window.set_bit(book, book_side, key)
@@ -290,6 +301,7 @@ def sweep_step(book):
         if not _sweep_tick(book, book_side):
             side_at(b["sides"] + book_side * 64)["queued"] = 0
             b["sweep"] = -1
+            b["pending"] -= 1
             break
     if b["changed"] != 0 or is_dirty(book, book_side >> 1):
         publish(book, book_side >> 1)
@@ -299,5 +311,5 @@ def sweep_step(book):
 def background(book):
     """Run :func:`sweep_step` when any side waits; called once after every message."""
     b = book_at(book)
-    if unlikely(b["sweep"] >= 0) or unlikely(b["queue_head"] != b["queue_tail"]):
+    if unlikely(b["pending"] != 0):
         sweep_step(book)

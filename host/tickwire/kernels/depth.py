@@ -50,7 +50,7 @@ def _fill(book, instrument, side, entries, shown):
             if below == EMPTY:
                 break
             price = window.price_of(below, side, tick)
-        entry = level_table.find(book, level_table.key_of(instrument, side, price))
+        entry = level_table.search(book, level_table.key_of(instrument, side, price))
         if entry == level_table.NONE:
             break
         store64(entries + shown * DEPTH_ENTRY, -price if side else price)

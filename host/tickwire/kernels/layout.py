@@ -15,10 +15,15 @@ NO_TICK = EMPTY
 BOOK = np.dtype([
     ("orders", "i8"),            # order table: left buckets, right buckets, stash lines
     ("orders_log2", "i8"),
+    ("orders_mask", "i8"),       # buckets of one table - 1
+    ("orders_right", "i8"),      # address of the right buckets
+    ("orders_stash", "i8"),      # address of the stash lines
     ("order_stash_lines", "i8"),
     ("order_stash_used", "i8"),
     ("levels", "i8"),            # level table: left buckets, right buckets, stash lines
-    ("levels_log2", "i8"),
+    ("levels_shift", "i8"),      # 32 - logarithm of the buckets of one table
+    ("levels_right", "i8"),
+    ("levels_stash", "i8"),
     ("levels_spilled", "i8"),    # one octet a left bucket: levels of it that live elsewhere
     ("level_stash_lines", "i8"),
     ("level_stash_used", "i8"),
@@ -34,6 +39,7 @@ BOOK = np.dtype([
     ("queue_head", "i8"),
     ("queue_tail", "i8"),
     ("sweep", "i8"),             # side that is being swept, -1 none
+    ("pending", "i8"),           # sides that wait for a sweep or are in one
     ("filter", "i8"),            # by locate: watched << 31 | instrument
     ("watch_all", "i8"),         # every locate below `instruments` is watched
     ("instruments", "i8"),

@@ -43,15 +43,25 @@ def _mix(key):
 
 
 @kernel(inline=True)
-def left_hash(key, bits):
-    """Bucket in the left table."""
-    return ((_mix(key) * _LEFT_MULTIPLIER) & 0xFFFFFFFF) >> (32 - bits)
+def left_bucket(book, key):
+    """Address of the key's left bucket."""
+    b = book_at(book)
+    return b["levels"] + (((_mix(key) * _LEFT_MULTIPLIER) & 0xFFFFFFFF)
+                          >> b["levels_shift"]) * BUCKET
 
 
 @kernel(inline=True)
-def right_hash(key, bits):
-    """Bucket in the right table."""
-    return ((_mix(key) * _RIGHT_MULTIPLIER) & 0xFFFFFFFF) >> (32 - bits)
+def right_bucket(book, key):
+    """Address of the key's right bucket."""
+    b = book_at(book)
+    return b["levels_right"] + (((_mix(key) * _RIGHT_MULTIPLIER) & 0xFFFFFFFF)
+                                >> b["levels_shift"]) * BUCKET
+
+
+@kernel(inline=True)
+def search(book, key):
+    """Address of the level with ``key``, or NONE, from the key alone."""
+    return find(book, left_bucket(book, key), key)
 
 
 @kernel(inline=True)
@@ -67,14 +77,15 @@ def entry_of(book, index):
 
 
 @kernel(inline=True)
-def find(book, key):
-    """Address of the level with ``key``, or NONE."""
-    b = book_at(book)
-    bits = b["levels_log2"]
-    bucket = b["levels"] + left_hash(key, bits) * BUCKET
+def find(book, bucket, key):
+    """Address of the level with ``key``, or NONE.
+
+    ``bucket`` is its :func:`left_bucket`, here and in :func:`place`.
+    """
     ways = match4(bucket, key)
     if ways:
         return bucket + 8 * low_bit(ways)
+    b = book_at(book)
     if load8(b["levels_spilled"] + ((bucket - b["levels"]) >> 6)) == 0:
         return NONE
     return _find_elsewhere(book, key)
@@ -83,13 +94,12 @@ def find(book, key):
 @kernel
 def _find_elsewhere(book, key):
     b = book_at(book)
-    bits = b["levels_log2"]
-    bucket = b["levels"] + ((1 << bits) + right_hash(key, bits)) * BUCKET
+    bucket = right_bucket(book, key)
     ways = match4(bucket, key)
     if ways:
         return bucket + 8 * low_bit(ways)
     if unlikely(b["level_stash_used"] != 0):
-        stash = b["levels"] + (2 << bits) * BUCKET
+        stash = b["levels_stash"]
         for line in range(b["level_stash_lines"]):
             ways = match4(stash + line * BUCKET, key)
             if ways:
@@ -98,11 +108,10 @@ def _find_elsewhere(book, key):
 
 
 @kernel
-def _place_elsewhere(book, key, left, taken):
+def _place_elsewhere(book, left, key, taken):
     """A free entry outside of the left bucket's first three, or NONE when there is no room."""
     b = book_at(book)
-    bits = b["levels_log2"]
-    right = b["levels"] + ((1 << bits) + right_hash(key, bits)) * BUCKET
+    right = right_bucket(book, key)
     free = match4(right, 0)
     if taken < WAYS and taken <= WAYS - bit_count(free):
         return left + 8 * low_bit(match4(left, 0))
@@ -110,7 +119,7 @@ def _place_elsewhere(book, key, left, taken):
     if free:
         entry = right + 8 * low_bit(free)
     else:
-        stash = b["levels"] + (2 << bits) * BUCKET
+        stash = b["levels_stash"]
         for line in range(b["level_stash_lines"]):
             free = match4(stash + line * BUCKET, 0)
             if free:
@@ -126,18 +135,16 @@ def _place_elsewhere(book, key, left, taken):
 
 
 @kernel(inline=True)
-def place(book, key):
+def place(book, bucket, key):
     """Take a free entry for ``key``, with value 0; NONE when there is no room."""
-    b = book_at(book)
-    left = b["levels"] + left_hash(key, b["levels_log2"]) * BUCKET
-    free = match4(left, 0)
+    free = match4(bucket, 0)
     taken = WAYS - bit_count(free)
     if unlikely(taken >= LEFT_FILL):
-        entry = _place_elsewhere(book, key, left, taken)
+        entry = _place_elsewhere(book, bucket, key, taken)
         if entry == NONE:
             return NONE
     else:
-        entry = left + 8 * low_bit(free)
+        entry = bucket + 8 * low_bit(free)
     store64(entry, key)
     store64(entry + VALUES, 0)
     return entry
@@ -147,11 +154,11 @@ def place(book, key):
 def remove(book, entry):
     """Free a level."""
     b = book_at(book)
-    bits = b["levels_log2"]
-    if unlikely(entry >= b["levels"] + (1 << bits) * BUCKET):
-        spilled = b["levels_spilled"] + left_hash(load64(entry), bits)
+    if unlikely(entry >= b["levels_right"]):
+        bucket = left_bucket(book, load64(entry))
+        spilled = b["levels_spilled"] + ((bucket - b["levels"]) >> 6)
         if load8(spilled) < SPILL_MAX:
             store8(spilled, load8(spilled) - 1)
-        if entry >= b["levels"] + (2 << bits) * BUCKET:
+        if entry >= b["levels_stash"]:
             b["level_stash_used"] -= 1
     store64(entry, 0)

@@ -8,7 +8,7 @@ header is on the way while the order table is searched.
 import numpy as np
 
 from tickwire.kernels import level_table, order_table
-from tickwire.kernels.book import add, background, desync, publish, reduce
+from tickwire.kernels.book import add, add_to, background, desync, publish, reduce
 from tickwire.kernels.depth import is_dirty, write_levels
 from tickwire.kernels.jit import kernel
 from tickwire.kernels.layout import book_at, header_at, side_at
@@ -25,7 +25,7 @@ from tickwire.kernels.memory import (
 )
 from tickwire.kernels.publish import latency, next_version, write_bbo, write_state
 from tickwire.kernels.ring import commit, count, slot
-from tickwire.kernels.status import other_message
+from tickwire.kernels.status import WATCHED, other_message
 from tickwire.spec import itch50
 from tickwire.spec.counters import CounterIndex
 from tickwire.spec.records import RecordType, TradeFlag
@@ -74,7 +74,6 @@ UNKNOWN_LOCATE = CounterIndex.UNKNOWN_LOCATE.value
 UNKNOWN_ORDER = CounterIndex.UNKNOWN_ORDER.value
 OVER_EXECUTION = CounterIndex.OVER_EXECUTION.value
 BAD_SIDE = CounterIndex.BAD_SIDE.value
-_WATCHED = 1 << 31
 _U32 = 0xFFFFFFFF
 
 
@@ -119,11 +118,11 @@ def _take(book, instrument, entry, reference, shares):
 
 
 @kernel(inline=True)
-def _find(book, instrument, reference):
-    """Entry of an order of this instrument, or NONE, counted."""
+def _find(book, instrument, bucket, reference):
+    """Entry of an order of this instrument, or NONE, counted; ``bucket`` is its left bucket."""
     entry = order_table.NONE
     if reference != 0:
-        entry = order_table.find(book, reference)
+        entry = order_table.find(book, bucket, reference)
     if entry != order_table.NONE:
         level = level_table.entry_of(book, order_table.level_of(entry))
         if unlikely(load64(level) >> 33 != instrument):
@@ -134,13 +133,13 @@ def _find(book, instrument, reference):
 
 
 @kernel
-def _execute(book, instrument, address, kind):
+def _execute(book, instrument, address, kind, bucket):
     """E or C: the trade's record comes before the new best bid and offer."""
     b = book_at(book)
     h = header_at(b["headers"] + instrument * 64)
     reference = load_be64(address + REFERENCE)
     shares = load_be32(address + EXECUTED_SHARES)
-    entry = _find(book, instrument, reference)
+    entry = _find(book, instrument, bucket, reference)
     if entry == order_table.NONE:
         if b["changed"]:
             publish(book, instrument)
@@ -168,11 +167,11 @@ def _execute(book, instrument, address, kind):
 
 
 @kernel
-def _replace(book, instrument, address):
+def _replace(book, instrument, address, bucket):
     """U: the original leaves, the new order joins the same side at the end of its level."""
     b = book_at(book)
     reference = load_be64(address + REFERENCE)
-    entry = _find(book, instrument, reference)
+    entry = _find(book, instrument, bucket, reference)
     if entry == order_table.NONE:
         return
     key = load64(level_table.entry_of(book, order_table.level_of(entry)))
@@ -207,7 +206,7 @@ def _trade_message(book, instrument, address, kind):
 
 
 @kernel(inline=True)
-def _order_message(book, instrument, address, kind):
+def _order_message(book, instrument, address, kind, bucket, level_bucket):
     """A, F, D, U, E, C or X on a watched instrument."""
     b = book_at(book)
     b["changed"] = 0
@@ -216,34 +215,51 @@ def _order_message(book, instrument, address, kind):
         if unlikely(letter != BID and letter != ASK):
             desync(book, instrument, BAD_SIDE)
         else:
-            add(book, instrument, 1 if letter == ASK else 0, load_be64(address + REFERENCE),
-                load_be32(address + ADD_SHARES), load_be32(address + ADD_PRICE))
+            add_to(book, instrument, 1 if letter == ASK else 0, load_be64(address + REFERENCE),
+                   load_be32(address + ADD_SHARES), load_be32(address + ADD_PRICE),
+                   bucket, level_bucket)
     elif kind == D:
         reference = load_be64(address + REFERENCE)
-        entry = _find(book, instrument, reference)
+        entry = _find(book, instrument, bucket, reference)
         if entry != order_table.NONE:
             reduce(book, instrument, entry, reference, order_table.quantity_of(entry))
     elif kind == U:
-        _replace(book, instrument, address)
+        _replace(book, instrument, address, bucket)
     elif kind == X:
         reference = load_be64(address + REFERENCE)
-        entry = _find(book, instrument, reference)
+        entry = _find(book, instrument, bucket, reference)
         if entry != order_table.NONE:
             _take(book, instrument, entry, reference, load_be32(address + CANCELED_SHARES))
     else:
-        _execute(book, instrument, address, kind)
+        _execute(book, instrument, address, kind, bucket)
         return
     if b["changed"] != 0 or is_dirty(book, instrument):
         publish(book, instrument)
 
 
 @kernel(inline=True)
-def message(book, address, sequence):
-    """Apply one whole message at ``address``; ``sequence`` is its number in the stream."""
+def level_bucket_of(book, address, entry):
+    """Left bucket of the level that an Add names; ``entry`` is its filter entry."""
+    side = 1 if load8(address + ADD_SIDE) == ASK else 0
+    key = level_table.key_of(entry & 0xFFFF, side, load_be32(address + ADD_PRICE))
+    return level_table.left_bucket(book, key)
+
+
+@kernel
+def _not_watched(book, locate):
+    b = book_at(book)
+    unknown = b["watch_all"] != 0 and locate >= b["instruments"]
+    count(b["counters"], UNKNOWN_LOCATE if unknown else FILTERED)
+
+
+@kernel(inline=True)
+def apply(book, address, sequence, entry, order_bucket, level_bucket):
+    """Apply one whole message whose filter entry and left buckets are known.
+
+    ``level_bucket`` is that of an Add, :func:`level_bucket_of`, and not used for other types.
+    """
     b = book_at(book)
     kind = load8(address)
-    locate = load_be16(address + LOCATE)
-    entry = load32(b["filter"] + 4 * locate)
     b["sequence"] = sequence
     stamp = b["stamp"]
     b["timestamp"] = stamp if stamp else load_be48(address + TIMESTAMP)
@@ -251,17 +267,30 @@ def message(book, address, sequence):
     if b["by_type"]:
         count(b["by_type"], kind)
     if kind == A or kind == D or kind == U or kind == E or kind == F or kind == X or kind == C:
-        if unlikely(entry & _WATCHED == 0):
-            count(b["counters"], UNKNOWN_LOCATE if locate >= b["instruments"] and b["watch_all"]
-                  else FILTERED)
+        if unlikely(entry & WATCHED == 0):
+            _not_watched(book, load_be16(address + LOCATE))
         else:
-            _order_message(book, entry & 0xFFFF, address, kind)
+            _order_message(book, entry & 0xFFFF, address, kind, order_bucket, level_bucket)
     elif kind == P or kind == Q or kind == B:
-        if entry & _WATCHED:
+        if entry & WATCHED:
             _trade_message(book, entry & 0xFFFF, address, kind)
         else:
-            count(b["counters"], UNKNOWN_LOCATE if locate >= b["instruments"] and b["watch_all"]
-                  else FILTERED)
+            _not_watched(book, load_be16(address + LOCATE))
     else:
-        other_message(book, address, kind, locate, entry)
+        other_message(book, address, kind, load_be16(address + LOCATE), entry)
     background(book)
+
+
+@kernel(inline=True)
+def message(book, address, sequence):
+    """Apply one whole message at ``address``; ``sequence`` is its number in the stream.
+
+    At least 19 octets must be readable at ``address``, whatever the message's size.
+    """
+    entry = load32(book_at(book)["filter"] + 4 * load_be16(address + LOCATE))
+    bucket = order_table.left_bucket(book, load_be64(address + REFERENCE))
+    kind = load8(address)
+    level_bucket = 0
+    if kind == A or kind == F:
+        level_bucket = level_bucket_of(book, address, entry)
+    apply(book, address, sequence, entry, bucket, level_bucket)

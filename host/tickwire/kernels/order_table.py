@@ -37,32 +37,35 @@ _SPARE = SPILL_MAX << SPILL_SHIFT
 
 
 @kernel(inline=True)
-def left_hash(reference, bits):
-    """Bucket in the left table: the reference folded twice by exclusive or."""
-    folded = reference ^ shift_right(reference, bits) ^ shift_right(reference, bits + bits)
-    return folded & ((1 << bits) - 1)
+def left_bucket(book, reference):
+    """Address of the left bucket: the reference folded twice by exclusive or."""
+    b = book_at(book)
+    bits = b["orders_log2"]
+    folded = reference ^ shift_right(reference ^ shift_right(reference, bits), bits)
+    return b["orders"] + (folded & b["orders_mask"]) * BUCKET
 
 
 @kernel(inline=True)
-def right_hash(reference, bits):
-    """Bucket in the right table: a second fold, of the reference mixed with shifts of itself."""
+def right_bucket(book, reference):
+    """Address of the right bucket: a second fold, of the reference mixed with its shifts."""
+    b = book_at(book)
+    bits = b["orders_log2"]
     mixed = reference ^ shift_right(reference, 3) ^ shift_right(reference, bits + 2)
     folded = (mixed ^ shift_right(mixed, bits) ^ shift_right(mixed, bits + bits)
               ^ shift_right(mixed, 3 * bits))
-    return folded & ((1 << bits) - 1)
+    return b["orders_right"] + (folded & b["orders_mask"]) * BUCKET
 
 
 @kernel
 def _find_elsewhere(book, reference):
     """Address of the order in the right table or the stash, or NONE."""
     b = book_at(book)
-    bits = b["orders_log2"]
-    bucket = b["orders"] + ((1 << bits) + right_hash(reference, bits)) * BUCKET
+    bucket = right_bucket(book, reference)
     ways = match4(bucket, reference)
     if ways:
         return bucket + 8 * low_bit(ways)
     if b["order_stash_used"]:
-        stash = b["orders"] + (2 << bits) * BUCKET
+        stash = b["orders_stash"]
         for line in range(b["order_stash_lines"]):
             ways = match4(stash + line * BUCKET, reference)
             if ways:
@@ -71,11 +74,11 @@ def _find_elsewhere(book, reference):
 
 
 @kernel(inline=True)
-def find(book, reference):
-    """Address of the entry that holds ``reference``, which is not 0, or NONE."""
-    b = book_at(book)
-    left = left_hash(reference, b["orders_log2"])
-    bucket = b["orders"] + left * BUCKET
+def find(book, bucket, reference):
+    """Address of the entry that holds ``reference``, which is not 0, or NONE.
+
+    ``bucket`` is its :func:`left_bucket`, here and in :func:`place`.
+    """
     ways = match4(bucket, reference)
     if ways:
         return bucket + 8 * low_bit(ways)
@@ -85,20 +88,18 @@ def find(book, reference):
 
 
 @kernel
-def _place_elsewhere(book, reference, left, taken):
+def _place_elsewhere(book, left, reference, taken):
     """A free entry outside of the left bucket's first three, or NONE when there is no room."""
     b = book_at(book)
-    bits = b["orders_log2"]
-    left_bucket = b["orders"] + left * BUCKET
-    bucket = b["orders"] + ((1 << bits) + right_hash(reference, bits)) * BUCKET
-    free = match4(bucket, 0)
+    right = right_bucket(book, reference)
+    free = match4(right, 0)
     if taken <= WAYS - bit_count(free) and taken < WAYS:
-        return left_bucket + 8 * low_bit(match4(left_bucket, 0))
+        return left + 8 * low_bit(match4(left, 0))
     if free:
-        entry = bucket + 8 * low_bit(free)
+        entry = right + 8 * low_bit(free)
     else:
         entry = NONE
-        stash = b["orders"] + (2 << bits) * BUCKET
+        stash = b["orders_stash"]
         for line in range(b["order_stash_lines"]):
             free = match4(stash + line * BUCKET, 0)
             if free:
@@ -107,26 +108,23 @@ def _place_elsewhere(book, reference, left, taken):
                 break
         if entry == NONE:
             return NONE
-    first = load64(left_bucket + VALUES)
+    first = load64(left + VALUES)
     if (first >> SPILL_SHIFT) & SPILL_MAX < SPILL_MAX:
-        store64(left_bucket + VALUES, first + (1 << SPILL_SHIFT))
+        store64(left + VALUES, first + (1 << SPILL_SHIFT))
     return entry
 
 
 @kernel(inline=True)
-def place(book, reference):
+def place(book, bucket, reference):
     """Choose and take a free entry for ``reference``; the caller calls :func:`write` at once.
 
     Returns the address, or NONE when neither bucket nor the stash has room. The reference must
     not be in the table.
     """
-    b = book_at(book)
-    left = left_hash(reference, b["orders_log2"])
-    bucket = b["orders"] + left * BUCKET
     free = match4(bucket, 0)
     taken = WAYS - bit_count(free)
     if unlikely(taken >= LEFT_FILL):
-        entry = _place_elsewhere(book, reference, left, taken)
+        entry = _place_elsewhere(book, bucket, reference, taken)
         if entry == NONE:
             return NONE
     else:
@@ -164,12 +162,11 @@ def take_shares(entry, shares):
 def remove(book, entry, reference):
     """Free ``entry``, which holds ``reference``."""
     b = book_at(book)
-    bits = b["orders_log2"]
     store64(entry, 0)
-    if unlikely(entry >= b["orders"] + (1 << bits) * BUCKET):
-        left_value = b["orders"] + left_hash(reference, bits) * BUCKET + VALUES
+    if unlikely(entry >= b["orders_right"]):
+        left_value = left_bucket(book, reference) + VALUES
         first = load64(left_value)
         if (first >> SPILL_SHIFT) & SPILL_MAX < SPILL_MAX:
             store64(left_value, first - (1 << SPILL_SHIFT))
-        if entry >= b["orders"] + (2 << bits) * BUCKET:
+        if entry >= b["orders_stash"]:
             b["order_stash_used"] -= 1

@@ -44,7 +44,7 @@ def next_version(book, instrument):
     h["version"] = np.uint32(h["version"] + 1)
 
 
-@kernel
+@kernel(inline=True)
 def write_state(book, instrument):
     """Write the instrument's state line: head, payload, tail. Returns the flags shown."""
     b = book_at(book)
@@ -78,7 +78,7 @@ def write_state(book, instrument):
     return flags
 
 
-@kernel
+@kernel(inline=True)
 def write_bbo(book, instrument, flags):
     """Write the BBO record of the state line that was just written."""
     b = book_at(book)

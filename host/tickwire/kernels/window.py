@@ -224,6 +224,7 @@ def request(book, book_side, best, tick):
     if b["queue_tail"] - b["queue_head"] > b["queue_mask"]:
         return
     s["queued"] = 1
+    b["pending"] += 1
     store64(b["queue"] + (b["queue_tail"] & b["queue_mask"]) * 8, book_side)
     b["queue_tail"] += 1
 
