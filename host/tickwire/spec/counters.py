@@ -23,7 +23,7 @@ COUNTERS = (
     Counter("frames_recovery",     "frames",   "Datagrams received on the recovery line."),
     Counter("frames_other",        "frames",   "Frames that are not for a configured group and port."),
     Counter("frames_malformed",    "frames",   "Frames with a length or checksum that lies, fragments and IP options included."),
-    Counter("packets_malformed",   "packets",  "MoldUDP64 packets whose blocks do not fit the datagram."),
+    Counter("packets_malformed",   "packets",  "MoldUDP64 packets whose number cannot be, or whose blocks do not end where the datagram ends; whole blocks are used."),
     Counter("packets_session",     "packets",  "MoldUDP64 packets of another session."),
     Counter("heartbeats",          "packets",  "MoldUDP64 heartbeats."),
     Counter("messages",            "messages", "Messages accepted in sequence."),
@@ -35,7 +35,7 @@ COUNTERS = (
     Counter("sessions",            "sessions", "Session names taken up."),
     Counter("unknown_type",        "messages", "Messages of a type that ITCH 5.0 does not have."),
     Counter("wrong_length",        "messages", "Messages whose length is not that of their type."),
-    Counter("zero_length",         "messages", "Messages whose length field is zero; the type gave the length."),
+    Counter("zero_length",         "messages", "Messages whose length field is zero: in a file the type gives the length, on a line nothing is left."),
     Counter("unknown_locate",      "messages", "Messages for a stock locate above the greatest instrument."),
     Counter("filtered",            "messages", "Messages of instruments that are not watched."),
     Counter("unknown_order",       "messages", "Executions, cancels, deletes and replaces of an order that is not in the book."),
@@ -86,6 +86,15 @@ COUNTERS = (
     Counter("session_drops",       "sessions", "Times an order session went down."),
     Counter("session_messages",    "messages", "Sequenced messages of the order session."),
     Counter("heartbeats_sent",     "packets",  "Heartbeats sent on the order session."),
+    Counter("records_lost",        "records",  "Market records that the host did not read before they were overwritten."),
+    Counter("intents_dropped",     "intents",  "Intents of the strategy that found the window full."),
+    Counter("strategy_calls",      "calls",    "Records given to the strategy."),
+    Counter("strategy_ticks",      "calls",    "Times that the strategy's timer called it."),
+    Counter("send_backlog",        "octets",   "Octets that an order socket did not take at once; they left later, in order."),
+    Counter("frames_retracted",    "frames",   "Frames whose end showed damage after their messages were used (cut-through)."),
+    Counter("line_silences_a",     "times",    "Times line A was silent for longer than its limit."),
+    Counter("line_silences_b",     "times",    "Times line B was silent for longer than its limit."),
+    Counter("stales",              "times",    "Times that neither line brought a packet for longer than the limit."),
 )
 
 CounterIndex: Any = IntEnum("CounterIndex", {counter.name.upper(): index

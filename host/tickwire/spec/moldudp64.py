@@ -14,6 +14,9 @@ END_OF_SESSION = 0xFFFF
 """Message count that ends a session; requests are still answered for a while."""
 
 MESSAGES_PER_PACKET_MAX = 0xFFFE
+SEQUENCE_MAX = (1 << 63) - (1 << 16)
+"""Greatest number that the device believes: what follows it still fits a signed word."""
+
 HEARTBEAT_SECONDS = 1
 """An idle line sends a heartbeat about this often."""
 

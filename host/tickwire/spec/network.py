@@ -16,6 +16,11 @@ FRAGMENT_OFFSET_MASK = 0x1FFF
 MORE_FRAGMENTS = 0x2000
 DO_NOT_FRAGMENT = 0x4000
 VLAN_IDENTIFIER_MASK = 0x0FFF
+VLAN_TAGS_MAX = 2
+"""Tags that the device looks behind: one 802.1Q tag, or two (802.1ad, "QinQ")."""
+
+FRAME_SIZE_MAX = 9_022
+"""Octets of the longest usual jumbo frame without FCS: header, two tags, 9,000."""
 
 TCP_FIN, TCP_SYN, TCP_RST, TCP_PSH, TCP_ACK, TCP_URG = 0x01, 0x02, 0x04, 0x08, 0x10, 0x20
 TCP_HEADER_WORDS = 5

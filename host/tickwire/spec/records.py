@@ -67,7 +67,16 @@ class FeedState(IntEnum):
     RECOVERING = 2       # a gap on both lines is open
     STALE = 3            # no packet on any line for longer than the limit
     ENDED = 4            # end of session
-    NEW_SESSION = 5      # another session name took over; the sequence began anew
+    NEW_SESSION = 5      # another session name took over; the sequence began anew (records only)
+    RETRACTED = 6        # a frame's end showed damage after its messages were used (records only)
+
+
+class Line(IntEnum):
+    """Where a datagram came from: line octet of a FEED_STATE record."""
+
+    A = 0
+    B = 1
+    RECOVERY = 2         # answers of the request server
 
 
 def _stamp(doc: str = "Ingress stamp of the frame that caused it, ns.") -> Field:

@@ -40,6 +40,13 @@ class Status(IntFlag):
     ENDED = 32
 
 
+class GapPolicy(IntEnum):
+    """Register GAP_POLICY: what becomes of messages that no line can bring any more."""
+
+    WAIT = 0             # until the recovery line brings them
+    SKIP = 1             # they are lost: go on, and mark every book desynced
+
+
 @dataclass(frozen=True, slots=True)
 class Register:
     """One register: ``offset`` in octets, ``size`` 4 or 8, access as the host sees it."""
@@ -64,6 +71,7 @@ REGISTERS = (
     Register("GAP_POLICY",     0x002C, 4, "rw", "0 wait for recovery, 1 skip and mark every book desynced."),
     Register("FEED_EXPECTED",  0x0030, 8, "ro", "Next sequence that the book needs."),
     Register("FEED_HIGHEST",   0x0038, 8, "ro", "Highest sequence that any line has shown, plus one."),
+    Register("FEED_GIVE_UP",   0x0040, 8, "wo", "Messages before this number are lost: go on with it, and mark every book desynced."),
     Register("RING_MARKET_SEQUENCE", 0x0118, 8, "ro", "Records written to the market ring."),
     Register("RING_MARKET_LOG2", 0x0120, 4, "rw", "Slots of the market ring, logarithm."),
     Register("RING_ORDER_SEQUENCE", 0x0158, 8, "ro", "Records written to the order ring."),
@@ -72,14 +80,16 @@ REGISTERS = (
     Register("RING_EPOCH",     0x0170, 4, "ro", "Epoch of this run, 1 to 255."),
     Register("LIMITS_VERSION", 0x0440, 4, "ro", "Version of the committed limits table."),
     Register("LIMITS_CRC",     0x0444, 4, "ro", "CRC-32C of the committed limits table."),
+    Register("LIMITS_COMMIT",  0x0448, 8, "wo", "Version in the low half, CRC-32C in the high half: puts the staged limits in force."),
     Register("ARM",            0x0600, 8, "wo", "Two keys: EPOCH ^ 0xA5A5A5A5, then its complement, within 1 ms."),
-    Register("KILL",           0x0608, 4, "wo", "Any write latches the kill."),
+    Register("KILL",           0x0608, 4, "wo", "Any write latches the kill; the value is the cause, REGISTER when it names none."),
     Register("KILL_CAUSE",     0x060C, 4, "ro", "KillCause mask."),
     Register("KILL_TIME",      0x0610, 8, "ro", "Time of the kill, ns."),
     Register("WATCHDOG_PERIOD", 0x0618, 4, "rw", "Microseconds without a kick until the kill; 0 off."),
     Register("WATCHDOG_KICK",  0x0620, 8, "wo", "Must rise with every kick."),
     Register("KILL_ACTION",    0x0628, 4, "rw", "Bit 0 mass-cancel on kill."),
     Register("EPOCH",          0x062C, 4, "ro", "Arming token that intents must carry."),
+    Register("INSTRUMENT_KILL", 0x0630, 4, "wo", "Instrument in the low half; bit 16 set blocks its orders, clear lets them pass."),
     Register("TIME_NOW",       0x0700, 8, "ro", "Device clock, ns."),
 )
 
