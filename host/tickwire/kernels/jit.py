@@ -2,13 +2,16 @@
 
 Numba keys its cache on the file of the outermost function alone, so a change in a callee or in a
 constant of another module is missed. Parity with the gateware cannot stand on stale offsets:
-here the cache folder's name is a digest of every source that a kernel may inline.
+here a module's cache folder is named by a digest of its source and of every source that it
+imports, directly or not; a kernel can inline nothing else.
 """
 
+import functools
 import hashlib
 import os
+import re
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,52 +19,93 @@ import llvmlite
 import numba
 import numpy
 
-_PACKAGE = Path(__file__).parent.parent
-_SHARED = (_PACKAGE / "spec", _PACKAGE / "kernels")
-_KEPT = 8                                  # cache folders kept besides the current ones
+_TOOLS = f"{numba.__version__} {llvmlite.__version__} {numpy.__version__}"
+_IMPORT = re.compile(r"^\s*(?:from\s+([\w.]+)\s+import\s+(\([^)]*\)|[^\n]*)|import\s+([\w.]+))",
+                     re.MULTILINE)
+_KEPT = 3                                  # older cache folders of the same module that are kept
 
 _base = Path(os.environ.get("TICKWIRE_CACHE")
              or Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "tickwire")
-_folders: dict[Path, str] = {}
 
 
-def _digest(folder: Path) -> str:
-    """Digest of the shared kernels and of every source below ``folder``."""
-    state = hashlib.blake2b(digest_size=10)
-    state.update(f"{numba.__version__} {llvmlite.__version__} {numpy.__version__}".encode())
-    for root in dict.fromkeys((*_SHARED, folder)):
-        paths = root.rglob("*.py") if root in _SHARED else root.glob("*.py")
-        for path in sorted(paths):
-            state.update(str(path).encode() + b"\0" + path.read_bytes())
-    return state.hexdigest()
+def _module(dotted: str, importer: Path) -> Path | None:
+    """Source file of a module of the importer's own package or of a sibling package, if any."""
+    if dotted.startswith("."):
+        level = len(dotted) - len(dotted.lstrip("."))
+        root = importer.parents[level - 1]
+        dotted = dotted.lstrip(".")
+    else:
+        root = importer.parent
+        while (root / "__init__.py").exists():
+            root = root.parent
+        spec = _find_package(dotted.partition(".")[0])
+        root = spec.parent if spec is not None else root
+    path = root.joinpath(*dotted.split(".")) if dotted else root
+    if path.with_suffix(".py").is_file():
+        return path.with_suffix(".py")
+    return path / "__init__.py" if (path / "__init__.py").is_file() else None
 
 
-def cache_folder(function: Callable[..., Any]) -> str:
-    """Return the cache folder of ``function``, which depends on every source it may inline."""
-    home = Path(function.__code__.co_filename).resolve().parent
-    if any(home == root or root in home.parents for root in _SHARED):
-        home = _PACKAGE / "kernels"
-    if home not in _folders:
-        _folders[home] = str(_base / _digest(home))
-        _prune()
-    return _folders[home]
+@functools.cache
+def _find_package(name: str) -> Path | None:
+    """Folder of one of tickwire's own packages; other libraries count by their version only."""
+    import importlib.util
+    if not name.startswith("tickwire"):
+        return None
+    spec = importlib.util.find_spec(name)
+    return Path(spec.origin).parent if spec is not None and spec.origin else None
 
 
-def _prune() -> None:
-    """Remove the oldest cache folders; a folder in use is newer than those."""
-    try:
-        found = sorted((path for path in _base.iterdir() if path.is_dir()),
-                       key=lambda path: path.stat().st_mtime)
-    except OSError:
-        return
-    current = set(_folders.values())
-    for path in found[:max(0, len(found) - _KEPT)]:
-        if str(path) not in current:
-            shutil.rmtree(path, ignore_errors=True)
+def _imports(path: Path, source: str) -> Iterator[Path]:
+    for parent, names, plain in _IMPORT.findall(source):
+        found = _module(parent or plain, path)
+        if found is None:
+            continue
+        yield found
+        if parent and found.name == "__init__.py":
+            for name in re.findall(r"\w+", names.split("#")[0]):
+                part = found.parent / f"{name}.py"
+                if part.is_file():
+                    yield part
+
+
+def sources(path: Path) -> list[Path]:
+    """Return ``path`` and every source of the project that it imports, directly or not."""
+    todo, seen = [path.resolve()], set()
+    while todo:
+        current = todo.pop()
+        if current not in seen:
+            seen.add(current)
+            todo.extend(found.resolve()
+                        for found in _imports(current, current.read_text(encoding="utf-8")))
+    return sorted(seen)
+
+
+@functools.cache
+def cache_folder(path: Path) -> Path:
+    """Return the cache folder of the kernels in the module at ``path``."""
+    state = hashlib.blake2b(_TOOLS.encode(), digest_size=10)
+    for source in sources(path):
+        state.update(str(source).encode() + b"\0" + source.read_bytes())
+    name = path.parent.name + "." + path.stem
+    _prune(name)
+    return _base / f"{name}-{state.hexdigest()}"
+
+
+def _prune(name: str) -> None:
+    """Remove the oldest cache folders of a module."""
+    def age(path: Path) -> float:
+        try:
+            return path.stat().st_mtime
+        except OSError:
+            return 0.0
+    for path in sorted(_base.glob(f"{name}-*"), key=age)[:-_KEPT]:
+        shutil.rmtree(path, ignore_errors=True)
 
 
 def _cached(function: Callable[..., Any], compile_: Callable[[], Any]) -> Any:
-    saved, numba.config.CACHE_DIR = numba.config.CACHE_DIR, cache_folder(function)
+    folder = cache_folder(Path(function.__code__.co_filename).resolve())
+    saved, numba.config.CACHE_DIR = numba.config.CACHE_DIR, str(folder)
     try:
         return compile_()
     finally:
