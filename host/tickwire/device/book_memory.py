@@ -17,6 +17,11 @@ LOCATES = 1 << 16
 TYPES = 256
 
 
+def _table_size(buckets_log2: int, stash_lines: int) -> int:
+    """Octets of two hashed tables and their stash."""
+    return BUCKET * ((2 << buckets_log2) + stash_lines)
+
+
 class BookMemory:
     """A book and everything that its kernels touch.
 
@@ -47,13 +52,13 @@ class BookMemory:
         b = self.context = self.arena.view("book", layout.BOOK)[0]
         order_lines = -(-geometry.order_stash // WAYS)
         level_lines = -(-geometry.level_stash // WAYS)
-        b["orders"] = take("orders", BUCKET * ((2 << geometry.orders_log2) + order_lines), huge=huge)
+        b["orders"] = take("orders", _table_size(geometry.orders_log2, order_lines), huge=huge)
         b["orders_log2"] = geometry.orders_log2
         b["orders_mask"] = (1 << geometry.orders_log2) - 1
         b["orders_right"] = b["orders"] + (BUCKET << geometry.orders_log2)
         b["orders_stash"] = b["orders"] + (2 * BUCKET << geometry.orders_log2)
         b["order_stash_lines"] = order_lines
-        b["levels"] = take("levels", BUCKET * ((2 << geometry.levels_log2) + level_lines), huge=huge)
+        b["levels"] = take("levels", _table_size(geometry.levels_log2, level_lines), huge=huge)
         b["levels_shift"] = 32 - geometry.levels_log2
         b["levels_right"] = b["levels"] + (BUCKET << geometry.levels_log2)
         b["levels_stash"] = b["levels"] + (2 * BUCKET << geometry.levels_log2)

@@ -70,5 +70,5 @@ CARD_SMALL = Geometry(instruments=4, orders_log2=9, order_stash=8, levels_log2=8
 CARD_LARGE = Geometry(instruments=64, orders_log2=14, order_stash=64, levels_log2=12,
                       level_stash=32, window_words=64, lookups=1)
 DEMO = Geometry(instruments=64, orders_log2=14, levels_log2=12, depth=8)
-MARKET = Geometry(instruments=16_384, orders_log2=19, order_stash=1_024, levels_log2=17,
+MARKET = Geometry(instruments=16_384, orders_log2=19, order_stash=1_024, levels_log2=18,
                   level_stash=1_024, window_words=64, lookups=4)
