@@ -29,7 +29,7 @@ MOLD = mold(41, MESSAGE_D, MESSAGE_X)
 GOOD = ethernet(ipv4(udp(MOLD)))
 
 
-def test_a_datagram_is_found_under_any_number_of_tags():
+def test_a_datagram_is_found_under_up_to_two_tags():
     expected = Datagram(17, ("10.0.0.1", 49653), ("233.54.12.111", 26477), MOLD)
     datagram = ipv4(udp(MOLD))
     assert unwrap(GOOD) == expected
@@ -61,6 +61,7 @@ def bad_checksum():
     (ethernet(ipv4(udp(MOLD), options=b"\1\1\1\0")), "IPv4 header has 6 words, not 5: options"),
     (GOOD[:-1], "IPv4 total length is 94, but 93 octets are there"),
     (ethernet(ipv4(b"", 17)[:2] + b"\0\x13" + ipv4(b"")[4:]), "IPv4 total length is 19"),
+    (ethernet(ipv4(udp(MOLD)), 0x0800, *[(0x8100, 5)] * 3), "ether type 0x8100 is not IPv4"),
     (bad_checksum(), "IPv4 header checksum 0x"),
     (ethernet(ipv4(udp(MOLD), flags=0x2000)), "IPv4 fragment of datagram 1"),
     (ethernet(ipv4(udp(MOLD), flags=0x0001)), "IPv4 fragment of datagram 1"),

@@ -28,6 +28,7 @@ from tickwire.feed import octets as octets_module
 from tickwire.feed.detect import detect
 from tickwire.feed.octets import CARRY_MAX
 
+HEAD = section() + interface()
 IP = ipv4(udp(mold(7, b"D" * 19)))
 FRAMES = [ethernet(ipv4(udp(mold(n, b"A" * (14 + n))))) for n in range(1, 6)]
 
@@ -107,6 +108,31 @@ def test_a_frame_shorter_than_its_own_header_is_handed_over_as_it_is(tmp_path, l
     frames, _, error, _ = read(tmp_path, pcap(b"", b"\x45", b"\x45\0\0", link=link))
     assert error is None and len(frames) == 3
     assert all(len(frame) <= 17 for frame in frames)
+
+
+@pytest.mark.parametrize("tags", [(), ((0x8100, 5),), ((0x88A8, 5), (0x8100, 6))])
+def test_a_header_checksum_that_was_left_to_the_network_card_is_filled_in(tmp_path, tags):
+    frame = ethernet(IP, 0x0800, *tags)
+    place = frame.index(IP) + 10
+    zero = frame[:place] + bytes(2) + frame[place + 2:]
+    wrong = frame[:place] + b"\1\2" + frame[place + 2:]
+    for octets in (pcap(zero, frame, zero, wrong),
+                   HEAD + b"".join(map(packet, (zero, frame, zero, wrong)))):
+        frames, _, error, source = read(tmp_path, octets)
+        assert (frames, error) == ([frame, frame, frame, wrong], None)
+        assert source.counts["checksums_filled"] == 2 and len(source.warnings) == 1
+
+
+@pytest.mark.parametrize("frame", [
+    ethernet(b"\x60" + bytes(39), 0x86DD), ethernet(b"\x46" + bytes(39)), ethernet(b"\x45"),
+    ethernet(b"\x45" + bytes(18)), ethernet(b"\x65" + bytes(39)), bytes(13),
+    ethernet(b"\x45" + bytes(39), 0x0800, (0x8100, 5), (0x8100, 5), (0x8100, 5)),
+    # A header whose right checksum is zero: the words 4500 and baff add up to 0xFFFF.
+    ethernet(bytes.fromhex("4500 0000 0000 0000 0000 0000 baff 0000 0000 0000")),
+])
+def test_what_is_no_such_header_is_left_as_it_is(tmp_path, frame):
+    frames, _, error, source = read(tmp_path, pcap(frame))
+    assert (frames, error) == ([frame], None) and not source.counts["checksums_filled"]
 
 
 def test_another_link_type_is_refused_in_one_sentence(tmp_path):
@@ -276,9 +302,6 @@ def test_a_pcapng_cut_at_any_octet_keeps_every_whole_frame(tmp_path, is_compress
         assert error is None or "is cut short: a block begins at octet" in error
 
 
-HEAD = section() + interface()
-
-
 @pytest.mark.parametrize(("octets", "reason"), [
     (packet(FRAMES[1])[:4] + struct.pack("<I", 0) + bytes(60), "the first is 0"),
     (packet(FRAMES[1])[:4] + struct.pack("<I", 31) + bytes(60), "the first is 31"),
@@ -342,9 +365,7 @@ def test_octets_at_random_end_in_an_error_or_in_frames_but_never_in_a_crash(tmp_
 
 def test_many_frames_fill_the_list_more_than_once(tmp_path, monkeypatch):
     from tickwire.feed import pcap as pcap_module
-    from tickwire.feed import pcapng as pcapng_module
     monkeypatch.setattr(pcap_module, "FRAMES", 3)
-    monkeypatch.setattr(pcapng_module, "FRAMES", 3)
     many = FRAMES * 7
     assert octets_module.CHUNK_SIZE > 1 << 20
     for octets in (pcap(*many), HEAD + b"".join(map(packet, many))):

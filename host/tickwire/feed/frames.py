@@ -30,6 +30,7 @@ from tickwire.spec.network import (
     TCP_SYN,
     UDP,
     VLAN,
+    VLAN_TAGS_MAX,
 )
 from tickwire.spec.wire import Message, decode
 
@@ -111,9 +112,10 @@ def unwrap(frame: bytes) -> Datagram:
     """
     head = _header(ETHERNET, frame, "an Ethernet header")
     rest = frame[ETHERNET.size:]
-    while head["ether_type"] in _TAGS:
-        head = _header(VLAN, rest, "a VLAN tag")
-        rest = rest[VLAN.size:]
+    for _ in range(VLAN_TAGS_MAX):
+        if head["ether_type"] in _TAGS:
+            head = _header(VLAN, rest, "a VLAN tag")
+            rest = rest[VLAN.size:]
     if head["ether_type"] != ETHER_TYPE_IPV4:
         raise Skipped(f"ether type 0x{head['ether_type']:04x} is not IPv4")
     head = _header(IPV4, rest, "an IPv4 header")

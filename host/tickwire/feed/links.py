@@ -1,4 +1,4 @@
-"""Link types of captures, made into one: every frame is handed over as an Ethernet frame.
+"""Frames of captures as they were on a wire: every link type becomes Ethernet.
 
 What stands before the network header is overwritten in place by an Ethernet header, so nothing
 is moved. The addresses of a made-up header are zero.
@@ -7,6 +7,7 @@ is moved. The addresses of a made-up header are zero.
 from tickwire.kernels.jit import kernel
 from tickwire.kernels.memory import (
     load8,
+    load16,
     load32,
     load_be16,
     load_be32,
@@ -25,9 +26,24 @@ from tickwire.spec.capture import (
     LINK_SLL2_SIZE,
     LINK_SLL_SIZE,
 )
-from tickwire.spec.network import ETHER_TYPE_IPV4, ETHER_TYPE_IPV6, ETHERNET
+from tickwire.spec.network import (
+    ETHER_TYPE_IPV4,
+    ETHER_TYPE_IPV6,
+    ETHER_TYPE_SERVICE_VLAN,
+    ETHER_TYPE_VLAN,
+    ETHERNET,
+    IPV4,
+    IPV4_HEADER_WORDS,
+    IPV4_VERSION,
+    VLAN,
+    VLAN_TAGS_MAX,
+)
 
 _HEADER = ETHERNET.size
+_IPV4_SIZE = IPV4.size
+_TAG_SIZE = VLAN.size
+_CHECKSUM = IPV4.field("header_checksum")[1]
+_PLAIN = IPV4_VERSION << 4 | IPV4_HEADER_WORDS
 
 
 @kernel(inline=True)
@@ -86,3 +102,31 @@ def ethernet(address, size, link):
         return 0
     _header(address - _HEADER, _ip(address))
     return -_HEADER
+
+
+@kernel
+def fill_checksum(address, size):
+    """Fill in the IPv4 header checksum of the frame at ``address`` when it is zero.
+
+    A frame that is captured where it is sent has not been through the network card, which
+    computes the checksum. Returns 1 when it was filled in.
+    """
+    place = _HEADER
+    for _ in range(VLAN_TAGS_MAX):
+        if place <= size:
+            ether_type = load_be16(address + place - 2)
+            if ether_type == ETHER_TYPE_VLAN or ether_type == ETHER_TYPE_SERVICE_VLAN:
+                place += _TAG_SIZE
+    header = address + place
+    if (place + _IPV4_SIZE > size or load_be16(header - 2) != ETHER_TYPE_IPV4
+            or load8(header) != _PLAIN or load16(header + _CHECKSUM) != 0):
+        return 0
+    total = 0
+    for offset in range(0, _IPV4_SIZE, 2):
+        total += load_be16(header + offset)
+    total = (total & 0xFFFF) + (total >> 16)
+    total = (total & 0xFFFF) + (total >> 16)
+    if total == 0xFFFF:                    # zero is what it must be
+        return 0
+    store_be16(header + _CHECKSUM, ~total)
+    return 1

@@ -6,7 +6,7 @@ from typing import Literal
 import numpy as np
 
 from tickwire.errors import InputError
-from tickwire.feed.links import ethernet
+from tickwire.feed.links import ethernet, fill_checksum
 from tickwire.feed.octets import Buffer, OctetStream
 from tickwire.feed.source import FRAME, FRAME_SIZE, Chunk, FrameChunk, Source
 from tickwire.kernels.jit import kernel
@@ -25,10 +25,12 @@ MORE = 0                 # the next record is not whole
 FULL = 1                 # no room for another frame
 TOO_LONG = 2             # more octets captured than any program captures
 
+CUT = 1                  # captured shorter than it was
+FILLED = 1 << 32         # its IPv4 header checksum was zero: sums of both stay apart
+
 FRAMES = 1 << 15
 """Frames of one chunk at most."""
 
-FRAMES_CUT = "frames that were captured shorter than they were"
 LINK_NAMES = ", ".join(dict.fromkeys(LINKS.values()))
 
 _SIZE_MAX = (1 << 31) - 64                  # of the wire, for hostile records
@@ -44,7 +46,10 @@ def load_u32(address, is_big):
 
 @kernel(inline=True)
 def put_frame(target, address, place, size, size_on_wire, timestamp, interface, link):
-    """Describe the frame captured at ``address + place``; returns 1 when it was cut."""
+    """Describe the frame captured at ``address + place`` and make it what was on the wire.
+
+    Returns its oddities: ``CUT``, ``FILLED`` or their sum.
+    """
     shift = ethernet(address + place, size, link)
     row = frame_at(target)
     row["offset"] = place + shift
@@ -53,7 +58,8 @@ def put_frame(target, address, place, size, size_on_wire, timestamp, interface, 
     row["size_on_wire"] = min(size_on_wire, _SIZE_MAX) - shift
     row["interface"] = interface
     row["reserved"] = 0
-    return 1 if size < size_on_wire else 0
+    odd = FILLED * fill_checksum(address + place + shift, size - shift)
+    return odd + CUT if size < size_on_wire else odd
 
 
 @kernel
@@ -61,40 +67,58 @@ def scan_records(address, size, is_big, unit_ns, link, frames, capacity):
     """List the whole records in ``size`` octets at ``address`` as :data:`FRAME` at ``frames``.
 
     ``unit_ns`` is the length of one step of the fraction. Returns (frames, octets used, code,
-    frames that were cut when they were captured).
+    sum of their oddities).
     """
     place = 0
     count = 0
-    cut = 0
+    odd = 0
     while place + PCAP_RECORD_SIZE <= size:
         if unlikely(count == capacity):
-            return count, place, FULL, cut
+            return count, place, FULL, odd
         record = address + place
         captured = load_u32(record + 8, is_big)
         if unlikely(captured > CAPTURED_MAX):
-            return count, place, TOO_LONG, cut
+            return count, place, TOO_LONG, odd
         after = place + PCAP_RECORD_SIZE + captured
         if unlikely(after > size):
             break
         seconds, fraction = load_u32(record, is_big), load_u32(record + 4, is_big)
-        cut += put_frame(frames + count * FRAME_SIZE, address, place + PCAP_RECORD_SIZE,
+        odd += put_frame(frames + count * FRAME_SIZE, address, place + PCAP_RECORD_SIZE,
                          captured, load_u32(record + 12, is_big),
                          seconds * 1_000_000_000 + fraction * unit_ns, 0, link)
         count += 1
         place = after
-    return count, place, MORE, cut
+    return count, place, MORE, odd
 
 
-class PcapFile(Source):
-    """A pcap capture. ``counts`` holds ``frames_cut``: captured shorter than on the wire."""
+class Capture(Source):
+    """A source of frames.
 
-    kind = "pcap"
+    ``counts`` holds ``frames_cut`` (captured shorter than on the wire) and ``checksums_filled``
+    (captured before a network card computed the checksum of the IPv4 header).
+    """
+
     is_capture = True
 
     def __init__(self, stream: OctetStream) -> None:
         super().__init__(stream)
-        self._start = PCAP_HEADER_SIZE
         self._frames = np.empty(FRAMES, FRAME)
+
+    def _count_odd(self, odd: int, among: int) -> None:
+        self._count("frames_cut", odd % FILLED, among,
+                    "frames that were captured shorter than they were")
+        self._count("checksums_filled", odd // FILLED, among, "frames with an IPv4 header "
+                    "checksum of zero, which was filled in as a network card would have")
+
+
+class PcapFile(Capture):
+    """A pcap capture."""
+
+    kind = "pcap"
+
+    def __init__(self, stream: OctetStream) -> None:
+        super().__init__(stream)
+        self._start = PCAP_HEADER_SIZE
         head = stream.head(PCAP_HEADER_SIZE)
         if len(head) < PCAP_HEADER_SIZE:
             raise InputError(f"{self.name} is cut short inside its file header, "
@@ -115,10 +139,10 @@ class PcapFile(Source):
     def _chunks(self, buffer: Buffer, start: int) -> Generator[Chunk, None, int]:
         code = FULL
         while code == FULL:
-            count, used, code, cut = scan_records(
+            count, used, code, odd = scan_records(
                 buffer.address + start, buffer.size - start, self._is_big, self._unit_ns,
                 self.link, self._frames.ctypes.data, len(self._frames))
-            self._count("frames_cut", cut, count, FRAMES_CUT)
+            self._count_odd(odd, count)
             if count:
                 chunk = FrameChunk(buffer, start, used, self._next, self._frames[:count])
                 self._next += count

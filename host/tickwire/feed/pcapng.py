@@ -11,8 +11,8 @@ import numpy as np
 
 from tickwire.errors import InputError
 from tickwire.feed.octets import CARRY_MAX, Buffer, OctetStream
-from tickwire.feed.pcap import FRAMES, FRAMES_CUT, LINK_NAMES, load_u32, put_frame
-from tickwire.feed.source import FRAME, FRAME_SIZE, Chunk, FrameChunk, Source
+from tickwire.feed.pcap import LINK_NAMES, Capture, load_u32, put_frame
+from tickwire.feed.source import FRAME_SIZE, Chunk, FrameChunk
 from tickwire.kernels.jit import kernel
 from tickwire.kernels.memory import (
     load16,
@@ -99,36 +99,36 @@ def scan_blocks(address, size, is_big, interfaces, interface_count, timestamp, f
     """List the packet blocks in ``size`` octets at ``address`` as :data:`FRAME` at ``frames``.
 
     ``timestamp`` is that of the packet before; a simple packet block has none of its own.
-    Returns (frames, octets used, code, cut frames, frames of a link type that is not read,
-    time stamp).
+    Returns (frames, octets used, code, sum of their oddities, frames of a link type that is not
+    read, time stamp).
     """
     place = 0
     count = 0
-    cut = 0
+    odd = 0
     skipped = 0
     while place + BLOCK_MIN <= size:
         block = address + place
         kind = load_u32(block, is_big)
         if unlikely(kind != BLOCK_PACKET and kind != BLOCK_PACKET_SIMPLE
                     and kind != BLOCK_PACKET_OLD):
-            return count, place, OTHER, cut, skipped, timestamp
+            return count, place, OTHER, odd, skipped, timestamp
         if unlikely(count == capacity):
-            return count, place, FULL, cut, skipped, timestamp
+            return count, place, FULL, odd, skipped, timestamp
         total = load_u32(block + 4, is_big)
         fixed = PACKET_SIMPLE_SIZE if kind == BLOCK_PACKET_SIMPLE else PACKET_SIZE
         if unlikely(total < fixed or total > BLOCK_MAX or total & 3 != 0):
-            return count, place, BAD_BLOCK, cut, skipped, timestamp
+            return count, place, BAD_BLOCK, odd, skipped, timestamp
         if unlikely(place + total > size):
             break
         if unlikely(load_u32(block + total - 4, is_big) != total):
-            return count, place, BAD_BLOCK, cut, skipped, timestamp
+            return count, place, BAD_BLOCK, odd, skipped, timestamp
         number = 0
         if kind == BLOCK_PACKET:
             number = load_u32(block + 8, is_big)
         elif kind == BLOCK_PACKET_OLD:
             number = load_be16(block + 8) if is_big else load16(block + 8)
         if unlikely(number >= interface_count):
-            return count, place, BAD_INTERFACE, cut, skipped, timestamp
+            return count, place, BAD_INTERFACE, odd, skipped, timestamp
         interface = interfaces + number * _INTERFACE_SIZE
         row = interface_at(interface)
         if kind == BLOCK_PACKET_SIMPLE:
@@ -144,31 +144,28 @@ def scan_blocks(address, size, is_big, interfaces, interface_count, timestamp, f
             timestamp = _timestamp(interface, load_u32(block + 12, is_big),
                                    load_u32(block + 16, is_big))
         if unlikely(captured > total - fixed or captured > CAPTURED_MAX):
-            return count, place, BAD_CAPTURED, cut, skipped, timestamp
+            return count, place, BAD_CAPTURED, odd, skipped, timestamp
         if unlikely(row["link"] < 0):
             skipped += 1
         else:
-            cut += put_frame(frames + count * FRAME_SIZE, address, place + data, captured,
+            odd += put_frame(frames + count * FRAME_SIZE, address, place + data, captured,
                              on_wire, timestamp, number, row["link"])
             count += 1
         place += total
-    return count, place, MORE, cut, skipped, timestamp
+    return count, place, MORE, odd, skipped, timestamp
 
 
-class PcapngFile(Source):
+class PcapngFile(Capture):
     """A pcapng capture.
 
-    ``counts`` holds ``frames_cut`` (captured shorter than on the wire), ``frames_other_link``
-    (of a link type that is not read) and ``blocks_skipped`` (neither packet, section nor
-    interface).
+    ``counts`` holds besides ``frames_other_link`` (of a link type that is not read) and
+    ``blocks_skipped`` (neither packet, section nor interface).
     """
 
     kind = "pcapng"
-    is_capture = True
 
     def __init__(self, stream: OctetStream) -> None:
         super().__init__(stream)
-        self._frames = np.empty(FRAMES, FRAME)
         self._interfaces = np.zeros(INTERFACES, INTERFACE)
         self._interface_count = 0
         self._is_big = False
@@ -179,11 +176,11 @@ class PcapngFile(Source):
     def _chunks(self, buffer: Buffer, start: int) -> Generator[Chunk, None, int]:
         code = MORE if start >= buffer.size else FULL          # inside of a block left out
         while code in (FULL, OTHER):
-            count, used, code, cut, skipped, self._timestamp = scan_blocks(
+            count, used, code, odd, skipped, self._timestamp = scan_blocks(
                 buffer.address + start, buffer.size - start, self._is_big,
                 self._interfaces.ctypes.data, self._interface_count, self._timestamp,
                 self._frames.ctypes.data, len(self._frames))
-            self._count("frames_cut", cut, count, FRAMES_CUT)
+            self._count_odd(odd, count)
             self._count("frames_other_link", skipped, count + skipped, "frames of a link type "
                         f"that is not read ({self._other_links})")
             if count:
