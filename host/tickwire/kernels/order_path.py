@@ -207,7 +207,7 @@ def _new(orders, intent, now):
     return encoder.encode_new(orders, token, o["tx"])
 
 
-@kernel(inline=True)
+@kernel
 def _replace(orders, intent, now):
     o = orders_at(orders)
     flags = load8(intent + _FLAGS)
@@ -250,7 +250,7 @@ def _replace(orders, intent, now):
     return encoder.encode_replace(orders, token, o["tx"])
 
 
-@kernel(inline=True)
+@kernel
 def _cancel(orders, intent, now):
     o = orders_at(orders)
     token = load32(intent + _TOKEN)
@@ -271,7 +271,7 @@ def _cancel(orders, intent, now):
     return encoder.encode_cancel(token, quantity, o["tx"])
 
 
-@kernel(inline=True)
+@kernel
 def _mass_cancel(orders, intent, now):
     """Begin a mass cancel: of the instrument of ``locate``, of all for locate 0."""
     locate = load16(intent + _LOCATE)

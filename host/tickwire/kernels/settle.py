@@ -85,7 +85,7 @@ def _mismatch(orders, now):
     kill(orders, _SETTLEMENT, now)
 
 
-@kernel(inline=True)
+@kernel
 def _withdraw(orders, address):
     """Take the chain of the order off the exposures."""
     leaves, value = chain(orders, address)
@@ -93,7 +93,7 @@ def _withdraw(orders, address):
            is_sell(address), -leaves, -value, -1)
 
 
-@kernel(inline=True)
+@kernel
 def _restore(orders, address):
     """Put the chain of the order back, unless the order is dead."""
     a = order_at(address)

@@ -1,0 +1,356 @@
+"""The order path and a slow reference agree on every record, packet and exposure.
+
+Sequences of limits, intents, answers, feed states, sessions, kills and time, drawn to crowd the
+limits and the space outside them, go to both; after every step all records, all octets sent and
+all exposures are compared. The same goes for octets that nobody sane would send.
+"""
+
+import struct
+
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from tests.order_reference import Book, Reference
+from tests.order_rig import (
+    DOLLAR,
+    GENEROUS,
+    GENEROUS_FIRM,
+    LOCATES,
+    SYMBOLS,
+    UNWATCHED,
+    Rig,
+    pack_intent,
+    pack_settle,
+    sealed,
+)
+from tickwire.kernels import order_path
+from tickwire.spec.intents import Operation
+from tickwire.spec.limits import UNLIMITED
+from tickwire.spec.records import BookFlag, FeedState, RecordType
+from tickwire.spec.registers import KillCause
+
+ORDERS_LOG2 = 4
+SESSIONS = 2
+PRICES = (100 * DOLLAR, 100 * DOLLAR + 100, 100 * DOLLAR + 150, 99 * DOLLAR, 101 * DOLLAR,
+          101 * DOLLAR + 100, 105 * DOLLAR, 9_999, 9_900, 1, 0, 1_999_999_900, 2_000_000_000,
+          0x7FFF_FFFF, 0x8000_0000, 0xFFFF_FFFF)
+QUANTITIES = (1, 50, 99, 100, 101, 199, 200, 201, 0, 1_000_000, 0x7FFF_FFFF, 0x8000_0000,
+              0xFFFF_FFFF)
+LIMITS = {
+    "flags": (1, 1, 1, 0), "quantity_max": (100, 200, UNLIMITED), "tick": (100, 50, 1),
+    "notional_max": (100 * 100 * DOLLAR, 1 << 50),
+    "gross_notional_max": (300 * 100 * DOLLAR, 1 << 60),
+    "collar_price": (0, 10_000, UNLIMITED), "collar_bps": (0, 99, 100, UNLIMITED),
+    "position_long_max": (0, 200, 300, UNLIMITED), "position_short_max": (0, 200, UNLIMITED),
+    "open_orders_max": (1, 3, 100), "rate_interval_ns": (1, 1_000), "rate_burst": (1, 2, 1_000),
+}
+FIRM = {
+    "gross_notional_max": (400 * 100 * DOLLAR, 1 << 60), "open_orders_max": (4, 100),
+    "rate_interval_ns": (1, 700), "rate_burst": (1, 3, 1_000), "intent_errors_max": (0, 2, 1_000),
+}
+
+price = st.sampled_from(PRICES) | st.integers(0, 0xFFFF_FFFF)
+quantity = st.sampled_from(QUANTITIES)
+usual = st.sampled_from((1, 50, 100))
+instrument = st.integers(0, len(SYMBOLS) - 1)
+locate = st.sampled_from((LOCATES[0],) * 6 + (*LOCATES, 0, UNWATCHED))
+token = st.integers(-3, 30)                 # counts back from the newest; beyond it, strangers
+small = st.integers(0, 3)
+flags = st.sampled_from((0, 1, 3, 4, 5, 8, 9, 12, 2, 16, 255))
+
+
+def intent(operation, **fields):
+    common = {"intent_id": st.integers(0, 0xFFFF_FFFF), "strategy": small,
+              "timestamp": st.sampled_from((0, 0, 1_000, 1 << 63, (1 << 64) - 1)),
+              "ttl_ns": st.sampled_from((0, 0, 0, 1, 2_000)), "flags": flags,
+              "book_version": small, "max_version_lag": st.sampled_from((0, 0, 1, 2))}
+    return st.tuples(st.just("intent"), st.fixed_dictionaries(
+        {"operation": st.just(operation)} | common | fields))
+
+
+def answer(operation, **fields):
+    common = {"price": price, "quantity": quantity, "exchange_timestamp": st.just(77),
+              "order_reference": small, "match_number": small, "reason": small}
+    return st.tuples(st.just("answer"), st.just(operation), token,
+                     st.fixed_dictionaries(common | fields))
+
+
+def rows(table):
+    return st.fixed_dictionaries({}, optional={
+        name: st.sampled_from(values) for name, values in table.items()})
+
+
+SESSION = st.sampled_from((0, 0, 0, 1, SESSIONS, 0xFFFF))
+BOOK = st.tuples(
+    st.just("book"), instrument, st.sampled_from((*PRICES[:4], 0)),
+    st.sampled_from((*PRICES[:4], 0, 0x7FFF_FFFF)), st.sampled_from("TTTHPQ\0"),
+    st.sampled_from((0, 0, *BookFlag)), st.sampled_from((0, 0, 100 * DOLLAR, 0x7FFF_FFFF)), small)
+WILD = st.one_of(
+    intent(Operation.NEW, price=price, quantity=quantity, locate=locate, session=SESSION),
+    intent(Operation.REPLACE, price=price, quantity=quantity, token=token),
+    intent(Operation.CANCEL, quantity=quantity, token=token),
+    intent(Operation.MASS_CANCEL, locate=locate),
+    st.tuples(st.just("intent"), st.fixed_dictionaries({"operation": st.integers(0, 255)})),
+    answer(Operation.SETTLE_ACCEPTED, flags=small),
+    answer(Operation.SETTLE_FILLED),
+    answer(Operation.SETTLE_CANCELED),
+    answer(Operation.SETTLE_REJECTED),
+    answer(Operation.SETTLE_REPLACED, flags=small),
+    st.tuples(st.just("limits"), instrument | st.none(), rows(LIMITS)),
+    st.tuples(st.just("firm"), rows(FIRM)),
+    BOOK,
+    st.tuples(st.just("feed"), st.sampled_from(FeedState)),
+    st.tuples(st.just("session"), st.integers(0, SESSIONS - 1), st.booleans()),
+    st.tuples(st.just("kill"), st.sampled_from(KillCause)),
+    st.tuples(st.just("arm")),
+    st.tuples(st.just("instrument_kill"), instrument, st.booleans()),
+    st.tuples(st.just("kill_action"), st.booleans()),
+    st.tuples(st.just("octets"), st.binary(min_size=64, max_size=64), st.booleans(),
+              st.integers(-1, 1), st.integers(-1, 1)),
+)
+
+near = st.sampled_from((100 * DOLLAR, 100 * DOLLAR + 100, 99 * DOLLAR, 101 * DOLLAR,
+                        101 * DOLLAR + 100))
+NEW = st.tuples(st.just("intent"), st.fixed_dictionaries(
+    {"operation": st.just(Operation.NEW), "price": near, "quantity": usual,
+     "flags": st.sampled_from((0, 0, 1, 3, 4, 9)), "intent_id": st.integers(0, 99)},
+    optional={"locate": st.sampled_from(LOCATES), "session": st.just(1)}))
+REPLACE = st.tuples(st.just("intent"), st.fixed_dictionaries(
+    {"operation": st.just(Operation.REPLACE), "price": near,
+     "quantity": st.sampled_from((1, 50, 100, 150)), "token": st.integers(0, 4)}))
+CANCEL = st.tuples(st.just("intent"), st.fixed_dictionaries(
+    {"operation": st.just(Operation.CANCEL), "quantity": st.sampled_from((0, 0, 50)),
+     "token": st.integers(0, 4)}))
+HONEST = st.tuples(st.just("honest"), st.sampled_from(("accept", "accept", "fill", "fill", "cancel",
+                                                       "reject")), st.integers(0, 15), usual)
+QUIET = ("intent_errors_max", "flags")
+EVENTS = st.one_of(
+    st.tuples(st.just("time"), st.sampled_from((0, 1, 699, 700, 701, 1_000, 1 << 40))),
+    st.tuples(st.just("limits"), st.none() | instrument, rows(
+        {name: values for name, values in LIMITS.items() if name not in QUIET})),
+    st.tuples(st.just("firm"), rows(
+        {name: values for name, values in FIRM.items() if name not in QUIET})),
+    st.tuples(st.just("book"), instrument, near, near, st.just("T"), st.just(0),
+              st.sampled_from((0, 100 * DOLLAR, 300 * DOLLAR)), small),
+    st.tuples(st.just("feed"), st.just(FeedState.LIVE)),
+    st.tuples(st.just("intent"), st.fixed_dictionaries({"operation": st.just(Operation.NOP)})),
+    BOOK,
+)
+CALM = st.one_of(NEW, NEW, NEW, REPLACE, REPLACE, CANCEL, HONEST, HONEST, HONEST, HONEST, EVENTS)
+ARM = st.tuples(st.just("arm"))
+MIXED = st.one_of(CALM, CALM, ARM, ARM, ARM, ARM, WILD)
+
+
+class Pair:
+    """The path and its reference, driven together."""
+
+    def __init__(self):
+        self.rig = Rig(sessions=SESSIONS, is_ready=False, orders_log2=ORDERS_LOG2, ring_log2=10)
+        self.reference = Reference(len(SYMBOLS), LOCATES, SYMBOLS, [0] * SESSIONS,
+                                   1 << ORDERS_LOG2)
+        self.now = 5_000
+        self.limits = [dict(GENEROUS) for _ in SYMBOLS]
+        self.firm = dict(GENEROUS_FIRM)
+        self.rig.set_limits(**GENEROUS)
+        self.rig.set_firm(**GENEROUS_FIRM)
+
+    def ready(self):
+        """Reach the state in which most orders pass."""
+        self.commit()
+        self.step("arm")
+        for number in range(SESSIONS):
+            self.step("session", number, True)
+        self.step("feed", FeedState.LIVE)
+        for number in range(len(SYMBOLS)):
+            self.step("book", number, 100 * DOLLAR, 100 * DOLLAR + 100, "T", 0, 0, 1)
+
+    def commit(self):
+        self.rig.path.commit(self.now)
+        reference = self.reference
+        reference.version += 1
+        reference.limits = [dict(row) for row in self.limits]
+        reference.firm = dict(self.firm)
+        kind, record = self.rig.records()[-1]
+        assert (kind, record["version"], record["ok"], record["reason"]) == (
+            RecordType.CONFIG_ACKNOWLEDGED, reference.version, 1, 0)
+
+    def token(self, back: int) -> int:
+        return max(self.reference.next_token - 1 - back, 0)
+
+    def step(self, kind, *arguments):
+        """Do one step on both sides; compare everything afterwards."""
+        sent, expected = getattr(self, f"do_{kind}")(*arguments) or (b"", b"")
+        while order_path.sweeping(self.rig.address):
+            sent += self.rig.leave(order_path.sweep(self.rig.address, self.now), self.now)
+        expected += self.expect_sweep()
+        assert sent == expected
+        self.compare()
+
+    def do_intent(self, fields):
+        fields = dict(fields)
+        if "token" in fields:
+            fields["token"] = self.token(fields["token"])
+        return self.both(sealed(pack_intent(**fields), self.reference.epoch,
+                                self.reference.expected))
+
+    def do_octets(self, octets, is_sealed, epoch, sequence):
+        if is_sealed:
+            octets = sealed(octets, self.reference.epoch + epoch,
+                            self.reference.expected + sequence)
+        return self.both(octets)
+
+    def both(self, octets):
+        return (self.rig.execute(octets, self.now, seal=False),
+                self.reference.execute(octets, self.now))
+
+    def do_answer(self, operation, token, fields):
+        fields = fields | {"token": self.token(token)}
+        order = self.reference.orders.get(fields["token"])
+        if operation == Operation.SETTLE_REPLACED:
+            fields["previous_token"] = order.previous if order else 1
+        octets = pack_settle(operation=operation, **fields)
+        order_path.settle(self.rig.address, self.rig.put(octets), self.now)
+        self.reference.settle(octets, self.now)
+
+    def do_honest(self, kind, pick, quantity):
+        """Answer as a venue that keeps its books would."""
+        orders = [order for order in self.reference.orders.values() if order.state != "dead"]
+        if not orders:
+            return
+        order = orders[pick % len(orders)]
+        fields = {"token": order.token, "price": order.price, "order_reference": pick,
+                  "quantity": min(quantity, order.leaves), "match_number": pick}
+        if order.state == "replacing":
+            old = self.reference.orders[order.previous]
+            operation = Operation.SETTLE_REPLACED
+            fields |= {"quantity": max(order.quantity - old.executed, 0),
+                       "previous_token": old.token}
+            if kind == "reject":
+                operation = Operation.SETTLE_REJECTED
+        elif order.state == "sent" and kind in ("accept", "reject"):
+            operation = (Operation.SETTLE_ACCEPTED if kind == "accept"
+                         else Operation.SETTLE_REJECTED)
+            fields |= {"quantity": order.quantity}
+        else:
+            operation = Operation.SETTLE_CANCELED if kind == "cancel" else Operation.SETTLE_FILLED
+        octets = pack_settle(operation=operation, **fields)
+        order_path.settle(self.rig.address, self.rig.put(octets), self.now)
+        self.reference.settle(octets, self.now)
+
+    def do_time(self, elapsed):
+        self.now += elapsed
+
+    def do_limits(self, row, values):
+        for number in range(len(SYMBOLS)) if row is None else (row,):
+            self.limits[number] |= values
+        self.rig.set_limits(row, **values)
+        self.commit()
+
+    def do_firm(self, values):
+        self.firm |= values
+        self.rig.set_firm(**values)
+        self.commit()
+
+    def do_book(self, number, bid, ask, state, flag, last, version):
+        self.rig.book(number, bid=bid, ask=ask, trading_state=state.encode(), flags=flag,
+                      last=last, version=version)
+        self.reference.books[number] = Book(bid, ask, last, state, flag, version)
+
+    def do_feed(self, state):
+        self.rig.feed_word[0] = state
+        self.reference.feed = state
+
+    def do_session(self, number, is_up):
+        self.rig.up[number] = is_up
+        self.reference.sessions[number] = int(is_up)
+
+    def do_kill(self, cause):
+        order_path.kill(self.rig.address, cause, self.now)
+        self.reference.kill(cause, self.now)
+
+    def do_arm(self):
+        if self.reference.killed:
+            self.rig.path.arm(self.now)
+            self.reference.killed = self.reference.errors = 0
+            self.reference.epoch += 1
+
+    def do_instrument_kill(self, number, is_killed):
+        order_path.kill_instrument(self.rig.address, number, is_killed)
+        self.reference.positions[number].killed = is_killed
+
+    def do_kill_action(self, is_mass_cancel):
+        self.rig.path.context["kill_action"] = is_mass_cancel
+        self.reference.mass_cancel_on_kill = is_mass_cancel
+
+    def expect_sweep(self) -> bytes:
+        """Cancels of the mass cancel that the reference holds, all of it at once."""
+        reference, octets = self.reference, b""
+        if reference.sweep:
+            for token in reference.sweep[1]:
+                order = reference.orders[token]
+                if reference.sessions[order.session] == 1:
+                    octets += reference.packet_cancel(token, 0)
+                    reference.write_sent(order, 0, 0, Operation.CANCEL, None, None, self.now)
+        reference.sweep = None
+        return octets
+
+    def compare(self):
+        """Records since the last call, exposures, kill state."""
+        records, expected = self.rig.records(), self.reference.records
+        assert [kind.name for kind, _ in records] == [kind.name for kind, _ in expected]
+        for (kind, record), (_, wanted) in zip(records, expected, strict=True):
+            for name, value in wanted.items():
+                if value is not None:
+                    assert record[name] == value, (kind.name, name)
+        expected.clear()
+        gate = self.rig.path.gate
+        assert int(gate["killed"]) == self.reference.killed
+        assert int(gate["open_orders"]) == len(self.reference.heads())
+        assert int(gate["open_notional"]) == self.reference.open_value()
+        assert int(gate["position_value"]) == sum(
+            position.value for position in self.reference.positions)
+        for number, position in enumerate(self.reference.positions):
+            row = self.rig.path.exposures[number]
+            assert (row["position"], row["cash"], row["bought"], row["sold"]) == (
+                position.shares, position.cash, position.bought, position.sold)
+            assert row["open_buy"] == self.reference.open_shares(number, False)
+            assert row["open_sell"] == self.reference.open_shares(number, True)
+            assert row["open_notional"] == self.reference.open_value(number)
+            assert row["open_orders"] == len(self.reference.heads(number))
+
+
+ANY = settings(max_examples=100, suppress_health_check=list(HealthCheck))
+
+
+def run(steps, *, is_ready=True):
+    pair = Pair()
+    if is_ready:
+        pair.ready()
+    for step in steps:
+        pair.step(*step)
+
+
+@ANY
+@given(st.lists(CALM, min_size=25, max_size=60))
+def test_path_and_reference_agree_while_trading(steps):
+    run(steps)
+
+
+@ANY
+@given(st.lists(MIXED, min_size=25, max_size=60))
+def test_path_and_reference_agree_on_any_sequence(steps):
+    run(steps)
+
+
+@ANY
+@given(st.lists(WILD, max_size=20))
+def test_path_and_reference_agree_from_power_on(steps):
+    run(steps, is_ready=False)
+
+
+def test_packed_intent_is_what_the_table_says():
+    from tickwire.spec import wire
+    from tickwire.spec.intents import INTENT, SETTLE
+    octets = struct.pack("<16I", *range(16))
+    for message, layout in ((INTENT, "<QIHBBIIIIIIHHIIIII"), (SETTLE, "<QIHBBIIHHIQQIIII")):
+        assert tuple(wire.decode(message, octets).values()) == struct.unpack(layout, octets)
