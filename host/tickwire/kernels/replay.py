@@ -20,6 +20,7 @@ from tickwire.kernels.memory import (
     match4,
     prefetch,
     store64,
+    unlikely,
 )
 from tickwire.kernels.messages import (
     LOCATE,
@@ -33,6 +34,7 @@ from tickwire.kernels.messages import (
     message,
 )
 from tickwire.kernels.ring import ring_at
+from tickwire.kernels.status import R
 
 LENGTH = 2
 LOOK_AHEAD = 64                             # messages
@@ -102,8 +104,11 @@ def replay(book, address, end, sequence, room):
         stop = first + LOOK_AHEAD * NOTE
         while place < stop and address < end:
             ask_for_order(book, address + LENGTH, place)
+            is_directory = load8(address + LENGTH) == R
             address += LENGTH + load_be16(address)
             place += NOTE
+            if unlikely(is_directory):     # it may watch the locate of messages that follow
+                break
         stop = place
         place = first
         while place < stop:

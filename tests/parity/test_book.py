@@ -1,0 +1,161 @@
+"""The book's kernels say what a dictionary says, after every message.
+
+Method: hypothesis draws short sequences over few orders and few prices, so that hazards and
+levels collide, and over the invalid space as well; :class:`tests.reference.device.CheckedBook`
+compares every record, state line and counter with the reference. Window and tables are as small
+as a geometry permits, so that moves, sweeps and overflow happen within a sequence.
+"""
+
+import dataclasses
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tests.reference import itch, records
+from tests.reference.device import CheckedBook, Device
+from tests.reference.sequences import QUANTITIES, Space, sequences
+from tickwire.spec.geometry import Geometry
+
+SMALL = Geometry(instruments=4, orders_log2=6, order_stash=4, levels_log2=6, level_stash=4,
+                 window_words=4, lookups=1, sweep_queue=2, depth=0)
+DEEP = dataclasses.replace(SMALL, depth=3)
+DEEPEST = dataclasses.replace(SMALL, depth=8, lookups=4)
+TINY = dataclasses.replace(SMALL, orders_log2=4, order_stash=1, levels_log2=4, level_stash=1)
+
+NORMAL = Space()
+# Locate 4 is above the greatest instrument, 0 is none; prices 0 and 2^31 are none either.
+INVALID = Space(locates=(0, 1, 2, 4, 65_535), references=(0, 1, 2, 3, (1 << 64) - 1, 1 << 63),
+                prices=(0, 1, 100, 10_000, 10_100, (1 << 31) - 2, 1 << 31, (1 << 32) - 1),
+                quantities=QUANTITIES, sides=(b"B", b"S", b"b", b"\0", b" "))
+OFF_GRID = Space(prices=(10_000, 10_001, 10_050, 10_099, 10_100, 25_600, 25_650, 50_000, 50_001))
+
+
+def spread(tick: int, *steps: int) -> Space:
+    """Prices ``steps`` ticks apart from a base, on the grid of ``tick``."""
+    return Space(locates=(1, 2, 3), references=tuple(range(1, 10)),
+                 prices=tuple(tick * (20_000 + step) for step in steps))
+
+
+# A window of 4 words is 256 ticks: neighbours, its edges, a quarter, a half, outside.
+WIDE = spread(100, 0, 1, 63, 64, 127, 128, 191, 192, 255, 256, 257, 320, 400, 700, 1_300)
+
+
+def check(messages: list[bytes], geometry: Geometry, tick: int) -> CheckedBook:
+    book = CheckedBook(geometry, tick=tick)
+    for message in messages:
+        book.apply(message)
+    book.finish()
+    return book
+
+
+@given(sequences(NORMAL))
+def test_orders_that_keep_the_rules_give_the_reference_book(messages):
+    check(messages, SMALL, 100)
+
+
+@given(sequences(NORMAL, others=True))
+def test_every_type_of_message_gives_the_records_of_the_reference(messages):
+    check(messages, SMALL, 100)
+
+
+@given(sequences(INVALID, others=True))
+def test_messages_that_break_the_rules_are_refused_counted_and_flagged(messages):
+    check(messages, SMALL, 1)
+
+
+@given(sequences(WIDE, length=80), st.sampled_from((1, 4)))
+def test_a_window_far_too_small_shows_the_best_level_or_says_hidden(messages, lookups):
+    check(messages, dataclasses.replace(SMALL, lookups=lookups), 100)
+
+
+@given(sequences(WIDE, length=80), st.sampled_from((DEEP, DEEPEST)))
+def test_reported_levels_are_the_best_ones_that_the_window_covers(messages, geometry):
+    check(messages, geometry, 100)
+
+
+@given(sequences(OFF_GRID, length=40), st.sampled_from((SMALL, DEEP)))
+def test_an_off_grid_price_is_flagged_before_it_can_mislead(messages, geometry):
+    check(messages, geometry, 100)
+
+
+@given(sequences(Space(prices=(1, 9_900, 9_950, 9_999, 10_000, 10_100, 10_200, 35_600))),
+       st.sampled_from((0, 1, 100)))
+def test_prices_about_one_dollar_are_shown_or_flagged(messages, tick):
+    check(messages, DEEP, tick)
+
+
+# The two ways to apply messages
+
+
+def both(messages: list[bytes], geometry: Geometry, tick: int,
+         watch_symbols: dict[str, int] | None = None) -> tuple[Device, Device, np.ndarray]:
+    """Feed the same messages one by one and with look-ahead; return the devices and records."""
+    devices = [Device(geometry, tick=tick, watch_symbols=watch_symbols) for _ in range(2)]
+    found = [device.feed(messages, ahead=ahead) for device, ahead in zip(devices, (False, True),
+                                                                         strict=True)]
+    assert np.array_equal(*found)
+    assert np.array_equal(devices[0].state(), devices[1].state())
+    assert devices[0].counters() == devices[1].counters()
+    assert devices[0].sequence == devices[1].sequence == 1 + len(messages)
+    return *devices, found[0]
+
+
+@given(sequences(INVALID, others=True, length=200), st.sampled_from((SMALL, DEEPEST, TINY)),
+       st.sampled_from((0, 1, 100)))
+def test_looking_ahead_changes_no_octet_of_any_record(messages, geometry, tick):
+    both(messages, geometry, tick)
+
+
+@given(sequences(WIDE, others=True, length=200), st.sampled_from((DEEPEST, TINY)))
+def test_looking_ahead_changes_no_octet_while_windows_move(messages, geometry):
+    both(messages, geometry, 100)
+
+
+@settings(max_examples=20)
+@given(sequences(WIDE, length=100), st.integers(0, 2**32 - 1))
+def test_what_is_not_volatile_does_not_depend_on_time_stamps(messages, seed):
+    first = Device(DEEP, tick=100).feed(messages)
+    stamps = np.random.default_rng(seed).integers(0, 1 << 48, len(messages))
+    restamped = [message[:5] + int(stamp).to_bytes(6, "big") + message[11:]
+                 for message, stamp in zip(messages, stamps, strict=True)]
+    second = Device(DEEP, tick=100).feed(restamped)
+    assert np.array_equal(records.comparable(first), records.comparable(second))
+
+
+# Which instruments
+
+
+@given(sequences(NORMAL, others=True))
+def test_only_watched_symbols_have_a_book_from_their_directory_message_on(messages):
+    symbols = {"SYM2": 100, "SYM9": 0}
+    book = CheckedBook(SMALL, watch_symbols=symbols)
+    for message in messages:
+        book.apply(message)
+    book.finish()
+    both(messages, SMALL, 0, symbols)
+
+
+def test_a_symbol_is_found_by_all_of_its_eight_characters():
+    symbols = {"ABCDEFGH": 100, "ABCDEFG": 100, "A": 100}
+    book = CheckedBook(SMALL, watch_symbols=symbols)
+    for locate, symbol in enumerate(("A", "ABCDEFGH", "ABCDEFG", "ABCDEFGX", "B"), 10):
+        book.apply(itch.directory(locate, symbol))
+        book.apply(itch.add(locate, locate, b"B", 100, 10_000))
+    book.finish()
+    assert [len(instrument.levels[0]) for instrument in book.reference.instruments] == [1, 1, 1, 0]
+    assert book.device.counters()["filtered"] == 2
+
+
+@pytest.mark.parametrize("count", (1, 2, 3, 50, 1_000))
+def test_every_watched_symbol_is_found_however_many_there_are(count):
+    symbols = {f"S{number}": 100 for number in range(count)}
+    device = Device(Geometry(instruments=1_024, orders_log2=10), watch_symbols=symbols)
+    names = [f"S{number}" for number in range(count)]
+    device.feed([itch.directory(1 + number, name) for number, name in enumerate(names)])
+    found = device.feed([itch.add(1 + number, 1 + number, b"B", 1 + number, 10_000)
+                         for number in range(count)])
+    rows = [records.record(octets.tobytes()) for octets in found]
+    assert [(row["locate"], row["bid_quantity"]) for row in rows] \
+        == [(1 + number, 1 + number) for number in range(count)]
