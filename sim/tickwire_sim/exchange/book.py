@@ -295,3 +295,30 @@ def lookup(engine, owner, number):
             return slot
         slot = o["chain"]
     return NONE
+
+
+@kernel(inline=True)
+def _place_of(engine, name):
+    """Address of the entry of a symbol's name, or of the free one where it belongs."""
+    e = engine_at(engine)
+    place = shift_right(multiply(np.int64(name), _MULTIPLIER), 32) & e["names_mask"]
+    while load64(e["names"] + 16 * place) != 0 and load64(e["names"] + 16 * place) != name:
+        place = (place + 1) & e["names_mask"]
+    return e["names"] + 16 * place
+
+
+@kernel
+def name_symbol(engine, name, symbol):
+    """Make ``symbol`` known by its name; at most half of the table is ever used."""
+    place = _place_of(engine, name)
+    store64(place, name)
+    store64(place + 8, symbol)
+
+
+@kernel
+def symbol_named(engine, name):
+    """Number of the symbol with this name, 8 octets as a big-endian integer, or -1."""
+    if name == 0:
+        return -1
+    place = _place_of(engine, name)
+    return load64(place + 8) if load64(place) == name else -1

@@ -7,7 +7,8 @@ import numpy as np
 
 from tickwire.kernels.arena import Arena
 from tickwire_sim.exchange import itch, store
-from tickwire_sim.exchange.codes import State
+from tickwire_sim.exchange.book import name_symbol
+from tickwire_sim.exchange.codes import Event, State
 from tickwire_sim.exchange.config import SymbolConfig
 from tickwire_sim.exchange.counters import COUNTER_SLOTS, COUNTERS
 from tickwire_sim.exchange.layout import (
@@ -74,15 +75,19 @@ class Engine:
         buckets = 1 << max(order_slots - 1, 1).bit_length()
         row["numbers"], row["numbers_mask"] = arena.take("numbers", 4 * buckets), buckets - 1
         row["accounts"] = arena.take_rows("accounts", ACCOUNT, ACCOUNTS_MAX)
+        row["scratch"] = arena.take("scratch", 128)
         row["store"] = self._store
         row["firm"] = int.from_bytes(b"TICK", "big")
         row["counters"] = arena.take("counters", 8 * COUNTER_SLOTS)
+        places = 1 << (2 * len(self.symbols)).bit_length()
+        row["names"], row["names_mask"] = arena.take("names", 16 * places), places - 1
         table = arena.view("symbols", SYMBOL)
         for number, symbol in enumerate(self.symbols):
             table[number]["name"] = int.from_bytes(symbol.name.ljust(8).encode(), "big")
             table[number]["tick"] = symbol.tick
             table[number]["locate"] = number + 1
             table[number]["state"] = State.TRADING
+            name_symbol(self.address, int(table[number]["name"]), number)
         self._row = row
         self._stored = arena.view("store", STORE)[0]
 
@@ -110,19 +115,26 @@ class Engine:
         """Orders that rest now."""
         return int(self._row["orders_live"])
 
-    def open(self) -> None:
-        """Send what comes before the market: the directory and the start of every phase."""
-        from tickwire_sim.exchange.codes import Event
+    def open(self, times: Sequence[int] = (0, 0, 0)) -> None:
+        """Send what comes before the market: the directory and the start of every phase.
+
+        ``times`` are those of the start of messages, of system hours and of market hours; one in
+        the past is now.
+        """
+        self.clock = times[0]
         itch.system_event(self.address, Event.START_OF_MESSAGES)
         for symbol in range(len(self.symbols)):
             itch.directory(self.address, symbol)
-        itch.system_event(self.address, Event.START_OF_SYSTEM)
-        itch.system_event(self.address, Event.START_OF_MARKET)
+        for time, event in zip(times[1:], (Event.START_OF_SYSTEM, Event.START_OF_MARKET),
+                               strict=True):
+            self.clock = time
+            itch.system_event(self.address, event)
 
-    def close(self) -> None:
-        """Send the end of every phase."""
-        from tickwire_sim.exchange.codes import Event
-        for event in (Event.END_OF_MARKET, Event.END_OF_SYSTEM, Event.END_OF_MESSAGES):
+    def close(self, times: Sequence[int] = (0, 0, 0)) -> None:
+        """Send the end of market hours, of system hours and of messages, at ``times``."""
+        for time, event in zip(times, (Event.END_OF_MARKET, Event.END_OF_SYSTEM,
+                                       Event.END_OF_MESSAGES), strict=True):
+            self.clock = time
             itch.system_event(self.address, event)
 
     def events(self) -> np.ndarray:

@@ -98,6 +98,8 @@ ENGINE = np.dtype([
     ("roster", "i8"), ("roster_count", "i8"),      # slots of the live orders of the house
     ("numbers", "i8"), ("numbers_mask", "i8"),     # first slot by hash of account and number
     ("accounts", "i8"), ("account_count", "i8"),   # ACCOUNT rows, row 0 unused
+    ("names", "i8"), ("names_mask", "i8"),         # open-addressed table of symbols: name, number
+    ("scratch", "i8"),           # where an order-entry message is decoded, 64 octets
     ("store", "i8"),             # STORE of the market data
     ("firm", "i8"),              # attribution of the house's orders
     ("counters", "i8"),
@@ -143,7 +145,8 @@ MARKET = np.dtype([
     ("half_spread", "i8"),       # in 2^-16 price units
     ("half_spread_goal", "i8"),
     ("scale", "i8"),             # usual half spread, in 2^-16 price units
-    ("spare", "i8", 3),
+    ("start", "i8"),             # value at the start; bounds the others
+    ("spare", "i8", 2),
 ], align=True)
 assert MARKET.itemsize == 64
 
@@ -153,6 +156,7 @@ LINE = np.dtype([
     ("loss", "i8"), ("duplicate", "i8"), ("reorder", "i8"),      # chances in 2^-32
     ("delay", "i8"),             # nanoseconds
     ("held", "i8"), ("held_octets", "i8"),         # packet that the next one overtakes
+    ("held_until", "i8"),        # monotonic time when it goes out all the same
     ("queue", "i8"), ("queue_mask", "i8"),         # DELAYED rows
     ("queue_head", "i8"), ("queue_tail", "i8"),
     ("counters", "i8"),          # address of its first counter
@@ -173,7 +177,10 @@ PUBLISHER = np.dtype([
     ("lines", "i8"), ("line_count", "i8"),
     ("last_sent", "i8"),         # monotonic time
     ("ended", "i8"),             # whether end of session takes the place of heartbeats
+    ("heartbeat", "i8"),         # nanoseconds of silence until a heartbeat
     ("request_socket", "i8"),
+    ("request_loss", "i8"),      # chance in 2^-32 that a request goes unanswered
+    ("random", "i8"),
     ("request", "i8"),           # where a request is received
     ("peer", "i8"),              # where its sender's address is received
     ("counters", "i8"),

@@ -56,17 +56,26 @@ _ENTERED, _EXECUTIONS, _DEPTH = (int(CounterIndex.ORDERS_ENTERED), int(CounterIn
 
 
 @kernel(inline=True)
+def check_terms(engine, symbol, quantity, price):
+    """OUCH reject reason of a quantity and a price of a known symbol, 0 if they are valid."""
+    s = symbol_at(engine_at(engine)["symbols"] + SYMBOL_SIZE * symbol)
+    if quantity < 1 or quantity > QUANTITY_MAX:
+        return _QUANTITY
+    if price != PRICE_NONE and (price < 1 or price > PRICE_MAX or price % s["tick"] != 0):
+        return _PRICE
+    return 0
+
+
+@kernel(inline=True)
 def check(engine, symbol, quantity, price):
     """OUCH reject reason of an order, 0 if it may enter; ``price`` may be PRICE_NONE."""
     e = engine_at(engine)
     if symbol < 0 or symbol >= e["symbol_count"]:
         return _SYMBOL
-    s = symbol_at(e["symbols"] + SYMBOL_SIZE * symbol)
-    if quantity < 1 or quantity > QUANTITY_MAX:
-        return _QUANTITY
-    if price != PRICE_NONE and (price < 1 or price > PRICE_MAX or price % s["tick"] != 0):
-        return _PRICE
-    if s["state"] != _TRADING:
+    code = check_terms(engine, symbol, quantity, price)
+    if code:
+        return code
+    if symbol_at(e["symbols"] + SYMBOL_SIZE * symbol)["state"] != _TRADING:
         return _HALTED
     if e["order_free"] == NONE and e["order_used"] >= e["order_slots"]:
         return _PROCESSING
@@ -82,12 +91,6 @@ def crosses(engine, symbol, side, price):
     if price == PRICE_NONE:
         return True
     return signed(side, price) + (best_key(engine, symbol, opposite) >> 32) >= 0
-
-
-@kernel(inline=True)
-def next_reference(engine):
-    """Reference that the next order will have."""
-    return engine_at(engine)["reference"] + 1
 
 
 @kernel(inline=True)
@@ -211,15 +214,11 @@ def _trade_or_rest(engine, slot, price, policy):
     return slot
 
 
-@kernel
-def enter(engine, symbol, side, quantity, price, policy, owner, number, attributed, attributes):
-    """Enter an order that :func:`check` let pass; returns its slot if it rests, else NONE.
-
-    ``price`` may be PRICE_NONE: the order takes any price and does not rest. ``attributes`` are
-    the octets at ``ATTRIBUTES`` of the order, kept for its owner.
-    """
-    e = engine_at(engine)
+@kernel(inline=True)
+def prepare(engine, symbol, side, quantity, price, owner, number, attributed, attributes):
+    """Begin a command: take in a new order, which then needs :func:`submit`; returns its slot."""
     begin(engine)
+    e = engine_at(engine)
     slot = take_order(engine)
     address = e["orders"] + ORDER_SIZE * slot
     o = order_at(address)
@@ -235,10 +234,27 @@ def enter(engine, symbol, side, quantity, price, policy, owner, number, attribut
     o["executed"] = 0
     store64(address + ATTRIBUTES, attributes)
     count(e["counters"], _ENTERED)
+    return slot
+
+
+@kernel(inline=True)
+def submit(engine, slot, price, policy):
+    """Carry out the order that :func:`prepare` took in; returns its slot if it rests, else NONE."""
     slot = _trade_or_rest(engine, slot, price, policy)
     if slot != NONE:
         itch.add(engine, slot)
     return slot
+
+
+@kernel
+def enter(engine, symbol, side, quantity, price, policy, owner, number, attributed, attributes):
+    """Enter an order that :func:`check` let pass; returns its slot if it rests, else NONE.
+
+    ``price`` may be PRICE_NONE: the order takes any price and does not rest. ``attributes`` are
+    the octets at ``ATTRIBUTES`` of the order, kept for its owner.
+    """
+    slot = prepare(engine, symbol, side, quantity, price, owner, number, attributed, attributes)
+    return submit(engine, slot, price, policy)
 
 
 @kernel
@@ -267,41 +283,62 @@ def reduce(engine, slot, quantity, reason):
     _note_cancel(engine, o["owner"], o["number"], o["reference"], quantity, reason)
 
 
-@kernel
-def replace(engine, slot, quantity, price, policy, number):
-    """Put a new order of ``quantity`` open shares in the place of the one in ``slot``.
+@kernel(inline=True)
+def renew(engine, slot, quantity, price, number):
+    """Begin a command: take an order from the book and make a new one of it, in the same slot.
 
-    It has a new reference and ``number`` and goes last in its queue; it keeps side, owner,
-    attributes and the executed shares of its chain. Returns its slot if it rests, else NONE.
-    The price must have passed :func:`check`.
+    It has a new reference, needs :func:`resubmit`, and keeps side, owner, attributes and the
+    executed shares of its chain. Returns the reference of the original.
     """
     begin(engine)
     e = engine_at(engine)
     o = order_at(e["orders"] + ORDER_SIZE * slot)
-    s = symbol_at(e["symbols"] + SYMBOL_SIZE * o["symbol"])
     original = o["reference"]
     unlink(engine, slot)
     forget(engine, slot)
-    stays = (policy != IMMEDIATE and price != PRICE_NONE
-             and not crosses(engine, o["symbol"], o["side"], price))
-    if not stays:
-        itch.deleted(engine, s["locate"], original)
     e["reference"] += 1
     o["reference"] = e["reference"]
     o["number"] = number
     o["price"] = price if price != PRICE_NONE else 0
     o["quantity"] = quantity
     count(e["counters"], _ENTERED)
-    reference = o["reference"]
-    kept = _trade_or_rest(engine, slot, price, policy)
-    if kept == NONE:
+    return original
+
+
+@kernel(inline=True)
+def resubmit(engine, slot, original, price, policy):
+    """Carry out the order that :func:`renew` made; returns its slot if it rests, else NONE.
+
+    The market sees a replacement when the new order rests as it is; else it sees the original
+    deleted first, then trades, then what is left as a new order.
+    """
+    e = engine_at(engine)
+    o = order_at(e["orders"] + ORDER_SIZE * slot)
+    locate = symbol_at(e["symbols"] + SYMBOL_SIZE * o["symbol"])["locate"]
+    stays = (policy != IMMEDIATE and price != PRICE_NONE
+             and not crosses(engine, o["symbol"], o["side"], price))
+    if not stays:
+        itch.deleted(engine, locate, original)
+    slot = _trade_or_rest(engine, slot, price, policy)
+    if slot == NONE:
         if stays:
-            itch.deleted(engine, s["locate"], original)
+            itch.deleted(engine, locate, original)
     elif stays:
-        itch.replaced(engine, s["locate"], original, reference, quantity, price)
+        itch.replaced(engine, locate, original, o["reference"], o["quantity"], price)
     else:
-        itch.add(engine, kept)
-    return kept
+        itch.add(engine, slot)
+    return slot
+
+
+@kernel
+def replace(engine, slot, quantity, price, policy, number):
+    """Put a new order of ``quantity`` open shares in the place of the one in ``slot``.
+
+    It goes last in its queue. Returns its slot if it rests, else NONE. The price must have passed
+    :func:`check`.
+    """
+    original = renew(engine, slot, quantity, price, number)
+    return resubmit(engine, slot, original, price, policy)
 
 
 @kernel
