@@ -124,7 +124,7 @@ class OrderDesk:
         if row["state"] == ConnectionState.LOGIN:
             self._try_login(index)
         silence = now - int(row["received_at"])
-        limit = (soupbintcp.LOGIN_TIMEOUTSECONDS if row["state"] == ConnectionState.LOGIN
+        limit = (soupbintcp.LOGIN_TIMEOUT_SECONDS if row["state"] == ConnectionState.LOGIN
                  else config.timeout_seconds)
         if silence > limit * SECOND:
             self._fault(index, Fault.TIMEOUT)

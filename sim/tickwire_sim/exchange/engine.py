@@ -2,8 +2,10 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+from numba import int64
 
 from tickwire.kernels.arena import Arena
 from tickwire_sim.exchange import itch, store
@@ -19,7 +21,6 @@ from tickwire_sim.exchange.layout import (
     LEVEL,
     NONE,
     ORDER,
-    ORDER_SIZE,
     SELL,
     STORE,
     SYMBOL,
@@ -45,6 +46,13 @@ def take_store(arena: Arena, name: str, octets: int, messages: int) -> int:
     row["index"] = arena.take(f"{name} index", 8 * messages, huge=True)
     row["size"], row["index_mask"], row["oldest"] = octets, messages - 1, 1
     return address
+
+
+def load(*kernels: Any) -> None:
+    """Compile kernels of integer arguments, or load them, so that no later call waits for it."""
+    for function in kernels:
+        if hasattr(function, "compile"):
+            function.compile((int64,) * function.py_func.__code__.co_argcount)
 
 
 class Engine:
@@ -185,6 +193,3 @@ class Engine:
             write(octets[offset:offset + size].data)
             first += count
         return first
-
-
-__all__ = ["ACCOUNTS_MAX", "ORDER_SIZE", "Engine", "Resting", "take_store"]

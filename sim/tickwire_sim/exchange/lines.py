@@ -1,6 +1,7 @@
 """The publisher's memory and sockets: two lines, their impairments, the request port."""
 
 import socket
+import time
 
 import numpy as np
 
@@ -37,6 +38,7 @@ class Lines:
         row["packet_octets"] = config.packet_octets
         row["lines"], row["line_count"] = arena.take_rows("lines", LINE, 2), 2
         row["heartbeat"] = round(config.heartbeat_seconds * 1e9)
+        row["last_sent"] = time.monotonic_ns()
         row["request"] = arena.take("request", 64)
         row["peer"] = arena.take("peer", 2 * SOCKET_ADDRESS)
         row["request_loss"] = _part(config.request_loss)

@@ -13,12 +13,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from tickwire.errors import TickwireError
-from tickwire_sim.exchange import answers, flow, itch
+from tickwire_sim.exchange import answers, entry, flow, itch
 from tickwire_sim.exchange.agents import Agents
 from tickwire_sim.exchange.codes import Event, State
 from tickwire_sim.exchange.config import VenueConfig
+from tickwire_sim.exchange.connection import consume
 from tickwire_sim.exchange.desk import CONNECTIONS_MAX, SECOND, OrderDesk
-from tickwire_sim.exchange.engine import Engine, take_store
+from tickwire_sim.exchange.engine import Engine, load, take_store
 from tickwire_sim.exchange.layout import ACCOUNT, POLLED, SERVER
 from tickwire_sim.exchange.lines import Lines
 from tickwire_sim.exchange.serve import CONNECTIONS, LISTENER, POLL_IN, REQUESTS, WAKER, serve
@@ -111,6 +112,9 @@ class Venue:
         """Open every socket; raises :class:`TickwireError` when one cannot be opened."""
         if self._began:
             raise TickwireError("This venue has run already; start a new one.")
+        # Nobody shall wait for a compiler once the sockets are open.
+        load(serve, consume, entry.cancel_all, itch.system_event, itch.trading_action,
+             itch.directory, answers.system_event)
         config, arena = self.config, self.engine.arena
         midnight = time.monotonic_ns() - _since_midnight()
         arena.take_rows("polled", POLLED, CONNECTIONS + CONNECTIONS_MAX)
@@ -165,8 +169,6 @@ class Venue:
         """Trade until :meth:`stop`, or for the configured time; :meth:`open` comes first."""
         config = self.config
         try:
-            # The kernels are loaded before the day begins: nobody waits for them in it.
-            serve(self._server, 0)
             self._begin_day()
             until = (time.monotonic_ns() + round(config.seconds * SECOND) if config.seconds
                      else 1 << 62)
