@@ -49,8 +49,11 @@ class Device:
         """Apply messages; return their records, (n, 64) octets."""
         return self.feed_file(itch.binary_file(messages), ahead=ahead)
 
-    def feed_file(self, octets: bytes, *, ahead: bool = False) -> np.ndarray:
-        """Apply the messages of a BinaryFILE; return their records, (n, 64) octets."""
+    def feed_file(self, octets: bytes, *, ahead: bool = False, keep: int = 0) -> np.ndarray:
+        """Apply the messages of a BinaryFILE; return their records, (n, 64) octets.
+
+        ``keep`` is the only type of records to return, 0 all.
+        """
         kernel = replay if ahead else one_by_one
         padded = np.frombuffer(octets + _PADDING, np.uint8)
         address, end = padded.ctypes.data, padded.ctypes.data + len(octets)
@@ -61,7 +64,8 @@ class Device:
                                        len(self.memory.records))
             assert at > address, "the ring has no room for one message"
             address = at
-            found.append(self._records(before))
+            fresh = self._records(before)
+            found.append(fresh[fresh[:, 60] == keep] if keep else fresh)
         return np.concatenate(found) if found else np.empty((0, 64), np.uint8)
 
     def _records(self, first: int) -> np.ndarray:

@@ -1,0 +1,290 @@
+"""Books of a recorded input: a file's messages or a capture's frames through the book's kernels.
+
+Everything is bounded: the input comes in chunks, the ring holds the records of one call, and its
+reader (digest and tables) is done before the next call.
+"""
+
+import dataclasses
+import time
+from collections.abc import Iterator
+from mmap import PAGESIZE
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from tickwire.device.book_memory import BookMemory
+from tickwire.device.feed_memory import FeedMemory
+from tickwire.errors import InputError
+from tickwire.feed.frames import Skipped, mold, unwrap
+from tickwire.feed.pcap import frame_at
+from tickwire.feed.source import FRAME_SIZE, FrameChunk, MessageChunk, Source
+from tickwire.kernels import digest
+from tickwire.kernels.ingress import ingress
+from tickwire.kernels.jit import kernel
+from tickwire.kernels.layout import book_at
+from tickwire.kernels.memory import load8, load32
+from tickwire.kernels.replay import RECORDS_PER_MESSAGE, replay
+from tickwire.kernels.ring import ring_at
+from tickwire.spec.counters import COUNTERS, CounterIndex
+from tickwire.spec.geometry import MARKET, Geometry
+from tickwire.spec.itch50 import (
+    BINARY_FILE_LENGTH_SIZE,
+    HEADER_SIZE,
+    SIZES,
+    STOCK_DIRECTORY,
+)
+from tickwire.spec.moldudp64 import MESSAGE_BLOCK
+from tickwire.spec.network import FRAME_SIZE_MAX, PROTOCOL_UDP
+from tickwire.spec.records import Line
+from tickwire.spec.registers import GapPolicy
+
+if TYPE_CHECKING:
+    from tickwire.observe.tables import Table
+
+FRAMES_SEARCHED = 10_000
+"""Frames of a chunk that are looked at to find which datagrams carry the feed."""
+
+_RING_LOG2 = 12                            # records that stay in a core's own cache
+_RING_LOG2_CAPTURE = 17                    # a gap may show every instrument anew, twice
+_ALL_SHOWN = 3                             # times that one datagram can show every instrument
+_FRAME_RECORDS = RECORDS_PER_MESSAGE * FRAME_SIZE_MAX // (MESSAGE_BLOCK.size + HEADER_SIZE)
+_DIRECTORY = ord(STOCK_DIRECTORY.tag)
+
+
+@kernel
+def _known(address, offsets, index, count, sizes):
+    """Place in ``offsets`` of the next message of unknown type from ``index`` on, or ``count``."""
+    while index < count and load8(sizes + load8(address + load32(offsets + 4 * index))) != 0:
+        index += 1
+    return index
+
+
+@kernel
+def _frames(receive, arbiter, book, address, frames, index, count):
+    """Take frames from ``index`` on, while the ring has room; returns the next one's index."""
+    b = book_at(book)
+    r = ring_at(b["ring"])
+    last = r["written"] + r["mask"] - (_ALL_SHOWN * b["instruments"] + _FRAME_RECORDS)
+    while index < count and r["written"] <= last:
+        f = frame_at(frames + index * FRAME_SIZE)
+        size = np.int64(f["size"])
+        ingress(receive, arbiter, book, address + f["offset"], size, max(f["timestamp"], 1), 0)
+        index += 1
+    return index
+
+
+class Replay:
+    """One pass over ``source``. Iterate it to the end; it yields after each chunk.
+
+    ``symbols`` maps the stocks to keep books of to their tick sizes, None all stocks with tick
+    size ``tick`` (0: that of the first order); ``depth`` levels a side are reported. What the
+    records say goes to ``tables`` and into the digest. Raises what iterating the source raises.
+
+    Attributes
+    ----------
+    memory : BookMemory
+        The books.
+    tables : list[Table]
+        Tables to write; add to it before the first chunk.
+    instruments, symbols : numpy.ndarray
+        Dense number by stock locate (65,536), symbol by dense number (``S8``), kept up to date.
+    """
+
+    def __init__(self, source: Source, *, symbols: dict[str, int] | None = None, tick: int = 0,
+                 depth: int = 0, geometry: Geometry = MARKET) -> None:
+        """Lay out the books; the kernels are compiled or loaded here, before any time is taken."""
+        self.source = source
+        if symbols is not None:
+            geometry = dataclasses.replace(geometry, instruments=len(symbols))
+        log2 = _RING_LOG2_CAPTURE if source.is_capture else _RING_LOG2
+        self.memory = BookMemory(dataclasses.replace(geometry, depth=depth),
+                                 watch_symbols=symbols, ring_log2=log2, count_types=True)
+        if symbols is None and tick:
+            self.memory.set_tick(tick)
+        self.tables: list[Table] = []
+        self._wanted = tuple(symbols or ())
+        view = self.memory.arena.view
+        self.instruments = np.zeros(1 << 16, np.int64)
+        self.symbols = np.zeros(geometry.instruments, "S8")
+        self._filter, self._names = view("filter", np.uint32), view("symbols", np.int64)
+        self._by_type, self._counters = view("by_type", np.int64), view("counters", np.int64)
+        self._masks = digest.masks()
+        self._digest, self._taken, self._directories = digest.DIGEST_EMPTY, 0, -1
+        self._sequence, self._unknown = 1, 0
+        self._busy_ns, self._began = 0, time.perf_counter()
+        self._feed: FeedMemory | None = None
+        self._take()
+        for name in ("orders", "levels"):  # hashed: nearly every page is touched soon anyway
+            view(name)[::PAGESIZE] |= 0
+        if not source.is_capture:
+            replay(self.memory.address, 0, 0, 1, len(self.memory.records))
+
+    def __iter__(self) -> Iterator[None]:
+        self._began = time.perf_counter()
+        for chunk in self.source:
+            if isinstance(chunk, MessageChunk):
+                self._messages(chunk)
+            elif isinstance(chunk, FrameChunk):
+                self._capture(chunk)
+            yield
+        if self.source.is_capture and self._feed is None:
+            raise InputError(f"{self.source.name} holds no MoldUDP64 datagram with ITCH 5.0 "
+                             "messages.")
+
+    # What goes in
+
+    def _messages(self, chunk: MessageChunk) -> None:
+        """Apply a chunk of a BinaryFILE; messages of unknown type are passed over and counted."""
+        offsets, count, index = chunk.offsets, len(chunk), 0
+        has_unknown = self.source.counts["unknown_type"] != self._unknown
+        self._unknown = self.source.counts["unknown_type"]
+        while index < count:
+            stop = count
+            if has_unknown:
+                stop = _known(chunk.address, offsets.ctypes.data, index, count,
+                              int(self.memory.context["sizes"]))
+            end = chunk.size if stop == count else int(offsets[stop]) - BINARY_FILE_LENGTH_SIZE
+            self._apply(chunk.address + int(offsets[index]) - BINARY_FILE_LENGTH_SIZE
+                        if index < stop else 0, chunk.address + end if index < stop else 0)
+            if stop < count:
+                self._sequence += 1
+                self._counters[CounterIndex.MESSAGES] += 1
+                self._counters[CounterIndex.UNKNOWN_TYPE] += 1
+                self._by_type[chunk.octets(int(offsets[stop]), 1)[0]] += 1
+            index = stop + 1
+
+    def _apply(self, address: int, end: int) -> None:
+        room = len(self.memory.records)
+        while address < end:
+            began = time.perf_counter_ns()
+            address, self._sequence = replay(self.memory.address, address, end, self._sequence,
+                                             room)
+            self._busy_ns += time.perf_counter_ns() - began
+            self._take()
+
+    def _capture(self, chunk: FrameChunk) -> None:
+        """Apply the frames of a capture, once it is known which of them carry the feed."""
+        if self._feed is None:
+            self._feed = _feed_of(chunk, self.memory)
+            if self._feed is None:
+                self._counters[CounterIndex.FRAMES_OTHER] += len(chunk)
+                return
+            _frames(self._feed.receive, self._feed.arbiter, self.memory.address, 0, 0, 0, 0)
+        index, count = 0, len(chunk)
+        while index < count:
+            began = time.perf_counter_ns()
+            index = _frames(self._feed.receive, self._feed.arbiter, self.memory.address,
+                            chunk.address, chunk.frames.ctypes.data, index, count)
+            self._busy_ns += time.perf_counter_ns() - began
+            self._take()
+
+    # What comes out
+
+    def _take(self) -> None:
+        """Hand over the records since the last call: names, digest, tables."""
+        if self._directories != self._by_type[_DIRECTORY]:
+            self._directories = int(self._by_type[_DIRECTORY])
+            self.instruments[:] = self._filter & np.uint32(0xFFFF)
+            self.symbols[:] = self._names.byteswap().view("S8")
+        slots = self.memory.records
+        written = self.memory.records_written
+        while self._taken < written:
+            first = self._taken & len(slots) - 1
+            fresh = slots[first:first + written - self._taken]
+            self._digest = digest.fold_all(self._digest, fresh.ctypes.data, len(fresh),
+                                           self._masks.ctypes.data)
+            for table in self.tables:
+                table.write(fresh)
+            self._taken += len(fresh)
+
+    @property
+    def messages(self) -> int:
+        """Messages so far, of every type."""
+        return self.memory.counter(CounterIndex.MESSAGES)
+
+    @property
+    def seconds(self) -> float:
+        """Time since the first chunk was asked for."""
+        return time.perf_counter() - self._began
+
+    def missing(self) -> list[str]:
+        """Return the wanted symbols that no directory message has named so far."""
+        named = set(self._filter[self._filter != 0] & np.uint32(0xFFFF))
+        return [symbol for number, symbol in enumerate(self._wanted) if number not in named]
+
+    def counters(self) -> dict[str, int]:
+        """Return every counter that is not 0."""
+        values = {counter.name: self.memory.counter(index) for index, counter
+                  in zip(CounterIndex, COUNTERS, strict=True)}
+        return {name: value for name, value in values.items() if value}
+
+    def summary(self) -> dict[str, Any]:
+        """Return what was found, fit for JSON.
+
+        ``ns_per_message`` is the time in the book alone (decode, book, records), ``seconds`` all
+        of it: reading, decompression, digest and tables too.
+        """
+        counters = self.counters()
+        return {
+            "file": self.source.name, "format": self.source.kind,
+            "messages": self.messages,
+            "by_type": {chr(kind): int(count) for kind, count in enumerate(self._by_type[:256])
+                        if count},
+            "seconds": round(self.seconds, 6),
+            "ns_per_message": round(self._busy_ns / max(self.messages, 1), 2),
+            "live_orders": self.memory.live_orders(),
+            "unknown": counters.get("unknown_order", 0),
+            "records": self._taken,
+            "digest": f"{self._digest & (1 << 64) - 1:016x}",
+            "counters": counters,
+            "warnings": [*self.source.warnings, *self._warnings(counters)],
+        }
+
+    def _warnings(self, counters: dict[str, int]) -> list[str]:
+        name, geometry = self.source.name, self.memory.geometry
+        found = []
+        if beyond := counters.get("unknown_locate"):
+            found.append(f"{name} has {beyond:,} messages of stock locates above "
+                         f"{geometry.instruments - 1:,}, which were left out.")
+        if off := counters.get("off_grid"):
+            found.append(f"{off:,} new price levels are off their instrument's tick grid, whose "
+                         "book is marked DESYNCED where they may hide a better price; with tick "
+                         "size 1 every price is on the grid.")
+        for what, counter in (("orders", "order_overflow"), ("orders at prices", "level_overflow")):
+            if lost := counters.get(counter):
+                found.append(f"{lost:,} {what} that found no room are missing from their books, "
+                             "which are marked DESYNCED.")
+        return found
+
+
+def _feed_of(chunk: FrameChunk, memory: BookMemory) -> FeedMemory | None:
+    """Arbiter for the feed that a chunk's frames carry, if any.
+
+    Line A is the first destination of MoldUDP64 with ITCH 5.0 messages, line B another one with
+    the same session. Whatever is missing on both is skipped: nobody can be asked for it.
+    """
+    lines: list[tuple[str, int]] = []
+    session = None
+    for number, octets in enumerate(chunk):
+        if len(lines) == 2 or number == FRAMES_SEARCHED:
+            break
+        try:
+            datagram = unwrap(octets)
+            packet = mold(datagram.payload)
+        except Skipped:
+            continue
+        is_itch = packet.messages and all(
+            message and SIZES[message[0]] == len(message) for message in packet.messages)
+        if (datagram.protocol == PROTOCOL_UDP and is_itch and datagram.destination not in lines
+                and session in (None, packet.session)):
+            lines.append(datagram.destination)
+            session = packet.session
+    if not lines:
+        return None
+    feed = FeedMemory(memory, both_lines=len(lines) == 2, start=0, policy=GapPolicy.SKIP,
+                      check_udp=False)
+    for line, (group, port) in zip((Line.A, Line.B), lines, strict=False):
+        feed.listen(line, group, port)
+    return feed
+
+
