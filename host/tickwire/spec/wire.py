@@ -107,14 +107,14 @@ def encode(message: Message, values: Mapping[str, Value]) -> bytes:
     for field, offset in reversed(fields):
         value = values.get(field.name)
         if value is None and field.kind == "length":
-            if not octets and message.tail_is_optional:
-                continue
-            value = len(octets)
+            is_absent = not octets and message.tail_is_optional
+            value = None if is_absent else len(octets)
         elif value is None and field.size == 0:
             value = b""
         elif value is None:
             raise ValueError(f"{message.name}.{field.name} is missing")
-        octets = _encode_field(message, field, value) + octets
+        if value is not None:
+            octets = _encode_field(message, field, value) + octets
         if offset == tag_end:
             octets = tag + octets
     return octets
