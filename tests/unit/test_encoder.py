@@ -176,6 +176,13 @@ def test_a_price_beyond_31_bits_is_malformed(octets, offset, size, price):
     assert answer(octets)[0] == translate.MALFORMED
 
 
+def test_price_and_quantity_reach_to_31_bits():
+    octets = EXECUTED[:13] + struct.pack(">IQ", 0x7FFF_FFFF, 0x7FFF_FFFF) + EXECUTED[25:] + NOTHING
+    code, settle = answer(octets)
+    assert code == translate.ORDER_EVENT
+    assert struct.unpack_from("<II", settle, 16) == (0x7FFF_FFFF, 0x7FFF_FFFF)
+
+
 @pytest.mark.parametrize("octets, offset", [
     (ACCEPTED + NOTHING, 14), (REPLACED + NOTHING, 18), (EXECUTED + NOTHING, 13), (CANCELED, 13),
     (AIQ, 13)])

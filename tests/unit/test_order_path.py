@@ -728,6 +728,19 @@ def test_a_kill_cancels_everything_when_it_is_told_to(rig):
                if "operation" in record and record["operation"] == Operation.CANCEL)
 
 
+def test_a_mass_cancel_keeps_the_record_of_an_order_just_sent(rig):
+    order_path.execute(rig.address, rig.put(sealed(pack_intent(price=BID, quantity=7), 2, 1)), 10)
+    order_path.kill(rig.address, KillCause.EXTERNAL, 11)
+    rig.path.context["kill_action"] = 1
+    order_path.kill(rig.address, KillCause.REGISTER, 12)
+    assert not order_path.sweeping(rig.address), "only the first cause cancels"
+    rig.path.arm(13)
+    order_path.kill(rig.address, KillCause.REGISTER, 14)
+    assert cancelled(rig.leave(order_path.sweep(rig.address, 15), 16)) == [1]
+    assert [(record["timestamp"], record["operation"]) for kind, record in rig.records()
+            if kind == RecordType.ORDER_SENT] == [(15, Operation.NEW), (16, Operation.CANCEL)]
+
+
 def test_a_narrower_mass_cancel_never_shortens_one_under_way(rig):
     tokens = [send(rig, locate=LOCATES[index % 2]) for index in range(40)]
     rig.new(operation=Operation.MASS_CANCEL, locate=0)
@@ -776,6 +789,17 @@ def test_a_next_number_below_an_accepted_order_kills(rig):
     answer(rig, Operation.SETTLE_ACCEPTED, token, quantity=100, price=BID)
     order_path.reconcile(rig.address, 0, token, 0)
     assert rig.path.killed == KillCause.SETTLEMENT
+
+
+def test_lost_orders_are_found_however_old_they_are():
+    rig = Rig(orders_log2=4)
+    lost = send(rig, session=1)
+    for _ in range(40):
+        answer(rig, Operation.SETTLE_REJECTED, send(rig))
+    assert order_path.reconcile(rig.address, 1, 1, 0) == 1
+    kind, record = rig.last()
+    assert (kind, record["token"], record["exchange_timestamp"]) == (
+        RecordType.ORDER_REJECTED, lost, 0)
 
 
 def test_burying_waits_for_room_in_the_ring():

@@ -487,6 +487,19 @@ def test_a_commit_with_a_value_out_of_range_changes_nothing(rig, row, name, valu
     passes(rig)
 
 
+def test_limits_of_zero_and_of_the_greatest_value_are_valid(rig):
+    limit(rig, quantity_max=0, notional_max=0, gross_notional_max=0, collar_price=0, collar_bps=0,
+          position_long_max=0, position_short_max=0, open_orders_max=0)
+    firm(rig, gross_notional_max=0, open_orders_max=0, intent_errors_max=0)
+    most, amount = (1 << 31) - 1, (1 << 61) - 1
+    limit(rig, flags=most, quantity_max=most, notional_max=amount, gross_notional_max=amount,
+          tick=most, tick_below_dollar=most, collar_price=most, collar_bps=most,
+          position_long_max=most, position_short_max=most, open_orders_max=most,
+          rate_interval_ns=most, rate_burst=most)
+    firm(rig, gross_notional_max=amount, open_orders_max=most, rate_interval_ns=most,
+         rate_burst=most, intent_errors_max=most)
+
+
 def test_a_row_that_is_not_enabled_needs_no_tick_or_rate(rig):
     limit(rig, flags=0, tick=0, tick_below_dollar=0, rate_interval_ns=0, rate_burst=0)
 

@@ -99,13 +99,20 @@ def _doubts(line, is_sell):
 
 @kernel(inline=True)
 def _tick(limits, price):
-    return np.int64(limits["tick"]) if price >= DOLLAR else np.int64(limits["tick_below_dollar"])
+    tick, below_dollar = np.int64(limits["tick"]), np.int64(limits["tick_below_dollar"])
+    return tick if price >= DOLLAR else below_dollar
 
 
 @kernel(inline=True)
 def _is_off_tick(limits, price):
     tick = _tick(limits, price)
     return (price <= 0) | (price > PRICE_MAX) | (tick == 0) | (price % max(tick, 1) != 0)
+
+
+@kernel(inline=True)
+def _reference(line, is_sell):
+    """Best price that the order could trade against; 0 none."""
+    return load32(line + (_BID if is_sell else _ASK))
 
 
 @kernel(inline=True)
@@ -119,9 +126,16 @@ def _bound(limits, reference, is_sell):
 @kernel(inline=True)
 def _worst(exposure, request):
     """Shares on the order's side, the short one counted positive, when all of them are filled."""
-    if request["is_sell"]:
-        return exposure["open_sell"] - exposure["position"] + request["added_quantity"]
-    return exposure["open_buy"] + exposure["position"] + request["added_quantity"]
+    position, buy, sell = exposure["position"], exposure["open_buy"], exposure["open_sell"]
+    open_shares = sell - position if request["is_sell"] else buy + position
+    return open_shares + request["added_quantity"]
+
+
+@kernel(inline=True)
+def _position_max(limits, is_sell):
+    long_max, short_max = np.int64(limits["position_long_max"]), np.int64(
+        limits["position_short_max"])
+    return short_max if is_sell else long_max
 
 
 @kernel(inline=True)
@@ -155,13 +169,11 @@ def check(risk, request, now):
     limits = _limits(risk, instrument)
     firm = firm_at(r["limits"])
     line = _line(risk, instrument)
-    reference = load32(line + _BID) if is_sell else load32(line + _ASK)
+    reference = _reference(line, is_sell)
     bound = _bound(limits, reference, is_sell)
     value = notional(_mark(e, line), abs(e["position"]))
     gross = e["open_notional"] + value + added
     firm_gross = r["open_notional"] + r["position_value"] - e["position_value"] + value + added
-    position_max = (np.int64(limits["position_short_max"]) if is_sell
-                    else np.int64(limits["position_long_max"]))
 
     mask = _bit(r["killed"] != 0, GLOBAL_KILL)
     mask |= _bit(e["killed"] != 0, INSTRUMENT_KILL)
@@ -173,7 +185,8 @@ def check(risk, request, now):
     mask |= _bit(q["notional"] > np.int64(limits["notional_max"]), NOTIONAL)
     mask |= _bit(_is_off_tick(limits, price), TICK_SIZE)
     mask |= _bit((reference == 0) | (price < bound if is_sell else price > bound), COLLAR)
-    mask |= _bit((q["added_quantity"] > 0) & (_worst(e, q) > position_max), POSITION)
+    mask |= _bit((q["added_quantity"] > 0) & (_worst(e, q) > _position_max(limits, is_sell)),
+                 POSITION)
     mask |= _bit((added > 0) & (below(np.int64(limits["gross_notional_max"]), gross)
                                 | below(np.int64(firm["gross_notional_max"]), firm_gross)),
                  GROSS_NOTIONAL)
@@ -238,12 +251,11 @@ def explain(risk, request, mask, now):
         limit = PRICE_MAX if price > PRICE_MAX else _tick(limits, price)
         value = price
     elif check == COLLAR:
-        reference = load32(line + _BID) if is_sell else load32(line + _ASK)
+        reference = _reference(line, is_sell)
         limit = max(_bound(limits, reference, is_sell), 0) if reference != 0 else 0
         value = price
     elif check == POSITION:
-        limit = (np.int64(limits["position_short_max"]) if is_sell
-                 else np.int64(limits["position_long_max"]))
+        limit = _position_max(limits, is_sell)
         value = _worst(e, q)
     elif check == GROSS_NOTIONAL:
         own = notional(_mark(e, line), abs(e["position"]))

@@ -12,7 +12,13 @@ from tickwire.kernels import histogram
 from tickwire.kernels.jit import kernel
 from tickwire.kernels.kill import kill
 from tickwire.kernels.memory import load8, load16, load32, load64
-from tickwire.kernels.order_layout import ANSWER_RECORDS, RESERVED_RECORDS, order_at, orders_at
+from tickwire.kernels.order_layout import (
+    ANSWER_RECORDS,
+    ORDER,
+    RESERVED_RECORDS,
+    order_at,
+    orders_at,
+)
 from tickwire.kernels.order_records import record_answer, record_unknown
 from tickwire.kernels.orders import (
     DEAD,
@@ -64,6 +70,7 @@ _COUNT_REJECTED = CounterIndex.ORDERS_REJECTED.value
 _COUNT_REPLACED = CounterIndex.ORDERS_REPLACED.value
 _COUNT_FILLS = CounterIndex.FILLS.value
 _IS_DEAD = 1                               # bit of the flags of an answer
+_ORDER_SIZE = ORDER.itemsize
 _MAX = 0x7FFF_FFFF
 
 
@@ -287,16 +294,17 @@ def reconcile(orders, session, next_token, now):
     with the connection. Returns 1 when all are done, 0 to be called again when the ring has room.
     """
     o = orders_at(orders)
-    token = max(next_token, o["next_token"] - o["mask"] - 1)
-    while token < o["next_token"]:
-        address = find(orders, token)
-        if address != 0 and np.int64(order_at(address)["session"]) == session:
+    for index in range(o["mask"] + 1):
+        address = o["table"] + index * _ORDER_SIZE
+        a = order_at(address)
+        state = np.int64(a["state"])
+        if (state != DEAD and np.int64(a["token"]) >= next_token
+                and np.int64(a["session"]) == session):
             if not has_room(orders):
                 return 0
-            if order_at(address)["state"] == LIVE:
+            if state == LIVE:
                 _mismatch(orders, now)
             else:
                 count(o["counters"], _COUNT_LOST)
                 _rejected(orders, address, 0, 0, now)
-        token += 1
     return 1
