@@ -292,7 +292,7 @@ def retract(arbiter, book, line, now):
     head, tail = a["session"][0], a["session"][1]
     copy(arbiter + KEPT_AT, arbiter + SAVED_AT, KEPT_SIZE)
     before = a["expected"]
-    is_same = head == a["session"][0] and tail == a["session"][1]
+    is_same = a["has_session"] == 0 or (head == a["session"][0] and tail == a["session"][1])
     if before != reached or not is_same:
         tell(arbiter, book, line, RETRACTED, a["state"], reached, now)
         desync_all(book, reached - 1, _flags(arbiter))

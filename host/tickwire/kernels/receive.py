@@ -37,7 +37,7 @@ RECEIVE = np.dtype([
     ("counters", "i8"),
     ("keys", "i8", len(Line)),   # of each line: `key_of` its group and port; 0 none
     ("size_max", "i8"),          # octets of the longest frame, without FCS
-    ("check_udp", "i8"),         # whether UDP checksums are verified
+    ("check_udp", "i8"),         # whether UDP checksums are verified, where they are not 0
     ("cut_through", "i8"),       # whether damage that the end shows is marked instead of dropped
     ("is_damaged", "i8"),        # of the frame in hand
 ], align=True)
