@@ -108,6 +108,8 @@ class CheckedBook:
         self.reference = ReferenceBook(geometry.instruments, watch_symbols)
         self.skipped: Counter[str] = Counter()
         self.off_grid: set[int] = set()
+        self._may_have_book = (range(1, geometry.instruments) if watch_symbols is None
+                               else range(len(watch_symbols)))
         self._shown: dict[int, dict] = {}              # last BBO record of each instrument
         self._versions: Counter[int] = Counter()
         self._number = 0
@@ -185,9 +187,8 @@ class CheckedBook:
     # Comparisons
 
     def _active(self) -> list[int]:
-        return sorted({self.reference.watched(locate) for locate in range(self.geometry.instruments)}
-                      - {None}) if self.reference._symbols is None \
-            else list(range(len(self.reference._symbols)))
+        """Numbers of the instruments that may have a book."""
+        return list(self._may_have_book)
 
     def _number_of(self, row: dict) -> int:
         return self.reference.watched(row["locate"])

@@ -31,10 +31,10 @@ _LAYOUTS = {
 _LAYOUTS = {kind: (name, struct.Struct(layout), tuple(fields.split()))
             for kind, (name, layout, fields) in _LAYOUTS.items()}
 _STATE = struct.Struct("<IHBBQIIIIQIIQIHH")
-_STATE_FIELDS = ("version_head locate trading_state flags timestamp bid_price ask_price "
-                 "bid_quantity ask_quantity feed_sequence last_price last_quantity "
-                 "book_checksum version bid_orders ask_orders").split()
-
+_STATE_FIELDS = (
+    "version_head", "locate", "trading_state", "flags", "timestamp", "bid_price", "ask_price",
+    "bid_quantity", "ask_quantity", "feed_sequence", "last_price", "last_quantity",
+    "book_checksum", "version", "bid_orders", "ask_orders")
 
 
 def record(octets: bytes) -> dict:

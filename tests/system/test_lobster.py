@@ -7,6 +7,7 @@ up at the message that completes each event.
 
 import bisect
 import csv
+import itertools
 import json
 
 import pyarrow.parquet as parquet
@@ -54,7 +55,7 @@ def test_one_row_a_change_and_no_row_without_one(oracle, tmp_path):
     rows = parquet.read_table(tmp_path / "bbo.parquet").to_pylist()
     shown = [{name: value for name, value in row.items()
               if name not in ("timestamp_ns", "sequence")} for row in rows]
-    assert all(before != after for before, after in zip(shown, shown[1:], strict=False))
+    assert all(before != after for before, after in itertools.pairwise(shown))
 
 
 def test_the_book_is_the_reference_book_after_every_message(oracle):

@@ -1,0 +1,121 @@
+"""``tickwire decode`` prints one line a message, and a reason where there is none.
+
+Method: the command runs in this process on files packed by hand; lines are read back from its
+output. One run in a process of its own shows that a reader may stop listening.
+"""
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+from tests import captures
+from tests.reference import itch
+from tickwire.commands.decode import decode
+from tickwire.errors import InputError, TickwireError
+
+MESSAGES = (itch.system(b"O", stamp=1), itch.add(7, 42, b"S", 100, 1_000_100, 2, "ZTEST"),
+            itch.delete(7, 42, 3))
+LINES = [
+    "1 00:00:00.000000001 S system_event stock_locate=0 tracking_number=0 event_code=O",
+    "2 00:00:00.000000002 A add_order stock_locate=7 tracking_number=0 order_reference=42 side=S "
+    "shares=100 stock=ZTEST price=100.0100",
+    "3 00:00:00.000000003 D order_delete stock_locate=7 tracking_number=0 order_reference=42",
+]
+
+
+@pytest.fixture
+def day(tmp_path):
+    path = tmp_path / "day.itch"
+    path.write_bytes(itch.binary_file(MESSAGES))
+    return path
+
+
+def printed(capsys, *arguments, **options):
+    status = decode(*arguments, **options)
+    return status, capsys.readouterr().out.splitlines()
+
+
+def test_a_message_is_a_line(day, capsys):
+    assert printed(capsys, day) == (0, LINES)
+
+
+def test_only_so_many_messages_or_types_as_asked_for(day, capsys):
+    assert printed(capsys, day, limit=2) == (0, LINES[:2])
+    assert printed(capsys, day, types="D,S") == (0, [LINES[0], LINES[2]])
+    assert printed(capsys, day, types="D, A", limit=1) == (0, LINES[1:2])
+    assert printed(capsys, day, types="X") == (0, [])
+
+
+def test_json_is_an_object_a_line_with_raw_numbers_and_the_place(day, capsys):
+    _, lines = printed(capsys, day, json=True, types="A")
+    assert [json.loads(line) for line in lines] == [{
+        "place": "octet 14", "sequence": 2, "protocol": "itch50", "type": "A",
+        "name": "add_order", "stock_locate": 7, "tracking_number": 0, "timestamp": 2,
+        "order_reference": 42, "side": "S", "shares": 100, "stock": "ZTEST", "price": 1_000_100}]
+
+
+@pytest.mark.parametrize(("options", "sentence"), (
+    ({"limit": 0}, "--limit must be 1 or more, not 0."),
+    ({"types": "A,?"}, "--type must name types such as A or A,D,U, not '?'."),
+    ({"types": "AD"}, "--type must name types such as A or A,D,U, not 'AD'."),
+    ({"types": ","}, "--type must name types such as A or A,D,U, not ''."),
+))
+def test_an_option_that_cannot_be_is_one_sentence(day, options, sentence):
+    with pytest.raises(TickwireError) as caught:
+        decode(day, **options)
+    assert str(caught.value) == sentence
+
+
+def test_a_message_of_unknown_type_is_a_line_with_its_place_and_the_status_is_1(tmp_path, capsys):
+    path = tmp_path / "strange.itch"
+    path.write_bytes(itch.binary_file([MESSAGES[0], b"z\x01\x02", MESSAGES[2]]))
+    status, lines = printed(capsys, path)
+    assert status == 1 and len(lines) == 3
+    assert lines[1].startswith("octet 14: ") and "no message of type 'z'" in lines[1]
+    assert lines[1].endswith("7a0102") or "7a0102" in lines[1]
+
+
+def test_damage_is_raised_after_the_lines_before_it(day, capsys):
+    day.write_bytes(day.read_bytes()[:-1])
+    with pytest.raises(InputError, match="cut short: message 3 begins at octet"):
+        decode(day)
+    assert capsys.readouterr().out.splitlines() == LINES[:2]
+
+
+def test_a_capture_shows_messages_and_why_other_frames_have_none(tmp_path, capsys):
+    frames = [captures.ethernet(captures.ipv4(captures.udp(captures.mold(5, *MESSAGES)))),
+              captures.ethernet(b"", 0x86DD),
+              captures.ethernet(captures.ipv4(captures.udp(captures.mold(8))))]
+    path = tmp_path / "day.pcap"
+    path.write_bytes(captures.pcap(*frames))
+    status, lines = printed(capsys, path)
+    assert status == 0 and len(lines) == 5
+    assert [line.split()[0] for line in lines] == ["5", "6", "7", "#", "8"]
+    assert lines[3] == "# frame 2: ether type 0x86dd is not IPv4"
+    assert "downstream_header" in lines[4] and "message_count=0" in lines[4]
+
+
+def test_an_order_inside_a_session_packet_is_shown_as_the_order(tmp_path, capsys):
+    cancel = b"X" + (5).to_bytes(4, "big") + bytes(4) + bytes(2)
+    packets = [captures.soup(b"U", cancel), captures.soup(b"R"), captures.soup(b"S", b"?")]
+    path = tmp_path / "orders.pcap"
+    path.write_bytes(captures.pcap(captures.ethernet(captures.ipv4(
+        captures.tcp(b"".join(packets)), 6))))
+    _, lines = printed(capsys, path)
+    assert [line.split()[1] for line in lines] == [
+        "cancel_order", "client_heartbeat", "sequenced_data"]
+
+
+def test_a_reader_that_stops_listening_ends_the_command_quietly(tmp_path):
+    path = tmp_path / "day.itch"
+    path.write_bytes(itch.binary_file(MESSAGES * 20_000))
+    script = ("import sys\nfrom pathlib import Path\nfrom tickwire.commands.decode import decode\n"
+              "sys.exit(decode(Path(sys.argv[1])))")
+    with subprocess.Popen([sys.executable, "-c", script, str(path)], stdout=subprocess.PIPE,
+                          stderr=subprocess.PIPE) as process:
+        assert process.stdout.readline().decode().strip() == LINES[0]
+        process.stdout.close()
+        assert process.wait(60) == 0
+        assert process.stderr.read() == b""

@@ -1,0 +1,294 @@
+"""``tickwire replay`` keeps what is valid, says what is not, and counts everything.
+
+Method: small files and captures packed by hand; the command runs in this process. Its tables,
+summary and digest are compared with the reference book and with a digest written a second time.
+"""
+
+import gzip
+import json
+import struct
+
+import pyarrow.csv as arrow_csv
+import pyarrow.parquet as parquet
+import pytest
+
+from tests import captures
+from tests.reference import itch
+from tests.reference.device import Device
+from tests.reference.digest import stream_digest
+from tickwire.commands.replay import replay
+from tickwire.errors import InputError, TickwireError
+from tickwire.spec.geometry import Geometry
+
+STAMP = 34_200_000_000_000
+MESSAGES = (
+    itch.system(b"O", stamp=STAMP),
+    itch.directory(1, "AAA", stamp=STAMP + 1),
+    itch.directory(2, "BBB", stamp=STAMP + 2),
+    itch.add(1, 10, b"B", 100, 100_000, STAMP + 3, "AAA"),
+    itch.add(1, 11, b"S", 200, 100_200, STAMP + 4, "AAA", mpid="MPID"),
+    itch.add(2, 12, b"B", 300, 500_000, STAMP + 5, "BBB"),
+    itch.executed(1, 10, 40, 7, STAMP + 6),
+    itch.delete(2, 99, STAMP + 7),
+    itch.replace(1, 11, 13, 50, 100_100, STAMP + 8),
+    itch.add(1, 14, b"B", 5, 99_900, STAMP + 9, "AAA"),
+)
+ROWS = [                                   # sequence, instrument, bid, ask, flags
+    (4, 1, (100_000, 100, 1), (0, 0, 0), 0),
+    (5, 1, (100_000, 100, 1), (100_200, 200, 1), 0),
+    (6, 2, (500_000, 300, 1), (0, 0, 0), 0),
+    (7, 1, (100_000, 60, 1), (100_200, 200, 1), 0),
+    (8, 2, (500_000, 300, 1), (0, 0, 0), 8),
+    (9, 1, (100_000, 60, 1), (100_100, 50, 1), 0),
+]
+
+
+@pytest.fixture
+def day(tmp_path):
+    path = tmp_path / "day.itch"
+    path.write_bytes(itch.binary_file(MESSAGES))
+    return path
+
+
+@pytest.fixture
+def run(tmp_path):
+    """Run the command; return its summary and the error that it raised, if any."""
+    def command(path, **options):
+        raised = None
+        try:
+            assert replay(path, json=tmp_path / "summary.json", progress=False, **options) == 0
+        except TickwireError as error:
+            raised = error
+        return json.loads((tmp_path / "summary.json").read_text()), raised
+    return command
+
+
+def rows_of(path):
+    return [(row["sequence"], row["instrument"],
+             (row["bid_price"], row["bid_quantity"], row["bid_orders"]),
+             (row["ask_price"], row["ask_quantity"], row["ask_orders"]), row["flags"])
+            for row in parquet.read_table(path).to_pylist()]
+
+
+def test_the_bbo_table_has_one_row_a_change(day, run, tmp_path):
+    run(day, bbo=tmp_path / "bbo.parquet")
+    assert rows_of(tmp_path / "bbo.parquet") == ROWS
+    table = parquet.read_table(tmp_path / "bbo.parquet")
+    assert table.column_names == [
+        "timestamp_ns", "instrument", "symbol", "sequence", "bid_price", "bid_quantity",
+        "bid_orders", "ask_price", "ask_quantity", "ask_orders", "flags"]
+    assert table.column("symbol").to_pylist() == ["AAA", "AAA", "BBB", "AAA", "BBB", "AAA"]
+    assert table.column("timestamp_ns").to_pylist() == [STAMP + n for n in (3, 4, 5, 6, 7, 8)]
+
+
+def test_a_table_is_csv_when_its_name_says_so(day, run, tmp_path):
+    run(day, bbo=tmp_path / "bbo.csv")
+    table = arrow_csv.read_csv(tmp_path / "bbo.csv")
+    assert table.column("sequence").to_pylist() == [row[0] for row in ROWS]
+
+
+def test_the_levels_table_has_the_first_levels_of_both_sides(day, run, tmp_path):
+    run(day, levels=2, levels_out=tmp_path / "levels.parquet")
+    table = parquet.read_table(tmp_path / "levels.parquet")
+    assert table.column_names == ["timestamp_ns", "instrument", "symbol", "sequence", "side",
+                                  "level", "price", "quantity", "orders"]
+    last = {}
+    for row in table.to_pylist():
+        last[row["instrument"], row["side"], row["level"]] = row["price"], row["quantity"]
+    assert {key: value for key, value in last.items() if value != (0, 0)} == {
+        (1, "B", 0): (100_000, 60), (1, "B", 1): (99_900, 5), (1, "S", 0): (100_100, 50),
+        (2, "B", 0): (500_000, 300)}
+
+
+def test_the_summary_counts_what_the_file_holds(day, run, capsys):
+    summary, error = run(day)
+    assert error is None
+    assert {"messages", "by_type", "ns_per_message", "live_orders", "unknown",
+            "digest"} <= set(summary)
+    assert summary["messages"] == 10 and summary["live_orders"] == 4 and summary["unknown"] == 1
+    assert summary["by_type"] == {"A": 3, "D": 1, "E": 1, "F": 1, "R": 2, "S": 1, "U": 1}
+    assert summary["records"] == 3 + len(ROWS) + 1
+    assert summary["seconds"] > 0 and summary["ns_per_message"] > 0
+    shown = capsys.readouterr()
+    assert "messages" in shown.out and summary["digest"] in shown.out and shown.err == ""
+
+
+def test_the_digest_is_that_of_the_records(day, run):
+    summary, _ = run(day)
+    device = Device(Geometry(instruments=16, orders_log2=6, levels_log2=6))
+    assert summary["digest"] == f"{stream_digest(device.feed(list(MESSAGES))):016x}"
+
+
+def test_gzip_and_the_mark_at_the_end_change_nothing(day, run, tmp_path):
+    plain, _ = run(day)
+    for name, octets in (("day.gz", gzip.compress(day.read_bytes())),
+                         ("ended.itch", day.read_bytes() + bytes(2)),
+                         ("zero.itch", b"".join(bytes(2) + message for message in MESSAGES))):
+        (tmp_path / name).write_bytes(octets)
+        summary, error = run(tmp_path / name)
+        assert error is None
+        assert summary["digest"] == plain["digest"] and summary["messages"] == 10
+
+
+# Symbols
+
+
+def test_only_the_symbols_asked_for_have_books(day, run, tmp_path):
+    summary, error = run(day, symbols="BBB", bbo=tmp_path / "bbo.parquet")
+    assert error is None
+    assert rows_of(tmp_path / "bbo.parquet") == [
+        (sequence, 0, bid, ask, flags) for sequence, number, bid, ask, flags in ROWS if number == 2]
+    assert summary["counters"]["filtered"] == 5 and summary["messages"] == 10
+
+
+def test_a_symbol_that_the_file_does_not_name_is_an_error_after_all_the_rest(day, run, tmp_path):
+    summary, error = run(day, symbols="AAA,ZZZ,YYY", bbo=tmp_path / "bbo.parquet")
+    assert str(error) == f"{day} has no directory message for ZZZ, YYY."
+    assert error.exit_code != 0
+    assert len(rows_of(tmp_path / "bbo.parquet")) == 4 and summary["messages"] == 10
+
+
+@pytest.mark.parametrize(("options", "sentence"), (
+    ({"symbols": "TOOLONGNAME"},
+     "--symbols must name stocks of 1 to 8 characters, not 'TOOLONGNAME'."),
+    ({"symbols": "A,,B"}, "--symbols must name stocks of 1 to 8 characters, not ''."),
+    ({"levels": 9}, "--levels must be 1 to 8, not 9."),
+    ({"levels": -1}, "--levels must be 1 to 8, not -1."),
+    ({"levels": 3}, "--levels 3 needs --levels-out, a file for them."),
+    ({"levels_out": "levels.parquet"}, "--levels-out levels.parquet needs --levels, 1 to 8."),
+    ({"tick": -1}, "--tick must be 0 to 1,048,576, not -1."),
+    ({"tick": 1 << 21}, "--tick must be 0 to 1,048,576, not 2,097,152."),
+    ({"bbo": "bbo.txt"}, "A table's name must end in .parquet or .csv, not bbo.txt."),
+    ({"bbo": "missing/bbo.csv"}, "Cannot write missing/bbo.csv: No such file or directory."),
+    ({"json": "missing/summary.json"},
+     "Cannot write missing/summary.json: No such file or directory."),
+))
+def test_an_option_that_cannot_be_is_one_sentence(day, options, sentence, monkeypatch, tmp_path):
+    from pathlib import Path
+    monkeypatch.chdir(tmp_path)
+    paths = {name: Path(value) if name in ("bbo", "levels_out", "json") else value
+             for name, value in options.items()}
+    with pytest.raises(TickwireError) as caught:
+        replay(day, progress=False, **paths)
+    assert str(caught.value) == sentence
+
+
+# Damage
+
+
+def test_a_file_that_is_cut_short_gives_all_that_came_before(day, run, tmp_path):
+    for missing in (1, 30, 37):
+        cut = tmp_path / "cut.itch"
+        cut.write_bytes(day.read_bytes()[:-missing])
+        summary, error = run(cut, bbo=tmp_path / "bbo.parquet")
+        assert isinstance(error, InputError) and error.exit_code != 0
+        assert "is cut short: message 10 begins at octet" in str(error)
+        assert summary["error"] == str(error)
+        assert summary["messages"] == 9 and rows_of(tmp_path / "bbo.parquet") == ROWS
+
+
+def test_a_wrong_length_ends_the_replay_with_type_length_and_place(day, run, tmp_path):
+    damaged = tmp_path / "damaged.itch"
+    octets = itch.binary_file(MESSAGES[:6])
+    damaged.write_bytes(octets + struct.pack(">H", 30) + MESSAGES[6]
+                        + itch.binary_file(MESSAGES[7:]))
+    summary, error = run(damaged, bbo=tmp_path / "bbo.parquet")
+    assert str(error) == (f"{damaged}: message 7 at octet {len(octets)} has type 'E' and length "
+                          "30, but ITCH 5.0 gives that type 31 octets.")
+    assert summary["messages"] == 6 and rows_of(tmp_path / "bbo.parquet") == ROWS[:3]
+
+
+def test_messages_of_unknown_type_are_counted_and_passed_over(day, run, tmp_path):
+    strange = [b"z" + bytes(20), b"!" + bytes(2), b"\xff"]
+    # The first message tells that it is a BinaryFILE, so it is a known one.
+    mixed = [MESSAGES[0], strange[0], *MESSAGES[1:4], strange[1], strange[2], *MESSAGES[4:],
+             strange[0]]
+    path = tmp_path / "mixed.itch"
+    path.write_bytes(itch.binary_file(mixed))
+    summary, error = run(path, bbo=tmp_path / "bbo.parquet")
+    assert error is None
+    assert summary["messages"] == 14 and summary["counters"]["unknown_type"] == 4
+    assert summary["by_type"]["z"] == 2 and summary["by_type"]["ÿ"] == 1
+    assert any("ITCH 5.0 does not have" in warning for warning in summary["warnings"])
+    assert [row[1:] for row in rows_of(tmp_path / "bbo.parquet")] == [row[1:] for row in ROWS]
+    # A message of unknown type still has its number in the file.
+    assert [row[0] for row in rows_of(tmp_path / "bbo.parquet")] == [5, 8, 9, 10, 11, 12]
+
+
+def test_a_file_of_nothing_but_unknown_messages_is_read_to_its_end(run, tmp_path):
+    path = tmp_path / "strange.itch"
+    path.write_bytes(itch.binary_file([MESSAGES[0]] + [b"z" + bytes(3)] * 5))
+    summary, error = run(path)
+    assert error is None and summary["messages"] == 6 and summary["live_orders"] == 0
+
+
+@pytest.mark.parametrize("octets", (b"", b"hello, world", b"\x00"))
+def test_what_is_no_input_is_refused_with_its_name(octets, tmp_path):
+    path = tmp_path / "input"
+    path.write_bytes(octets)
+    with pytest.raises(InputError, match="input"):
+        replay(path, progress=False)
+
+
+def test_stock_locates_that_find_no_instrument_are_told(run, tmp_path):
+    path = tmp_path / "far.itch"
+    path.write_bytes(itch.binary_file([itch.add(40_000, 1, b"B", 1, 10_000)] * 3))
+    summary, error = run(path)
+    assert error is None and summary["counters"]["unknown_locate"] == 3
+    assert any("stock locates above 16,383" in warning for warning in summary["warnings"])
+
+
+# Captures
+
+
+def capture(tmp_path, *packets, ports=(26477, 26477), groups=("233.54.12.111", "233.49.196.111")):
+    """Capture of (line, MoldUDP64 packet) on two lines."""
+    frames = [captures.ethernet(captures.ipv4(captures.udp(octets, ports[line]),
+                                              destination=groups[line]))
+              for line, octets in packets]
+    path = tmp_path / "day.pcap"
+    path.write_bytes(captures.pcap(*frames))
+    return path
+
+
+def test_a_capture_of_two_lines_gives_the_books_of_the_file(run, tmp_path):
+    packets = [(line, captures.mold(1 + first, *MESSAGES[first:first + 2]))
+               for first in range(0, 10, 2) for line in (0, 1)]
+    summary, error = run(capture(tmp_path, *packets), bbo=tmp_path / "bbo.parquet")
+    assert error is None and summary["format"] == "pcap"
+    assert rows_of(tmp_path / "bbo.parquet") == ROWS
+    assert summary["messages"] == 10
+    assert summary["counters"]["messages_duplicate"] == 10
+    assert summary["counters"]["frames_a"] == summary["counters"]["frames_b"] == 5
+
+
+def test_each_line_repairs_the_other(run, tmp_path):
+    packets = [(line, captures.mold(1 + number, message))
+               for number, message in enumerate(MESSAGES) for line in (0, 1)
+               if number == 0 or number % 2 == line]
+    summary, error = run(capture(tmp_path, *packets), bbo=tmp_path / "bbo.parquet")
+    assert error is None and rows_of(tmp_path / "bbo.parquet") == ROWS
+    assert "gaps" not in summary["counters"]
+
+
+def test_what_both_lines_lost_is_counted_and_flagged(run, tmp_path):
+    packets = [(line, captures.mold(1 + number, message))
+               for number, message in enumerate(MESSAGES) for line in (0, 1) if number != 6]
+    summary, error = run(capture(tmp_path, *packets), bbo=tmp_path / "bbo.parquet")
+    assert error is None
+    assert summary["counters"]["messages_lost"] == 1 and summary["messages"] == 9
+    assert rows_of(tmp_path / "bbo.parquet")[-1][4] & 8
+
+
+def test_a_capture_without_the_feed_is_refused(tmp_path):
+    path = capture(tmp_path, (0, b"not MoldUDP64"), (1, captures.mold(1, b"z" + bytes(11))))
+    with pytest.raises(InputError) as caught:
+        replay(path, progress=False)
+    assert str(caught.value) == f"{path} holds no MoldUDP64 datagram with ITCH 5.0 messages."
+
+
+def test_real_captures_are_read(shared_data, tmp_path):
+    for path in sorted((shared_data / "omi_pcaps" / "itch50").glob("*.pcap")):
+        assert replay(path, json=tmp_path / "summary.json", progress=False) == 0
+        summary = json.loads((tmp_path / "summary.json").read_text())
+        assert summary["messages"] >= 1 and summary["counters"]["records"] >= 1
