@@ -365,6 +365,30 @@ else:
         return crc
 
 
+class _Fields:
+    """Fields of a record, or elements of one field, as integers that wrap when they are stored."""
+
+    def __init__(self, values):
+        self._values = values
+
+    def __getitem__(self, key):
+        value = self._values[key]
+        if isinstance(value, np.ndarray):
+            return _Fields(value)
+        return int(value) if isinstance(value, np.integer) else value
+
+    def __setitem__(self, key, value):
+        kind = self._values.dtype[key] if isinstance(key, str) else self._values.dtype
+        if kind.kind in "iu":
+            bits = 8 * kind.itemsize
+            value = int(value) & (1 << bits) - 1
+            value -= (kind.kind == "i" and value >> bits - 1) << bits
+        self._values[key] = value
+
+    def __len__(self):
+        return len(self._values)
+
+
 def view(dtype):
     """Return ``at(address)``: the record of structured ``dtype`` that lies at an address.
 
@@ -374,7 +398,8 @@ def view(dtype):
     record = numba.from_dtype(dtype)
 
     def at_python(address):
-        return np.frombuffer((ctypes.c_char * dtype.itemsize).from_address(int(address)), dtype)[0]
+        octets = (ctypes.c_char * dtype.itemsize).from_address(int(address))
+        return _Fields(np.frombuffer(octets, dtype)[0])
 
     def at(typingctx, address):
         def codegen(context, builder, signature, arguments):
