@@ -15,7 +15,7 @@ class Stage:
 
 
 STAGES = (
-    Stage("receive",      "recv of the datagram returned", "its first message reached the book"),
+    Stage("receive",      "recv of the datagram returned", "all its messages are in the books"),
     Stage("book",         "recv of the datagram returned", "BBO record is in the ring"),
     Stage("decision",     "BBO record is in the ring",     "strategy wrote its intent"),
     Stage("risk",         "intent taken from the window",  "verdict and encoded order"),

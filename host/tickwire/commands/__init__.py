@@ -1,0 +1,1 @@
+"""Commands of the program ``tickwire``: one module each, loaded when it is asked for."""

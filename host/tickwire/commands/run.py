@@ -1,0 +1,156 @@
+"""``tickwire run``: a venue, a device and a strategy, for some seconds, with a view and a summary."""
+
+import contextlib
+import json
+import selectors
+import signal
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from tickwire.commands.children import Child
+from tickwire.config import Config
+from tickwire.errors import TickwireError
+
+START_SECONDS = 300.0                      # with a cold cache the kernels are compiled first
+LOOK_SECONDS = 0.25
+
+
+class Session:
+    """One run, as the parent of the venue's and the device's process sees it."""
+
+    def __init__(self, config: Config, *, with_venue: bool, has_view: bool) -> None:
+        """Nothing is started yet."""
+        self.config = config
+        self.children: dict[str, Child] = {}
+        self.states: dict[str, str] = {}
+        self.statistics: dict[str, Any] = {}
+        self.is_interrupted = False
+        self._with_venue, self._has_view = with_venue, has_view
+        self._selector = selectors.DefaultSelector()
+
+    def run(self) -> dict[str, Any]:
+        """Trade and return the summary; raises :class:`TickwireError` when that fails."""
+        from tickwire.observe.view import make_view
+        begin = time.monotonic()
+        try:
+            self._start()
+            observer = self._observer()
+            started = time.monotonic() - begin
+            view = make_view(observer, self.config, is_live=self._has_view)
+            try:
+                with view:
+                    self._watch(view)
+            finally:
+                found = self._finish(observer)
+            return {**found, "start_seconds": round(started, 3)}
+        finally:
+            for child in self.children.values():
+                child.stop()
+            self._selector.close()
+
+    def interrupt(self, *_: object) -> None:
+        """Ask for the end, from a signal."""
+        self.is_interrupted = True
+
+    def _start(self) -> None:
+        if self._with_venue:
+            self._spawn("venue", "tickwire.commands.venue:child")
+        self._spawn("device", "tickwire.device.process:main")
+        ready = {"venue": "open", "device": "joined"}
+        self._until(lambda: all(self.states.get(name) == ready[name] for name in self.children),
+                    "started")
+        for child in reversed(self.children.values()):
+            child.say({"go": True})
+        self._until(lambda: self.states.get("device") == "trading", "trading")
+
+    def _spawn(self, name: str, function: str) -> None:
+        child = self.children[name] = Child(name, function, self.config)
+        self._selector.register(child, selectors.EVENT_READ, child)
+
+    def _until(self, is_done: Any, what: str) -> None:
+        until = time.monotonic() + START_SECONDS
+        while not is_done():
+            if self.is_interrupted:
+                raise KeyboardInterrupt
+            if time.monotonic() > until:
+                late = ", ".join(name for name in self.children if self.states.get(name) != "trading")
+                raise TickwireError(f"The run was not {what} within {START_SECONDS:g} s; "
+                                    f"still waiting for: {late}.")
+            self._hear(min(LOOK_SECONDS, until - time.monotonic()))
+
+    def _hear(self, seconds: float) -> None:
+        """Wait for news of the children for so long; raises with what went wrong."""
+        for key, _ in self._selector.select(max(seconds, 0)):
+            child: Child = key.data
+            for message in child.hear():
+                if "remark" in message:
+                    sys.stderr.write(f"{message['remark']}\n")
+                if "error" in message:
+                    error = TickwireError(message["error"])
+                    error.exit_code = message.get("status", 1)
+                    raise error
+                if "state" in message:
+                    self.states[child.name] = message["state"]
+                    self.statistics |= message.get("statistics", {})
+            if child.is_gone:
+                self._selector.unregister(child)
+                if self.states.get(child.name) != "ended":
+                    error = TickwireError(child.end_sentence())
+                    error.exit_code = 1
+                    raise error
+
+    def _observer(self) -> Any:
+        from tickwire.observe.observer import Observer
+        return Observer(self.config.device.name)
+
+    def _watch(self, view: Any) -> None:
+        seconds = self.config.run.seconds
+        until = time.monotonic() + seconds if seconds else float("inf")
+        while not self.is_interrupted:
+            left = until - time.monotonic()
+            if left <= 0:
+                return
+            self._hear(min(left, LOOK_SECONDS))
+            view.show()
+
+    def _finish(self, observer: Any) -> dict[str, Any]:
+        """Stop the device, then the venue; return the summary of what the device left."""
+        from tickwire.observe.summary import summary
+        for name in ("device", "venue"):
+            child = self.children.get(name)
+            if child is not None:
+                child.stop()
+        found = summary(observer)
+        observer.close()
+        return found
+
+
+@contextlib.contextmanager
+def _signals(session: Session) -> Iterator[None]:
+    """Ctrl-C and SIGTERM end the run in good order."""
+    before = {number: signal.signal(number, session.interrupt)
+              for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def trade(config: Config, *, with_venue: bool = True, has_view: bool = True,
+          json_path: Path | None = None) -> int:
+    """Run ``config`` and write the summary; returns the exit status."""
+    from tickwire.observe.summary import lines
+    session = Session(config, with_venue=with_venue, has_view=has_view)
+    with _signals(session):
+        found = session.run()
+    sys.stdout.write("\n".join(lines(found)) + "\n")
+    if json_path is not None:
+        try:
+            json_path.write_text(json.dumps(found, indent=1) + "\n")
+        except OSError as error:
+            raise TickwireError(f"Cannot write {json_path}: {error.strerror}.") from None
+    return 0

@@ -1,0 +1,53 @@
+"""``tickwire venue``: the simulated venue alone, until Ctrl-C."""
+
+import threading
+from typing import TYPE_CHECKING
+
+from tickwire.commands.children import Parent
+from tickwire.config import Config, ImpairmentSettings
+from tickwire.rules import MILLION
+
+if TYPE_CHECKING:
+    from tickwire_sim.exchange.config import LineConfig, VenueConfig
+
+
+def venue_config(config: Config) -> "VenueConfig":
+    """Return the venue that ``config`` asks for, on the ports that its device looks at."""
+    from tickwire_sim.exchange.config import AccountConfig, LineConfig, SymbolConfig, VenueConfig
+    from tickwire_sim.exchange.config import symbols as make_symbols
+
+    def line(group: str, port: int, impairments: ImpairmentSettings) -> "LineConfig":
+        return LineConfig(group, port, impairments.loss / MILLION,
+                          impairments.duplicate / MILLION, impairments.reorder / MILLION,
+                          impairments.delay_us)
+    feed, venue, orders = config.feed, config.venue, config.orders
+    ticks = {entry.symbol: entry.tick for entry in config.symbols}
+    made = make_symbols(max(venue.symbols, len(ticks), 1), venue.seed)
+    names = [*ticks, *(entry.name for entry in made if entry.name not in ticks)]
+    traded = []
+    for name, entry in zip(names, made, strict=False):
+        tick = ticks.get(name, entry.tick)
+        traded.append(SymbolConfig(name, max(entry.price // tick, 16) * tick, tick))
+    return VenueConfig(
+        symbols=tuple(traded), seed=venue.seed, agents=venue.agents,
+        messages_per_second=venue.messages_per_second,
+        line_a=line(feed.group_a, feed.port_a, venue.line_a),
+        line_b=line(feed.group_b, feed.port_b, venue.line_b),
+        interface=feed.interface, request_port=feed.request_port, order_port=orders.port,
+        accounts=(AccountConfig(orders.username, orders.password),),
+        cancel_on_disconnect=True)
+
+
+def child(parent: Parent, config: Config) -> None:
+    """Run the venue as a child process of ``parent``: open, wait for ``go``, trade until ``stop``."""
+    from tickwire_sim.exchange.venue import Venue
+    venue = Venue(venue_config(config))
+    venue.open()
+    parent.say(state="open")
+    if not parent.wait_here("go"):
+        return
+    watcher = threading.Thread(
+        target=lambda: (parent.wait_here("stop"), venue.request_stop()), daemon=True)
+    watcher.start()
+    venue.run()
+    parent.say(state="ended", statistics=venue.statistics())

@@ -1,0 +1,139 @@
+"""Order session of the software device, control's side: connect, log in, hand over, come back.
+
+The loop owns the socket while a session lasts (:mod:`tickwire.kernels.engine_session`); here is
+what comes before and after. A session that is lost is continued with its next sequenced message,
+so that nothing the venue said is missed.
+"""
+
+import asyncio
+import contextlib
+import socket
+
+from tickwire.config import OrderSettings
+from tickwire.device.software import SoftwareDevice
+from tickwire.errors import TickwireError
+from tickwire.spec import ouch50, soupbintcp
+from tickwire.spec.wire import Message, decode, encode
+
+LOGIN_SECONDS = 5.0
+LOOK_SECONDS = 0.02                        # how often a session is looked at
+RETRY_SECONDS = (0.05, 0.1, 0.2, 0.5, 1.0)  # the last one again and again
+_RECEIVE = 1 << 16
+
+
+class OrderLink:
+    """Keeps the order session of a device up until it is cancelled."""
+
+    def __init__(self, device: SoftwareDevice, settings: OrderSettings) -> None:
+        """Nothing is connected yet."""
+        self._device, self._settings = device, settings
+        self._socket: socket.socket | None = None
+        self._session = settings.session
+        self._sequence = soupbintcp.SEQUENCE_NEXT
+        self.remarks: list[str] = []
+
+    async def connect(self) -> None:
+        """Log in once and hand the socket to the loop; raises :class:`TickwireError`."""
+        where = f"{self._settings.host}:{self._settings.port}"
+        try:
+            async with asyncio.timeout(LOGIN_SECONDS):
+                await self._log_in(where)
+        except TimeoutError:
+            self._drop()
+            raise TickwireError(f"The order port {where} did not answer the login within "
+                                f"{LOGIN_SECONDS:g} s.") from None
+        except OSError as error:
+            self._drop()
+            raise TickwireError(f"Cannot reach the order port {where}: "
+                                f"{error.strerror or error}.") from None
+        except BaseException:
+            self._drop()
+            raise
+
+    async def keep(self) -> None:
+        """Watch the session for ever; log in again when it is lost, unless it ended."""
+        while True:
+            while self._device.has_session:
+                await asyncio.sleep(LOOK_SECONDS)
+            self._drop()
+            if self._device.is_session_ended:
+                self.remarks.append("The venue ended the order session.")
+                return
+            self._sequence = self._device.session_sequence
+            # A venue that closes every session at once is not asked without end.
+            await asyncio.sleep(RETRY_SECONDS[-1])
+            await self._come_back()
+
+    async def _come_back(self) -> None:
+        attempt = 0
+        while True:
+            try:
+                await self.connect()
+                return
+            except TickwireError as error:
+                if attempt == 0:
+                    self.remarks.append(str(error))
+            await asyncio.sleep(RETRY_SECONDS[min(attempt, len(RETRY_SECONDS) - 1)])
+            attempt += 1
+
+    def close(self) -> None:
+        """Log out and close; the loop does not run any more."""
+        if self._socket is not None:
+            with contextlib.suppress(OSError):
+                self._socket.send(encode(soupbintcp.LOGOUT_REQUEST, {}))
+        self._drop()
+
+    def _drop(self) -> None:
+        if self._socket is not None:
+            self._socket.close()
+            self._socket = None
+
+    async def _log_in(self, where: str) -> None:
+        loop, settings = asyncio.get_running_loop(), self._settings
+        found = await loop.getaddrinfo(settings.host, settings.port, family=socket.AF_INET,
+                                       type=socket.SOCK_STREAM)
+        link = self._socket = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+        link.setblocking(False)
+        link.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        await loop.sock_connect(link, found[0][4])
+        await loop.sock_sendall(link, encode(soupbintcp.LOGIN_REQUEST, {
+            "username": settings.username, "password": settings.password,
+            "requested_session": self._session, "requested_sequence": str(self._sequence)}))
+        received = b""
+        while (packet := _first(received)) is None:
+            more = await loop.sock_recv(link, _RECEIVE)
+            if not more:
+                raise TickwireError(f"The order port {where} closed the connection at login.")
+            received += more
+        accepted = _accepted(packet, where)
+        self._session, self._sequence = str(accepted["session"]), int(accepted["sequence_number"])
+        query = encode(ouch50.ACCOUNT_QUERY, {})
+        await loop.sock_sendall(link, encode(soupbintcp.UNSEQUENCED_DATA, {"message": query}))
+        self._device.attach_session(link.fileno(), received[len(packet):], self._sequence)
+
+
+def _first(octets: bytes) -> bytes | None:
+    """The first packet of a stream, when it is whole; Debug packets are passed over."""
+    size = soupbintcp.LENGTH_SIZE
+    if len(octets) < size:
+        return None
+    end = size + int.from_bytes(octets[:size], "big")
+    return octets[:end] if len(octets) >= end > size else None
+
+
+def _accepted(packet: bytes, where: str) -> dict[str, str]:
+    """Fields of Login Accepted; raises with the venue's reason for anything else."""
+    tag = chr(packet[soupbintcp.TYPE_OFFSET])
+    found: Message | None = soupbintcp.BY_TYPE.get(tag)
+    try:
+        values = decode(found, packet) if found is not None else {}
+    except ValueError:
+        values = {}
+    if found is soupbintcp.LOGIN_REJECTED and values:
+        reason = soupbintcp.REJECT_REASONS.get(str(values["reason"]), repr(values["reason"]))
+        raise TickwireError(f"The order port {where} rejected the login: {reason}.")
+    sequence = str(values.get("sequence_number", "")).strip()
+    if found is not soupbintcp.LOGIN_ACCEPTED or not sequence.isdigit():
+        raise TickwireError(f"The order port {where} answered the login with a packet of type "
+                            f"{tag!r} and {len(packet)} octets, not with Login Accepted.")
+    return {"session": str(values["session"]).strip(), "sequence_number": sequence}

@@ -1,0 +1,209 @@
+"""The device's process: device, engine, order session and repair, from a configuration.
+
+Everything here is control: it starts the loop, keeps the session and the feed in order, and stops
+in good order, open orders first.
+"""
+
+import asyncio
+import contextlib
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+from tickwire.commands.children import Parent
+from tickwire.config import Config, Limits
+from tickwire.device.link import OrderLink
+from tickwire.device.repair import Repair
+from tickwire.device.software import SoftwareDevice
+from tickwire.engine import Engine
+from tickwire.errors import TickwireError
+from tickwire.feed.udp import Line, open_lines
+from tickwire.spec.limits import UNLIMITED, LimitFlag
+from tickwire.spec.records import FeedState
+from tickwire.spec.registers import KillCause, Status
+from tickwire.strategy.base import load
+
+FEED_SECONDS = 10.0                        # until market data must have come
+SESSION_SECONDS = 10.0                     # until the order session must be up
+CLOSE_SECONDS = 1.0                        # for open orders to be cancelled at the end
+_SECOND = 1_000_000_000
+_MILLISECOND = 1_000_000
+_STEP_SECONDS = 0.005
+_MASS_CANCEL = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Hooks:
+    """What the process tells to whoever started it, and what it waits for."""
+
+    remark: Callable[[str], None]
+    joined: Callable[[], None]
+    trading: Callable[[], None]
+    go: Callable[[], Awaitable[bool]]
+    stop: Callable[[], Awaitable[bool]]
+
+
+class DeviceProcess:
+    """A software device with everything around it, from start to end."""
+
+    def __init__(self, config: Config) -> None:
+        """Check the strategy and make the device; nothing is open yet."""
+        self.config = config
+        symbols = config.symbols
+        if not symbols:
+            raise TickwireError(f"{config.source}: symbols must name at least one symbol for a "
+                                "strategy to trade.")
+        strategy = load(config.strategy.path, symbols, config.strategy.parameters)
+        settings, feed = config.device, config.feed
+        self.device = SoftwareDevice(
+            settings.name, config.geometry, {entry.symbol: entry.tick for entry in symbols},
+            stale_ns=feed.stale_ms * _MILLISECOND, busy=settings.busy_poll)
+        self._open: list[Line | OrderLink | Repair] = []
+        try:
+            self.device.check()
+            self.engine = Engine(self.device, strategy, core=settings.core,
+                                 priority=settings.priority, lock_memory=settings.lock_memory)
+            self.engine.name_strategy(config.strategy.path)
+            self._stage_limits()
+        except BaseException:
+            self.device.close()
+            raise
+
+    def _stage_limits(self) -> None:
+        """Stage the limits of the configuration and give each instrument its tick."""
+        firm, rows = self.device.stage_limits()
+        risk = self.config.risk
+        firm["gross_notional_max"] = risk.firm.max_gross_notional
+        firm["open_orders_max"] = risk.firm.max_open_orders
+        firm["rate_interval_ns"] = _interval(risk.firm.rate_per_second)
+        firm["rate_burst"] = risk.firm.burst
+        firm["intent_errors_max"] = risk.firm.max_intent_errors
+        for instrument, entry in enumerate(self.config.symbols):
+            _fill_limits(rows[instrument], risk.limits(entry.symbol), entry.tick)
+
+    async def run(self, hooks: Hooks) -> None:
+        """Trade until ``hooks.stop`` returns; raises :class:`TickwireError` when it cannot."""
+        device, config = self.device, self.config
+        if device.remark:
+            hooks.remark(device.remark)
+        feed = config.feed
+        lines = open_lines((feed.group_a, feed.port_a), (feed.group_b, feed.port_b),
+                           feed.interface)
+        self._open += lines
+        for line in lines:
+            if line.remark:
+                hooks.remark(line.remark)
+        device.attach_lines(*(line.fileno() for line in lines))
+        repair = Repair(device, (feed.request_host, feed.request_port))
+        link = OrderLink(device, config.orders)
+        self._open += [repair, link]
+        device.write_register("KILL_ACTION", _MASS_CANCEL)
+        self.engine.start()
+        device.commit_limits()
+        for remark in self.engine.remarks:
+            hooks.remark(remark)
+        hooks.joined()
+        if not await hooks.go():
+            return
+        await link.connect()
+        tasks = [asyncio.create_task(repair.keep()), asyncio.create_task(link.keep())]
+        try:
+            await self._until_ready()
+            device.arm()
+            hooks.trading()
+            await self._trade(hooks, tasks, link)
+            await self._wind_down()
+        finally:
+            for task in tasks:
+                task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await asyncio.gather(*tasks)
+
+    async def _until_ready(self) -> None:
+        """Wait for the session and the feed; say which of them does not come."""
+        feed, begin = self.config.feed, time.monotonic()
+        while not self.device.is_session_up:
+            if time.monotonic() - begin > SESSION_SECONDS:
+                raise TickwireError("The order session did not come up within "
+                                    f"{SESSION_SECONDS:g} s of the login.")
+            await asyncio.sleep(_STEP_SECONDS)
+        while self.device.read_register("FEED_STATE") != FeedState.LIVE:
+            if time.monotonic() - begin > FEED_SECONDS:
+                state = FeedState(self.device.read_register("FEED_STATE")).name.lower()
+                raise TickwireError(
+                    f"The feed is {state} after {FEED_SECONDS:g} s, not live: lines "
+                    f"{feed.group_a}:{feed.port_a} and {feed.group_b}:{feed.port_b}, "
+                    f"interface {feed.interface}.")
+            await asyncio.sleep(_STEP_SECONDS)
+
+    async def _trade(self, hooks: Hooks, tasks: list[asyncio.Task[None]], link: OrderLink) -> None:
+        """Let the engine trade; stop when asked, or when something that must run has ended."""
+        stop = asyncio.ensure_future(hooks.stop())
+        try:
+            while not stop.done():
+                await asyncio.wait([stop], timeout=0.1)
+                for remark in link.remarks:
+                    hooks.remark(remark)
+                link.remarks.clear()
+                if not self.engine.is_running:
+                    raise TickwireError("The engine's loop ended by itself.")
+                for task in tasks:
+                    if task.done() and task.exception() is not None:
+                        raise task.exception()         # type: ignore[misc]
+        finally:
+            stop.cancel()
+
+    async def _wind_down(self) -> None:
+        """Kill, which cancels every open order, and wait until the venue has confirmed."""
+        device = self.device
+        if not device.killed:
+            device.kill(KillCause.REGISTER)
+        until = time.monotonic() + CLOSE_SECONDS
+        while time.monotonic() < until and Status.SESSION_UP in device.status:
+            if device.killed and int(self.engine.positions["open_orders"].sum()) == 0:
+                return
+            await asyncio.sleep(_STEP_SECONDS)
+
+    def close(self) -> None:
+        """Stop the loop and give everything back."""
+        try:
+            self.engine.stop()
+        finally:
+            for opened in reversed(self._open):
+                opened.close()
+            self.device.close()
+
+
+def main(parent: Parent, config: Config) -> None:
+    """Run the device as a child process of ``parent``."""
+    process = DeviceProcess(config)
+    try:
+        asyncio.run(process.run(Hooks(
+            remark=lambda sentence: parent.say(remark=sentence),
+            joined=lambda: parent.say(state="joined"),
+            trading=lambda: parent.say(state="trading"),
+            go=lambda: parent.wait("go"),
+            stop=lambda: parent.wait("stop"))))
+    finally:
+        process.close()
+    parent.say(state="ended")
+
+
+def _interval(rate_per_second: int) -> int:
+    """Nanoseconds a token of a bucket of ``rate_per_second``."""
+    return max(_SECOND // rate_per_second, 1)
+
+
+def _fill_limits(row: object, limits: Limits, tick: int) -> None:
+    """Write one instrument's row of the limits table."""
+    values = {
+        "flags": LimitFlag.ENABLED, "quantity_max": limits.max_quantity,
+        "notional_max": limits.max_notional, "gross_notional_max": limits.max_gross_notional,
+        "tick": tick, "tick_below_dollar": min(tick, 1),
+        "collar_price": limits.collar_ticks * tick or UNLIMITED,
+        "collar_bps": limits.collar_bps or UNLIMITED,
+        "position_long_max": limits.max_position, "position_short_max": limits.max_position,
+        "open_orders_max": limits.max_open_orders,
+        "rate_interval_ns": _interval(limits.rate_per_second), "rate_burst": limits.burst}
+    for name, value in values.items():
+        row[name] = value                  # type: ignore[index]

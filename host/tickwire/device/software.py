@@ -1,0 +1,270 @@
+"""Software device: the card's components as kernels, in memory that other processes may read.
+
+Everything happens in turns of one loop (:mod:`tickwire.kernels.engine`). Either an engine runs it
+in a thread of its own, or :meth:`SoftwareDevice.work` does one turn at a time.
+"""
+
+import ctypes
+import socket
+import time
+from collections.abc import Mapping
+
+import numpy as np
+
+from tickwire.device.base import Device, Layout, RingLayout, register
+from tickwire.device.book_memory import BookMemory
+from tickwire.device.feed_memory import FeedMemory
+from tickwire.device.order_memory import BookSide, OrderMemory
+from tickwire.device.shared import ABI, SharedMemory, create
+from tickwire.errors import TickwireError
+from tickwire.feed.frame_ring import FrameRing
+from tickwire.kernels import engine, engine_session
+from tickwire.kernels.arena import Arena
+from tickwire.kernels.engine_layout import DATAGRAM, DEVICE
+from tickwire.kernels.engine_registers import MAILBOXES
+from tickwire.kernels.engine_session import SESSION
+from tickwire.spec import soupbintcp
+from tickwire.spec.digest import digest
+from tickwire.spec.geometry import Geometry
+from tickwire.spec.limits import LIMITS_ROW
+from tickwire.spec.registers import MAGIC, RegisterOffset, Status
+from tickwire.spec.render import dtype
+from tickwire.spec.shared import POSITION
+from tickwire.spec.stages import HISTOGRAM_WORDS, StageIndex
+
+POSITION_DTYPE = dtype(POSITION)
+MARKET_LOG2, ORDER_LOG2, TOKEN_LOG2 = 16, 12, 12
+BURST = 32                                 # datagrams of one line before the other has its turn
+IDLE_LIMIT = 64                            # turns that find nothing before the loop sleeps
+SLEEP_NS = 200_000
+MAILBOX_SECONDS = 2.0
+_NANOSECOND_HZ = 1_000_000_000
+_POLL_IN = 1
+_SECOND = 1_000_000_000
+
+
+class SoftwareDevice(Device):
+    """A device of Numba kernels; killed until it is armed.
+
+    ``symbols`` maps the watched symbols to their tick sizes (1e-4 dollars); their order gives the
+    dense numbers. Lines and session are descriptors of connected or bound sockets, given with
+    :meth:`attach_lines` and :meth:`attach_session`. ``busy`` never sleeps.
+    """
+
+    kind = "software"
+
+    def __init__(self, name: str, geometry: Geometry, symbols: Mapping[str, int], *,
+                 stale_ns: int = 0, line_timeout_ns: int = 3 * _SECOND, patience_ns: int = 0,
+                 busy: bool = False, market_log2: int = MARKET_LOG2, order_log2: int = ORDER_LOG2,
+                 token_log2: int = TOKEN_LOG2, epoch: int = 0) -> None:
+        """Make the shared memory and everything behind it.
+
+        Raises :class:`TickwireError` when the name is taken or the system refuses memory.
+        ``remark`` afterwards says what was cleared away.
+        """
+        self.name, self.geometry, self.symbols = name, geometry, tuple(symbols)
+        self._ticks = dict(symbols)
+        self.memory: SharedMemory
+        self.memory, self.remark = create(name, self.kind, geometry, market_log2=market_log2,
+                                          order_log2=order_log2, token_log2=token_log2)
+        at = self.memory.address
+        self.layout = Layout(
+            market=RingLayout(at("market_ring"), market_log2),
+            orders=RingLayout(at("order_ring"), order_log2),
+            state=at("state"), window=at("window"), registers=at("registers"),
+            counters=at("counters"), histograms=at("histograms"), limits=at("limits"),
+            positions=at("positions"), engine=at("engine"), token_log2=token_log2)
+        self.is_driven = False                 # an engine's thread runs the loop
+        self._arena = Arena()
+        self._waker, self._wake = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
+        self._waker.setblocking(False)
+        self._wake.setblocking(False)
+        # A record of an earlier run in the same memory would not match; here memory is new.
+        self.epoch = epoch or time.time_ns() // _SECOND % 255 + 1
+        self._compose(self._ticks, stale_ns, line_timeout_ns, patience_ns)
+        self._fill(busy)
+        self._fill_registers()
+
+    def _compose(self, symbols: dict[str, int], stale_ns: int, line_timeout_ns: int,
+                 patience_ns: int) -> None:
+        layout = self.layout
+        self.book = BookMemory(
+            self.geometry, watch_symbols=symbols, ring_log2=layout.market.log2,
+            ring=layout.market.base, state=layout.state, counters=layout.counters,
+            epoch=self.epoch)
+        self.book.context["timed"] = 1
+        feed_state = self._arena.take("feed_state", 8)
+        self.feed = FeedMemory(
+            self.book, line_timeout_ns=line_timeout_ns, patience_ns=patience_ns,
+            stale_ns=stale_ns, feed_state=feed_state, registers=layout.registers)
+        # The order path reads symbols as text; the book keeps them as integers.
+        names = self._arena.take("symbols", 8 * self.geometry.instruments)
+        text = b"".join(symbol.encode("ascii").ljust(8) for symbol in symbols)
+        self._arena.view("symbols")[:len(text)] = list(text)
+        side = BookSide(instruments=self.geometry.instruments, state=layout.state,
+                        feed_state=feed_state, filter=int(self.book.context["filter"]),
+                        symbols=names)
+        self.orders = OrderMemory(
+            side, orders_log2=layout.token_log2, ring_log2=layout.orders.log2,
+            counters=layout.counters, window=layout.window, ring=layout.orders.base,
+            consumed=layout.registers + RegisterOffset.RING_ORDER_CONSUMED,
+            market_ring=self.book.ring, ring_epoch=self.epoch)
+        self.orders.gate["staging"] = layout.limits
+        self.orders.context["acknowledge_stage"] = self._stage("ORDER_TO_ACK")
+        self.recovery = FrameRing()
+
+    def _stage(self, name: str) -> int:
+        return self.layout.histograms + 8 * HISTOGRAM_WORDS * int(StageIndex[name])
+
+    def _fill(self, busy: bool) -> None:
+        take = self._arena.take
+        self._session = self._arena.take_rows("session", SESSION)
+        s = self.session = self._arena.view("session", SESSION)[0]
+        s["socket"] = -1
+        s["up"] = self.orders.sessions
+        s["input"] = take("input", engine_session.INPUT)
+        s["output"] = take("output", engine_session.OUTPUT)
+        s["settle"] = take("settle", 64)
+        s["heartbeat_ns"] = soupbintcp.HEARTBEAT_SECONDS * _SECOND
+        s["timeout_ns"] = soupbintcp.PEER_TIMEOUT_SECONDS * _SECOND
+        s["counters"] = self.layout.counters
+        self.address = self._arena.take_rows("device", DEVICE)
+        d = self.context = self._arena.view("device", DEVICE)[0]
+        d["book"], d["arbiter"] = self.book.address, self.feed.arbiter
+        d["orders"], d["session"] = self.orders.address, self._session
+        d["recovery"] = self.recovery.address
+        d["lines"] = -1
+        d["burst"] = BURST
+        d["buffer"] = take("buffer", DATAGRAM + 64)
+        d["registers"], d["counters"] = self.layout.registers, self.layout.counters
+        for stage in ("receive", "risk", "send"):
+            d[f"{stage}_stage"] = self._stage(stage.upper())
+        d["tick_stage"] = self._stage("TICK_TO_ORDER")
+        d["idle_limit"] = 0 if busy else IDLE_LIMIT
+        d["sleep_ns"] = SLEEP_NS
+        d["timeout"] = take("timeout", 16)
+        d["waker"] = self._waker.fileno()
+        d["polled"] = take("polled", 32)
+        rows = self._arena.view("polled", np.dtype([("socket", "i4"), ("events", "i2"),
+                                                    ("returned", "i2")]))
+        rows["events"][:4] = _POLL_IN
+        rows["socket"][3] = self._waker.fileno()
+
+    def _fill_registers(self) -> None:
+        for name, value in (
+                ("MAGIC", MAGIC), ("ABI", ABI), ("DIGEST", digest()),
+                ("CAPABILITIES", 1 if self.geometry.depth else 0), ("CORE_HZ", _NANOSECOND_HZ),
+                ("ECHO", 0xFFFF_FFFF), ("CONTROL", 1), ("RING_EPOCH", self.epoch),
+                ("RING_MARKET_LOG2", self.layout.market.log2),
+                ("RING_ORDER_LOG2", self.layout.orders.log2),
+                ("EPOCH", int(self.orders.context["epoch"])),
+                ("STATUS", Status.RUNNING | Status.KILLED),
+                ("KILL_CAUSE", int(self.orders.gate["killed"]))):
+            self._store(name, value)
+        positions = self.memory.view("positions", POSITION_DTYPE)
+        for instrument, (symbol, tick) in enumerate(self._ticks.items()):
+            positions[instrument]["symbol"], positions[instrument]["tick"] = symbol.encode(), tick
+
+    # The contract
+
+    def read_register(self, name: str) -> int:
+        """Return the value of a register."""
+        offset, size = register(name, to_write=False)
+        kind = ctypes.c_uint32 if size == 4 else ctypes.c_uint64
+        return int(kind.from_address(self.layout.registers + offset).value)
+
+    def write_register(self, name: str, value: int) -> None:
+        """Write a register; an event waits until the device has taken the one before."""
+        _, size = register(name, to_write=True)
+        if not 0 <= value < 1 << 8 * size:
+            raise ValueError(f"Register {name} has {8 * size} bits; {value} does not fit")
+        if name == "ECHO":
+            value ^= 0xFFFF_FFFF
+        mark = MAILBOXES.get(name)
+        if mark is None:
+            self._store(name, value)
+            return
+        if name == "KILL":                     # a kill never waits; causes add up
+            self._store(name, self.read_register(name) | value | mark)
+        else:
+            self.wait(lambda: self.read_register(name) == 0, MAILBOX_SECONDS,
+                      f"take what was written to {name}")
+            self._store(name, value | mark)
+        self.wake()
+
+    def _store(self, name: str, value: int) -> None:
+        offset, size = register(name, to_write=False)
+        kind = ctypes.c_uint32 if size == 4 else ctypes.c_uint64
+        kind.from_address(self.layout.registers + offset).value = value
+
+    def work(self) -> None:
+        """Do one turn, unless an engine's thread does them."""
+        if not self.is_driven:
+            engine.step(self.address, 1)
+
+    def close(self) -> None:
+        """Give everything back; the shared memory disappears. The engine has been stopped before."""
+        self._waker.close()
+        self._wake.close()
+        self.memory.close()
+
+    # What is the software device's own
+
+    def wake(self) -> None:
+        """End the loop's sleep."""
+        try:
+            self._wake.send(b"\1")
+        except OSError:                        # full: it is awake; closed: nobody sleeps
+            return
+
+    def attach_lines(self, line_a: int, line_b: int = -1) -> None:
+        """Take datagrams from these non-blocking sockets; -1 for none."""
+        self.context["lines"] = line_a, line_b
+        self.feed.context["lines"] = (1 if line_a >= 0 else 0) | (2 if line_b >= 0 else 0)
+
+    def attach_session(self, descriptor: int, received: bytes, sequence: int) -> None:
+        """Hand over a socket that is logged in.
+
+        ``received`` came after the login's answer, ``sequence`` is the number of the first
+        sequenced message in it. An Account Query must have been sent: its answer opens the gate.
+        The loop owns the socket until :attr:`has_session` is false again.
+        """
+        if self.has_session:
+            raise TickwireError("The device has an order session already.")
+        if len(received) > engine_session.INPUT:
+            raise TickwireError(f"{len(received)} octets came with the login; the device takes "
+                                f"{engine_session.INPUT}.")
+        s, now = self.session, time.time_ns()
+        ctypes.memmove(int(s["input"]), received, len(received))
+        s["input_octets"], s["output_octets"] = len(received), 0
+        s["sequence"], s["awaited"], s["next_token"], s["ended"] = sequence, 1, 0, 0
+        s["sent_at"] = s["received_at"] = now
+        s["socket"] = descriptor               # last: from here on the socket is the loop's
+        self.wake()
+
+    @property
+    def has_session(self) -> bool:
+        """Whether the loop has the order session's socket."""
+        return ctypes.c_int64.from_address(self._session).value >= 0
+
+    @property
+    def is_session_up(self) -> bool:
+        """Whether orders may be sent on the session."""
+        return Status.SESSION_UP in self.status
+
+    @property
+    def session_sequence(self) -> int:
+        """Number of the next sequenced message of the order session."""
+        return int(self.session["sequence"])
+
+    @property
+    def is_session_ended(self) -> bool:
+        """Whether the venue ended the order session."""
+        return bool(self.session["ended"])
+
+    def give_up(self, sequence: int) -> None:
+        """Go on with message ``sequence``; what is missing before it is lost for good."""
+        self.write_register("FEED_GIVE_UP", sequence)
+
+
+assert LIMITS_ROW == 128

@@ -1,0 +1,210 @@
+"""Engine: one loop in one thread that gives records to a strategy and its intents to the device.
+
+With the software device the loop is the device's as well (:func:`tickwire.kernels.engine.run`).
+Python only starts and stops it: the loop holds no lock and no interpreter.
+"""
+
+import ctypes
+import gc
+import os
+import threading
+import time
+from collections.abc import Mapping
+
+import numpy as np
+
+from tickwire.device.software import SoftwareDevice
+from tickwire.errors import TickwireError
+from tickwire.kernels import digest
+from tickwire.kernels.arena import Arena
+from tickwire.kernels.engine import run
+from tickwire.kernels.engine_layout import HOST, OUT_SLOTS, QUEUE_SLOTS, STRATEGY, TOKEN
+from tickwire.kernels.memory import load64_acquire, store64_release
+from tickwire.spec.intents import INTENT, WINDOW_SLOTS
+from tickwire.spec.records import RECORD_SIZE
+from tickwire.spec.registers import KillCause, RegisterOffset
+from tickwire.spec.render import dtype
+from tickwire.spec.shared import ENGINE_STATUS, POSITION
+from tickwire.spec.stages import HISTOGRAM_WORDS, StageIndex
+from tickwire.strategy.base import PythonStrategy, Strategy, Trader, parameter_dtype
+
+_INTENT = dtype(INTENT)
+_STATUS = dtype(ENGINE_STATUS)
+_POSITION = dtype(POSITION)
+_STOP_SECONDS = 5.0
+_MCL_CURRENT, _MCL_FUTURE = 1, 2
+_libc = ctypes.CDLL(None, use_errno=True)
+
+
+class Engine:
+    """The loop of ``device`` with ``strategy``.
+
+    ``core`` -1 leaves the thread unpinned, ``priority`` 0 keeps the usual scheduler. What the
+    machine does not permit is said in :attr:`remarks`, and trading goes on without it.
+    """
+
+    def __init__(self, device: SoftwareDevice, strategy: Strategy | PythonStrategy | None = None, *,
+                 core: int = -1, priority: int = 0, lock_memory: bool = False) -> None:
+        """Make the host's half; the loop does not run yet."""
+        self.device = device
+        self.strategy = strategy
+        self.remarks: list[str] = []
+        self._core, self._priority, self._lock_memory = core, priority, lock_memory
+        self._arena = Arena()
+        self._lock = threading.Lock()
+        self._thread: threading.Thread | None = None
+        self._ready = threading.Event()
+        self._compose()
+        self._wire_strategy()
+        device.context["host"] = self.address
+
+    def _compose(self) -> None:
+        take, layout = self._arena.take, self.device.layout
+        self.address = self._arena.take_rows("host", HOST)
+        h = self.host = self._arena.view("host", HOST)[0]
+        registers = layout.registers
+        h["market"], h["market_mask"] = layout.market.base, layout.market.mask
+        h["orders"], h["orders_mask"] = layout.orders.base, layout.orders.mask
+        h["market_next"] = self.device.read_register("RING_MARKET_SEQUENCE") + 1
+        h["orders_next"] = self.device.read_register("RING_ORDER_SEQUENCE") + 1
+        h["ring_epoch"] = self.device.read_register("RING_EPOCH")
+        h["consumed"] = registers + RegisterOffset.RING_ORDER_CONSUMED
+        h["arming"] = registers + RegisterOffset.EPOCH
+        h["kick"] = registers + RegisterOffset.WATCHDOG_KICK
+        h["window"] = layout.window
+        h["record"] = take("record", RECORD_SIZE)
+        h["out"] = take("out", OUT_SLOTS * INTENT.size)
+        h["queue"] = take("queue", QUEUE_SLOTS * INTENT.size)
+        h["queue_written"] = take("queue_written", 8)
+        h["queue_read"] = take("queue_read", 8)
+        h["positions"] = layout.positions
+        h["tokens"] = self._arena.take_rows("tokens", TOKEN, 1 << layout.token_log2)
+        h["tokens_mask"] = (1 << layout.token_log2) - 1
+        h["pending"] = take("pending", 8 * WINDOW_SLOTS)
+        h["locates"] = take("locates", 4 << 16)
+        h["instruments"] = self.device.geometry.instruments
+        h["counters"] = layout.counters
+        h["book_stage"] = layout.histograms + 8 * HISTOGRAM_WORDS * int(StageIndex.BOOK)
+        h["decision_stage"] = layout.histograms + 8 * HISTOGRAM_WORDS * int(StageIndex.DECISION)
+        h["status"] = layout.engine
+        masks = digest.masks()
+        h["masks"] = take("masks", masks.nbytes)
+        self._arena.view("masks", np.int64)[:masks.size] = masks.ravel()
+        h["strategy"] = self._arena.take_rows("strategy", STRATEGY)
+        self._queue = self._arena.view("queue", _INTENT)
+        self.positions = self.device.memory.view("positions", _POSITION)
+        self.status = self.device.memory.view("engine", np.uint8)[:_STATUS.itemsize].view(_STATUS)[0]
+
+    def _wire_strategy(self) -> None:
+        """Give a compiled strategy its memory; others get records another way."""
+        s = self._arena.view("strategy", STRATEGY)[0]
+        h, layout = self.host, self.device.layout
+        instruments = self.device.geometry.instruments
+        s["positions"], s["states"] = layout.positions, layout.state
+        s["instruments"], s["strategy"] = instruments, 1
+        if not isinstance(self.strategy, Strategy):
+            s["rows"] = self._arena.take("rows", 64)
+            return
+        strategy = self.strategy
+        values = np.zeros(1, parameter_dtype(strategy.parameters))
+        for name, value in strategy.values.items():
+            values[0][name] = value
+        s["parameters"] = self._arena.take("parameters", values.nbytes)
+        self._arena.view("parameters")[:values.nbytes] = values.view(np.uint8)
+        s["row_size"] = -(-strategy.row.itemsize // 64) * 64
+        s["rows"] = self._arena.take("rows", int(s["row_size"]) * instruments)
+        h["handler"], h["wanted"] = strategy.address, strategy.mask
+        h["timer_ns"] = strategy.timer_ns
+
+    def name_strategy(self, path: str) -> None:
+        """Tell observers which strategy this is."""
+        self.status["strategy"] = path.encode()[:_STATUS["strategy"].itemsize]
+
+    def start(self) -> None:
+        """Start the loop's thread; returns when it runs."""
+        if self._thread is not None:
+            raise TickwireError("The engine runs already.")
+        self.device.write_register("CONTROL", 1)
+        if isinstance(self.strategy, PythonStrategy):
+            self._start_python(self.strategy)
+        gc.collect()
+        gc.freeze()
+        if self._lock_memory:
+            self._lock_all()
+        self.status["started"] = time.time_ns()
+        self._thread = threading.Thread(target=self._run, name="engine", daemon=True)
+        self.device.is_driven = True
+        self._thread.start()
+        self._ready.wait()
+
+    def stop(self) -> None:
+        """Stop the loop after its turn; the device is killed first, so nothing is sent after."""
+        if self._thread is None:
+            return
+        self.device.kill(KillCause.REGISTER)
+        self.device.write_register("CONTROL", 0)
+        self.device.wake()
+        self._thread.join(_STOP_SECONDS)
+        if self._thread.is_alive():
+            raise TickwireError(f"The engine's loop did not stop within {_STOP_SECONDS:g} s; "
+                                "does the strategy's function return?")
+        self._thread = None
+        self.device.is_driven = False
+        if self._runner is not None:
+            self._runner.stop()
+
+    @property
+    def is_running(self) -> bool:
+        """Whether the loop runs."""
+        return self._thread is not None and self._thread.is_alive()
+
+    def submit(self, fields: Mapping[str, int]) -> None:
+        """Hand one intent to the loop, from any thread; raises when 256 wait already."""
+        with self._lock:
+            written = int(load64_acquire(int(self.host["queue_written"])))
+            if written - int(load64_acquire(int(self.host["queue_read"]))) >= QUEUE_SLOTS:
+                raise TickwireError(f"{QUEUE_SLOTS} intents wait for the engine already.")
+            self._queue[written & QUEUE_SLOTS - 1] = 0
+            row = self._queue[written & QUEUE_SLOTS - 1]
+            for name, value in fields.items():
+                row[name] = value
+            if not row["timestamp"]:
+                row["timestamp"] = time.time_ns()
+            store64_release(int(self.host["queue_written"]), written + 1)
+        self.device.wake()
+
+    def _run(self) -> None:
+        self._prepare_thread()
+        self._ready.set()
+        run(self.device.address, 0)
+
+    def _prepare_thread(self) -> None:
+        """Pin the thread and raise its priority, as far as the machine permits."""
+        if self._core >= 0:
+            try:
+                os.sched_setaffinity(0, {self._core})
+            except OSError as error:
+                self.remarks.append(f"The engine's thread is not pinned to core {self._core}: "
+                                    f"{error.strerror}.")
+        if self._priority > 0:
+            try:
+                os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(self._priority))
+            except OSError as error:
+                self.remarks.append(f"The engine's thread has no SCHED_FIFO priority "
+                                    f"{self._priority}: {error.strerror}; it needs CAP_SYS_NICE.")
+
+    def _lock_all(self) -> None:
+        if _libc.mlockall(_MCL_CURRENT | _MCL_FUTURE):
+            reason = os.strerror(ctypes.get_errno())
+            self.remarks.append(f"Memory is not locked: {reason}; it needs CAP_IPC_LOCK "
+                                "or a greater RLIMIT_MEMLOCK.")
+
+    _runner: "PythonRunner | None" = None
+
+    def _start_python(self, strategy: PythonStrategy) -> None:
+        from tickwire.strategy.runner import PythonRunner
+        self._runner = PythonRunner(self, strategy)
+        self._runner.start()
+
+
+__all__ = ["Engine", "Trader"]

@@ -1,0 +1,275 @@
+"""Engine of the software device: one loop that is device and host in one thread.
+
+A turn takes what the host wrote to registers, then datagrams of both lines, answers of the request
+server, the order session, and what is due by time. After every datagram the host's half runs: a
+strategy has decided, and its order has left, before the next datagram is looked at.
+"""
+
+import numpy as np
+
+from tickwire.kernels import arbiter, engine_host, engine_session, frame_ring, histogram
+from tickwire.kernels.engine_layout import DATAGRAM, device_at
+from tickwire.kernels.engine_registers import is_stopped, show, take, take_kill
+from tickwire.kernels.jit import kernel
+from tickwire.kernels.layout import book_at
+from tickwire.kernels.memory import (
+    CLOCK_REALTIME,
+    MSG_DONTWAIT,
+    c_ppoll,
+    load8,
+    load16,
+    load32,
+    load64,
+    nanoseconds,
+    pause,
+    recv,
+    store32,
+    store64,
+    unlikely,
+)
+from tickwire.kernels.order_layout import orders_at
+from tickwire.kernels.order_path import execute, ready, sent, sweep, sweeping, watch
+from tickwire.kernels.ring import commit, count, ring_at, slot
+from tickwire.spec.counters import CounterIndex
+from tickwire.spec.intents import INTENT, Operation
+from tickwire.spec.records import HEARTBEAT, RecordType
+from tickwire.spec.registers import RegisterOffset
+
+REACTIONS = 256                            # bound: rounds of the host's half after one event
+INTENTS = 64                               # bound: intents taken in one go
+SWEEPS = 16                                # bound: packet groups of a mass cancel in one turn
+FRAMES = 64                                # bound: answers of the request server in one turn
+WAKES = 64                                 # bound: wake-ups forgotten at once
+TICK_NS = 1_000_000                        # time-driven work is looked at this often
+HEARTBEAT_NS = 100_000_000                 # an idle market ring gets a HEARTBEAT this often
+TURNS = 1_024                              # turns between looks at the end time
+
+_LOOPS = CounterIndex.LOOPS.value
+_IDLE = CounterIndex.LOOPS_IDLE.value
+_FRAMES_A = CounterIndex.FRAMES_A.value
+_FRAMES_B = CounterIndex.FRAMES_B.value
+_DROPPED = CounterIndex.RECORDS_DROPPED.value
+_RECOVERY = 2
+_OPERATION = INTENT.field("operation")[1]
+_NEW = Operation.NEW.value
+_HEARTBEAT = RecordType.HEARTBEAT.value
+_STATUS = RegisterOffset.STATUS.value
+_EXPECTED = RegisterOffset.FEED_EXPECTED.value
+_TIME, _FRAMES, _DROPS, _QUEUE, _LEFT, _STATE, _SEQUENCE, _RESERVED = (
+    HEARTBEAT.field(name)[1] for name in (
+        "time_now", "frames", "ring_drops", "queue_max", "watchdog_left", "status",
+        "feed_sequence", "reserved"))
+_U32 = 0xFFFF_FFFF
+
+
+@kernel
+def _leave(device, octets, encoded):
+    """Send what the order path encoded, then write its ORDER_SENT records."""
+    d = device_at(device)
+    engine_session.transmit(d["session"], orders_at(d["orders"])["tx"], octets, encoded)
+    egress = nanoseconds(CLOCK_REALTIME)
+    sent(d["orders"], egress)
+    return egress
+
+
+@kernel
+def intents(device, now):
+    """Take what is in the window; returns how many intents that was."""
+    d = device_at(device)
+    orders = d["orders"]
+    taken = 0
+    while taken < INTENTS:
+        take_kill(device, now)
+        intent = ready(orders, now)
+        if intent == 0:
+            break
+        begin = nanoseconds(CLOCK_REALTIME)
+        octets = execute(orders, intent, begin)
+        if octets < 0:
+            break
+        taken += 1
+        if octets > 0:
+            encoded = nanoseconds(CLOCK_REALTIME)
+            egress = _leave(device, octets, encoded)
+            copy = orders_at(orders)["intent"]
+            histogram.add(d["risk_stage"], encoded - begin)
+            histogram.add(d["send_stage"], egress - encoded)
+            if load8(copy + _OPERATION) == _NEW and load64(copy) == d["stamp"]:
+                histogram.add(d["tick_stage"], egress - d["stamp"])
+    return taken
+
+
+@kernel
+def react(device, now):
+    """Let host and device answer each other until neither has anything left."""
+    d = device_at(device)
+    if d["host"] == 0:
+        intents(device, now)
+        return
+    for _ in range(REACTIONS):
+        read = engine_host.step(d["host"], now)
+        if intents(device, now) + read == 0:
+            break
+
+
+@kernel
+def _line(device, line):
+    """Take up to a burst of datagrams from one line; returns how many."""
+    d = device_at(device)
+    socket = d["lines"][line]
+    if socket < 0:
+        return 0
+    taken = 0
+    while taken < d["burst"]:
+        size = recv(np.int32(socket), d["buffer"], DATAGRAM, MSG_DONTWAIT)
+        if size < 0:
+            break
+        stamp = nanoseconds(CLOCK_REALTIME)
+        d["stamp"] = stamp
+        arbiter.datagram(d["arbiter"], d["book"], d["buffer"], size, line, stamp)
+        applied = nanoseconds(CLOCK_REALTIME)
+        react(device, applied)
+        histogram.add(d["receive_stage"], applied - stamp)
+        taken += 1
+    return taken
+
+
+@kernel
+def _recovered(device):
+    """Take the answers of the request server that control handed over; returns how many."""
+    d = device_at(device)
+    taken = 0
+    while d["recovery"] != 0 and taken < FRAMES:
+        frame = frame_ring.take(d["recovery"])
+        if frame == 0:
+            break
+        stamp = nanoseconds(CLOCK_REALTIME)
+        d["stamp"] = stamp
+        arbiter.datagram(d["arbiter"], d["book"], frame, frame_ring.size_of(frame), _RECOVERY,
+                         stamp)
+        frame_ring.release(d["recovery"])
+        react(device, stamp)
+        taken += 1
+    return taken
+
+
+@kernel
+def _heartbeat(device, now):
+    """An idle market ring tells that the device lives, and gives credit back."""
+    d = device_at(device)
+    ring = book_at(d["book"])["ring"]
+    o = orders_at(d["orders"])
+    counters = d["counters"]
+    record = slot(ring)
+    left = 0
+    if o["watchdog_ns"] != 0:
+        left = max(o["watchdog_ns"] - (now - o["kick_time"]), 0) // 1_000
+    store64(record, now)
+    store64(record + _TIME, now)
+    store64(record + _FRAMES, load64(counters + 8 * _FRAMES_A) + load64(counters + 8 * _FRAMES_B))
+    store32(record + _DROPS, load64(counters + 8 * _DROPPED))
+    store32(record + _QUEUE, 0)
+    store32(record + _LEFT, min(left, _U32))
+    store32(record + _STATE, load32(d["registers"] + _STATUS))
+    store64(record + _SEQUENCE, load64(d["registers"] + _EXPECTED) - 1)
+    store64(record + _RESERVED, 0)
+    commit(ring, _HEARTBEAT)
+
+
+@kernel
+def _timed(device, now):
+    """What is due by time alone."""
+    d = device_at(device)
+    d["tick_at"] = now + TICK_NS
+    arbiter.tick(d["arbiter"], d["book"], now)
+    engine_session.pulse(d["session"], now)
+    written = ring_at(book_at(d["book"])["ring"])["written"]
+    if written != d["market_seen"]:
+        d["market_seen"] = written
+        d["heartbeat_at"] = now + HEARTBEAT_NS
+    elif now >= d["heartbeat_at"]:
+        _heartbeat(device, now)
+
+
+@kernel
+def _sweep(device, now):
+    """A mass cancel goes on, some orders a turn; returns whether anything left."""
+    d = device_at(device)
+    done = 0
+    while done < SWEEPS and sweeping(d["orders"]):
+        octets = sweep(d["orders"], now)
+        if octets > 0:
+            _leave(device, octets, now)
+        done += 1
+    return done
+
+
+@kernel
+def turn(device):
+    """One turn; returns 0 when there was nothing to do."""
+    d = device_at(device)
+    now = nanoseconds(CLOCK_REALTIME)
+    d["turn"] = now
+    done = take(device, now)
+    done += _line(device, 0)
+    done += _line(device, 1)
+    done += _recovered(device)
+    done += engine_session.receive(d["session"], d["orders"], now)
+    if d["host"] != 0:
+        done += engine_host.beat(d["host"], now)
+    react(device, now)
+    if unlikely(sweeping(d["orders"])):
+        done += _sweep(device, now)
+    watch(d["orders"], now)
+    if now >= d["tick_at"]:
+        _timed(device, now)
+    show(device, now)
+    count(d["counters"], _LOOPS)
+    if done == 0:
+        count(d["counters"], _IDLE)
+    return done
+
+
+@kernel
+def _sleep(device):
+    """Wait until a socket or the waker is ready, or the sleep is over. Rows are struct pollfd."""
+    d = device_at(device)
+    polled = d["polled"]
+    store32(polled, d["lines"][0])
+    store32(polled + 8, d["lines"][1])
+    store32(polled + 16, load64(d["session"]))
+    store64(d["timeout"], 0)
+    store64(d["timeout"] + 8, d["sleep_ns"])
+    if c_ppoll(polled, 4, d["timeout"], 0) > 0 and load16(polled + 30) != 0:
+        for _ in range(WAKES):
+            if recv(np.int32(d["waker"]), d["timeout"], 8, MSG_DONTWAIT) <= 0:
+                break
+
+
+@kernel
+def run(device, until):
+    """Do turns until CONTROL says stop or the clock passes ``until`` ns (0 never).
+
+    Sleeps when ``idle_limit`` turns in a row found nothing to do. Returns the turns.
+    """
+    d = device_at(device)
+    turns = 0
+    while True:
+        if turn(device) != 0:
+            d["idle"] = 0
+        else:
+            d["idle"] += 1
+            if d["idle_limit"] != 0 and d["idle"] > d["idle_limit"]:
+                _sleep(device)
+            else:
+                pause()
+        turns += 1
+        if is_stopped(device) or (until != 0 and d["turn"] >= until):
+            return turns
+
+
+@kernel
+def step(device, turns):
+    """Do a number of turns, for those who drive the device by hand."""
+    for _ in range(turns):
+        turn(device)

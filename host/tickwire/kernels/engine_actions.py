@@ -1,0 +1,201 @@
+"""What a strategy can do and ask, in one line each.
+
+A strategy's function gets three addresses: its context ``c``, the record, and ``out``, where
+intents go. It returns how many it wrote; every action below takes that number and returns the
+next one::
+
+    @handler
+    def quote(c, record, out):
+        count = 0
+        count = new_order(c, out, count, instrument_of(c), BUY, price, quantity)
+        return count
+"""
+
+import numpy as np
+
+from tickwire.kernels.engine_layout import (
+    OUT_SLOTS,
+    POSITION_SIZE,
+    intent_at,
+    position_at,
+    strategy_at,
+)
+from tickwire.kernels.jit import kernel
+from tickwire.kernels.memory import load8, store64, view
+from tickwire.spec.intents import INTENT, IntentFlag, Operation
+from tickwire.spec.records import (
+    BBO,
+    LEVEL,
+    ORDER_ACCEPTED,
+    ORDER_SENT,
+    RECORD_SIZE,
+    RISK_REJECT,
+    STATE_LINE,
+    STATUS,
+    TRADE,
+    BookFlag,
+)
+from tickwire.spec.render import dtype
+
+BUY = 0
+SELL = IntentFlag.SELL.value
+SHORT = IntentFlag.SELL.value | IntentFlag.SHORT.value
+IMMEDIATE = IntentFlag.IMMEDIATE.value
+POST_ONLY = IntentFlag.POST_ONLY.value
+
+bbo_at = view(dtype(BBO))
+level_at = view(dtype(LEVEL))
+trade_at = view(dtype(TRADE))
+status_at = view(dtype(STATUS))
+sent_at = view(dtype(ORDER_SENT))
+answer_at = view(dtype(ORDER_ACCEPTED))    # accepted, filled, canceled, rejected, replaced
+reject_at = view(dtype(RISK_REJECT))
+state_at = view(dtype(STATE_LINE))
+
+_NEW = Operation.NEW.value
+_CANCEL = Operation.CANCEL.value
+_REPLACE = Operation.REPLACE.value
+_MASS_CANCEL = Operation.MASS_CANCEL.value
+_TYPE = 60
+_UNSURE = (BookFlag.RECOVERING | BookFlag.STALE | BookFlag.DESYNCED | BookFlag.CROSSED
+           | BookFlag.BID_HIDDEN | BookFlag.ASK_HIDDEN).value
+_INTENT_SIZE = INTENT.size
+
+
+@kernel(inline=True)
+def record_type(record):
+    """RecordType of the record."""
+    return load8(record + _TYPE)
+
+
+@kernel(inline=True)
+def instrument_of(c):
+    """Dense number of the record's instrument, -1 when it has none."""
+    return strategy_at(c)["instrument"]
+
+
+@kernel(inline=True)
+def now_of(c):
+    """Time of the call, ns since 1970."""
+    return strategy_at(c)["now"]
+
+
+@kernel(inline=True)
+def row_of(c):
+    """Address of the strategy's own row of the record's instrument."""
+    return strategy_at(c)["row"]
+
+
+@kernel(inline=True)
+def row_at(c, instrument):
+    """Address of the strategy's own row of ``instrument``."""
+    s = strategy_at(c)
+    return s["rows"] + s["row_size"] * instrument
+
+
+@kernel(inline=True)
+def parameters_of(c):
+    """Address of the strategy's parameters."""
+    return strategy_at(c)["parameters"]
+
+
+@kernel(inline=True)
+def position_of(c):
+    """POSITION of the record's instrument: shares, open orders, tokens."""
+    return position_at(strategy_at(c)["position"])
+
+
+@kernel(inline=True)
+def position_in(c, instrument):
+    """POSITION of ``instrument``."""
+    return position_at(strategy_at(c)["positions"] + POSITION_SIZE * instrument)
+
+
+@kernel(inline=True)
+def book_in(c, instrument):
+    """STATE_LINE of ``instrument``: best prices and flags as of the newest message."""
+    return state_at(strategy_at(c)["states"] + RECORD_SIZE * instrument)
+
+
+@kernel(inline=True)
+def is_tradable(b):
+    """Whether a BBO or state line has both sides, is in trading state T and to be believed."""
+    return (b["bid_price"] != 0 and b["ask_price"] != 0 and b["trading_state"] == 84
+            and np.int64(b["flags"]) & _UNSURE == 0)
+
+
+@kernel(inline=True)
+def _next(c, out, count, operation, instrument):
+    """Address of intent number ``count``, cleared and begun; 0 when there is no room."""
+    s = strategy_at(c)
+    if count >= OUT_SLOTS:
+        s["dropped"] += 1
+        return 0
+    address = out + count * _INTENT_SIZE
+    for offset in range(0, _INTENT_SIZE, 8):
+        store64(address + offset, 0)
+    s["intent_id"] = s["intent_id"] % 0x7FFF_FFFF + 1
+    i = intent_at(address)
+    i["intent_id"] = s["intent_id"]
+    i["operation"] = operation
+    i["session"] = s["session"]
+    i["strategy"] = s["strategy"]
+    if instrument >= 0:
+        i["locate"] = np.int64(position_at(s["positions"] + POSITION_SIZE * instrument)["locate"])
+    return address
+
+
+@kernel(inline=True)
+def new_order(c, out, count, instrument, flags, price, quantity):
+    """Enter an order: ``flags`` BUY, SELL or SHORT, with IMMEDIATE or POST_ONLY added."""
+    address = _next(c, out, count, _NEW, instrument)
+    if address == 0:
+        return count
+    i = intent_at(address)
+    i["flags"] = flags
+    i["price"] = price
+    i["quantity"] = quantity
+    return count + 1
+
+
+@kernel(inline=True)
+def replace_order(c, out, count, instrument, token, price, quantity, flags=0):
+    """Replace the open order ``token``; ``quantity`` counts what it has executed already."""
+    address = _next(c, out, count, _REPLACE, instrument)
+    if address == 0:
+        return count
+    i = intent_at(address)
+    i["flags"] = flags
+    i["token"] = token
+    i["price"] = price
+    i["quantity"] = quantity
+    return count + 1
+
+
+@kernel(inline=True)
+def cancel_order(c, out, count, token):
+    """Cancel what is left of the open order ``token``; 0 does nothing."""
+    if token == 0:
+        return count
+    address = _next(c, out, count, _CANCEL, -1)
+    if address == 0:
+        return count
+    intent_at(address)["token"] = token
+    return count + 1
+
+
+@kernel(inline=True)
+def cancel_all(c, out, count, instrument):
+    """Cancel every open order of ``instrument``; of all for -1."""
+    address = _next(c, out, count, _MASS_CANCEL, instrument)
+    return count if address == 0 else count + 1
+
+
+@kernel(inline=True)
+def guard(out, count, book_version, versions, ttl_ns):
+    """Have intent ``count`` - 1 refused when the book moved on by more than ``versions`` or time
+    by more than ``ttl_ns``; 0 does not check."""
+    i = intent_at(out + (count - 1) * _INTENT_SIZE)
+    i["book_version"] = book_version
+    i["max_version_lag"] = versions
+    i["ttl_ns"] = ttl_ns

@@ -1,0 +1,158 @@
+"""Registers of the software device: what the host wrote is done, what it reads is brought up to date.
+
+A register that is an event is a mailbox (``MAILBOXES``): the host stores the value, with a mark
+where the value may be 0, and the device clears the word when it has taken it.
+"""
+
+from tickwire.kernels import arbiter
+from tickwire.kernels.arbiter_layout import arbiter_at
+from tickwire.kernels.engine_layout import device_at
+from tickwire.kernels.jit import kernel
+from tickwire.kernels.layout import book_at
+from tickwire.kernels.memory import (
+    load32_relaxed,
+    load64_acquire,
+    load64_relaxed,
+    shift_right,
+    store32,
+    store64_relaxed,
+    store64_release,
+    unlikely,
+)
+from tickwire.kernels.order_layout import orders_at, risk_at
+from tickwire.kernels.order_path import arm, commit, kick, kill, kill_instrument
+from tickwire.kernels.ring import ring_at
+from tickwire.spec.records import FeedState, Line
+from tickwire.spec.registers import KillCause, RegisterOffset, Status
+
+MAILBOXES = {"KILL": 1 << 31, "ARM": 1 << 62, "LIMITS_COMMIT": 0, "INSTRUMENT_KILL": 1 << 31,
+             "FEED_GIVE_UP": 0}
+"""Mark of each mailbox; 0 where no value that makes sense is 0."""
+
+_KILL = RegisterOffset.KILL.value
+_ARM = RegisterOffset.ARM.value
+_COMMIT = RegisterOffset.LIMITS_COMMIT.value
+_INSTRUMENT = RegisterOffset.INSTRUMENT_KILL.value
+_GIVE_UP = RegisterOffset.FEED_GIVE_UP.value
+_KICK = RegisterOffset.WATCHDOG_KICK.value
+_PERIOD = RegisterOffset.WATCHDOG_PERIOD.value
+_ACTION = RegisterOffset.KILL_ACTION.value
+_POLICY = RegisterOffset.GAP_POLICY.value
+_CONTROL = RegisterOffset.CONTROL.value
+_STATUS = RegisterOffset.STATUS.value
+_MARKET = RegisterOffset.RING_MARKET_SEQUENCE.value
+_ORDERS = RegisterOffset.RING_ORDER_SEQUENCE.value
+_VERSION = RegisterOffset.LIMITS_VERSION.value
+_CRC = RegisterOffset.LIMITS_CRC.value
+_CAUSE = RegisterOffset.KILL_CAUSE.value
+_KILL_TIME = RegisterOffset.KILL_TIME.value
+_EPOCH = RegisterOffset.EPOCH.value
+_NOW = RegisterOffset.TIME_NOW.value
+_REGISTER = KillCause.REGISTER.value
+_CAUSES = sum(KillCause)
+_RUNNING, _ARMED, _KILLED, _FEED_LIVE, _SESSION_UP, _ENDED = (
+    status.value for status in (Status.RUNNING, Status.ARMED, Status.KILLED, Status.FEED_LIVE,
+                                Status.SESSION_UP, Status.ENDED))
+_LIVE = FeedState.LIVE.value
+_FEED_ENDED = FeedState.ENDED.value
+_RECOVERY = Line.RECOVERY.value
+_U32 = 0xFFFF_FFFF
+_WATCHDOG_TICK = 1_000                     # ns of one microsecond
+_INSTRUMENT_BIT = 1 << 16
+
+
+@kernel(inline=True)
+def take_kill(device, now):
+    """Latch the kill when register KILL was written: before every intent, so none slips through."""
+    d = device_at(device)
+    word = load32_relaxed(d["registers"] + _KILL)
+    if unlikely(word != 0):
+        store32(d["registers"] + _KILL, 0)
+        cause = word & _CAUSES
+        kill(d["orders"], cause if cause != 0 else _REGISTER, now)
+
+
+@kernel
+def _mailboxes(device, now):
+    """Do what the host wrote to the other mailboxes; returns how many held something."""
+    d = device_at(device)
+    orders, registers = d["orders"], d["registers"]
+    done = 0
+    word = load64_acquire(registers + _ARM)
+    if word != 0:
+        arm(orders, word & _U32, now)
+        store32(registers + _EPOCH, orders_at(orders)["epoch"])
+        show(device, now)
+        store64_release(registers + _ARM, 0)
+        done += 1
+    word = load64_acquire(registers + _COMMIT)
+    if word != 0:
+        commit(orders, word & _U32, shift_right(word, 32), now)
+        store64_release(registers + _COMMIT, 0)
+        done += 1
+    word = load32_relaxed(registers + _INSTRUMENT)
+    if word != 0:
+        instrument = word & (_INSTRUMENT_BIT - 1)
+        if instrument < risk_at(orders_at(orders)["risk"])["instruments"]:
+            kill_instrument(orders, instrument, 1 if word & _INSTRUMENT_BIT else 0)
+        store32(registers + _INSTRUMENT, 0)
+        done += 1
+    word = load64_acquire(registers + _GIVE_UP)
+    if word != 0:
+        arbiter.give_up(d["arbiter"], d["book"], _RECOVERY, word, now)
+        store64_release(registers + _GIVE_UP, 0)
+        done += 1
+    return done
+
+
+@kernel
+def take(device, now):
+    """Do what the host wrote since the last turn; returns how much that was."""
+    d = device_at(device)
+    orders, registers = d["orders"], d["registers"]
+    o = orders_at(orders)
+    take_kill(device, now)
+    done = 0
+    if unlikely(load64_relaxed(registers + _ARM) | load64_relaxed(registers + _COMMIT)
+                | load64_relaxed(registers + _GIVE_UP)
+                | load32_relaxed(registers + _INSTRUMENT) != 0):
+        done = _mailboxes(device, now)
+    o["watchdog_ns"] = load32_relaxed(registers + _PERIOD) * _WATCHDOG_TICK
+    o["kill_action"] = load32_relaxed(registers + _ACTION)
+    value = load64_relaxed(registers + _KICK)
+    if value != o["kick_value"]:
+        kick(orders, value, now)
+    arbiter_at(d["arbiter"])["policy"] = load32_relaxed(registers + _POLICY)
+    return done
+
+
+@kernel(inline=True)
+def is_stopped(device):
+    """Whether the host asks the loop to end: bit 0 of CONTROL is clear."""
+    return load32_relaxed(device_at(device)["registers"] + _CONTROL) & 1 == 0
+
+
+@kernel
+def show(device, now):
+    """Bring the registers that the host reads up to date."""
+    d = device_at(device)
+    registers = d["registers"]
+    o = orders_at(d["orders"])
+    r = risk_at(o["risk"])
+    state = arbiter_at(d["arbiter"])["state"]
+    status = _RUNNING | (_KILLED if r["killed"] != 0 else _ARMED)
+    if state == _LIVE:
+        status |= _FEED_LIVE
+    elif state == _FEED_ENDED:
+        status |= _ENDED
+    if load64_relaxed(r["sessions"]) == 1:
+        status |= _SESSION_UP
+    store32(registers + _CAUSE, r["killed"])
+    store64_relaxed(registers + _KILL_TIME, o["kill_time"])
+    store32(registers + _EPOCH, o["epoch"])
+    store32(registers + _VERSION, r["version"])
+    store32(registers + _CRC, r["crc"])
+    store64_relaxed(registers + _MARKET, ring_at(book_at(d["book"])["ring"])["written"])
+    store64_relaxed(registers + _ORDERS, ring_at(o["ring"])["written"])
+    store64_relaxed(registers + _NOW, now)
+    store32(registers + _STATUS, status)

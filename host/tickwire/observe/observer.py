@@ -1,0 +1,172 @@
+"""What a running device shows of itself, read from its shared memory by anybody who may."""
+
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from tickwire.device.shared import SharedMemory, attach
+from tickwire.kernels import histogram
+from tickwire.spec.counters import COUNTERS
+from tickwire.spec.records import STATE_LINE, FeedState
+from tickwire.spec.registers import RegisterOffset, Status, REGISTERS, KillCause
+from tickwire.spec.render import dtype
+from tickwire.spec.shared import ENGINE_STATUS, POSITION
+from tickwire.spec.stages import HISTOGRAM_WORDS, STAGES
+
+ATTEMPTS = 1_000                           # to read a row that is not being written
+DOLLAR = 10_000
+_POSITION, _STATE, _ENGINE = dtype(POSITION), dtype(STATE_LINE), dtype(ENGINE_STATUS)
+_SIZES = {row.name: row.size for row in REGISTERS}
+
+
+@dataclass(frozen=True, slots=True)
+class Holding:
+    """Position and book of one instrument at a time; amounts in ten-thousandths of a dollar."""
+
+    symbol: str
+    position: int
+    cash: int
+    fills: int
+    orders: int
+    rejects: int
+    open_orders: int
+    open_buy: int
+    open_sell: int
+    bid_price: int
+    ask_price: int
+    bid_quantity: int
+    ask_quantity: int
+    last_price: int
+    trading_state: str
+    flags: int
+
+    @property
+    def mark(self) -> int:
+        """Price that the position is valued at: the middle, or the last trade."""
+        if self.bid_price and self.ask_price:
+            return (self.bid_price + self.ask_price) // 2
+        return self.last_price or self.bid_price or self.ask_price
+
+    @property
+    def profit(self) -> int:
+        """Cash plus the position at its mark."""
+        return self.cash + self.position * self.mark
+
+
+class Observer:
+    """Reader of the shared memory of one device. It changes nothing and disturbs nobody."""
+
+    def __init__(self, memory: SharedMemory | str) -> None:
+        """Read ``memory``, or attach to the device of that name."""
+        self.memory = attach(memory) if isinstance(memory, str) else memory
+        view = self.memory.view
+        self._registers = view("registers")
+        self._counters = view("counters", np.uint64)
+        self._stages = view("histograms", np.int64).reshape(len(STAGES), HISTOGRAM_WORDS)
+        self._positions = view("positions", _POSITION)
+        self._states = view("state", _STATE)
+        self._engine = view("engine")[:_ENGINE.itemsize].view(_ENGINE)
+
+    @property
+    def name(self) -> str:
+        """Name of the device."""
+        return bytes(self.memory.header["name"]).decode()
+
+    @property
+    def kind(self) -> str:
+        """What runs behind the contract."""
+        return bytes(self.memory.header["kind"]).decode()
+
+    @property
+    def strategy(self) -> str:
+        """Path of the strategy."""
+        return bytes(self._engine[0]["strategy"]).decode()
+
+    @property
+    def seconds(self) -> float:
+        """Time between the start of the engine's loop and its last turn."""
+        engine = self._engine[0]
+        return max(int(engine["turn_time"]) - int(engine["started"]), 0) / 1e9
+
+    @property
+    def age(self) -> float:
+        """Seconds since the engine's last turn."""
+        return max(time.time_ns() - int(self._engine[0]["turn_time"]), 0) / 1e9
+
+    @property
+    def digest(self) -> str:
+        """Digests of the market and the order records that the engine has read."""
+        engine = self._engine[0]
+        return f"{int(engine['market_digest']):016x}{int(engine['order_digest']):016x}"
+
+    def register(self, name: str) -> int:
+        """Value of a register."""
+        offset = int(RegisterOffset[name])
+        return int.from_bytes(self._registers[offset:offset + _SIZES[name]].tobytes(), "little")
+
+    def registers(self) -> dict[str, int]:
+        """Every register that may be read, by name."""
+        return {row.name: self.register(row.name) for row in REGISTERS if row.access != "wo"}
+
+    @property
+    def status(self) -> Status:
+        """Register STATUS."""
+        return Status(self.register("STATUS"))
+
+    @property
+    def killed(self) -> KillCause:
+        """Causes of the kill; none while the device is armed."""
+        return KillCause(self.register("KILL_CAUSE"))
+
+    @property
+    def feed_state(self) -> FeedState:
+        """State of the feed."""
+        return FeedState(self.register("FEED_STATE"))
+
+    def counters(self) -> dict[str, int]:
+        """Every counter by its name."""
+        return {counter.name: int(self._counters[index])
+                for index, counter in enumerate(COUNTERS)}
+
+    def stages(self) -> dict[str, dict[str, int]]:
+        """Latency of every stage: p50, p90, p99, p999, min, mean, max (ns) and count."""
+        return {stage.name: histogram.summary(self._stages[index].copy())
+                for index, stage in enumerate(STAGES)}
+
+    def stage_words(self) -> dict[str, np.ndarray]:
+        """Histogram of every stage, copied."""
+        return {stage.name: self._stages[index].copy() for index, stage in enumerate(STAGES)}
+
+    def holdings(self) -> Iterator[Holding]:
+        """Position and book of every instrument that has a symbol."""
+        for index in range(len(self._positions)):
+            p = self._whole(self._positions, index, "version", "version", odd=True)
+            symbol = bytes(p["symbol"]).decode().strip()
+            if not symbol:
+                continue
+            s = self._whole(self._states, index, "version_head", "version", odd=False)
+            state = int(s["trading_state"])
+            yield Holding(
+                symbol, *(int(p[name]) for name in (
+                    "position", "cash", "fills", "orders", "rejects", "open_orders", "open_buy",
+                    "open_sell")),
+                *(int(s[name]) for name in (
+                    "bid_price", "ask_price", "bid_quantity", "ask_quantity", "last_price")),
+                chr(state) if state else "", int(s["flags"]))
+
+    @staticmethod
+    def _whole(table: np.ndarray, index: int, head: str, tail: str, *, odd: bool) -> np.void:
+        """Copy a row that was not being written: tail, row, head; or the last try."""
+        row = table[index].copy()
+        for _ in range(ATTEMPTS):
+            before = int(table[index][tail])
+            row = table[index].copy()
+            if int(table[index][head]) == before == int(row[tail]) and not (odd and before & 1):
+                break
+        return row
+
+    def close(self) -> None:
+        """Let go of the shared memory; what was read stays readable."""
+        self.memory.close()

@@ -1,0 +1,89 @@
+"""Summary of a run: the same facts as plain values for JSON and as lines for a terminal."""
+
+from typing import Any
+
+from tickwire import __version__
+from tickwire.observe.observer import DOLLAR, Observer
+from tickwire.spec.registers import KillCause
+
+_QUANTILES = ("p50", "p90", "p99", "p999", "max", "count")
+
+
+def summary(observer: Observer) -> dict[str, Any]:
+    """Return everything that a run came to, as plain values.
+
+    ``pnl`` and ``pnl_by_symbol`` are ten-thousandths of a dollar, positions valued at the middle
+    of the book. ``latency_ns`` has a row for each stage.
+    """
+    counters = observer.counters()
+    holdings = list(observer.holdings())
+    return {
+        "version": __version__,
+        "device": observer.kind,
+        "strategy": observer.strategy,
+        "seconds": round(observer.seconds, 3),
+        "messages": counters["messages"],
+        "lost": counters["messages_lost"],
+        "gaps": counters["gaps"],
+        "recovered": counters["messages_recovered"],
+        "records": counters["records"],
+        "records_lost": counters["records_lost"],
+        "orders_sent": counters["orders_sent"],
+        "cancels_sent": counters["cancels_sent"],
+        "replaces_sent": counters["replaces_sent"],
+        "accepted": counters["orders_accepted"],
+        "fills": counters["fills"],
+        "rejects": counters["risk_rejects"] + counters["orders_rejected"],
+        "intent_errors": counters["intent_errors"],
+        "position": {holding.symbol: holding.position for holding in holdings},
+        "pnl": sum(holding.profit for holding in holdings),
+        "pnl_by_symbol": {holding.symbol: holding.profit for holding in holdings},
+        "latency_ns": {stage: {name: values[name] for name in _QUANTILES}
+                       for stage, values in observer.stages().items()},
+        "kill_cause": cause_text(observer.killed),
+        "digest": observer.digest,
+        "counters": counters,
+    }
+
+
+def lines(found: dict[str, Any]) -> list[str]:
+    """Return the summary as lines of text."""
+    rate = found["messages"] / found["seconds"] if found["seconds"] else 0.0
+    shown = [
+        f"{found['device']} device, {found['strategy']}, {found['seconds']:.1f} s",
+        f"feed    {found['messages']:,} messages ({rate:,.0f}/s), {found['lost']:,} lost, "
+        f"{found['gaps']:,} gaps, {found['recovered']:,} recovered",
+        f"orders  {found['orders_sent']:,} sent, {found['cancels_sent']:,} cancels, "
+        f"{found['fills']:,} fills, {found['rejects']:,} rejects",
+        "shares  " + ", ".join(f"{symbol} {position:+,}"
+                               for symbol, position in found["position"].items()),
+        f"P&L     {dollars(found['pnl'])} dollars ("
+        + ", ".join(f"{symbol} {dollars(profit)}"
+                    for symbol, profit in found["pnl_by_symbol"].items()) + ")",
+        "latency, ns         p50       p90       p99     p99.9         max     count"]
+    for stage, row in found["latency_ns"].items():
+        if row["count"]:
+            shown.append(f"  {stage:14}" + "".join(
+                f"{row[name]:>10,}" for name in ("p50", "p90", "p99", "p999"))
+                + f"{row['max']:>12,}{row['count']:>10,}")
+    return shown
+
+
+def dollars(amount: int) -> str:
+    """Ten-thousandths of a dollar with sign and two decimals, rounded towards zero."""
+    whole = abs(amount) // DOLLAR
+    return f"{'-' if amount < 0 else '+'}{whole:,}.{abs(amount) % DOLLAR // 100:02}"
+
+
+def price(amount: int) -> str:
+    """A price with the decimals that it needs, at least two; blank for none."""
+    if not amount:
+        return ""
+    text = f"{amount // DOLLAR}.{amount % DOLLAR:04}"
+    return text[:-2] if text.endswith("00") else text
+
+
+def cause_text(cause: KillCause) -> str:
+    """Names of the causes of a kill, empty when there is none."""
+    return ", ".join(member.name.lower().replace("_", " ") for member in KillCause
+                     if member in cause and member.name)

@@ -1,0 +1,57 @@
+"""Spread: mean reversion on a spread threshold.
+
+It keeps a slow mean of the middle price. While the spread is at most ``spread_max`` and the middle
+is ``threshold`` away from its mean, it takes the side that expects a return; it gives the position
+back when the middle has come back. Orders are immediate: what does not trade at once is cancelled.
+"""
+
+import numpy as np
+
+from tickwire.kernels.engine_actions import (
+    BUY,
+    IMMEDIATE,
+    SELL,
+    bbo_at,
+    instrument_of,
+    is_tradable,
+    new_order,
+    parameters_of,
+    position_of,
+    row_of,
+)
+from tickwire.kernels.memory import view
+from tickwire.strategy.base import Dollars, Strategy, handler, parameter_dtype
+
+PARAMETERS = {"threshold": Dollars("0.03"), "spread_max": Dollars("0.05"), "quantity": 100,
+              "position_max": 500, "mean_shift": 8}
+ROW = np.dtype([("mean", "i8")])            # of the doubled middle price, times 2^mean_shift
+parameters_at, row_at = view(parameter_dtype(PARAMETERS)), view(ROW)
+
+
+@handler
+def revert(c, record, out):
+    """Trade one best bid and offer."""
+    b, t, s, p = bbo_at(record), parameters_at(parameters_of(c)), row_at(row_of(c)), position_of(c)
+    if not is_tradable(b):
+        return 0
+    bid, ask = np.int64(b["bid_price"]), np.int64(b["ask_price"])
+    if s["mean"] == 0:
+        s["mean"] = bid + ask << t["mean_shift"]
+    s["mean"] += bid + ask - (s["mean"] >> t["mean_shift"])
+    away = bid + ask - (s["mean"] >> t["mean_shift"])       # twice the distance from the mean
+    if p["pending"] != 0 or p["open_orders"] != 0 or ask - bid > t["spread_max"]:
+        return 0
+    held = p["position"]
+    if (away >= 2 * t["threshold"] and held > -t["position_max"]) or (away >= 0 and held > 0):
+        quantity = min(held, t["quantity"]) if held > 0 else t["quantity"]
+        return new_order(c, out, 0, instrument_of(c), SELL | IMMEDIATE, bid, quantity)
+    if (away <= -2 * t["threshold"] and held < t["position_max"]) or (away <= 0 and held < 0):
+        quantity = min(-held, t["quantity"]) if held < 0 else t["quantity"]
+        return new_order(c, out, 0, instrument_of(c), BUY | IMMEDIATE, ask, quantity)
+    return 0
+
+
+class Spread(Strategy):
+    """Mean reversion on a spread threshold."""
+
+    function, row, parameters = revert, ROW, PARAMETERS
