@@ -13,6 +13,7 @@ from tickwire.device.order_memory import BookSide, OrderMemory
 from tickwire.kernels import order_path
 from tickwire.kernels.arena import Arena
 from tickwire.spec import wire
+from tickwire.spec.counters import CounterIndex
 from tickwire.spec.intents import WINDOW_SLOTS, IntentFlag, Operation
 from tickwire.spec.limits import UNLIMITED, LimitFlag
 from tickwire.spec.records import RECORDS, STATE_LINE, FeedState, RecordType
@@ -199,6 +200,35 @@ class Rig:
         assert kind == RecordType.RISK_REJECT, kind.name
         assert self.snapshot() == before, "a reject changed the gate's state"
         return record
+
+    def send(self, now=0, **fields) -> int:
+        """Execute an intent that sends one order or replace; return its token."""
+        assert self.new(now, **fields)
+        return self.last()[1]["token"]
+
+    def answer(self, operation, token, now=0, **fields) -> list[tuple[RecordType, dict]]:
+        """Settle one answer of the venue; return the records."""
+        self.settle(now, operation=operation, token=token, **fields)
+        return self.records()
+
+    def refused(self, error, expected, received, **fields):
+        """Execute an intent that must be refused before the gate, with that INTENT_ERROR."""
+        before, errors = self.snapshot(), self.count("INTENT_ERRORS")
+        assert self.new(**fields) == b""
+        kind, record = self.last()
+        assert kind == RecordType.INTENT_ERROR
+        assert (record["error"], record["expected"], record["received"], record["intent_id"]) == (
+            error, expected, received, fields.get("intent_id", 0))
+        assert self.snapshot() == before and self.count("INTENT_ERRORS") == errors + 1
+
+    def count(self, name: str) -> int:
+        """Value of a counter."""
+        return int(self.counters[CounterIndex[name]])
+
+    def exposure(self, instrument=0) -> tuple[int, int, int]:
+        """Shares of open buys, value and number of open orders."""
+        row = self.path.exposures[instrument]
+        return int(row["open_buy"]), int(row["open_notional"]), int(row["open_orders"])
 
     def snapshot(self) -> bytes:
         """Every octet of exposures, order table and gate."""

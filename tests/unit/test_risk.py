@@ -8,11 +8,9 @@ leave every octet of the gate as it was (``Rig.rejected`` looks).
 import pytest
 
 from tests.order_rig import BUY, DOLLAR, LOCATES, SELL, SHORT, Rig
-from tickwire.errors import TickwireError
 from tickwire.kernels import order_path
 from tickwire.spec.checks import CHECKS, CheckIndex, failing
 from tickwire.spec.intents import Operation
-from tickwire.spec.limits import LimitsError
 from tickwire.spec.records import BookFlag, FeedState, RecordType
 from tickwire.spec.registers import KillCause
 
@@ -447,71 +445,6 @@ def test_a_replace_counts_shares_executed_in_its_chain(rig):
     rig.records()
     assert replace(rig, token, quantity=100)    # 40 more, as before
     assert rig.last()[1]["open_quantity"] == 40
-
-
-# --- limits table ------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("version, crc, error", [
-    (1, 0, LimitsError.VERSION), (3, 0, LimitsError.VERSION), (0, 0, LimitsError.VERSION),
-    (2, 1, LimitsError.CRC)])
-def test_a_commit_with_a_wrong_version_or_crc_changes_nothing(rig, version, crc, error):
-    rig.set_limits(0, quantity_max=1)
-    before = rig.snapshot()
-    right = rig.path.limits_crc()
-    assert order_path.commit(rig.address, version, right ^ crc, 4) == error
-    kind, record = rig.last()
-    assert kind == RecordType.CONFIG_ACKNOWLEDGED
-    assert (record["timestamp"], record["version"], record["crc"], record["ok"],
-            record["reason"]) == (4, version, right ^ crc, 0, error)
-    assert rig.snapshot() == before
-    passes(rig, quantity=100)
-
-
-@pytest.mark.parametrize("row, name, value", [
-    (None, "rate_interval_ns", 0), (None, "rate_burst", 0), (None, "open_orders_max", 1 << 31),
-    (None, "gross_notional_max", 1 << 61), (None, "gross_notional_max", 1 << 63),
-    (0, "tick", 0), (0, "tick_below_dollar", 0), (0, "rate_interval_ns", 0),
-    (0, "rate_burst", 0), (0, "quantity_max", 1 << 31), (0, "collar_bps", 0xFFFF_FFFF),
-    (0, "notional_max", 1 << 61), (3, "position_long_max", 1 << 31),
-    (3, "gross_notional_max", (1 << 64) - 1)])
-def test_a_commit_with_a_value_out_of_range_changes_nothing(rig, row, name, value):
-    if row is None:
-        rig.set_firm(**{name: value})
-    else:
-        rig.set_limits(row, **{name: value})
-    with pytest.raises(TickwireError, match="version 2 were refused: a limit is out of its range"):
-        rig.path.commit(0)
-    assert rig.last()[1]["reason"] == LimitsError.VALUE
-    assert int(rig.path.gate["version"]) == 1
-    passes(rig)
-
-
-def test_limits_of_zero_and_of_the_greatest_value_are_valid(rig):
-    limit(rig, quantity_max=0, notional_max=0, gross_notional_max=0, collar_price=0, collar_bps=0,
-          position_long_max=0, position_short_max=0, open_orders_max=0)
-    firm(rig, gross_notional_max=0, open_orders_max=0, intent_errors_max=0)
-    most, amount = (1 << 31) - 1, (1 << 61) - 1
-    limit(rig, flags=most, quantity_max=most, notional_max=amount, gross_notional_max=amount,
-          tick=most, tick_below_dollar=most, collar_price=most, collar_bps=most,
-          position_long_max=most, position_short_max=most, open_orders_max=most,
-          rate_interval_ns=most, rate_burst=most)
-    firm(rig, gross_notional_max=amount, open_orders_max=most, rate_interval_ns=most,
-         rate_burst=most, intent_errors_max=most)
-
-
-def test_a_row_that_is_not_enabled_needs_no_tick_or_rate(rig):
-    limit(rig, flags=0, tick=0, tick_below_dollar=0, rate_interval_ns=0, rate_burst=0)
-
-
-def test_staged_limits_hold_from_the_commit_on(rig):
-    rig.set_limits(0, quantity_max=10)
-    passes(rig, quantity=100)
-    rig.path.commit(0)
-    rig.records()
-    fails(rig, "quantity", 10, 100, quantity=100)
-    rig.set_limits(0, quantity_max=1_000)
-    fails(rig, "quantity", 10, 100, quantity=100)
 
 
 def test_names_of_checks_are_those_of_a_mask():

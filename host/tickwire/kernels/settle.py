@@ -9,6 +9,7 @@ makes positions right, counted, and kills the device: its idea of the market is 
 import numpy as np
 
 from tickwire.kernels import histogram
+from tickwire.kernels import settle_layout as layout
 from tickwire.kernels.jit import kernel
 from tickwire.kernels.kill import kill
 from tickwire.kernels.memory import load8, load16, load32, load64
@@ -34,25 +35,10 @@ from tickwire.kernels.orders import (
 from tickwire.kernels.ring import count, room
 from tickwire.kernels.risk import execution, expose
 from tickwire.spec.counters import CounterIndex
-from tickwire.spec.intents import SETTLE, IntentError, Operation
+from tickwire.spec.intents import IntentError
 from tickwire.spec.records import RecordType
 from tickwire.spec.registers import KillCause
 
-_OPERATION = SETTLE.field("operation")[1]
-_TOKEN = SETTLE.field("token")[1]
-_FLAGS = SETTLE.field("flags")[1]
-_PRICE = SETTLE.field("price")[1]
-_QUANTITY = SETTLE.field("quantity")[1]
-_REASON = SETTLE.field("reason")[1]
-_PREVIOUS = SETTLE.field("previous_token")[1]
-_REFERENCE = SETTLE.field("order_reference")[1]
-_MATCH = SETTLE.field("match_number")[1]
-
-_ACCEPTED = Operation.SETTLE_ACCEPTED.value
-_FILLED = Operation.SETTLE_FILLED.value
-_CANCELED = Operation.SETTLE_CANCELED.value
-_REJECTED = Operation.SETTLE_REJECTED.value
-_REPLACED = Operation.SETTLE_REPLACED.value
 _RECORD_ACCEPTED = RecordType.ORDER_ACCEPTED.value
 _RECORD_FILLED = RecordType.ORDER_FILLED.value
 _RECORD_CANCELED = RecordType.ORDER_CANCELED.value
@@ -69,7 +55,6 @@ _COUNT_CANCELED = CounterIndex.ORDERS_CANCELED.value
 _COUNT_REJECTED = CounterIndex.ORDERS_REJECTED.value
 _COUNT_REPLACED = CounterIndex.ORDERS_REPLACED.value
 _COUNT_FILLS = CounterIndex.FILLS.value
-_IS_DEAD = 1                               # bit of the flags of an answer
 _ORDER_SIZE = ORDER.itemsize
 _MAX = 0x7FFF_FFFF
 
@@ -82,7 +67,7 @@ def _unknown(orders, token, operation, now):
     """
     count(orders_at(orders)["counters"], _COUNT_UNKNOWN)
     record_unknown(orders, _UNKNOWN_ORDER, token, now)
-    if operation in (_ACCEPTED, _FILLED, _REPLACED):
+    if operation in (layout.ACCEPTED, layout.FILLED, layout.REPLACED):
         kill(orders, _SETTLEMENT, now)
 
 
@@ -154,8 +139,8 @@ def _take_over(orders, address, price, quantity, is_dead):
 def _accepted(orders, address, answer, now):
     o = orders_at(orders)
     a = order_at(address)
-    price = min(load32(answer + _PRICE), _MAX)
-    quantity = min(load32(answer + _QUANTITY), _MAX)
+    price = min(load32(answer + layout.PRICE), _MAX)
+    quantity = min(load32(answer + layout.QUANTITY), _MAX)
     executed = np.int64(a["executed"])
     is_first = a["state"] == SENT
     contradicts = not is_first or quantity > np.int64(a["quantity"]) or quantity < executed
@@ -166,8 +151,8 @@ def _accepted(orders, address, answer, now):
         a["price"] = price
         a["quantity"] = quantity
         a["leaves"] = max(quantity - executed, 0)
-        a["reference"] = load64(answer + _REFERENCE)
-        if load8(answer + _FLAGS) & _IS_DEAD != 0 or a["leaves"] == 0:
+        a["reference"] = load64(answer + layout.REFERENCE)
+        if load8(answer + layout.FLAGS) & layout.IS_DEAD != 0 or a["leaves"] == 0:
             lapsed = _bury(address)
         _restore(orders, address)
         if o["acknowledge_stage"] != 0 and a["sent"] != 0:
@@ -184,9 +169,9 @@ def _reduced(orders, address, answer, now):
     """A fill or a cancel: fewer shares are open."""
     o = orders_at(orders)
     a = order_at(address)
-    is_fill = load8(answer + _OPERATION) == _FILLED
-    price = min(load32(answer + _PRICE), _MAX)
-    quantity = min(load32(answer + _QUANTITY), _MAX)
+    is_fill = load8(answer + layout.OPERATION) == layout.FILLED
+    price = min(load32(answer + layout.PRICE), _MAX)
+    quantity = min(load32(answer + layout.QUANTITY), _MAX)
     # The venue names an order whose take-over it has not told: it must have happened.
     is_early = a["state"] == REPLACING
     if is_early:
@@ -204,11 +189,11 @@ def _reduced(orders, address, answer, now):
     if is_fill:
         count(o["counters"], _COUNT_FILLS)
         record_answer(orders, _RECORD_FILLED, address, load64(answer), price, quantity, 0,
-                      load64(answer + _MATCH), now)
+                      load64(answer + layout.MATCH), now)
     else:
         count(o["counters"], _COUNT_CANCELED)
         record_answer(orders, _RECORD_CANCELED, address, load64(answer), np.int64(a["price"]),
-                      quantity, load16(answer + _REASON), 0, now)
+                      quantity, load16(answer + layout.REASON), 0, now)
     _lapse(orders, lapsed, load64(answer), now)
     if quantity > leaves or is_early:
         _mismatch(orders, now)
@@ -238,16 +223,16 @@ def _rejected(orders, address, reason, exchange_timestamp, now):
 @kernel
 def _replaced(orders, address, answer, now):
     b = order_at(address)
-    previous = load32(answer + _PREVIOUS)
+    previous = load32(answer + layout.PREVIOUS)
     if b["state"] != REPLACING or np.int64(b["previous"]) != previous:
         _mismatch(orders, now)
         return
-    price = min(load32(answer + _PRICE), _MAX)
-    quantity = min(load32(answer + _QUANTITY), _MAX)
+    price = min(load32(answer + layout.PRICE), _MAX)
+    quantity = min(load32(answer + layout.QUANTITY), _MAX)
     asked = replaced_leaves(row(orders, previous), np.int64(b["quantity"]))
-    b["reference"] = load64(answer + _REFERENCE)
+    b["reference"] = load64(answer + layout.REFERENCE)
     _take_over(orders, address, price, quantity,
-               load8(answer + _FLAGS) & _IS_DEAD != 0 or quantity == 0)
+               load8(answer + layout.FLAGS) & layout.IS_DEAD != 0 or quantity == 0)
     count(orders_at(orders)["counters"], _COUNT_REPLACED)
     record_answer(orders, _RECORD_REPLACED, address, load64(answer), price, quantity, 0,
                   previous, now)
@@ -262,21 +247,21 @@ def settle(orders, answer, now):
     Its CRC, epoch and sequence are not looked at: that is the window's work. The order ring must
     have room for ``ANSWER_RECORDS`` records and the reserve (see :func:`has_room`).
     """
-    operation = load8(answer + _OPERATION)
-    token = load32(answer + _TOKEN)
+    operation = load8(answer + layout.OPERATION)
+    token = load32(answer + layout.TOKEN)
     address = find(orders, token)
     if address == 0:
         _unknown(orders, token, operation, now)
         return 0
-    if operation == _ACCEPTED:
+    if operation == layout.ACCEPTED:
         _accepted(orders, address, answer, now)
-    elif operation in (_FILLED, _CANCELED):
+    elif operation in (layout.FILLED, layout.CANCELED):
         _reduced(orders, address, answer, now)
-    elif operation == _REPLACED:
+    elif operation == layout.REPLACED:
         _replaced(orders, address, answer, now)
     else:
         count(orders_at(orders)["counters"], _COUNT_REJECTED)
-        _rejected(orders, address, load16(answer + _REASON), load64(answer), now)
+        _rejected(orders, address, load16(answer + layout.REASON), load64(answer), now)
     return 1
 
 

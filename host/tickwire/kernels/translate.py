@@ -5,6 +5,7 @@ makes no intent.
 """
 
 from tickwire.kernels import _ouch50 as ouch
+from tickwire.kernels import settle_layout as layout
 from tickwire.kernels.jit import kernel
 from tickwire.kernels.memory import (
     below,
@@ -18,27 +19,7 @@ from tickwire.kernels.memory import (
     store64,
 )
 from tickwire.spec import ouch50
-from tickwire.spec.intents import SETTLE, Operation
 
-_CRC = SETTLE.field("crc")[1]
-_RESERVED = SETTLE.field("reserved")[1]
-_EPOCH = SETTLE.field("epoch")[1]
-_LOCATE = SETTLE.field("locate")[1]
-_SESSION = SETTLE.field("session")[1]
-_TOKEN = SETTLE.field("token")[1]
-_OPERATION = SETTLE.field("operation")[1]
-_FLAGS = SETTLE.field("flags")[1]
-_PRICE = SETTLE.field("price")[1]
-_QUANTITY = SETTLE.field("quantity")[1]
-_REASON = SETTLE.field("reason")[1]
-_PREVIOUS = SETTLE.field("previous_token")[1]
-_REFERENCE = SETTLE.field("order_reference")[1]
-_MATCH = SETTLE.field("match_number")[1]
-_ACCEPTED = Operation.SETTLE_ACCEPTED.value
-_FILLED = Operation.SETTLE_FILLED.value
-_CANCELED = Operation.SETTLE_CANCELED.value
-_REJECTED = Operation.SETTLE_REJECTED.value
-_REPLACED = Operation.SETTLE_REPLACED.value
 _DEAD = ord("D")
 _INTEGER_MAX = 0x7FFF_FFFF                 # quantities and prices of a device: 31 bits
 _ABOUT_SHARES = (ouch50.ORDER_ACCEPTED, ouch50.ORDER_EXECUTED, ouch50.ORDER_CANCELED,
@@ -80,20 +61,20 @@ def _fits(message, octets, size, size_min):
 def _write(settle, operation, message, token, quantity, price, reason, reference, match, flags,
            previous):
     store64(settle, load_be64(message + _TIMESTAMP))
-    store32(settle + _TOKEN, token)
-    store16(settle + _LOCATE, 0)
-    store8(settle + _OPERATION, operation)
-    store8(settle + _FLAGS, flags)
-    store32(settle + _PRICE, price)
-    store32(settle + _QUANTITY, quantity)
-    store16(settle + _REASON, reason)
-    store16(settle + _SESSION, 0)
-    store32(settle + _PREVIOUS, previous)
-    store64(settle + _REFERENCE, reference)
-    store64(settle + _MATCH, match)
-    store32(settle + _RESERVED, 0)
-    store32(settle + _CRC, 0)
-    store64(settle + _EPOCH, 0)
+    store32(settle + layout.TOKEN, token)
+    store16(settle + layout.LOCATE, 0)
+    store8(settle + layout.OPERATION, operation)
+    store8(settle + layout.FLAGS, flags)
+    store32(settle + layout.PRICE, price)
+    store32(settle + layout.QUANTITY, quantity)
+    store16(settle + layout.REASON, reason)
+    store16(settle + layout.SESSION, 0)
+    store32(settle + layout.PREVIOUS, previous)
+    store64(settle + layout.REFERENCE, reference)
+    store64(settle + layout.MATCH, match)
+    store32(settle + layout.RESERVED, 0)
+    store32(settle + layout.CRC, 0)
+    store64(settle + layout.EPOCH, 0)
     in_range = below(price, _INTEGER_MAX + 1) and quantity <= _INTEGER_MAX and token != 0
     return ORDER_EVENT if in_range else MALFORMED
 
@@ -112,38 +93,38 @@ def translate(message, octets, settle):
     if tag == ouch.ORDER_ACCEPTED_TYPE:
         if not _fits(message, octets, ouch.ORDER_ACCEPTED_SIZE, ouch.ORDER_ACCEPTED_SIZE):
             return MALFORMED
-        return _write(settle, _ACCEPTED, message, load_be32(message + _A_TOKEN),
+        return _write(settle, layout.ACCEPTED, message, load_be32(message + _A_TOKEN),
                       load_be32(message + _A_QUANTITY), load_be64(message + _A_PRICE), 0,
                       load_be64(message + _A_REFERENCE), 0,
-                      1 if load8(message + _A_STATE) == _DEAD else 0, 0)
+                      layout.IS_DEAD if load8(message + _A_STATE) == _DEAD else 0, 0)
     if tag == ouch.ORDER_EXECUTED_TYPE:
         if not _fits(message, octets, ouch.ORDER_EXECUTED_SIZE, ouch.ORDER_EXECUTED_SIZE):
             return MALFORMED
-        return _write(settle, _FILLED, message, load_be32(message + _E_TOKEN),
+        return _write(settle, layout.FILLED, message, load_be32(message + _E_TOKEN),
                       load_be32(message + _E_QUANTITY), load_be64(message + _E_PRICE), 0, 0,
                       load_be64(message + _E_MATCH), 0, 0)
     if tag == ouch.ORDER_CANCELED_TYPE:
         if not _fits(message, octets, ouch.ORDER_CANCELED_SIZE, ouch.ORDER_CANCELED_SIZE_MIN):
             return MALFORMED
-        return _write(settle, _CANCELED, message, load_be32(message + _C_TOKEN),
+        return _write(settle, layout.CANCELED, message, load_be32(message + _C_TOKEN),
                       load_be32(message + _C_QUANTITY), 0, load8(message + _C_REASON), 0, 0, 0, 0)
     if tag == ouch.AIQ_CANCELED_TYPE:
         if not _fits(message, octets, ouch.AIQ_CANCELED_SIZE, ouch.AIQ_CANCELED_SIZE_MIN):
             return MALFORMED
-        return _write(settle, _CANCELED, message, load_be32(message + _D_TOKEN),
+        return _write(settle, layout.CANCELED, message, load_be32(message + _D_TOKEN),
                       load_be32(message + _D_QUANTITY), 0, load8(message + _D_REASON), 0, 0, 0, 0)
     if tag == ouch.ORDER_REPLACED_TYPE:
         if not _fits(message, octets, ouch.ORDER_REPLACED_SIZE, ouch.ORDER_REPLACED_SIZE):
             return MALFORMED
-        return _write(settle, _REPLACED, message, load_be32(message + _U_TOKEN),
+        return _write(settle, layout.REPLACED, message, load_be32(message + _U_TOKEN),
                       load_be32(message + _U_QUANTITY), load_be64(message + _U_PRICE), 0,
                       load_be64(message + _U_REFERENCE), 0,
-                      1 if load8(message + _U_STATE) == _DEAD else 0,
+                      layout.IS_DEAD if load8(message + _U_STATE) == _DEAD else 0,
                       load_be32(message + _U_PREVIOUS))
     if tag == ouch.REJECTED_TYPE:
         if not _fits(message, octets, ouch.REJECTED_SIZE, ouch.REJECTED_SIZE_MIN):
             return MALFORMED
-        return _write(settle, _REJECTED, message, load_be32(message + _J_TOKEN), 0, 0,
+        return _write(settle, layout.REJECTED, message, load_be32(message + _J_TOKEN), 0, 0,
                       load_be16(message + _J_REASON), 0, 0, 0, 0)
     is_letter = 64 <= tag < 64 + 63
     return NO_ORDER_EVENT if is_letter and _SILENT >> (tag - 64) & 1 else MALFORMED
