@@ -96,10 +96,11 @@ class ReferenceArbiter:
             know.last[line] = now
             know.counted_silent.discard(line)
             know.stale = False
+            if first > know.expected:
+                know.shown[line].append(first)
             if self.state != LIVE:
                 self._conclude(line)
             if first > know.expected:
-                know.shown[line].append(first)
                 self._judge(line, first, now)
         if count in (0, END):
             self.counts["heartbeats"] += 1

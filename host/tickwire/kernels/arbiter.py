@@ -242,10 +242,12 @@ def datagram(arbiter, book, address, size, line, now):
         a["last"][line] = now
         a["silent"][line] = 0
         a["is_stale"] = 0
+        is_ahead = first > a["expected"]
+        if is_ahead:
+            a["shown"][line] = max(a["shown"][line], first)
         if unlikely(a["state"] != LIVE):
             _conclude(arbiter, book, line, now)
-        if first > a["expected"]:
-            a["shown"][line] = max(a["shown"][line], first)
+        if is_ahead:
             _judge(arbiter, book, line, first, now)
     if number == 0 or number == END_OF_SESSION:
         count(counters, _HEARTBEATS)
