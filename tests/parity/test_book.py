@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from tests.reference import itch, records
 from tests.reference.device import CheckedBook, Device
-from tests.reference.sequences import QUANTITIES, Space, sequences
+from tests.reference.sequences import QUANTITIES, Space, flows, sequences
 from tickwire.spec.geometry import Geometry
 
 SMALL = Geometry(instruments=4, orders_log2=6, order_stash=4, levels_log2=6, level_stash=4,
@@ -32,14 +32,14 @@ INVALID = Space(locates=(0, 1, 2, 4, 65_535), references=(0, 1, 2, 3, (1 << 64) 
 OFF_GRID = Space(prices=(10_000, 10_001, 10_050, 10_099, 10_100, 25_600, 25_650, 50_000, 50_001))
 
 
-def spread(tick: int, *steps: int) -> Space:
-    """Prices ``steps`` ticks apart from a base, on the grid of ``tick``."""
-    return Space(locates=(1, 2, 3), references=tuple(range(1, 10)),
-                 prices=tuple(tick * (20_000 + step) for step in steps))
-
-
 # A window of 4 words is 256 ticks: neighbours, its edges, a quarter, a half, outside.
-WIDE = spread(100, 0, 1, 63, 64, 127, 128, 191, 192, 255, 256, 257, 320, 400, 700, 1_300)
+STEPS = (0, 1, 63, 64, 65, 127, 128, 191, 192, 193, 255, 256, 257, 320, 400, 700, 1_300)
+WIDE = Space(locates=(1, 2, 3), references=tuple(range(1, 10)),
+             prices=tuple(100 * (20_000 + step) for step in STEPS))
+ONE_SIDE = dataclasses.replace(WIDE, locates=(1,), sides=(b"B",))
+BOTH_SIDES = dataclasses.replace(WIDE, locates=(1,))
+windowed = st.one_of(flows(ONE_SIDE), flows(BOTH_SIDES), flows(WIDE, length=100),
+                     sequences(WIDE, length=80))
 
 
 def check(messages: list[bytes], geometry: Geometry, tick: int) -> CheckedBook:
@@ -65,12 +65,12 @@ def test_messages_that_break_the_rules_are_refused_counted_and_flagged(messages)
     check(messages, SMALL, 1)
 
 
-@given(sequences(WIDE, length=80), st.sampled_from((1, 4)))
+@given(windowed, st.sampled_from((1, 4)))
 def test_a_window_far_too_small_shows_the_best_level_or_says_hidden(messages, lookups):
     check(messages, dataclasses.replace(SMALL, lookups=lookups), 100)
 
 
-@given(sequences(WIDE, length=80), st.sampled_from((DEEP, DEEPEST)))
+@given(windowed, st.sampled_from((DEEP, DEEPEST)))
 def test_reported_levels_are_the_best_ones_that_the_window_covers(messages, geometry):
     check(messages, geometry, 100)
 
@@ -108,7 +108,8 @@ def test_looking_ahead_changes_no_octet_of_any_record(messages, geometry, tick):
     both(messages, geometry, tick)
 
 
-@given(sequences(WIDE, others=True, length=200), st.sampled_from((DEEPEST, TINY)))
+@given(st.one_of(windowed, sequences(WIDE, others=True, length=200)),
+       st.sampled_from((DEEPEST, TINY)))
 def test_looking_ahead_changes_no_octet_while_windows_move(messages, geometry):
     both(messages, geometry, 100)
 

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from tests.reference import itch
 
 QUANTITIES = (1, 2, 100, 300, (1 << 32) - 1, (1 << 31), 0)
+SHARES = 1_000                             # of an order of a flow; taken one by one, never all
 PRINTS = (0, 1, 100, (1 << 32) - 1)
 STAMPS = (0, 34_200_000_000_000, (1 << 48) - 1)
 
@@ -74,3 +75,45 @@ def sequences(space: Space, *, others: bool = False, length: int = 60
     if others:
         one = st.one_of(one, one, other_messages(space))
     return st.lists(one, min_size=1, max_size=length)
+
+
+def flows(space: Space, *, length: int = 60) -> st.SearchStrategy[list[bytes]]:
+    """Return a strategy of flows that keep the rules: what leaves is open, and often the best.
+
+    Few drawn numbers decide much, so that a window moves far and comes back within one flow.
+    """
+    step = st.tuples(st.sampled_from("aaadbbbxeurn"), st.sampled_from(space.locates),
+                     st.sampled_from(space.sides), st.integers(0, 3),
+                     st.sampled_from(space.prices))
+    return st.lists(step, min_size=1, max_size=length).map(_flow)
+
+
+def _flow(steps: list[tuple[str, int, bytes, int, int]]) -> list[bytes]:
+    """Messages of drawn steps: a add, d delete, b delete the best, x e u on one order, n none."""
+    live: dict[tuple[int, bytes], list[tuple[int, int]]] = {}     # (price, reference), oldest first
+    messages, reference = [], 0
+    for letter, locate, side, choice, price in steps:
+        orders = live.setdefault((locate, side), [])
+        reference += 1
+        if letter in "an" or not orders:
+            if letter == "n":
+                messages.append(itch.position(locate))
+                continue
+            orders.append((price, reference))
+            messages.append(itch.add(locate, reference, side, SHARES, price))
+            continue
+        at = choice % len(orders)
+        if letter in "br":
+            at = orders.index((max if side == b"B" else min)(orders))
+        _, which = orders[at]
+        if letter == "x":
+            messages.append(itch.cancel(locate, which, 1))
+        elif letter == "e":
+            messages.append(itch.executed(locate, which, 1))
+        elif letter in "ur":
+            orders[at] = price, reference
+            messages.append(itch.replace(locate, which, reference, SHARES, price))
+        else:
+            del orders[at]
+            messages.append(itch.delete(locate, which))
+    return messages

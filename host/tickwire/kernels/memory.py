@@ -95,7 +95,7 @@ def _storer(width, name, doc, *, big=False, atomic=None):
 load8 = _loader(8, "load8", "Load one octet, unsigned.")
 load16 = _loader(16, "load16", "Load 2 octets, native order, unsigned.")
 load32 = _loader(32, "load32", "Load 4 octets, native order, unsigned.")
-load32s = _loader(32, "load32s", "Load 4 octets, native order, signed.")
+load32s = _loader(32, "load32s", "Load 4 octets, native order, signed.", signed=True)
 load64 = _loader(64, "load64", "Load 8 octets, native order.")
 load64_acquire = _loader(64, "load64_acquire", "Atomic load-acquire of 8 octets.", atomic="acquire")
 load64_relaxed = _loader(64, "load64_relaxed", "Atomic relaxed load of 8 octets.",
