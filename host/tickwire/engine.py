@@ -26,7 +26,8 @@ from tickwire.spec.registers import KillCause, RegisterOffset
 from tickwire.spec.render import dtype
 from tickwire.spec.shared import ENGINE_STATUS, POSITION
 from tickwire.spec.stages import HISTOGRAM_WORDS, StageIndex
-from tickwire.strategy.base import PythonStrategy, Strategy, Trader, parameter_dtype
+from tickwire.strategy.base import PythonStrategy, Strategy
+from tickwire.strategy.runner import PythonRunner
 
 _INTENT = dtype(INTENT)
 _STATUS = dtype(ENGINE_STATUS)
@@ -53,6 +54,7 @@ class Engine:
         self._arena = Arena()
         self._lock = threading.Lock()
         self._thread: threading.Thread | None = None
+        self._runner: PythonRunner | None = None
         self._ready = threading.Event()
         self._compose()
         self._wire_strategy()
@@ -93,7 +95,8 @@ class Engine:
         h["strategy"] = self._arena.take_rows("strategy", STRATEGY)
         self._queue = self._arena.view("queue", _INTENT)
         self.positions = self.device.memory.view("positions", _POSITION)
-        self.status = self.device.memory.view("engine", np.uint8)[:_STATUS.itemsize].view(_STATUS)[0]
+        status = self.device.memory.view("engine")[:_STATUS.itemsize]
+        self.status = status.view(_STATUS)[0]
 
     def _wire_strategy(self) -> None:
         """Give a compiled strategy its memory; others get records another way."""
@@ -106,7 +109,7 @@ class Engine:
             s["rows"] = self._arena.take("rows", 64)
             return
         strategy = self.strategy
-        values = np.zeros(1, parameter_dtype(strategy.parameters))
+        values = np.zeros(1, strategy.parameters.dtype)
         for name, value in strategy.values.items():
             values[0][name] = value
         s["parameters"] = self._arena.take("parameters", values.nbytes)
@@ -158,6 +161,11 @@ class Engine:
         """Whether the loop runs."""
         return self._thread is not None and self._thread.is_alive()
 
+    @property
+    def failure(self) -> BaseException | None:
+        """What ended a Python strategy; none while it runs."""
+        return self._runner.failure if self._runner else None
+
     def submit(self, fields: Mapping[str, int]) -> None:
         """Hand one intent to the loop, from any thread; raises when 256 wait already."""
         with self._lock:
@@ -199,12 +207,6 @@ class Engine:
             self.remarks.append(f"Memory is not locked: {reason}; it needs CAP_IPC_LOCK "
                                 "or a greater RLIMIT_MEMLOCK.")
 
-    _runner: "PythonRunner | None" = None
-
     def _start_python(self, strategy: PythonStrategy) -> None:
-        from tickwire.strategy.runner import PythonRunner
         self._runner = PythonRunner(self, strategy)
         self._runner.start()
-
-
-__all__ = ["Engine", "Trader"]

@@ -117,7 +117,7 @@ class Parent:
                 raise SystemExit(1)
             self._buffer += octets
         line, _, self._buffer = self._buffer.partition(b"\n")
-        return json.loads(line)                        # type: ignore[no-any-return]
+        return json.loads(line)
 
     def say(self, **message: object) -> None:
         """Tell the parent; nobody listens when it is gone."""
@@ -125,7 +125,7 @@ class Parent:
             self._connection.sendall(json.dumps(message).encode() + b"\n")
 
     async def wait(self, word: str) -> bool:
-        """Wait until the parent said ``word``, or ``stop``, or died; returns whether ``word`` came."""
+        """Wait until the parent said ``word`` or ``stop``, or died; True when ``word`` came."""
         loop = asyncio.get_running_loop()
         while not self._heard & {word, "stop"}:
             self._connection.setblocking(False)

@@ -1,17 +1,20 @@
-"""``tickwire run``: a venue, a device and a strategy, for some seconds, with a view and a summary."""
+"""``tickwire run``: a venue, a device and a strategy, a view while they trade, a summary."""
 
 import contextlib
-import json
+import json as json_format
 import selectors
 import signal
 import sys
 import time
 from collections.abc import Iterator
+from decimal import Decimal
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
+
+from cyclopts import Parameter
 
 from tickwire.commands.children import Child
-from tickwire.config import Config
+from tickwire.config import Config, demo, load, parse_override
 from tickwire.errors import TickwireError
 
 START_SECONDS = 300.0                      # with a cold cache the kernels are compiled first
@@ -39,7 +42,7 @@ class Session:
             self._start()
             observer = self._observer()
             started = time.monotonic() - begin
-            view = make_view(observer, self.config, is_live=self._has_view)
+            view = make_view(observer, is_live=self._has_view and self.config.observe.view)
             try:
                 with view:
                     self._watch(view)
@@ -76,7 +79,7 @@ class Session:
             if self.is_interrupted:
                 raise KeyboardInterrupt
             if time.monotonic() > until:
-                late = ", ".join(name for name in self.children if self.states.get(name) != "trading")
+                late = ", ".join(self.children)
                 raise TickwireError(f"The run was not {what} within {START_SECONDS:g} s; "
                                     f"still waiting for: {late}.")
             self._hear(min(LOOK_SECONDS, until - time.monotonic()))
@@ -140,6 +143,37 @@ def _signals(session: Session) -> Iterator[None]:
             signal.signal(number, handler)
 
 
+def run(
+    *,
+    config: Annotated[Path | None, Parameter(help="Configuration; the demo without one.")] = None,
+    seconds: Annotated[int | None, Parameter(
+        help="How long to trade; 0 until Ctrl-C. By default as configured.")] = None,
+    json: Annotated[Path | None, Parameter(help="Summary as JSON.")] = None,
+    view: Annotated[bool, Parameter(help="Live view, where there is a terminal.")] = True,
+    venue: Annotated[bool, Parameter(
+        help="Start the simulated venue; without it the configured ports must answer.")] = True,
+    impair: Annotated[Decimal | None, Parameter(
+        help="Share of packets that each line of the venue loses, repeats and reorders.")] = None,
+    set: Annotated[tuple[str, ...], Parameter(
+        name="--set", negative="",
+        help="KEY=VALUE that overrides the configuration; again for more.")] = (),
+) -> int:
+    """Trade with a venue, a device and a strategy, each process on this machine.
+
+    Without a configuration it is the demo: four symbols, the spread strategy, 20 seconds. At the
+    end, or at Ctrl-C, open orders are cancelled and the summary is shown.
+    """
+    overrides: dict[str, object] = dict(map(parse_override, set))
+    if seconds is not None:
+        overrides["run.seconds"] = seconds
+    if impair is not None:
+        for line in ("a", "b"):
+            for what in ("loss", "duplicate", "reorder"):
+                overrides.setdefault(f"venue.line_{line}.{what}", impair)
+    found = (load(config) if config else demo()).with_overrides(overrides)
+    return trade(found, with_venue=venue, has_view=view, json_path=json)
+
+
 def trade(config: Config, *, with_venue: bool = True, has_view: bool = True,
           json_path: Path | None = None) -> int:
     """Run ``config`` and write the summary; returns the exit status."""
@@ -150,7 +184,7 @@ def trade(config: Config, *, with_venue: bool = True, has_view: bool = True,
     sys.stdout.write("\n".join(lines(found)) + "\n")
     if json_path is not None:
         try:
-            json_path.write_text(json.dumps(found, indent=1) + "\n")
+            json_path.write_text(json_format.dumps(found, indent=1) + "\n")
         except OSError as error:
             raise TickwireError(f"Cannot write {json_path}: {error.strerror}.") from None
     return 0

@@ -1,14 +1,37 @@
 """``tickwire venue``: the simulated venue alone, until Ctrl-C."""
 
 import threading
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+from cyclopts import Parameter
 
 from tickwire.commands.children import Parent
-from tickwire.config import Config, ImpairmentSettings
+from tickwire.config import Config, ImpairmentSettings, demo, load, parse_override
 from tickwire.rules import MILLION
 
 if TYPE_CHECKING:
     from tickwire_sim.exchange.config import LineConfig, VenueConfig
+
+
+def venue(
+    *,
+    config: Annotated[Path | None, Parameter(help="Configuration; the demo without one.")] = None,
+    seconds: Annotated[float, Parameter(help="How long; 0 until Ctrl-C.")] = 0.0,
+    set: Annotated[tuple[str, ...], Parameter(
+        name="--set", negative="",
+        help="KEY=VALUE that overrides the configuration; again for more.")] = (),
+) -> int:
+    """Run the simulated venue of a configuration alone.
+
+    It prints where it listens, and at the end what happened. Start a device beside it with
+    `tickwire run --no-venue`.
+    """
+    from dataclasses import replace
+
+    from tickwire_sim.exchange.venue import run_venue
+    found = (load(config) if config else demo()).with_overrides(dict(map(parse_override, set)))
+    return run_venue(replace(venue_config(found), seconds=seconds))
 
 
 def venue_config(config: Config) -> "VenueConfig":
@@ -39,7 +62,7 @@ def venue_config(config: Config) -> "VenueConfig":
 
 
 def child(parent: Parent, config: Config) -> None:
-    """Run the venue as a child process of ``parent``: open, wait for ``go``, trade until ``stop``."""
+    """Run the venue as a child of ``parent``: open, wait for ``go``, trade until ``stop``."""
     from tickwire_sim.exchange.venue import Venue
     venue = Venue(venue_config(config))
     venue.open()

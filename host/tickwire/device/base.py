@@ -211,25 +211,29 @@ class Device(abc.ABC):
             raise TickwireError(f"Device {self.name!r} is armed already; "
                                 "only a killed one can be armed.")
         for _ in range(_ARM_ATTEMPTS):
-            before = self._arming()
-            key = (self.read_register("EPOCH") ^ ARM_KEY) & _U32
-            for part in (key, key ^ _U32):
-                self.write_register("ARM", part)
-            self.wait(lambda: self._arming() != before, seconds, "answer the arming keys")
-            if self._arming()[0] != before[0]:
+            if self._give_keys(seconds):
                 return
         raise TickwireError(f"Device {self.name!r} took no second arming key within 1 ms, "
                             f"{_ARM_ATTEMPTS} times; is the machine overloaded?")
 
-    def _arming(self) -> tuple[int, int]:
-        counters = self.counters()
-        return counters["arms"], counters["arms_refused"]
+    def _give_keys(self, seconds: float) -> bool:
+        """Give both keys once; returns whether the device is armed now."""
+        def taken() -> tuple[int, int]:
+            counters = self.counters()
+            return counters["arms"], counters["arms_refused"]
+        before = taken()
+        key = (self.read_register("EPOCH") ^ ARM_KEY) & _U32
+        for part in (key, key ^ _U32):
+            self.write_register("ARM", part)
+        self.wait(lambda: taken() != before, seconds, "answer the arming keys")
+        return taken()[0] != before[0]
 
     def stage_limits(self) -> tuple[np.void, np.ndarray]:
         """Return the staged limits, in place: the firm's row and one row an instrument."""
         rows = 1 + self.geometry.instruments
-        octets = (ctypes.c_uint8 * (limits.LIMITS_ROW * rows)).from_address(self.layout.limits)
-        table = np.frombuffer(octets, np.uint8).reshape(rows, limits.LIMITS_ROW)
+        octets = (ctypes.c_char * (limits.LIMITS_ROW * rows)).from_address(self.layout.limits)
+        table: np.ndarray = np.frombuffer(octets, np.uint8)       # type: ignore[call-overload]
+        table = table.reshape(rows, limits.LIMITS_ROW)
         return table[:1].view(FIRM_DTYPE)[0, 0], table[1:].view(LIMITS_DTYPE)[:, 0]
 
     def commit_limits(self, seconds: float = 2.0) -> int:

@@ -6,7 +6,9 @@ in good order, open orders first.
 
 import asyncio
 import contextlib
+import os
 import time
+import traceback
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
@@ -147,6 +149,8 @@ class DeviceProcess:
                 link.remarks.clear()
                 if not self.engine.is_running:
                     raise TickwireError("The engine's loop ended by itself.")
+                if self.engine.failure is not None:
+                    raise TickwireError(_failure(self.engine.failure))
                 for task in tasks:
                     if task.done() and task.exception() is not None:
                         raise task.exception()         # type: ignore[misc]
@@ -187,6 +191,13 @@ def main(parent: Parent, config: Config) -> None:
     finally:
         process.close()
     parent.say(state="ended")
+
+
+def _failure(error: BaseException) -> str:
+    """Say what ended a Python strategy, and where."""
+    where = traceback.extract_tb(error.__traceback__)[-1]
+    return (f"The strategy failed: {type(error).__name__}: {error} "
+            f"({os.path.basename(where.filename)}, line {where.lineno}).")
 
 
 def _interval(rate_per_second: int) -> int:

@@ -1,4 +1,4 @@
-"""Repair of the feed, control's side: ask for what both lines lost, hand the answers to the loop."""
+"""Repair of the feed, control's side: ask for what both lines lost, hand on the answers."""
 
 import asyncio
 import time

@@ -123,6 +123,18 @@ def names() -> list[str]:
     return sorted(path.name.removeprefix(shared.SHARED_PREFIX) for path in found)
 
 
+def running() -> list[str]:
+    """Return the names of the devices that run, as far as their files may be opened."""
+    found = []
+    for name in names():
+        try:
+            attach(name).close()
+        except TickwireError:
+            continue
+        found.append(name)
+    return found
+
+
 def create(name: str, kind: str, geometry: Geometry, *, market_log2: int, order_log2: int,
            token_log2: int) -> tuple[SharedMemory, str]:
     """Make the file of device ``name``, all zero but for the header.
@@ -155,8 +167,7 @@ def create(name: str, kind: str, geometry: Geometry, *, market_log2: int, order_
         "market_log2": market_log2, "order_log2": order_log2, "token_log2": token_log2,
         "kind": kind.encode(), "name": name.encode(), "version": __version__.encode(),
         **{f"at_{region}": place for region, place in places.items()},
-        "magic": np.void(shared.SHARED_MAGIC) if HEADER["magic"].kind == "V"
-        else shared.SHARED_MAGIC}
+        "magic": shared.SHARED_MAGIC}
     for field, value in values.items():       # the magic comes last
         memory.header[field] = value
     return memory, remark

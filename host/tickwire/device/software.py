@@ -200,10 +200,10 @@ class SoftwareDevice(Device):
     def work(self) -> None:
         """Do one turn, unless an engine's thread does them."""
         if not self.is_driven:
-            engine.step(self.address, 1)
+            engine.run(self.address, 1)
 
     def close(self) -> None:
-        """Give everything back; the shared memory disappears. The engine has been stopped before."""
+        """Give everything back; the shared memory disappears. No engine runs any more."""
         self._waker.close()
         self._wake.close()
         self.memory.close()

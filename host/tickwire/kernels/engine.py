@@ -32,24 +32,23 @@ from tickwire.kernels.order_path import execute, ready, sent, sweep, sweeping, w
 from tickwire.kernels.ring import commit, count, ring_at, slot
 from tickwire.spec.counters import CounterIndex
 from tickwire.spec.intents import INTENT, Operation
-from tickwire.spec.records import HEARTBEAT, RecordType
+from tickwire.spec.records import HEARTBEAT, Line, RecordType
 from tickwire.spec.registers import RegisterOffset
 
 REACTIONS = 256                            # bound: rounds of the host's half after one event
 INTENTS = 64                               # bound: intents taken in one go
 SWEEPS = 16                                # bound: packet groups of a mass cancel in one turn
-FRAMES = 64                                # bound: answers of the request server in one turn
 WAKES = 64                                 # bound: wake-ups forgotten at once
 TICK_NS = 1_000_000                        # time-driven work is looked at this often
 HEARTBEAT_NS = 100_000_000                 # an idle market ring gets a HEARTBEAT this often
-TURNS = 1_024                              # turns between looks at the end time
 
 _LOOPS = CounterIndex.LOOPS.value
 _IDLE = CounterIndex.LOOPS_IDLE.value
 _FRAMES_A = CounterIndex.FRAMES_A.value
 _FRAMES_B = CounterIndex.FRAMES_B.value
 _DROPPED = CounterIndex.RECORDS_DROPPED.value
-_RECOVERY = 2
+_RECOVERY = Line.RECOVERY.value
+SOURCES = len(Line)
 _OPERATION = INTENT.field("operation")[1]
 _NEW = Operation.NEW.value
 _HEARTBEAT = RecordType.HEARTBEAT.value
@@ -112,43 +111,37 @@ def react(device, now):
             break
 
 
+@kernel(inline=True)
+def _next_datagram(device, line):
+    """Address and octets of the next datagram of a line, or of the request server's answers.
+
+    A negative size says that there is none now.
+    """
+    d = device_at(device)
+    if line == _RECOVERY:
+        frame = frame_ring.take(d["recovery"])
+        return frame, frame_ring.size_of(frame) if frame != 0 else -1
+    return d["buffer"], recv(np.int32(d["lines"][line]), d["buffer"], DATAGRAM, MSG_DONTWAIT)
+
+
 @kernel
-def _line(device, line):
+def _datagrams(device, line):
     """Take up to a burst of datagrams from one line; returns how many."""
     d = device_at(device)
-    socket = d["lines"][line]
-    if socket < 0:
-        return 0
     taken = 0
     while taken < d["burst"]:
-        size = recv(np.int32(socket), d["buffer"], DATAGRAM, MSG_DONTWAIT)
+        address, size = _next_datagram(device, line)
         if size < 0:
             break
         stamp = nanoseconds(CLOCK_REALTIME)
         d["stamp"] = stamp
-        arbiter.datagram(d["arbiter"], d["book"], d["buffer"], size, line, stamp)
+        arbiter.datagram(d["arbiter"], d["book"], address, size, line, stamp)
         applied = nanoseconds(CLOCK_REALTIME)
         react(device, applied)
-        histogram.add(d["receive_stage"], applied - stamp)
-        taken += 1
-    return taken
-
-
-@kernel
-def _recovered(device):
-    """Take the answers of the request server that control handed over; returns how many."""
-    d = device_at(device)
-    taken = 0
-    while d["recovery"] != 0 and taken < FRAMES:
-        frame = frame_ring.take(d["recovery"])
-        if frame == 0:
-            break
-        stamp = nanoseconds(CLOCK_REALTIME)
-        d["stamp"] = stamp
-        arbiter.datagram(d["arbiter"], d["book"], frame, frame_ring.size_of(frame), _RECOVERY,
-                         stamp)
-        frame_ring.release(d["recovery"])
-        react(device, stamp)
+        if line == _RECOVERY:
+            frame_ring.release(d["recovery"])
+        else:
+            histogram.add(d["receive_stage"], applied - stamp)
         taken += 1
     return taken
 
@@ -205,32 +198,6 @@ def _sweep(device, now):
 
 
 @kernel
-def turn(device):
-    """One turn; returns 0 when there was nothing to do."""
-    d = device_at(device)
-    now = nanoseconds(CLOCK_REALTIME)
-    d["turn"] = now
-    done = take(device, now)
-    done += _line(device, 0)
-    done += _line(device, 1)
-    done += _recovered(device)
-    done += engine_session.receive(d["session"], d["orders"], now)
-    if d["host"] != 0:
-        done += engine_host.beat(d["host"], now)
-    react(device, now)
-    if unlikely(sweeping(d["orders"])):
-        done += _sweep(device, now)
-    watch(d["orders"], now)
-    if now >= d["tick_at"]:
-        _timed(device, now)
-    show(device, now)
-    count(d["counters"], _LOOPS)
-    if done == 0:
-        count(d["counters"], _IDLE)
-    return done
-
-
-@kernel
 def _sleep(device):
     """Wait until a socket or the waker is ready, or the sleep is over. Rows are struct pollfd."""
     d = device_at(device)
@@ -247,29 +214,40 @@ def _sleep(device):
 
 
 @kernel
-def run(device, until):
-    """Do turns until CONTROL says stop or the clock passes ``until`` ns (0 never).
+def run(device, turns):
+    """Do ``turns`` turns; with 0, turns until CONTROL says stop. Returns how many it did.
 
-    Sleeps when ``idle_limit`` turns in a row found nothing to do. Returns the turns.
+    Without a bound it sleeps when ``idle_limit`` turns in a row found nothing to do.
     """
     d = device_at(device)
-    turns = 0
+    count_turns = 0
     while True:
-        if turn(device) != 0:
+        now = nanoseconds(CLOCK_REALTIME)
+        done = take(device, now)
+        for line in range(SOURCES):
+            if line == _RECOVERY or d["lines"][line] >= 0:
+                done += _datagrams(device, line)
+        # An answer may be to an order of this turn: its stamp must not be older than the order's.
+        done += engine_session.receive(d["session"], d["orders"], nanoseconds(CLOCK_REALTIME))
+        if d["host"] != 0:
+            done += engine_host.beat(d["host"], now)
+        react(device, now)
+        if unlikely(sweeping(d["orders"])):
+            done += _sweep(device, now)
+        watch(d["orders"], now)
+        if now >= d["tick_at"]:
+            _timed(device, now)
+        show(device, now)
+        count(d["counters"], _LOOPS)
+        count_turns += 1
+        if turns == count_turns or (turns == 0 and is_stopped(device)):
+            return count_turns
+        if done != 0:
             d["idle"] = 0
+            continue
+        count(d["counters"], _IDLE)
+        d["idle"] += 1
+        if turns == 0 and d["idle_limit"] != 0 and d["idle"] > d["idle_limit"]:
+            _sleep(device)
         else:
-            d["idle"] += 1
-            if d["idle_limit"] != 0 and d["idle"] > d["idle_limit"]:
-                _sleep(device)
-            else:
-                pause()
-        turns += 1
-        if is_stopped(device) or (until != 0 and d["turn"] >= until):
-            return turns
-
-
-@kernel
-def step(device, turns):
-    """Do a number of turns, for those who drive the device by hand."""
-    for _ in range(turns):
-        turn(device)
+            pause()

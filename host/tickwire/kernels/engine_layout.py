@@ -76,7 +76,6 @@ DEVICE = np.dtype([
     ("send_stage", "i8"),
     ("tick_stage", "i8"),
     ("stamp", "i8"),             # ingress stamp of the datagram in hand
-    ("turn", "i8"),              # time of the turn
     ("tick_at", "i8"),           # when time-driven work is due
     ("heartbeat_at", "i8"),      # when a HEARTBEAT record is due
     ("market_seen", "i8"),       # records of the market ring when the last one was written

@@ -1,4 +1,4 @@
-"""Registers of the software device: what the host wrote is done, what it reads is brought up to date.
+"""Registers of the software device: what the host wrote is done, what it reads is kept current.
 
 A register that is an event is a mailbox (``MAILBOXES``): the host stores the value, with a mark
 where the value may be 0, and the device clears the word when it has taken it.

@@ -13,7 +13,6 @@ from tickwire.kernels import _soupbintcp as soup
 from tickwire.kernels.jit import kernel
 from tickwire.kernels.kill import kill
 from tickwire.kernels.memory import (
-    CLOCK_REALTIME,
     MSG_DONTWAIT,
     MSG_NOSIGNAL,
     copy,
@@ -21,12 +20,11 @@ from tickwire.kernels.memory import (
     load64_acquire,
     load_be16,
     load_be32,
-    nanoseconds,
     recv,
     send,
     store8,
-    store_be16,
     store64_release,
+    store_be16,
     view,
 )
 from tickwire.kernels.order_layout import orders_at
@@ -194,7 +192,6 @@ def receive(session, orders, now):
     octets = recv(s["socket"], s["input"] + s["input_octets"], INPUT - s["input_octets"],
                   MSG_DONTWAIT) if s["input_octets"] < INPUT else -1
     if octets > 0:
-        now = nanoseconds(CLOCK_REALTIME)
         s["input_octets"] += octets
         s["received_at"] = now
     done = _consume(session, orders, now) if s["input_octets"] >= _HEADER else 0

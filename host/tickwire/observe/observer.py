@@ -10,7 +10,7 @@ from tickwire.device.shared import SharedMemory, attach
 from tickwire.kernels import histogram
 from tickwire.spec.counters import COUNTERS
 from tickwire.spec.records import STATE_LINE, FeedState
-from tickwire.spec.registers import RegisterOffset, Status, REGISTERS, KillCause
+from tickwire.spec.registers import REGISTERS, KillCause, RegisterOffset, Status
 from tickwire.spec.render import dtype
 from tickwire.spec.shared import ENGINE_STATUS, POSITION
 from tickwire.spec.stages import HISTOGRAM_WORDS, STAGES
@@ -18,10 +18,13 @@ from tickwire.spec.stages import HISTOGRAM_WORDS, STAGES
 ATTEMPTS = 1_000                           # to read a row that is not being written
 DOLLAR = 10_000
 _POSITION, _STATE, _ENGINE = dtype(POSITION), dtype(STATE_LINE), dtype(ENGINE_STATUS)
+_OF_POSITION = ("position", "cash", "fills", "orders", "rejects", "open_orders", "open_buy",
+                "open_sell")
+_OF_STATE = ("bid_price", "ask_price", "bid_quantity", "ask_quantity", "last_price", "flags")
 _SIZES = {row.name: row.size for row in REGISTERS}
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Holding:
     """Position and book of one instrument at a time; amounts in ten-thousandths of a dollar."""
 
@@ -139,6 +142,10 @@ class Observer:
         """Histogram of every stage, copied."""
         return {stage.name: self._stages[index].copy() for index, stage in enumerate(STAGES)}
 
+    def positions_table(self) -> np.ndarray:
+        """POSITION rows, in place; :meth:`holdings` reads them whole."""
+        return self._positions
+
     def holdings(self) -> Iterator[Holding]:
         """Position and book of every instrument that has a symbol."""
         for index in range(len(self._positions)):
@@ -148,13 +155,9 @@ class Observer:
                 continue
             s = self._whole(self._states, index, "version_head", "version", odd=False)
             state = int(s["trading_state"])
-            yield Holding(
-                symbol, *(int(p[name]) for name in (
-                    "position", "cash", "fills", "orders", "rejects", "open_orders", "open_buy",
-                    "open_sell")),
-                *(int(s[name]) for name in (
-                    "bid_price", "ask_price", "bid_quantity", "ask_quantity", "last_price")),
-                chr(state) if state else "", int(s["flags"]))
+            yield Holding(symbol=symbol, trading_state=chr(state) if state else "",
+                          **{name: int(p[name]) for name in _OF_POSITION},
+                          **{name: int(s[name]) for name in _OF_STATE})
 
     @staticmethod
     def _whole(table: np.ndarray, index: int, head: str, tail: str, *, odd: bool) -> np.void:

@@ -1,11 +1,10 @@
-"""View of a running device for a terminal: live where there is one, a line now and then elsewhere."""
+"""View of a running device: live in a terminal, a line now and then elsewhere."""
 
 import sys
 import time
 from types import TracebackType
 from typing import Protocol
 
-from tickwire.config import Config
 from tickwire.observe.observer import Observer
 from tickwire.observe.summary import cause_text, dollars
 
@@ -60,9 +59,9 @@ def line(observer: Observer) -> str:
             + (f", killed: {killed}" if killed else ""))
 
 
-def make_view(observer: Observer, config: Config, *, is_live: bool) -> View:
+def make_view(observer: Observer, *, is_live: bool) -> View:
     """Return the live view when standard output is a terminal and it is wanted."""
-    if is_live and config.observe.view and sys.stdout.isatty():
+    if is_live and sys.stdout.isatty():
         from tickwire.observe.live import LiveView
         return LiveView(observer)
     return LineView(observer)

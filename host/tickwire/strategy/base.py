@@ -43,10 +43,19 @@ class Symbol:
 Default = int | bool | Dollars | Symbol
 
 
+class Parameters(dict[str, Default]):
+    """Parameters of a strategy: defaults by name, in the order in which kernels read them."""
+
+    @property
+    def dtype(self) -> np.dtype:
+        """Record that kernels find at ``parameters_of(c)``: 8-octet integers."""
+        return np.dtype([(name, "i8") for name in self] or [("unused", "i8")])
+
+
 class _Parametrised:
     """What both kinds of strategy share: parameters with defaults, checked against the file."""
 
-    parameters: ClassVar[Mapping[str, Default]] = {}
+    parameters: ClassVar[Parameters] = Parameters()
 
     def __init__(self, symbols: Sequence[SymbolSettings], given: Mapping[str, Value]) -> None:
         """Take ``given`` parameters; the sentence of what is wrong names the parameter."""
@@ -78,7 +87,7 @@ class _Parametrised:
         value = default if given is None else given
         if isinstance(default, bool) and not isinstance(value, bool):
             raise TickwireError(f"strategy.parameters.{name} must be true or false, not {value!r}.")
-        if not isinstance(value, int) or (isinstance(value, bool) and not isinstance(default, bool)):
+        if not isinstance(value, int) or isinstance(value, bool) != isinstance(default, bool):
             raise TickwireError(f"strategy.parameters.{name} must be an integer, not {value!r}.")
         if abs(value) > _INTEGER_MAX:
             raise TickwireError(f"strategy.parameters.{name} must fit 62 bits, not {value}.")
@@ -107,8 +116,7 @@ class Strategy(_Parametrised):
     wants
         Record types that it is called for. ``RecordType.TIME`` is its timer.
     parameters
-        Defaults by name; kernels read them, in this order, at ``parameters_of(c)`` as 8-octet
-        integers (:meth:`parameter_dtype`).
+        Its :class:`Parameters`.
     row
         dtype of its own state of one instrument, zero at the start.
     timer_ns
@@ -135,11 +143,6 @@ class Strategy(_Parametrised):
     def mask(self) -> int:
         """One bit for each record type that it wants."""
         return sum(1 << kind for kind in set(self.wants))
-
-
-def parameter_dtype(parameters: Mapping[str, Default]) -> np.dtype:
-    """Return the dtype in which kernels read ``parameters``."""
-    return np.dtype([(name, "i8") for name in parameters] or [("unused", "i8")])
 
 
 class PythonStrategy(_Parametrised):
@@ -221,7 +224,10 @@ POST_ONLY = IntentFlag.POST_ONLY
 
 def load(path: str, symbols: Sequence[SymbolSettings],
          given: Mapping[str, Value]) -> Strategy | PythonStrategy:
-    """Import ``package.module:Class`` and make one; raises :class:`TickwireError` with the reason."""
+    """Import ``package.module:Class`` and make one.
+
+    Raises :class:`TickwireError` with the reason when that is not possible.
+    """
     module_name, _, class_name = path.partition(":")
     try:
         module = importlib.import_module(module_name)

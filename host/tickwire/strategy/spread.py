@@ -20,12 +20,12 @@ from tickwire.kernels.engine_actions import (
     row_of,
 )
 from tickwire.kernels.memory import view
-from tickwire.strategy.base import Dollars, Strategy, handler, parameter_dtype
+from tickwire.strategy.base import Dollars, Parameters, Strategy, handler
 
-PARAMETERS = {"threshold": Dollars("0.03"), "spread_max": Dollars("0.05"), "quantity": 100,
-              "position_max": 500, "mean_shift": 8}
+PARAMETERS = Parameters(threshold=Dollars("0.03"), spread_max=Dollars("0.05"), quantity=100,
+                        position_max=500, mean_shift=8)
 ROW = np.dtype([("mean", "i8")])            # of the doubled middle price, times 2^mean_shift
-parameters_at, row_at = view(parameter_dtype(PARAMETERS)), view(ROW)
+parameters_at, row_at = view(PARAMETERS.dtype), view(ROW)
 
 
 @handler
