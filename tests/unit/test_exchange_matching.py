@@ -11,11 +11,13 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.exchange_reference import ANY, PRICE_MAX, Market, Replay, messages
 from tickwire_sim.exchange import matching
+from tickwire_sim.exchange.batch import COMMAND, CommandKind, execute
 from tickwire_sim.exchange.codes import Cancel, State
 from tickwire_sim.exchange.config import SymbolConfig
 from tickwire_sim.exchange.engine import Engine
@@ -218,3 +220,58 @@ def test_the_kernels_run_as_plain_python_too():
                           env=environment, cwd=root, check=False)
     assert done.returncode == 0, done.stderr
     assert int(done.stdout) > 0
+
+
+kinds = st.sampled_from(list(CommandKind))
+rows = st.lists(st.tuples(kinds, side, policy, st.integers(-1, 2), quantity.filter(
+    lambda shares: shares < 1 << 31), st.integers(0, 6).map(lambda ticks: ticks * 100),
+    st.integers(1, 40)), max_size=60)
+
+
+def carried_out(rows, ahead):
+    """Books and market data after the commands of ``rows``, and how many were refused."""
+    engine = Engine(SYMBOLS, order_slots=SLOTS, depth=DEPTH, store_octets=1 << 18,
+                    store_messages=1 << 13)
+    commands = np.zeros(len(rows), COMMAND)
+    for command, (kind, side, policy, symbol, quantity, price, reference) in zip(
+            commands, rows, strict=True):
+        command["kind"], command["side"], command["policy"] = kind, side, policy
+        command["symbol"], command["quantity"], command["price"] = symbol, quantity, price
+        command["reference"] = 0 if kind == CommandKind.ENTER else reference
+        command["interval"] = 1
+    slots = np.zeros(len(rows) + 64, np.int32)
+    refused = execute(engine.address, commands.ctypes.data, len(rows), slots.ctypes.data, ahead)
+    parts = []
+    engine.save(1, lambda part: parts.append(bytes(part)))
+    return refused, b"".join(parts), [engine.book(number) for number in range(len(SYMBOLS))]
+
+
+@settings(max_examples=150, deadline=None)
+@given(rows)
+def test_commands_in_a_row_are_carried_out_as_one_by_one(rows):
+    refused, octets, books = carried_out(rows, 0)
+    assert carried_out(rows, 8) == (refused, octets, books)
+    market, expected = Market(len(SYMBOLS), slots=SLOTS, depth=DEPTH), 0
+    for kind, side, policy, symbol, quantity, price, reference in rows:
+        price = price or ANY
+        live = market.live.get(reference)
+        if kind == CommandKind.ENTER:
+            if market.check(symbol, quantity, price) == 0:
+                market.enter(symbol, side, quantity, price, policy, 0, 0)
+                continue
+        elif live and kind == CommandKind.CANCEL:
+            market.cancel(reference)
+            continue
+        elif live and kind == CommandKind.REPLACE:
+            if market.check(live.symbol, quantity, price) in (0, 0x0A):
+                market.replace(reference, quantity, price, policy, 0)
+                continue
+        elif live and kind == CommandKind.REDUCE and 0 < quantity < live.quantity:
+            market.reduce(reference, quantity)
+            continue
+        expected += 1
+    assert refused == expected
+    assert [Both.said(message) for message in messages(octets)] == market.output
+    for number, found in enumerate(books):
+        assert tuple([(row.reference, row.price, row.quantity) for row in one]
+                     for one in found) == market.book(number)

@@ -42,7 +42,7 @@ def signed(side, price):
 def keys_of(engine, symbol, side):
     """Address of the level keys of one side."""
     e = engine_at(engine)
-    return e["keys"] + ((symbol << 1) + side) * (e["depth"] << 3)
+    return e["keys"] + ((symbol << 1) + side) * e["keys_stride"]
 
 
 @kernel(inline=True)

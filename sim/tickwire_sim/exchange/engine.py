@@ -77,7 +77,10 @@ class Engine:
         row["order_slots"], row["order_used"], row["level_used"] = slots, 1, 1
         row["symbols"] = arena.take_rows("symbols", SYMBOL, len(self.symbols))
         row["symbol_count"], row["depth"] = len(self.symbols), depth
-        row["keys"] = arena.take("keys", 16 * depth * len(self.symbols), huge=True)
+        # One cache line more than the keys need: the best levels of different symbols would share
+        # a few cache sets otherwise, because most sides hold few levels.
+        row["keys_stride"] = stride = 8 * depth + 64
+        row["keys"] = arena.take("keys", 2 * stride * len(self.symbols), huge=True)
         row["events"] = arena.take_rows("events", EVENT, slots + 1)
         row["roster"] = arena.take("roster", 4 * slots, huge=True)
         buckets = 1 << max(order_slots - 1, 1).bit_length()
@@ -161,8 +164,8 @@ class Engine:
     def side(self, symbol: int, side: int) -> list[Resting]:
         """Orders of one side in the order in which they would trade."""
         orders, levels = self.arena.view("orders", ORDER), self.arena.view("levels", LEVEL)
-        depth = int(self._row["depth"])
-        keys = self.arena.view("keys", np.int64)[(2 * symbol + side) * depth:][:depth]
+        begin = (2 * symbol + side) * int(self._row["keys_stride"]) // 8
+        keys = self.arena.view("keys", np.int64)[begin:]
         count = int(self.arena.view("symbols", SYMBOL)[symbol][("bid_levels", "ask_levels")[side]])
         found = []
         for key in keys[:count][::-1]:

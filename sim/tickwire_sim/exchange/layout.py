@@ -89,6 +89,7 @@ ENGINE = np.dtype([
     ("levels", "i8"), ("level_used", "i8"), ("level_free", "i8"),
     ("symbols", "i8"), ("symbol_count", "i8"),
     ("keys", "i8"), ("depth", "i8"),               # level keys of each symbol and side
+    ("keys_stride", "i8"),       # octets from one side's keys to the next
     ("clock", "i8"),             # time of the command in hand, nanoseconds since midnight
     ("limit", "i8"),             # signed price that the command in hand takes at worst
     ("reference", "i8"),         # last order reference given

@@ -26,7 +26,7 @@ from tickwire_sim.exchange.serve import CONNECTIONS, LISTENER, POLL_IN, REQUESTS
 
 ACCOUNT_OCTETS, ACCOUNT_MESSAGES = 1 << 24, 1 << 18
 CONTROL_NANOSECONDS = 50_000_000           # the control loop runs at least this often
-LAG_NANOSECONDS = 50_000_000               # agents that are further behind give the time up
+LAG_NANOSECONDS = 200_000_000              # agents that are further behind give the time up
 REST_NANOSECONDS = 100_000                 # shortest sleep between two actions of the agents
 VIRTUAL_CHUNK = 1 << 16                    # messages between two saves of a virtual day
 _HOUR = 3_600 * SECOND
