@@ -106,6 +106,18 @@ def books(rig: FeedRig) -> tuple:
              for line in sides[:2 * rig.book.geometry.instruments]])
 
 
+def same_records(found: np.ndarray, expected: np.ndarray) -> bool:
+    """Whether all octets agree that must; which line was first and how far it was may differ."""
+    kept = []
+    for rows in (found, expected):
+        plain, of_feed = records.comparable(rows), rows[:, 60] == FEED_STATE
+        plain[of_feed] = rows[of_feed]
+        for place in (slice(0, 8), slice(16, 25), slice(48, 52)):      # time, received and line
+            plain[of_feed, place] = 0
+        kept.append(plain.tobytes())
+    return kept[0] == kept[1]
+
+
 def about_books(found: np.ndarray) -> list[bytes]:
     """Records about books without their numbers, versions and feed flags.
 
@@ -150,7 +162,7 @@ def test_what_two_bad_lines_and_a_server_bring_makes_the_lossless_books(case):
     found, expected = bad.records(), good.records()
     if not counts.get("gaps"):
         event("no gap")
-        assert records.comparable(found).tobytes() == records.comparable(expected).tobytes()
+        assert same_records(found, expected)
         return
     event(f"gaps: {min(counts['gaps'], 3)}")
     assert counts["messages_recovered"] + counts.get("messages_lost", 0) > 0
@@ -169,8 +181,7 @@ def test_loss_on_one_line_alone_is_never_a_gap(messages, data):
     good = lossless(messages)
     assert rig.memory.expected == len(messages) + 1
     assert "gaps" not in rig.counters()
-    assert records.comparable(rig.records()).tobytes() \
-        == records.comparable(good.records()).tobytes()
+    assert same_records(rig.records(), good.records())
 
 
 def test_the_geometry_has_every_locate_of_the_space():

@@ -86,7 +86,7 @@ class ReferenceArbiter:
         if not 1 <= first <= GREATEST:
             self.counts["packets_malformed"] += 1
             return 0
-        if session != self.know.session and not self._session(session, first, line):
+        if session != self.know.session and not self._session(session, first, line, now):
             return 0
         know = self.know
         if line != RECOVERY:
@@ -98,6 +98,8 @@ class ReferenceArbiter:
             know.stale = False
             if first > know.expected:
                 know.shown[line].append(first)
+            else:
+                know.joined = True
             if self.state != LIVE:
                 self._conclude(line)
             if first > know.expected:
@@ -176,10 +178,11 @@ class ReferenceArbiter:
         limit = self.rules.line_timeout
         return limit > 0 and now - self.know.last.get(line, 0) > limit
 
-    def _session(self, session: bytes, first: int, line: int) -> bool:
+    def _session(self, session: bytes, first: int, line: int, now: int) -> bool:
         know = self.know
         known = know.session is not None
-        if line == RECOVERY or (known and (not self.rules.accept or session == know.previous)):
+        is_late = session == know.previous and not all(self._silent(one, now) for one in (0, 1))
+        if line == RECOVERY or (known and (not self.rules.accept or is_late)):
             self.counts["packets_session"] += 1
             return False
         self.counts["sessions"] += 1

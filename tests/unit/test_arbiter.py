@@ -440,6 +440,18 @@ def test_late_packets_of_the_session_before_stay_out():
     assert rig.events() == [("message", 2)]
 
 
+def test_a_stray_packet_of_another_session_cannot_lock_the_feed_out_for_good():
+    rig = joined(line_timeout_ns=1_000)
+    rig.send(mold(1, S, session=OTHER_SESSION), A, 2_000)
+    assert rig.send(mold(2, S), A, 2_001) == 0
+    assert rig.send(mold(2, S), B, 3_000) == 0
+    assert rig.counters()["packets_session"] == 2
+    rig.send(mold(2, S), A, 3_001)                          # nothing of the other one since 2000
+    assert rig.memory.session == SESSION.decode()
+    assert rig.states() == [NEW_SESSION, LIVE, NEW_SESSION, RECOVERING]
+    assert (rig.memory.expected, rig.memory.highest) == (1, 3)
+
+
 def test_a_new_session_ends_the_recovery_of_the_old_one():
     rig = joined()
     rig.send(mold(3, S), A)

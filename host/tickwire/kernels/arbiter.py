@@ -81,7 +81,7 @@ def _conclude(arbiter, book, line, now):
     expected, latest = a["expected"], highest(arbiter)
     if a["is_recovering"] and latest == expected:
         a["is_recovering"] = 0
-    if a["is_started"] and latest == expected:
+    if latest == expected and a["is_started"]:
         a["is_joined"] = 1
     if a["is_stale"]:
         state = STALE
@@ -173,8 +173,10 @@ def _other_session(arbiter, book, address, sequence, line, now):
     b = book_at(book)
     head, tail = load64(address), load16(address + SESSION_TAIL_AT)
     had_session = a["has_session"] != 0
-    is_refused = a["accept_session"] == 0 or (
-        a["has_previous"] != 0 and head == a["previous"][0] and tail == a["previous"][1])
+    is_previous = (a["has_previous"] != 0 and head == a["previous"][0]
+                   and tail == a["previous"][1])
+    is_alive = not (_is_silent(arbiter, 0, now) and _is_silent(arbiter, 1, now))
+    is_refused = a["accept_session"] == 0 or (is_previous and is_alive)
     if line == RECOVERY or (had_session and is_refused):
         count(b["counters"], _PACKETS_SESSION)
         return False
@@ -245,6 +247,8 @@ def datagram(arbiter, book, address, size, line, now):
         is_ahead = first > a["expected"]
         if is_ahead:
             a["shown"][line] = max(a["shown"][line], first)
+        else:
+            a["is_joined"] = 1
         if unlikely(a["state"] != LIVE):
             _conclude(arbiter, book, line, now)
         if is_ahead:

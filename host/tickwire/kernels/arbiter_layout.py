@@ -31,7 +31,7 @@ ARBITER = np.dtype([
     ("has_session", "i8"),
     ("has_previous", "i8"),
     ("is_started", "i8"),        # a packet came
-    ("is_joined", "i8"),         # the session has been in sequence once
+    ("is_joined", "i8"),         # a packet of the session was not ahead
     ("is_recovering", "i8"),
     ("is_stale", "i8"),
     ("end", "i8"),               # next number as the end of session tells it; 0 not ended
