@@ -21,7 +21,7 @@ from tickwire_sim.exchange.config import LineConfig, VenueConfig, symbols
 from tickwire_sim.exchange.counters import COUNTER_SLOTS, CounterIndex
 from tickwire_sim.exchange.engine import take_store
 from tickwire_sim.exchange.lines import Lines
-from tickwire_sim.exchange.publisher import publish, pulse
+from tickwire_sim.exchange.publisher import answer, publish, pulse
 from tickwire_sim.exchange.store import commit, reserve
 from tickwire_sim.exchange.venue import Venue
 
@@ -291,6 +291,23 @@ def test_a_delayed_line_keeps_every_packet_for_the_delay(wire):
 def test_a_delay_queue_that_is_full_lets_its_oldest_packet_go(wire):
     wire.send(4_096 + 7, step=1)
     assert wire.heard() == [1, 2, 3, 4, 5, 6, 7] and wire.counted("crowded") == 7
+
+
+@pytest.mark.parametrize(("loss", "answered"), [(0.0, 40), (1.0, 0), (0.5, None)])
+def test_requests_may_go_unanswered(loss, answered):
+    made = Wire()
+    made.lines.row["request_loss"] = round(loss * (1 << 32))
+    made.send(40)
+    got = 0
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as asker:
+        for number in range(1, 41):
+            asker.sendto(receiver.request("TICKWIRE01", number, 1),
+                         ("127.0.0.1", made.lines.request_port))
+            answer(made.lines.address)
+        asker.settimeout(0.2)
+        got = len(receiver.drain(asker, 0.2))
+    made.close()
+    assert got == answered or (answered is None and 8 <= got <= 32)
 
 
 def test_equal_seeds_impair_the_same_packets():

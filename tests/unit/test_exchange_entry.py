@@ -131,6 +131,7 @@ def good(number=1, side=BUY, quantity=100, symbol="AAPL", price=100 * DOLLAR, **
     (good(side=b"X"), 0x09), (good(side=b"b"), 0x09),
     (good(quantity=0), 0x13), (good(quantity=1_000_000), 0x13), (good(quantity=2**32 - 1), 0x13),
     (good(symbol="AAPX"), 0x17), (good(symbol=""), 0x17), (good(symbol="aapl"), 0x17),
+    (good(symbol="\u00c1APL"), 0x17), (good(symbol="\x7f" * 8), 0x17),
     (good(price=0), 0x1D), (good(price=1), 0x1D), (good(price=1_000_050), 0x1D),
     (good(price=1_999_999_901), 0x1D), (good(price=1_999_999_999), 0x1D),
     (good(price=0x8000_0000), 0x1D), (good(price=2**63), 0x1D), (good(price=2**64 - 1), 0x1D),

@@ -6,7 +6,11 @@ the latter against values published for its algorithm.
 """
 
 import ctypes
+import os
+import subprocess
+import sys
 from collections import Counter
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -18,7 +22,13 @@ from tickwire.errors import TickwireError
 from tickwire.kernels.arena import Arena
 from tickwire_sim import traffic
 from tickwire_sim.exchange import randomness, store
-from tickwire_sim.exchange.config import SymbolConfig, VenueConfig, symbols
+from tickwire_sim.exchange.config import (
+    AccountConfig,
+    LineConfig,
+    SymbolConfig,
+    VenueConfig,
+    symbols,
+)
 from tickwire_sim.exchange.engine import take_store
 from tickwire_sim.exchange.layout import STORE
 from tickwire_sim.exchange.venue import Venue
@@ -46,6 +56,22 @@ def test_equal_configurations_make_equal_days(a_day):
 
 def test_the_store_may_be_small_without_a_change(a_day):
     assert day(store_octets=1 << 18)[1] == a_day[1]
+
+
+def test_the_kernels_make_the_same_day_as_plain_python():
+    options = {"symbols": symbols(3, 3), "live_orders": 60, "order_slots": 256, "depth": 64,
+               "store_octets": 1 << 18}
+    program = ("import sys\n"
+               "from tests.unit.test_exchange_flow import day, symbols\n"
+               f"sys.stdout.buffer.write(day(1_500, **{options!r})[1])\n")
+    program = "from tickwire_sim.exchange.config import SymbolConfig\n" + program
+    root = Path(__file__).parents[2]
+    environment = {**os.environ, "NUMBA_DISABLE_JIT": "1", "PYTHONPATH": os.pathsep.join(
+        str(root / part) for part in ("", "host", "sim", "hw"))}
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, env=environment,
+                          cwd=root, check=False)
+    assert done.returncode == 0, done.stderr.decode()
+    assert done.stdout == day(1_500, **options)[1]
 
 
 def test_a_day_replays_into_the_books_of_the_venue(a_day):
@@ -212,3 +238,39 @@ def test_a_bad_configuration_is_one_sentence(options, said):
     with pytest.raises(TickwireError) as error:
         VenueConfig(**options)
     assert said in str(error.value)
+
+
+@pytest.mark.parametrize(("made", "said"), [
+    (lambda: SymbolConfig("TOOLONGER"), "venue.symbols.name must be 1 to 8 printable"),
+    (lambda: SymbolConfig("A B"), "venue.symbols.name must be 1 to 8 printable"),
+    (lambda: SymbolConfig("A", 150), "venue.symbols.A.price must be a multiple of the tick 100"),
+    (lambda: SymbolConfig("A", 1_500, 100), "and at least 16 ticks, not 1500."),
+    (lambda: SymbolConfig("A", 10_000, 0), "venue.symbols.A.tick must be an integer from 1"),
+    (lambda: SymbolConfig("A", 2_000_000_000), "venue.symbols.A.price must be an integer"),
+    (lambda: LineConfig("127.0.0.1"), "venue.line.group must be an IPv4 multicast address"),
+    (lambda: LineConfig("ff02::1"), "venue.line.group must be an IPv4 multicast address"),
+    (lambda: LineConfig(port=-1), "venue.line.port must be an integer from 0 to 65,535"),
+    (lambda: LineConfig(loss=-0.1), "venue.line.loss must be a number from 0 to 1, not -0.1."),
+    (lambda: LineConfig(reorder="x"), "venue.line.reorder must be a number from 0 to 1"),
+    (lambda: LineConfig(delay_us=0.5), "venue.line.delay_us must be an integer from 0"),
+    (lambda: AccountConfig("sevenxx"), "venue.accounts.username must be 1 to 6 printable"),
+    (lambda: AccountConfig("a", "elevenchars"), "venue.accounts.a.password must be 0 to 10"),
+    (lambda: VenueConfig(symbols=(SymbolConfig("A"), SymbolConfig("A"))),
+     "venue.symbols must be different, not 'A'."),
+    (lambda: VenueConfig(accounts=(AccountConfig("me"), AccountConfig("ME"))),
+     "venue.accounts must be up to 32 with different user names"),
+])
+def test_a_bad_part_of_a_configuration_is_one_sentence(made, said):
+    with pytest.raises(TickwireError) as error:
+        made()
+    assert said in str(error.value) and "\n" not in str(error.value)
+
+
+def test_a_password_shows_nowhere():
+    assert "secret" not in repr(VenueConfig(accounts=(AccountConfig("me", "secret"),)))
+
+
+def test_every_default_symbol_is_different_and_trades_on_the_cent():
+    made = symbols(16_384, 1)
+    assert len({symbol.name for symbol in made}) == 16_384
+    assert all(symbol.price % 100 == 0 and 50_000 <= symbol.price <= 5_000_000 for symbol in made)

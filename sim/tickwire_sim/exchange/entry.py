@@ -47,6 +47,7 @@ OPTIONS_OFFSET = 64                        # of the options in the engine's scra
 _ENTER_TEXT = tables.ENTER_ORDER.field("cl_ord_id")[1]
 _REPLACE_TEXT = tables.REPLACE_ORDER.field("cl_ord_id")[1]
 _PRICE_MARKET = tables.PRICE_MARKET
+_NAME_MAX = (1 << 63) - 1
 _BLANK8 = int.from_bytes(b"        ", "big")
 _BUY, _SELL, _SHORT, _EXEMPT = (ord(side) for side in "BSTE")
 _VISIBLE, _ATTRIBUTABLE, _CONTINUOUS, _NOT_ISO = (ord(code) for code in "YANN")
@@ -63,10 +64,15 @@ _CLOSED, _DISPLAY, _ISO, _SIDE, _FIRM, _OTHER, _CROSS, _SYMBOL, _HALTED = (
 @kernel(inline=True)
 def _limit(price):
     """Limit of an order by the price on the wire: PRICE_NONE for a market order, 0 if invalid."""
-    price = np.int64(price)
-    if ITCH_PRICE_MAX <= price <= _PRICE_MARKET:
-        return PRICE_NONE
-    return price if 0 < price < ITCH_PRICE_MAX else 0
+    if price > _PRICE_MARKET:
+        return 0
+    return np.int64(price) if price < ITCH_PRICE_MAX else PRICE_NONE
+
+
+@kernel(inline=True)
+def _name(text):
+    """Name of a symbol as a signed integer; 0, which names none, when it is not ASCII."""
+    return np.int64(text) if text <= _NAME_MAX else 0
 
 
 @kernel(inline=True)
@@ -152,7 +158,7 @@ def _enter(engine, account, message, octets):
         return MALFORMED
     if not _spend(engine, account, np.int64(m["user_ref_num"])):
         return _ignore(engine)
-    symbol = symbol_named(engine, np.int64(m["symbol"]))
+    symbol = symbol_named(engine, _name(m["symbol"]))
     price = _limit(m["price"])
     policy = _policy(m["time_in_force"], options_at(options)["post_only"])
     reason = _objection(engine, account, m, options, symbol, price, policy)
@@ -304,7 +310,7 @@ def _mass_cancel(engine, account, message, octets):
     if not _spend(engine, account, np.int64(m["user_ref_num"])):
         return _ignore(engine)
     options = options_at(address)
-    name = np.int64(m["symbol"])
+    name = _name(m["symbol"])
     symbol = -1
     reason = 0
     if name != _BLANK8:
