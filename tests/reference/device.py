@@ -88,6 +88,15 @@ class Device:
         """Private line of one side."""
         return self.memory.arena.view("sides", layout.SIDE)[2 * instrument + side]
 
+    def bits(self, instrument: int, side: int) -> set[int]:
+        """Places of the bits that are set in the window of one side, from the circle's first."""
+        words = int(self.memory.context["window_words"])
+        summary = int(self.side(instrument, side)["summary"])
+        bitmap = self.memory.arena.view("bitmaps", np.uint64).reshape(-1, words)
+        return {64 * word + bit for word in range(words) if summary >> word & 1
+                for bit in range(64)
+                if int(bitmap[2 * instrument + side, word]) >> bit & 1}
+
     def tick(self, instrument: int) -> int:
         """Tick size of an instrument, 0 before its first order."""
         return int(self.memory.arena.view("headers", layout.HEADER)[instrument]["tick"])
@@ -214,8 +223,11 @@ class CheckedBook:
             self.skipped["lost"] += 1
             return
         for side in (BID, ASK):
+            self._compare_window(number, side)
             if flags & HIDDEN[side]:
                 assert quotes[side] == NO_QUOTE and instrument.levels[side], (number, side)
+                assert not self._covered(number, side), f"instrument {number} side {side} is " \
+                    f"hidden, but its window covers {instrument.best(side)}"
                 expected[side] = NO_QUOTE
                 self.skipped["hidden"] += 1
             assert quotes[side] == expected[side], \
@@ -232,18 +244,32 @@ class CheckedBook:
     def _shown_quote(quote: Quote) -> Quote:
         return quote[0], min(quote[1], U32), min(quote[2], _U16)
 
+    def _covered(self, number: int, side: int) -> list[int]:
+        """Prices of the levels that are not below the floor of the window, best first."""
+        tick, floor = self.device.tick(number), int(self.device.side(number, side)["floor"])
+        levels = self.reference.instruments[number].levels[side]
+        return [price for price in sorted(levels, reverse=side == BID)
+                if (~(price // tick) if side else price // tick) >= floor]
+
+    def _compare_window(self, number: int, side: int) -> None:
+        """Every level on the grid from the floor up has its bit, and nothing else has one."""
+        tick = self.device.tick(number)
+        expected = {~(price // tick) if side else price // tick
+                    for price in self._covered(number, side) if price % tick == 0}
+        bits = self.device.bits(number, side)
+        ticks = 64 * self.geometry.window_words
+        assert bits == {key % ticks for key in expected} and len(bits) == len(expected), \
+            f"instrument {number} side {side}: bits {bits}, levels at {expected}"
+
     def _compare_lists(self, number: int, instrument: Instrument) -> None:
         """The listed levels are the best ones down to the floor of the window, no more."""
-        tick = self.device.tick(number)
         for side in (BID, ASK):
             listed = self._lists.get((number, side), [])
             while listed and listed[-1] == NO_QUOTE:
                 listed.pop()
-            floor = int(self.device.side(number, side)["floor"])
-            expected = [
-                (price, min(shares, U32), orders)
-                for price, shares, orders in instrument.levels_of(side, self.geometry.depth)
-                if (~(price // tick) if side else price // tick) >= floor]
+            expected = [(price, min(instrument.levels[side][price][1], U32),
+                         instrument.levels[side][price][0])
+                        for price in self._covered(number, side)[:self.geometry.depth]]
             assert listed == expected, f"instrument {number} side {side}: {listed}, not {expected}"
 
     def _take_level(self, row: dict) -> None:

@@ -198,21 +198,44 @@ def test_a_wrong_length_ends_the_replay_with_type_length_and_place(day, run, tmp
     assert summary["messages"] == 6 and rows_of(tmp_path / "bbo.parquet") == ROWS[:3]
 
 
-def test_messages_of_unknown_type_are_counted_and_passed_over(day, run, tmp_path):
-    strange = [b"z" + bytes(20), b"!" + bytes(2), b"\xff"]
+def strange_day(tmp_path, *strange):
+    """File with messages that ITCH 5.0 does not have: one at the begin, the end, two between."""
+    path = tmp_path / "strange.itch"
     # The first message tells that it is a BinaryFILE, so it is a known one.
-    mixed = [MESSAGES[0], strange[0], *MESSAGES[1:4], strange[1], strange[2], *MESSAGES[4:],
-             strange[0]]
-    path = tmp_path / "mixed.itch"
-    path.write_bytes(itch.binary_file(mixed))
+    path.write_bytes(itch.binary_file([MESSAGES[0], strange[0], *MESSAGES[1:5], *strange[1:],
+                                       *MESSAGES[5:], strange[0]]))
+    return path
+
+
+def test_messages_of_unknown_type_are_counted_and_have_their_number(day, run, tmp_path):
+    path = strange_day(tmp_path, b"z" + bytes(20), b"!" + bytes(2), b"z" + b"\xff" * 40)
     summary, error = run(path, bbo=tmp_path / "bbo.parquet")
     assert error is None
     assert summary["messages"] == 14 and summary["counters"]["unknown_type"] == 4
-    assert summary["by_type"]["z"] == 2 and summary["by_type"]["ÿ"] == 1
+    assert summary["by_type"]["z"] == 3 and summary["by_type"]["!"] == 1
     assert any("ITCH 5.0 does not have" in warning for warning in summary["warnings"])
     assert [row[1:] for row in rows_of(tmp_path / "bbo.parquet")] == [row[1:] for row in ROWS]
-    # A message of unknown type still has its number in the file.
-    assert [row[0] for row in rows_of(tmp_path / "bbo.parquet")] == [5, 8, 9, 10, 11, 12]
+    assert [row[0] for row in rows_of(tmp_path / "bbo.parquet")] == [5, 6, 9, 10, 11, 12]
+
+
+def test_a_message_of_unknown_type_marks_the_book_that_it_names(day, run, tmp_path):
+    path = strange_day(tmp_path, b"z" + bytes(20), b"z\x00\x01" + bytes(8))
+    run(path, bbo=tmp_path / "bbo.parquet")
+    rows = rows_of(tmp_path / "bbo.parquet")
+    assert (7, 1, (100_000, 100, 1), (100_200, 200, 1), 8) in rows
+    assert all(flags & 8 for sequence, number, _, _, flags in rows if number == 1 and sequence > 6)
+    assert (8, 2, (500_000, 300, 1), (0, 0, 0), 0) in rows
+
+
+def test_a_message_too_short_to_name_a_book_marks_all_of_them(day, run, tmp_path):
+    path = strange_day(tmp_path, b"z" + bytes(20), b"z")
+    summary, _ = run(path, bbo=tmp_path / "bbo.parquet")
+    marked = [row for row in rows_of(tmp_path / "bbo.parquet") if row[0] == 7]
+    assert [row[1] for row in marked] == list(range(1, 16_384))
+    assert all(row[4] == 8 for row in marked)
+    assert summary["records"] == 3 + 1 + len(ROWS) - 1 + len(marked)
+    stamps = parquet.read_table(tmp_path / "bbo.parquet").column("timestamp_ns").to_pylist()
+    assert stamps == sorted(stamps)
 
 
 def test_a_file_of_nothing_but_unknown_messages_is_read_to_its_end(run, tmp_path):

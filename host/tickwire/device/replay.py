@@ -19,20 +19,17 @@ from tickwire.feed.frames import Skipped, mold, unwrap
 from tickwire.feed.pcap import frame_at
 from tickwire.feed.source import FRAME_SIZE, FrameChunk, MessageChunk, Source
 from tickwire.kernels import digest
+from tickwire.kernels.feed_state import desync_one
 from tickwire.kernels.ingress import ingress
 from tickwire.kernels.jit import kernel
 from tickwire.kernels.layout import book_at
 from tickwire.kernels.memory import load8, load32
-from tickwire.kernels.replay import RECORDS_PER_MESSAGE, replay
+from tickwire.kernels.messages import LOCATE
+from tickwire.kernels.replay import LENGTH, RECORDS_PER_MESSAGE, replay
 from tickwire.kernels.ring import ring_at
 from tickwire.spec.counters import COUNTERS, CounterIndex
 from tickwire.spec.geometry import MARKET, Geometry
-from tickwire.spec.itch50 import (
-    BINARY_FILE_LENGTH_SIZE,
-    HEADER_SIZE,
-    SIZES,
-    STOCK_DIRECTORY,
-)
+from tickwire.spec.itch50 import HEADER_SIZE, SIZES, STOCK_DIRECTORY
 from tickwire.spec.moldudp64 import MESSAGE_BLOCK
 from tickwire.spec.network import FRAME_SIZE_MAX, PROTOCOL_UDP
 from tickwire.spec.records import Line
@@ -49,6 +46,7 @@ _RING_LOG2_CAPTURE = 17                    # a gap may show every instrument ane
 _ALL_SHOWN = 3                             # times that one datagram can show every instrument
 _FRAME_RECORDS = RECORDS_PER_MESSAGE * FRAME_SIZE_MAX // (MESSAGE_BLOCK.size + HEADER_SIZE)
 _DIRECTORY = ord(STOCK_DIRECTORY.tag)
+_NAMED_AT = LOCATE + 2                     # octets of a message that names its instrument
 
 
 @kernel
@@ -143,15 +141,36 @@ class Replay:
             if has_unknown:
                 stop = _known(chunk.address, offsets.ctypes.data, index, count,
                               int(self.memory.context["sizes"]))
-            end = chunk.size if stop == count else int(offsets[stop]) - BINARY_FILE_LENGTH_SIZE
-            self._apply(chunk.address + int(offsets[index]) - BINARY_FILE_LENGTH_SIZE
-                        if index < stop else 0, chunk.address + end if index < stop else 0)
+            if index < stop:
+                end = chunk.size if stop == count else int(offsets[stop]) - LENGTH
+                self._apply(chunk.address + int(offsets[index]) - LENGTH, chunk.address + end)
             if stop < count:
-                self._sequence += 1
-                self._counters[CounterIndex.MESSAGES] += 1
-                self._counters[CounterIndex.UNKNOWN_TYPE] += 1
-                self._by_type[chunk.octets(int(offsets[stop]), 1)[0]] += 1
+                length = int.from_bytes(chunk.octets(int(offsets[stop]) - LENGTH, LENGTH), "big")
+                self._unreadable(chunk.octets(int(offsets[stop]), length))
             index = stop + 1
+
+    def _unreadable(self, message: bytes) -> None:
+        """Count a message of unknown type and mark the book that it may have been for.
+
+        One that is too short to name its instrument may have been for any, as in a feed.
+        """
+        context = self.memory.context
+        self._counters[CounterIndex.MESSAGES] += 1
+        self._counters[CounterIndex.UNKNOWN_TYPE] += 1
+        self._by_type[message[0]] += 1
+        context["stamp"] = context["timestamp"]
+        if len(message) < _NAMED_AT:
+            entries = np.unique(self._filter[self._filter != 0])
+        else:
+            entry = self._filter[int.from_bytes(message[LOCATE:_NAMED_AT], "big")]
+            entries = entry[entry != 0].reshape(-1)
+        for entry in entries:
+            desync_one(self.memory.address, int(entry) & 0xFFFF, self._sequence)
+            if self.memory.records_written - self._taken == len(self.memory.records):
+                self._take()
+        self._take()
+        context["stamp"] = 0
+        self._sequence += 1
 
     def _apply(self, address: int, end: int) -> None:
         room = len(self.memory.records)
