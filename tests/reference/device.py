@@ -26,7 +26,7 @@ from tests.reference.book import (
 )
 from tickwire.device.book_memory import BookMemory
 from tickwire.kernels import layout
-from tickwire.kernels.replay import one_by_one, replay
+from tickwire.kernels.replay import RECORDS_PER_MESSAGE, one_by_one, replay
 from tickwire.spec.counters import COUNTERS, CounterIndex
 from tickwire.spec.geometry import Geometry
 
@@ -130,6 +130,7 @@ class CheckedBook:
         sequence = self.device.sequence
         before = {number: self._view(number) for number in self._active()}
         found = [records.record(octets.tobytes()) for octets in self.device.feed([message])]
+        assert len(found) <= RECORDS_PER_MESSAGE
         events = self.reference.apply(message)
         self._follow_losses(message)
         for row in found:
