@@ -19,7 +19,7 @@ import pytest
 from tests import exchange_client as ouch
 from tests import exchange_receiver as receiver
 from tests.exchange_client import BUY, SELL, Client, login, packet
-from tests.exchange_reference import decode
+from tests.exchange_reference import decode, messages
 from tickwire.errors import TickwireError
 from tickwire_sim.exchange.config import AccountConfig, LineConfig, SymbolConfig, VenueConfig
 from tickwire_sim.exchange.venue import Venue
@@ -325,16 +325,24 @@ def test_heartbeats_go_out_in_silence_and_a_silent_client_is_closed():
     venue.stop()
 
 
-def test_the_end_of_the_session_is_told_to_everyone():
-    venue = start()
+def test_the_end_of_the_session_is_told_to_everyone_and_is_final():
+    venue = start(linger_seconds=1)
     one = client(venue, 0)
     assert one.message().event == b"S"
+    one.send(order())
+    assert one.message().type == b"A"
     stopper = threading.Thread(target=venue.stop)
     stopper.start()
     kinds = []
     while (got := one.packet()) != (b"", b""):
         kinds.append(got)
+    late = Client(venue.ports.orders, login=False)
+    late.send_raw(login("user1", "pass1"))
+    assert late.packet() == (b"J", b"S")
     stopper.join()
+    parts = []
+    venue.engine.save(1, lambda part: parts.append(bytes(part)))
+    assert [row.values[0] for row in messages(b"".join(parts))[-3:]] == [b"M", b"E", b"C"]
     assert kinds[-1] == (b"Z", b"")
     last, = (ouch.decode(payload) for kind, payload in kinds if kind == b"S")
     assert (last.type, last.event) == (b"S", b"E")

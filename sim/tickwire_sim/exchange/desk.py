@@ -76,6 +76,7 @@ class OrderDesk:
         self._engine, self._config = engine, config
         self._rows = arena.view("connections", CONNECTION)
         self._polled, self._midnight = polled, midnight
+        self._is_over = False
         self._clients: list[socket.socket | None] = [None] * CONNECTIONS_MAX
 
     @property
@@ -140,6 +141,8 @@ class OrderDesk:
 
     def _send(self, index: int, octets: bytes) -> None:
         """Send a few octets between two stored packets; a full socket has something to read."""
+        if self._rows[index]["part"]:
+            return                         # in the middle of a packet they would destroy it
         with contextlib.suppress(OSError):
             self._clients[index].send(octets)
 
@@ -160,7 +163,7 @@ class OrderDesk:
         reason = ""
         if account == 0:
             reason = "A"
-        elif (values["requested_session"] not in ("", self._config.session)
+        elif (self._is_over or values["requested_session"] not in ("", self._config.session)
               or not (sequence.isascii() and sequence.isdigit())):
             reason = "S"
         if reason:
@@ -221,7 +224,8 @@ class OrderDesk:
                 entry.cancel_all(self._engine.address, account, -1, 0, Cancel.SUPERVISORY)
 
     def end_session(self) -> None:
-        """Tell every client that the session does not resume, and close."""
+        """Tell every client that the session does not resume, and close; nobody logs in again."""
+        self._is_over = True
         for index, client in enumerate(self._clients):
             if client is not None and self._rows[index]["state"] == ConnectionState.ACTIVE:
                 self._send(index, _GOODBYE)

@@ -190,14 +190,18 @@ class Venue:
     def _end_day(self) -> None:
         engine, lines, config = self.engine, self._lines, self.config
         self._server_row["is_trading"] = 0
-        engine.close()
+        accounts = engine.arena.view("accounts", ACCOUNT)
         for number in range(1, len(config.accounts) + 1):
+            accounts[number]["is_disabled"] = 1
             answers.system_event(engine.address, number, Event.END_OF_DAY)
+        self._turn(0)
+        # Nobody is left who could change a book after the end of messages.
+        self._desk.end_session()
+        engine.close()
         while lines.published < engine.messages:
             self._turn(0)
         lines.end(min(config.heartbeat_seconds, max(config.linger_seconds / 4, 0.01)))
         self._turn(0)
-        self._desk.end_session()
         until = time.monotonic_ns() + round(config.linger_seconds * SECOND)
         while time.monotonic_ns() < until:
             self._turn(until)
