@@ -33,6 +33,7 @@ from tickwire.spec.records import (
     STATE_LINE,
     STATUS,
     TRADE,
+    TRAILER_OFFSET,
     BookFlag,
 )
 from tickwire.spec.render import dtype
@@ -56,7 +57,8 @@ _NEW = Operation.NEW.value
 _CANCEL = Operation.CANCEL.value
 _REPLACE = Operation.REPLACE.value
 _MASS_CANCEL = Operation.MASS_CANCEL.value
-_TYPE = 60
+_TYPE = TRAILER_OFFSET + 4
+_TRADING = ord("T")
 _UNSURE = (BookFlag.RECOVERING | BookFlag.STALE | BookFlag.DESYNCED | BookFlag.CROSSED
            | BookFlag.BID_HIDDEN | BookFlag.ASK_HIDDEN).value
 _INTENT_SIZE = INTENT.size
@@ -118,9 +120,15 @@ def book_in(c, instrument):
 
 
 @kernel(inline=True)
+def sale(held, quantity):
+    """Flag of a sale of ``quantity`` shares by who holds ``held``: SELL, or SHORT beyond them."""
+    return SELL if held >= quantity else SHORT
+
+
+@kernel(inline=True)
 def is_tradable(b):
     """Whether a BBO or state line has both sides, is in trading state T and to be believed."""
-    return (b["bid_price"] != 0 and b["ask_price"] != 0 and b["trading_state"] == 84
+    return (b["bid_price"] != 0 and b["ask_price"] != 0 and b["trading_state"] == _TRADING
             and np.int64(b["flags"]) & _UNSURE == 0)
 
 

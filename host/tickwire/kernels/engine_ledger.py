@@ -22,6 +22,7 @@ from tickwire.spec.records import (
     ORDER_ACCEPTED,
     ORDER_SENT,
     RISK_REJECT,
+    TRAILER_OFFSET,
     RecordType,
 )
 from tickwire.spec.render import dtype
@@ -42,6 +43,7 @@ _CANCEL = Operation.CANCEL.value
 _BUY = ord("B")
 _REJECT_ID = RISK_REJECT.field("intent_id")[1]
 _ERROR_ID = INTENT_ERROR.field("intent_id")[1]
+_TYPE = TRAILER_OFFSET + 4
 _TOKEN_SIZE = TOKEN.itemsize
 
 
@@ -199,7 +201,7 @@ def _answer(host, kind, record):
 @kernel
 def note(host, record):
     """Take one record of the order ring into account; returns its instrument, -1 without one."""
-    kind = load8(record + 60)
+    kind = load8(record + _TYPE)
     if kind == _SENT:
         _sent(host, record)
         return instrument_of(host, np.int64(_sent_at(record)["locate"]))

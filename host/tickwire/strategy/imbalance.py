@@ -1,57 +1,52 @@
-"""Imbalance: quote the side that the weight of the best levels favours.
+"""Imbalance: quotes on the side that the best queue sizes lean to, and works positions off.
 
-While one side of the best bid and offer holds ``ratio`` times the shares of the other, it joins
-that side's price with a post-only order; it takes the order back when the weight or the price has
-moved on. What it holds it offers at the opposite best price.
+One post-only order a side joins the best price while that side is wanted. It is cancelled when the
+price moves away or the book leans the other way.
 """
 
 import numpy as np
 
-from tickwire.kernels.engine_actions import (
-    BUY,
-    POST_ONLY,
-    SELL,
-    bbo_at,
-    cancel_order,
-    instrument_of,
-    is_tradable,
-    new_order,
-    parameters_of,
-    position_of,
-)
+from tickwire.kernels import engine_actions as act
+from tickwire.kernels.jit import kernel
 from tickwire.kernels.memory import view
 from tickwire.strategy.base import Parameters, Strategy, handler
 
-PARAMETERS = Parameters(ratio=3, quantity=100, position_max=300)
-parameters_at = view(PARAMETERS.dtype)
+PARAMETERS = Parameters(lean=500, quantity=100, position_max=300)   # lean in thousandths
+ROW = np.dtype([("canceled", "u4", 2)])     # token of each side that a cancel was sent for
+parameters_at, row_at = view(PARAMETERS.dtype), view(ROW)
+
+
+@kernel
+def side(c, out, count, sells, is_wanted, price, token, its_price):
+    """Bring one side's order to where it is wanted: enter, leave or cancel it."""
+    canceled = row_at(act.row_of(c))["canceled"]
+    p, quantity = act.position_of(c), parameters_at(act.parameters_of(c))["quantity"]
+    if token == 0 and is_wanted and p["pending"] == 0:
+        flags = act.sale(p["position"], quantity) if sells else act.BUY
+        return act.new_order(c, out, count, act.instrument_of(c), flags | act.POST_ONLY, price,
+                             quantity)
+    if token != 0 and (not is_wanted or price != its_price) and canceled[sells] != token:
+        canceled[sells] = token
+        return act.cancel_order(c, out, count, token)
+    return count
 
 
 @handler
 def quote(c, record, out):
-    """Quote on one best bid and offer: at most one order a side, at most four intents."""
-    b, t, p = bbo_at(record), parameters_at(parameters_of(c)), position_of(c)
-    count = 0
-    sure = is_tradable(b)
-    bids, asks = np.int64(b["bid_quantity"]), np.int64(b["ask_quantity"])
-    held = p["position"]
-    wants_buy = sure and ((bids >= t["ratio"] * asks and held < t["position_max"]) or held < 0)
-    wants_sell = sure and ((asks >= t["ratio"] * bids and held > -t["position_max"]) or held > 0)
-    if p["buy_token"] != 0 and (not wants_buy or p["buy_price"] != b["bid_price"]):
-        count = cancel_order(c, out, count, p["buy_token"])
-    if p["sell_token"] != 0 and (not wants_sell or p["sell_price"] != b["ask_price"]):
-        count = cancel_order(c, out, count, p["sell_token"])
-    if p["pending"] != 0 or count != 0:
-        return count
-    if wants_buy and p["open_buy"] == 0:
-        count = new_order(c, out, count, instrument_of(c), BUY | POST_ONLY, b["bid_price"],
-                          min(t["quantity"], -held) if held < 0 else t["quantity"])
-    if wants_sell and p["open_sell"] == 0:
-        count = new_order(c, out, count, instrument_of(c), SELL | POST_ONLY, b["ask_price"],
-                          min(t["quantity"], held) if held > 0 else t["quantity"])
-    return count
+    """Requote on one best bid and offer."""
+    b, p, t = act.bbo_at(record), act.position_of(c), parameters_at(act.parameters_of(c))
+    bid, ask = np.int64(b["bid_quantity"]), np.int64(b["ask_quantity"])
+    lean = 1_000 * (bid - ask) // max(bid + ask, 1)
+    is_good, held, most = act.is_tradable(b), p["position"], t["position_max"]
+    buys = is_good and held < most and (held < 0 or lean >= t["lean"])
+    sells = is_good and -held < most and (held > 0 or lean <= -t["lean"])
+    count = side(c, out, 0, 0, buys, np.int64(b["bid_price"]), np.int64(p["buy_token"]),
+                 np.int64(p["buy_price"]))
+    return side(c, out, count, 1, sells, np.int64(b["ask_price"]), np.int64(p["sell_token"]),
+                np.int64(p["sell_price"]))
 
 
 class Imbalance(Strategy):
-    """Quote the side that the weight of the best levels favours."""
+    """Quoting on queue imbalance."""
 
-    function, parameters = quote, PARAMETERS
+    function, row, parameters = quote, ROW, PARAMETERS

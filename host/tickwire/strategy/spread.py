@@ -7,23 +7,12 @@ back when the middle has come back. Orders are immediate: what does not trade at
 
 import numpy as np
 
-from tickwire.kernels.engine_actions import (
-    BUY,
-    IMMEDIATE,
-    SELL,
-    bbo_at,
-    instrument_of,
-    is_tradable,
-    new_order,
-    parameters_of,
-    position_of,
-    row_of,
-)
+from tickwire.kernels import engine_actions as act
 from tickwire.kernels.memory import view
 from tickwire.strategy.base import Dollars, Parameters, Strategy, handler
 
-PARAMETERS = Parameters(threshold=Dollars("0.03"), spread_max=Dollars("0.05"), quantity=100,
-                        position_max=500, mean_shift=8)
+PARAMETERS = Parameters(threshold=Dollars("0.05"), spread_max=Dollars("0.02"), quantity=100,
+                        position_max=500, mean_shift=12)
 ROW = np.dtype([("mean", "i8")])            # of the doubled middle price, times 2^mean_shift
 parameters_at, row_at = view(PARAMETERS.dtype), view(ROW)
 
@@ -31,8 +20,9 @@ parameters_at, row_at = view(PARAMETERS.dtype), view(ROW)
 @handler
 def revert(c, record, out):
     """Trade one best bid and offer."""
-    b, t, s, p = bbo_at(record), parameters_at(parameters_of(c)), row_at(row_of(c)), position_of(c)
-    if not is_tradable(b):
+    b, p = act.bbo_at(record), act.position_of(c)
+    t, s = parameters_at(act.parameters_of(c)), row_at(act.row_of(c))
+    if not act.is_tradable(b):
         return 0
     bid, ask = np.int64(b["bid_price"]), np.int64(b["ask_price"])
     if s["mean"] == 0:
@@ -41,13 +31,15 @@ def revert(c, record, out):
     away = bid + ask - (s["mean"] >> t["mean_shift"])       # twice the distance from the mean
     if p["pending"] != 0 or p["open_orders"] != 0 or ask - bid > t["spread_max"]:
         return 0
-    held = p["position"]
-    if (away >= 2 * t["threshold"] and held > -t["position_max"]) or (away >= 0 and held > 0):
+    held, far = p["position"], 2 * t["threshold"]
+    if (away >= far and held > -t["position_max"]) or (away >= 0 and held > 0):
         quantity = min(held, t["quantity"]) if held > 0 else t["quantity"]
-        return new_order(c, out, 0, instrument_of(c), SELL | IMMEDIATE, bid, quantity)
-    if (away <= -2 * t["threshold"] and held < t["position_max"]) or (away <= 0 and held < 0):
+        return act.new_order(c, out, 0, act.instrument_of(c),
+                             act.sale(held, quantity) | act.IMMEDIATE, bid, quantity)
+    if (away <= -far and held < t["position_max"]) or (away <= 0 and held < 0):
         quantity = min(-held, t["quantity"]) if held < 0 else t["quantity"]
-        return new_order(c, out, 0, instrument_of(c), BUY | IMMEDIATE, ask, quantity)
+        return act.new_order(c, out, 0, act.instrument_of(c), act.BUY | act.IMMEDIATE, ask,
+                             quantity)
     return 0
 
 
