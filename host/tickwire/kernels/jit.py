@@ -69,6 +69,14 @@ def _imports(path: Path, source: str) -> Iterator[Path]:
                     yield part
 
 
+@functools.cache
+def _read(path: Path) -> tuple[bytes, tuple[Path, ...]]:
+    """Digest of a source and what it imports itself; each source is looked at once a process."""
+    octets = path.read_bytes()
+    imports = dict.fromkeys(found.resolve() for found in _imports(path, octets.decode()))
+    return hashlib.blake2b(octets, digest_size=16).digest(), tuple(imports)
+
+
 def sources(path: Path) -> list[Path]:
     """Return ``path`` and every source of the project that it imports, directly or not."""
     todo, seen = [path.resolve()], set()
@@ -76,8 +84,7 @@ def sources(path: Path) -> list[Path]:
         current = todo.pop()
         if current not in seen:
             seen.add(current)
-            todo.extend(found.resolve()
-                        for found in _imports(current, current.read_text(encoding="utf-8")))
+            todo.extend(_read(current)[1])
     return sorted(seen)
 
 
@@ -86,7 +93,7 @@ def cache_folder(path: Path) -> Path:
     """Return the cache folder of the kernels in the module at ``path``."""
     state = hashlib.blake2b(_TOOLS.encode(), digest_size=10)
     for source in sources(path):
-        state.update(str(source).encode() + b"\0" + source.read_bytes())
+        state.update(str(source).encode() + b"\0" + _read(source)[0])
     name = path.parent.name + "." + path.stem
     _prune(name)
     return _base / f"{name}-{state.hexdigest()}"
@@ -103,8 +110,13 @@ def _prune(name: str) -> None:
         shutil.rmtree(path, ignore_errors=True)
 
 
+@functools.cache
+def _folder_of(filename: str) -> Path:
+    return cache_folder(Path(filename).resolve())
+
+
 def _cached(function: Callable[..., Any], compile_: Callable[[], Any]) -> Any:
-    folder = cache_folder(Path(function.__code__.co_filename).resolve())
+    folder = _folder_of(function.__code__.co_filename)
     saved, numba.config.CACHE_DIR = numba.config.CACHE_DIR, str(folder)
     try:
         return compile_()
