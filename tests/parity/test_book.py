@@ -65,6 +65,12 @@ def test_messages_that_break_the_rules_are_refused_counted_and_flagged(messages)
     check(messages, SMALL, 1)
 
 
+@given(st.one_of(flows(BOTH_SIDES, faults=True), flows(WIDE, faults=True, length=100)),
+       st.sampled_from((SMALL, DEEP)))
+def test_faults_about_open_orders_are_refused_counted_and_flagged(messages, geometry):
+    check(messages, geometry, 100)
+
+
 @given(windowed, st.sampled_from((1, 4)))
 def test_a_window_far_too_small_shows_the_best_level_or_says_hidden(messages, lookups):
     check(messages, dataclasses.replace(SMALL, lookups=lookups), 100)

@@ -77,28 +77,36 @@ def sequences(space: Space, *, others: bool = False, length: int = 60
     return st.lists(one, min_size=1, max_size=length)
 
 
-def flows(space: Space, *, length: int = 60) -> st.SearchStrategy[list[bytes]]:
-    """Return a strategy of flows that keep the rules: what leaves is open, and often the best.
+def flows(space: Space, *, length: int = 60, faults: bool = False
+          ) -> st.SearchStrategy[list[bytes]]:
+    """Return a strategy of flows in which what leaves is open, and often the best.
 
-    Few drawn numbers decide much, so that a window moves far and comes back within one flow.
+    Few drawn numbers decide much, so that a window moves far and comes back within one flow. With
+    ``faults`` some messages about open orders break a rule.
     """
-    step = st.tuples(st.sampled_from("aaadbbbxeurn"), st.sampled_from(space.locates),
+    letters = "aaadbbbxeurn" + ("aaadbbzopqiw" if faults else "")
+    step = st.tuples(st.sampled_from(letters), st.sampled_from(space.locates),
                      st.sampled_from(space.sides), st.integers(0, 3),
                      st.sampled_from(space.prices))
     return st.lists(step, min_size=1, max_size=length).map(_flow)
 
 
 def _flow(steps: list[tuple[str, int, bytes, int, int]]) -> list[bytes]:
-    """Messages of drawn steps: a add, d delete, b delete the best, x e u on one order, n none."""
+    """Messages of drawn steps.
+
+    a add, d delete, b delete the best, x cancel, e execute, u replace, r replace the best, n
+    nothing; faults: z replace by no shares, o execute too many, p replace by no price, q replace
+    by an order that is there, i add an order that is there, w delete under another locate.
+    """
     live: dict[tuple[int, bytes], list[tuple[int, int]]] = {}     # (price, reference), oldest first
     messages, reference = [], 0
     for letter, locate, side, choice, price in steps:
         orders = live.setdefault((locate, side), [])
         reference += 1
-        if letter in "an" or not orders:
-            if letter == "n":
-                messages.append(itch.position(locate))
-                continue
+        if letter == "n":
+            messages.append(itch.position(locate))
+            continue
+        if letter == "a" or not orders:
             orders.append((price, reference))
             messages.append(itch.add(locate, reference, side, SHARES, price))
             continue
@@ -106,14 +114,22 @@ def _flow(steps: list[tuple[str, int, bytes, int, int]]) -> list[bytes]:
         if letter in "br":
             at = orders.index((max if side == b"B" else min)(orders))
         _, which = orders[at]
-        if letter == "x":
-            messages.append(itch.cancel(locate, which, 1))
-        elif letter == "e":
-            messages.append(itch.executed(locate, which, 1))
-        elif letter in "ur":
-            orders[at] = price, reference
-            messages.append(itch.replace(locate, which, reference, SHARES, price))
-        else:
+        if letter in "dbzopq":
             del orders[at]
-            messages.append(itch.delete(locate, which))
+        if letter in "ur":
+            orders[at] = price, reference
+        another = orders[0][1] if orders else which
+        messages.append({
+            "d": itch.delete(locate, which), "b": itch.delete(locate, which),
+            "x": itch.cancel(locate, which, 1),
+            "e": itch.executed(locate, which, 1),
+            "u": itch.replace(locate, which, reference, SHARES, price),
+            "r": itch.replace(locate, which, reference, SHARES, price),
+            "z": itch.replace(locate, which, reference, 0, price),
+            "o": itch.executed(locate, which, SHARES + 1),
+            "p": itch.replace(locate, which, reference, SHARES, 0),
+            "q": itch.replace(locate, which, another, SHARES, price),
+            "i": itch.add(locate, which, side, SHARES, price),
+            "w": itch.delete(locate % 3 + 1, which),
+        }[letter])
     return messages
