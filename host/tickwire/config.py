@@ -59,6 +59,8 @@ class DeviceSettings:
     priority: int = setting(0, integer(0, 99), "SCHED_FIFO priority; 0 keeps the usual scheduler.")
     busy_poll: bool = setting(False, boolean(), "Never back off when idle; needs `core`.")
     lock_memory: bool = setting(False, boolean(), "Lock memory: no page is fetched late.")
+    watchdog_ms: int = setting(1_000, integer(0, 3_600_000),
+                               "Silence of the strategy's loop until the kill; 0 never.")
 
     def __post_init__(self) -> None:
         """Check that a thread which never sleeps has a core of its own."""

@@ -123,10 +123,15 @@ class Engine:
         """Tell observers which strategy this is."""
         self.status["strategy"] = path.encode()[:_STATUS["strategy"].itemsize]
 
+    def mark_start(self) -> None:
+        """Let the run's time count from now."""
+        self.status["started"] = time.time_ns()
+
     def start(self) -> None:
         """Start the loop's thread; returns when it runs."""
         if self._thread is not None:
             raise TickwireError("The engine runs already.")
+        self.device.work()                     # the first turn of all compiles; later it is free
         self.device.write_register("CONTROL", 1)
         if isinstance(self.strategy, PythonStrategy):
             self._start_python(self.strategy)
@@ -134,7 +139,7 @@ class Engine:
         gc.freeze()
         if self._lock_memory:
             self._lock_all()
-        self.status["started"] = time.time_ns()
+        self.mark_start()
         self._thread = threading.Thread(target=self._run, name="engine", daemon=True)
         self.device.is_driven = True
         self._thread.start()

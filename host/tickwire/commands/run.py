@@ -31,28 +31,33 @@ class Session:
         self.states: dict[str, str] = {}
         self.statistics: dict[str, Any] = {}
         self.is_interrupted = False
+        self.failure: TickwireError | None = None
         self._with_venue, self._has_view = with_venue, has_view
         self._selector = selectors.DefaultSelector()
 
     def run(self) -> dict[str, Any]:
-        """Trade and return the summary; raises :class:`TickwireError` when that fails."""
+        """Trade and return the summary; raises :class:`TickwireError` when it does not begin.
+
+        ``failure`` afterwards is what ended it too early, if anything did.
+        """
         from tickwire.observe.view import make_view
         begin = time.monotonic()
         try:
             self._start()
-            observer = self._observer()
             started = time.monotonic() - begin
+            observer = self._observer()
             view = make_view(observer, is_live=self._has_view and self.config.observe.view)
             try:
-                with view:
+                with view, self._metrics(observer):
                     self._watch(view)
-            finally:
-                found = self._finish(observer)
-            return {**found, "start_seconds": round(started, 3)}
+            except TickwireError as error:
+                self.failure = error
+            return {**self._finish(observer), "start_seconds": round(started, 3)}
         finally:
             for child in self.children.values():
                 child.stop()
             self._selector.close()
+            self._clear()
 
     def interrupt(self, *_: object) -> None:
         """Ask for the end, from a signal."""
@@ -109,6 +114,14 @@ class Session:
         from tickwire.observe.observer import Observer
         return Observer(self.config.device.name)
 
+    def _metrics(self, observer: Any) -> contextlib.AbstractContextManager[object]:
+        """Serve metrics where a port is configured."""
+        port = self.config.observe.prometheus_port
+        if not port:
+            return contextlib.nullcontext()
+        from tickwire.observe.prometheus import Endpoint
+        return Endpoint(observer, port)
+
     def _watch(self, view: Any) -> None:
         seconds = self.config.run.seconds
         until = time.monotonic() + seconds if seconds else float("inf")
@@ -121,14 +134,21 @@ class Session:
 
     def _finish(self, observer: Any) -> dict[str, Any]:
         """Stop the device, then the venue; return the summary of what the device left."""
-        from tickwire.observe.summary import summary
+        from tickwire.observe.summary import cause_text, summary
+        cause = cause_text(observer.killed)    # stopping in good order is a kill as well
         for name in ("device", "venue"):
             child = self.children.get(name)
             if child is not None:
                 child.stop()
-        found = summary(observer)
+        found = {**summary(observer), "kill_cause": cause}
         observer.close()
         return found
+
+    def _clear(self) -> None:
+        """Remove what a device's process that died has left."""
+        from tickwire.device.shared import remove_stale
+        with contextlib.suppress(TickwireError):
+            remove_stale(self.config.device.name)
 
 
 @contextlib.contextmanager
@@ -187,4 +207,6 @@ def trade(config: Config, *, with_venue: bool = True, has_view: bool = True,
             json_path.write_text(json_format.dumps(found, indent=1) + "\n")
         except OSError as error:
             raise TickwireError(f"Cannot write {json_path}: {error.strerror}.") from None
+    if session.failure is not None:
+        raise session.failure
     return 0

@@ -30,6 +30,7 @@ SESSION_SECONDS = 10.0                     # until the order session must be up
 CLOSE_SECONDS = 1.0                        # for open orders to be cancelled at the end
 _SECOND = 1_000_000_000
 _MILLISECOND = 1_000_000
+_MICROSECONDS = 1_000                      # of a millisecond: the watchdog's unit
 _STEP_SECONDS = 0.005
 _MASS_CANCEL = 1
 
@@ -100,6 +101,7 @@ class DeviceProcess:
         link = OrderLink(device, config.orders)
         self._open += [repair, link]
         device.write_register("KILL_ACTION", _MASS_CANCEL)
+        device.write_register("WATCHDOG_PERIOD", config.device.watchdog_ms * _MICROSECONDS)
         self.engine.start()
         device.commit_limits()
         for remark in self.engine.remarks:
@@ -112,6 +114,7 @@ class DeviceProcess:
         try:
             await self._until_ready()
             device.arm()
+            self.engine.mark_start()
             hooks.trading()
             await self._trade(hooks, tasks, link)
             await self._wind_down()

@@ -145,7 +145,7 @@ def create(name: str, kind: str, geometry: Geometry, *, market_log2: int, order_
     path = path_of(name)
     sizes = Sizes(geometry.instruments, geometry.depth, market_log2, order_log2, token_log2)
     places, size = sizes.places()
-    remark = _clear(path)
+    remark = remove_stale(name)
     try:
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
     except FileExistsError:
@@ -215,8 +215,12 @@ def _check(path: Path, descriptor: int) -> None:
         raise TickwireError(f"{path} was left over by process {process}, which is gone.")
 
 
-def _clear(path: Path) -> str:
-    """Remove a file that was left over; returns what to say about it."""
+def remove_stale(name: str) -> str:
+    """Remove the file of device ``name`` when it was left over; returns what to say about it.
+
+    Raises :class:`TickwireError` when the device lives.
+    """
+    path = path_of(name)
     try:
         descriptor = os.open(path, os.O_RDWR | os.O_NOFOLLOW)
     except FileNotFoundError:
@@ -227,7 +231,6 @@ def _clear(path: Path) -> str:
         octets = os.pread(descriptor, HEADER.itemsize, 0).ljust(HEADER.itemsize, b"\0")
         process = struct.unpack_from("<I", octets, 12)[0]
         if _is_locked(descriptor):
-            name = path.name.removeprefix(shared.SHARED_PREFIX)
             raise TickwireError(f"Device {name!r} runs already, in process {process}; "
                                 "choose another device.name.")
         path.unlink(missing_ok=True)

@@ -19,13 +19,14 @@ from prometheus_client.core import (
 from prometheus_client.registry import Collector
 
 from tickwire.errors import TickwireError
+from tickwire.kernels import histogram
 from tickwire.observe.observer import DOLLAR, Observer
 from tickwire.spec.counters import COUNTERS
 from tickwire.spec.registers import KillCause
 from tickwire.spec.stages import HISTOGRAM_SUB_BITS, STAGES
 
 HOST = "127.0.0.1"
-_COUNT, _SUM, _FIRST_BUCKET = 0, 1, 4
+_SUM, _FIRST_BUCKET = histogram.SUM, histogram.BUCKETS
 _NANOSECONDS = 1e-9
 _SMALLEST, _LARGEST = 7, 34                # bounds of the exported buckets: 128 ns to 17 s
 
@@ -79,6 +80,17 @@ class DeviceCollector(Collector):
             family.add_metric([*device, name], buckets=_buckets(words),
                               sum_value=float(words[_SUM]) * _NANOSECONDS)
         yield family
+        quantiles = GaugeMetricFamily(
+            "tickwire_stage_latency_quantile_seconds",
+            "Latency that this part of all passages did not exceed; quantile 1 is the greatest.",
+            labels=["device", "stage", "quantile"])
+        for name, words in self._observer.stage_words().items():
+            for fraction in histogram.QUANTILES.values():
+                quantiles.add_metric([*device, name, f"{fraction:g}"],
+                                     histogram.quantile(words, fraction) * _NANOSECONDS)
+            quantiles.add_metric([*device, name, "1"],
+                                 float(words[histogram.MAXIMUM]) * _NANOSECONDS)
+        yield quantiles
 
 
 def _buckets(words: np.ndarray) -> list[tuple[str, float]]:
