@@ -13,7 +13,7 @@ import sys
 import pytest
 
 from tests.feed_rig import SESSION, FeedRig, mold
-from tests.reference import itch
+from tests.reference import itch, records
 from tickwire.spec.counters import CounterIndex
 from tickwire.spec.records import FeedState
 from tickwire.spec.registers import GapPolicy
@@ -224,6 +224,9 @@ def test_a_late_start_is_a_gap_from_the_first_message(rig):
     assert (rig.events(), rig.memory.state) == ([], FeedState.IDLE)
     rig.send(mold(500, S), B)
     assert rig.events() == [("feed", RECOVERING, 1, 501, B, SESSION)]
+    for first in range(1, 501, 100):
+        assert rig.send(mold(first, *[D] * 100), RECOVERY) == 100
+    assert rig.events() == [("feed", LIVE, 501, 501, RECOVERY, SESSION)]
 
 
 def test_a_feed_may_join_where_the_stream_is():
@@ -342,6 +345,13 @@ def test_skipping_goes_on_with_the_first_message_that_a_line_can_still_bring():
     assert rig.send(mold(5, S), B) == 1
 
 
+def test_skipping_does_not_go_on_with_what_a_line_only_might_bring():
+    rig = joined(policy=GapPolicy.SKIP, patience_ns=500)
+    rig.send(mold(3, S), A, 2_000)
+    assert rig.send(mold(4, S), A, 2_501) == 1              # B would be next with 2, but is late
+    assert (rig.memory.expected, rig.counters()["messages_lost"]) == (5, 2)
+
+
 def test_skipping_after_a_heartbeat_goes_on_with_the_next_message():
     rig = joined(policy=GapPolicy.SKIP)
     rig.send(mold(4), A)
@@ -374,6 +384,33 @@ def test_messages_that_recovery_found_nowhere_are_given_up():
     rig.give_up(3)
     assert rig.events() == []
     assert rig.memory.expected == 4
+
+
+def test_a_book_is_marked_with_the_time_and_the_last_number_that_is_missing():
+    rig = joined(policy=GapPolicy.SKIP, cut_through=True)
+    rig.send(mold(2, halt(1)), A, 2_000)
+
+    def line(instrument: int) -> tuple[int, int]:
+        state = records.state(rig.table()[instrument].tobytes())
+        return state["timestamp"], state["feed_sequence"]
+    rig.give_up(9, now=3_000)
+    assert line(1) == line(2) == (3_000, 8)
+    rig = joined(cut_through=True)
+    rig.send(mold(2, S, S), A, 2_000)
+    rig.retract(A, 2_500)
+    assert line(1) == (2_500, 3)
+    rig = joined()
+    rig.send(mold(5, S, session=OTHER_SESSION), A, 4_000)
+    assert line(1) == (4_000, 0)
+
+
+def test_an_instrument_is_shown_anew_with_the_time_at_which_the_flag_fell():
+    rig = joined(stale_ns=1_000)
+    rig.tick(2_001)
+    rig.send(mold(2, halt(1)), RECOVERY, 2_100)
+    rig.send(mold(3), A, 2_200)
+    state = records.state(rig.table()[1].tobytes())
+    assert (state["timestamp"], state["feed_sequence"], state["flags"]) == (2_200, 2, 0)
 
 
 def test_a_book_that_is_desynced_already_is_not_shown_again():
@@ -685,7 +722,7 @@ def test_a_feed_without_registers_keeps_the_same_state():
 SCENARIO = """
 import hashlib
 from tests.feed_rig import FeedRig, mold
-from tests.reference import itch
+from tests.reference import itch, records
 from tickwire.spec.registers import GapPolicy
 rig = FeedRig(line_timeout_ns=1_000, patience_ns=5_000, stale_ns=9_000, cut_through=True)
 S, X = itch.system(b"O"), b"Z\\0\\1"

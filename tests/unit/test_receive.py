@@ -245,6 +245,17 @@ def test_a_udp_checksum_that_need_not_be_right_may_be_wrong(book, guarded):
     assert receiver.take(BAD["IPv4 checksum"]) == (MALFORMED, None)
 
 
+def test_every_checksum_is_right_for_the_identification_that_it_belongs_to(receiver):
+    # Carries of every size come up, and sums whose halves are both 0xFFFF.
+    octets = bytearray(GOOD["untagged"])
+    for identification in range(1 << 16):
+        struct.pack_into(">H", octets, 18, identification)
+        octets[24:26] = bytes(2)
+        struct.pack_into(">H", octets, 24, ones_complement(bytes(octets[14:34])))
+        address = receiver.guarded.put(bytes(octets))
+        assert frame(receiver.memory.receive, address, len(octets))[0] == Line.A, identification
+
+
 def test_a_line_that_is_not_configured_takes_nothing(book, guarded):
     receiver = Receiver(book, guarded)
     receiver.memory.receiver["keys"] = 0

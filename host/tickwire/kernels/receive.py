@@ -72,7 +72,6 @@ _FRAGMENT = MORE_FRAGMENTS | FRAGMENT_OFFSET_MASK
 _IS_SET = 1 << 48
 # The protocol octet as a checksum word, octets swapped as :func:`_sum` has them all.
 _PSEUDO_PROTOCOL = PROTOCOL_UDP << 8
-_SUM_IS_RIGHT = 0xFFFF
 
 
 @kernel(inline=True)
@@ -96,12 +95,11 @@ def _sum(address, size):
 
 
 @kernel(inline=True)
-def _fold(total):
-    """Ones' complement sum of 16 bits of a sum below 2^48; 0xFFFF when a checksum is right."""
+def _is_right(total):
+    """Whether a sum, below 2^48 and with its checksum in it, folds to 0xFFFF."""
     total = (total & 0xFFFFFFFF) + (total >> 32)
     total = (total & 0xFFFF) + (total >> 16)
-    total = (total & 0xFFFF) + (total >> 16)
-    return (total & 0xFFFF) + (total >> 16)
+    return (total & 0xFFFF) + (total >> 16) == 0xFFFF
 
 
 @kernel
@@ -137,7 +135,7 @@ def _udp_is_right(ip, udp, size):
         return True
     pseudo = (load32(ip + SOURCE) + load32(ip + DESTINATION) + _PSEUDO_PROTOCOL
               + load16(udp + LENGTH))
-    return _fold(pseudo + _sum(udp, size)) == _SUM_IS_RIGHT
+    return _is_right(pseudo + _sum(udp, size))
 
 
 @kernel
@@ -171,7 +169,7 @@ def frame(receive, address, size):
     total = load_be16(ip + TOTAL_LENGTH)
     if version != IPV4_VERSION or words < IPV4_HEADER_WORDS or total < 4 * words:
         return _dropped(receive, MALFORMED)
-    if words == IPV4_HEADER_WORDS and _fold(_sum(ip, IPV4_SIZE)) != _SUM_IS_RIGHT:
+    if words == IPV4_HEADER_WORDS and not _is_right(_sum(ip, IPV4_SIZE)):
         return _dropped(receive, MALFORMED)
     group = load_be32(ip + DESTINATION)
     if load8(ip + PROTOCOL) != PROTOCOL_UDP or not _is_group(receive, group):
