@@ -15,11 +15,11 @@ import numpy as np
 
 from tickwire.config import SymbolSettings
 from tickwire.errors import TickwireError
-from tickwire.kernels import jit
+from tickwire.kernels.jit import handler as compiled
 from tickwire.spec.intents import IntentFlag, Operation
 from tickwire.spec.records import RecordType
 
-handler = jit.handler("int64(int64, int64, int64)")
+handler = compiled("int64(int64, int64, int64)")
 """Decorator of a strategy's function ``(c, record, out) -> number of intents``."""
 
 Value = int | bool | str | Decimal
