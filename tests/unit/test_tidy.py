@@ -78,7 +78,7 @@ def imports(path: str) -> Iterator[tuple[str, int, bool]]:
     package = path.split("/")[1:-1]
     inside = {id(node) for outer in ast.walk(tree(path))
               if isinstance(outer, ast.FunctionDef | ast.AsyncFunctionDef)
-              or isinstance(outer, ast.If) and ast.unparse(outer.test) == "TYPE_CHECKING"
+              or (isinstance(outer, ast.If) and ast.unparse(outer.test) == "TYPE_CHECKING")
               for node in ast.walk(outer)}
     for node in ast.walk(tree(path)):
         if isinstance(node, ast.Import):
