@@ -38,6 +38,11 @@ WIDE = Space(locates=(1, 2, 3), references=tuple(range(1, 10)),
              prices=tuple(100 * (20_000 + step) for step in STEPS))
 ONE_SIDE = dataclasses.replace(WIDE, locates=(1,), sides=(b"B",))
 BOTH_SIDES = dataclasses.replace(WIDE, locates=(1,))
+OFF_WIDE = dataclasses.replace(BOTH_SIDES, prices=tuple(
+    100 * (20_000 + step) + part for step in (0, 1, 63, 64, 192, 256, 257, 320, 700)
+    for part in (0, 1, 50, 99)))
+off_grid = st.one_of(sequences(OFF_GRID, length=40), flows(OFF_WIDE), sequences(OFF_WIDE),
+                     flows(dataclasses.replace(OFF_WIDE, prices=OFF_WIDE.prices[:8])))
 windowed = st.one_of(flows(ONE_SIDE), flows(BOTH_SIDES), flows(WIDE, length=100),
                      sequences(WIDE, length=80))
 
@@ -81,7 +86,7 @@ def test_reported_levels_are_the_best_ones_that_the_window_covers(messages, geom
     check(messages, geometry, 100)
 
 
-@given(sequences(OFF_GRID, length=40), st.sampled_from((SMALL, DEEP)))
+@given(off_grid, st.sampled_from((SMALL, DEEP)))
 def test_an_off_grid_price_is_flagged_before_it_can_mislead(messages, geometry):
     check(messages, geometry, 100)
 
@@ -90,6 +95,34 @@ def test_an_off_grid_price_is_flagged_before_it_can_mislead(messages, geometry):
        st.sampled_from((0, 1, 100)))
 def test_prices_about_one_dollar_are_shown_or_flagged(messages, tick):
     check(messages, DEEP, tick)
+
+
+# What was wrong once, smallest case first
+
+
+@pytest.mark.parametrize(("tick", "side", "price"), (
+    (100, b"B", 9_900), (100, b"B", 1), (1, b"S", (1 << 31) - 1)))
+def test_a_side_whose_only_level_is_below_any_window_says_hidden(tick, side, price):
+    book = check([itch.add(1, 1, side, 10, price)], SMALL, tick)
+    assert book.skipped["hidden"] == 1
+    check([itch.add(1, 1, side, 10, price), itch.delete(1, 1)], DEEP, tick)
+
+
+@pytest.mark.parametrize("part", (1, 50, 99))
+def test_after_an_off_grid_best_bid_the_level_of_its_own_tick_is_shown(part):
+    price = 2_000_000
+    book = CheckedBook(SMALL, tick=100)
+    for message in (itch.add(1, 1, b"B", 10, price), itch.add(1, 2, b"B", 20, price + part),
+                    itch.add(1, 3, b"B", 30, price - 100), itch.delete(1, 2)):
+        book.apply(message)
+    row = records.record(book.device.feed([itch.cancel(1, 1, 1)])[-1].tobytes())
+    assert (row["bid_price"], row["bid_quantity"], row["flags"]) == (price, 9, 8)
+
+
+def test_a_directory_message_holds_for_the_rest_of_its_block():
+    messages = [itch.directory(2, "SYM2"), itch.delete(2, 1)]
+    *_, found = both(messages, SMALL, 0, {"SYM2": 100})
+    assert found[:, 60].tolist() == [records.DIRECTORY, records.BBO]
 
 
 # The two ways to apply messages
@@ -132,6 +165,14 @@ def test_what_is_not_volatile_does_not_depend_on_time_stamps(messages, seed):
 
 
 # Which instruments
+
+
+@given(windowed)
+def test_instrument_number_0_has_windows_like_any_other(messages):
+    book = CheckedBook(DEEP, watch_symbols={"FIRST": 100, "SECOND": 100})
+    for message in (itch.directory(1, "FIRST"), itch.directory(2, "SECOND"), *messages):
+        book.apply(message)
+    book.finish()
 
 
 @given(sequences(NORMAL, others=True))

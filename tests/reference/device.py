@@ -215,6 +215,8 @@ class CheckedBook:
         instrument = self.reference.instruments[number]
         *quotes, flags = self._view(number)
         expected = [self._shown_quote(instrument.best(side)) for side in (BID, ASK)]
+        for side in (BID, ASK):
+            self._compare_window(number, side)
         is_lost = bool(flags & DESYNCED) and number in self.off_grid
         if instrument.is_desynced:
             assert flags & DESYNCED, f"instrument {number} must say DESYNCED"
@@ -224,7 +226,6 @@ class CheckedBook:
             self.skipped["lost"] += 1
             return
         for side in (BID, ASK):
-            self._compare_window(number, side)
             if flags & HIDDEN[side]:
                 assert quotes[side] == NO_QUOTE and instrument.levels[side], (number, side)
                 assert not self._covered(number, side), f"instrument {number} side {side} is " \

@@ -112,17 +112,24 @@ def _new_level(book, instrument, side, price, price_key, value):
 
 
 @kernel
-def _next_best(book, instrument, side, key, tick):
+def _next_best(book, instrument, side, key, on_grid, tick):
     """The best level, at tick ``key``, is gone: show the next one."""
     b = book_at(book)
     s = side_at(b["sides"] + (instrument * 2 + side) * 64)
     b["changed"] = 1
-    below = window.next_below(book, instrument * 2 + side, key)
-    if unlikely(below == EMPTY):
-        _no_best(book, instrument, side)
-        return
+    entry = level_table.NONE
+    below = key
+    if unlikely(not on_grid) and key != 0:  # its tick may hold a level on the grid as well
+        entry = level_table.search(
+            book, level_table.key_of(instrument, side, window.price_of(key, side, tick)))
+    if entry == level_table.NONE:
+        below = window.next_below(book, instrument * 2 + side, key)
+        if unlikely(below == EMPTY):
+            _no_best(book, instrument, side)
+            return
+        entry = level_table.search(
+            book, level_table.key_of(instrument, side, window.price_of(below, side, tick)))
     price = window.price_of(below, side, tick)
-    entry = level_table.search(book, level_table.key_of(instrument, side, price))
     s["best"] = -price if side else price
     s["best_value"] = load64(entry + level_table.VALUES)
 
@@ -138,10 +145,11 @@ def _lost_level(book, instrument, side, price, price_key):
     s["levels"] -= 1
     tick = np.int64(h["tick"])
     key = window.tick_key(price, side, header)
-    if key >= s["floor"] and window.price_of(key, side, tick) == price:
+    on_grid = window.price_of(key, side, tick) == price
+    if on_grid and key >= s["floor"]:
         window.clear_bit(book, book_side, key)
     if price_key == s["best"]:
-        _next_best(book, instrument, side, key, tick)
+        _next_best(book, instrument, side, key, on_grid, tick)
     elif unlikely(s["levels"] == 0):
         b["changed"] = 1
         _no_best(book, instrument, side)
