@@ -12,6 +12,7 @@ import tempfile
 import time
 from multiprocessing.synchronize import Event
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -45,7 +46,7 @@ def _send(path: Path, rate: int, seconds: float, ready: Event, go: Event, done: 
     with LoadPublisher(path, VenueConfig()) as publisher:
         ready.set()
         go.wait()
-        publisher.run(rate, seconds)
+        publisher.run(rate, 2 * seconds + 10)  # until every message is sent
         done.set()
         publisher.end(1.0)
 
@@ -62,7 +63,7 @@ def _expected(path: Path, names: dict[str, int]) -> np.ndarray:
     return book.arena.view("state", dtype(STATE_LINE))[:GEOMETRY.instruments].copy()
 
 
-def load(path: Path, rate: int, seconds: float) -> dict[str, float]:
+def load(path: Path, rate: int, seconds: float) -> dict[str, Any]:
     """Send the file to a device and return what happened."""
     names = {entry.name: TICK for entry in symbols(SYMBOLS, SEED)}
     context = multiprocessing.get_context("spawn")
@@ -87,9 +88,9 @@ def load(path: Path, rate: int, seconds: float) -> dict[str, float]:
             counters = device.counters()
             state = np.frombuffer(device.memory.view("state"), dtype(STATE_LINE))
             wanted = _expected(path, names)
-            wrong = sum(not np.array_equal(state[name][:SYMBOLS], wanted[name][:SYMBOLS])
-                        for name in _CHECKED)
-        return {"messages": counters["messages"], "seconds": elapsed, "wrong_columns": wrong,
+            wrong = [name for name in _CHECKED
+                     if not np.array_equal(state[name][:SYMBOLS], wanted[name][:SYMBOLS])]
+        return {"messages": counters["messages"], "seconds": elapsed, "wrong": wrong,
                 "lost": counters["messages_lost"], "gaps": counters["gaps"],
                 "ahead": counters["messages_ahead"], "frames": counters["frames_a"],
                 "drops": sum(max(line.drops(), 0) for line in lines),
@@ -115,5 +116,5 @@ def main(report: Report, rate: int = RATE, seconds: int = SECONDS) -> None:
                     f"dropped by the kernel {found['drops']:.0f}")
     report.add("turns that found nothing", "%", [100 * found["idle"]])
     report.note(f"State table of {SYMBOLS:,} instruments against a replay of the same messages: "
-                f"{'equal' if not found['wrong_columns'] else 'DIFFERENT'} in every column but "
-                "the time stamp.")
+                + (f"different in {', '.join(found['wrong'])}." if found["wrong"]
+                   else "equal in every column but the time stamp."))
