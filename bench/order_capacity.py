@@ -10,7 +10,7 @@ from bench.report import Report
 from tickwire.device.book_memory import BookMemory
 from tickwire.kernels.jit import kernel
 from tickwire.kernels.order_table import BUCKET, left_bucket, right_bucket
-from tickwire.spec.geometry import LEFT_FILL, Geometry
+from tickwire.spec.geometry import CARD_LARGE, CARD_SMALL, LEFT_FILL, MARKET, Geometry
 
 LOADS = (0.15, 0.25, 0.375, 0.5, 0.5625, 0.625, 0.75)
 SIZES_LOG2 = (12, 17, 22)                  # places of a small card, a large one, a market
@@ -96,7 +96,27 @@ def simulate(places_log2: int, rule: int, pattern: int, load: float, seed: int) 
                 live, min(CHURN * live, CHURN_MAX), SEED + seed)
 
 
+def capacity(geometry: Geometry, pattern: int, seed: int) -> int:
+    """Greatest load in percent at which the geometry's stash holds what finds no bucket."""
+    log2 = geometry.orders_log2 + 3
+    enough, too_much = 30, 80
+    while too_much - enough > 1:
+        load = (enough + too_much) // 2
+        if simulate(log2, 0, pattern, load / 100, seed) <= geometry.order_stash:
+            enough = load
+        else:
+            too_much = load
+    return enough
+
+
 def main(report: Report) -> None:
+    for name, geometry in (("small card", CARD_SMALL), ("large card", CARD_LARGE),
+                           ("market", MARKET)):
+        for pattern, pattern_name in enumerate(REFERENCES[:2]):
+            report.add(f"{name}: {geometry.order_places:,} places and a stash of "
+                       f"{geometry.order_stash:,} hold, {pattern_name}", "% live",
+                       [capacity(geometry, pattern, seed) for seed in
+                        range(1 if geometry is MARKET else report.repeats)])
     for log2 in SIZES_LOG2:
         for rule, rule_name in enumerate(RULES):
             for pattern, pattern_name in enumerate(REFERENCES if rule == 0 else REFERENCES[:2]):
