@@ -111,10 +111,8 @@ def test_an_order_inside_a_session_packet_is_shown_as_the_order(tmp_path, capsys
 def test_a_reader_that_stops_listening_ends_the_command_quietly(tmp_path):
     path = tmp_path / "day.itch"
     path.write_bytes(itch.binary_file(MESSAGES * 20_000))
-    script = ("import sys\nfrom pathlib import Path\nfrom tickwire.commands.decode import decode\n"
-              "sys.exit(decode(Path(sys.argv[1])))")
-    with subprocess.Popen([sys.executable, "-c", script, str(path)], stdout=subprocess.PIPE,
-                          stderr=subprocess.PIPE) as process:
+    with subprocess.Popen([sys.executable, "-m", "tickwire.cli", "decode", str(path)],
+                          stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
         assert process.stdout.readline().decode().strip() == LINES[0]
         process.stdout.close()
         assert process.wait(60) == 0

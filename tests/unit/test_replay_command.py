@@ -130,6 +130,38 @@ def test_gzip_and_the_mark_at_the_end_change_nothing(day, run, tmp_path):
         assert summary["digest"] == plain["digest"] and summary["messages"] == 10
 
 
+def test_an_interrupted_replay_keeps_what_it_has(day, run, tmp_path, monkeypatch):
+    from tickwire.device.replay import Replay
+
+    def interrupted(self):
+        yield from ()
+        raise KeyboardInterrupt
+    monkeypatch.setattr(Replay, "__iter__", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        run(day, bbo=tmp_path / "bbo.parquet")
+    assert json.loads((tmp_path / "summary.json").read_text())["error"] == "Interrupted."
+    assert rows_of(tmp_path / "bbo.parquet") == []
+
+
+def test_the_program_ends_with_a_status_and_a_sentence(day, tmp_path, capsys):
+    from tickwire.cli import main
+    bbo, summary = tmp_path / "bbo.parquet", tmp_path / "summary.json"
+    options = ["--symbols", "AAA", "--bbo", str(bbo), "--levels", "2", "--levels-out",
+               str(tmp_path / "levels.csv"), "--json", str(summary), "--tick", "100",
+               "--no-progress"]
+    assert main(["replay", str(day), *options]) == 0
+    assert json.loads(summary.read_text())["tables"] == {
+        str(bbo): 4, str(tmp_path / "levels.csv"): 5}
+    assert capsys.readouterr().err == ""
+    day.write_bytes(day.read_bytes()[:-1])
+    assert main(["replay", str(day), *options]) == InputError.exit_code != 0
+    error = capsys.readouterr().err
+    assert error.startswith(f"{day} is cut short") and error.count("\n") == 1
+    assert main(["replay", str(tmp_path / "none"), *options]) != 0
+    assert capsys.readouterr().err == (
+        f"Cannot open {tmp_path / 'none'}: No such file or directory.\n")
+
+
 # Symbols
 
 

@@ -1,6 +1,5 @@
 """``tickwire decode``: what a file or capture holds, one line a message."""
 
-import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -36,15 +35,11 @@ def decode(
         raise TickwireError(f"--limit must be 1 or more, not {limit}.")
     show = text.json_line if json else _line
     status = 0
-    try:
-        for number, entry in enumerate(_entries(file, wanted), 1):
-            sys.stdout.write(show(entry) + "\n")
-            status |= "error" in entry
-            if number == limit:
-                break
-        sys.stdout.flush()
-    except BrokenPipeError:                # the reader has seen enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    for number, entry in enumerate(_entries(file, wanted), 1):
+        sys.stdout.write(show(entry) + "\n")
+        status |= "error" in entry
+        if number == limit:
+            break
     return status
 
 

@@ -51,7 +51,7 @@ def replay(
     from tickwire.device.replay import Replay
     from tickwire.feed import open_source
     from tickwire.observe.tables import BBOTable, Directory, LevelTable
-    error: InputError | None = None
+    error: InputError | KeyboardInterrupt | None = None
     with ExitStack() as stack:
         source = stack.enter_context(open_source(file))
         run = Replay(source, symbols=dict.fromkeys(names, tick) if names else None, tick=tick,
@@ -67,12 +67,12 @@ def replay(
             for _ in run:
                 bar.update(task, completed=source.position,
                            speed=f"{run.messages / run.seconds / 1e6:.1f} M messages/s")
-        except InputError as reason:
+        except (InputError, KeyboardInterrupt) as reason:
             error = reason
     summary = run.summary()
     summary["tables"] = {str(table.path): table.rows for table in run.tables}
     if error:
-        summary["error"] = str(error)
+        summary["error"] = str(error) or "Interrupted."
     if json:
         _write_json(json, summary)
     _show(summary)
