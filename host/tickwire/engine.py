@@ -18,10 +18,10 @@ from tickwire.errors import TickwireError
 from tickwire.kernels import digest
 from tickwire.kernels.arena import Arena
 from tickwire.kernels.engine import run
+from tickwire.kernels.engine_host import enqueue
 from tickwire.kernels.engine_layout import HOST, OUT_SLOTS, QUEUE_SLOTS, STRATEGY, TOKEN
-from tickwire.kernels.memory import load64_acquire, store64_release
 from tickwire.spec.intents import INTENT, WINDOW_SLOTS
-from tickwire.spec.records import RECORD_SIZE
+from tickwire.spec.records import RECORD_SIZE, STATE_LINE
 from tickwire.spec.registers import KillCause, RegisterOffset
 from tickwire.spec.render import dtype
 from tickwire.spec.shared import ENGINE_STATUS, POSITION
@@ -32,6 +32,7 @@ from tickwire.strategy.runner import PythonRunner
 _INTENT = dtype(INTENT)
 _STATUS = dtype(ENGINE_STATUS)
 _POSITION = dtype(POSITION)
+_STATE = dtype(STATE_LINE)
 _STOP_SECONDS = 5.0
 _MCL_CURRENT, _MCL_FUTURE = 1, 2
 _libc = ctypes.CDLL(None, use_errno=True)
@@ -58,7 +59,7 @@ class Engine:
         self._ready = threading.Event()
         self._compose()
         self._wire_strategy()
-        device.context["host"] = self.address
+        device.attach_host(self.address, self)
 
     def _compose(self) -> None:
         take, layout = self._arena.take, self.device.layout
@@ -93,10 +94,19 @@ class Engine:
         h["masks"] = take("masks", masks.nbytes)
         self._arena.view("masks", np.int64)[:masks.size] = masks.ravel()
         h["strategy"] = self._arena.take_rows("strategy", STRATEGY)
-        self._queue = self._arena.view("queue", _INTENT)
         self.positions = self.device.memory.view("positions", _POSITION)
         status = self.device.memory.view("engine")[:_STATUS.itemsize]
         self.status = status.view(_STATUS)[0]
+        self._learn_locates()
+
+    def _learn_locates(self) -> None:
+        """Take from the state table what directory messages of before this engine said."""
+        states = self.device.memory.view("state", _STATE)
+        locates = self._arena.view("locates", np.uint32)
+        for instrument in np.flatnonzero(states["locate"]):
+            locate = int(states[instrument]["locate"])
+            locates[locate] = instrument + 1
+            self.positions[instrument]["locate"] = locate
 
     def _wire_strategy(self) -> None:
         """Give a compiled strategy its memory; others get records another way."""
@@ -173,17 +183,12 @@ class Engine:
 
     def submit(self, fields: Mapping[str, int]) -> None:
         """Hand one intent to the loop, from any thread; raises when 256 wait already."""
+        row = np.zeros(1, _INTENT)
+        for name, value in {"timestamp": time.time_ns(), **fields}.items():
+            row[0][name] = value
         with self._lock:
-            written = int(load64_acquire(int(self.host["queue_written"])))
-            if written - int(load64_acquire(int(self.host["queue_read"]))) >= QUEUE_SLOTS:
+            if not enqueue(self.address, row.ctypes.data):
                 raise TickwireError(f"{QUEUE_SLOTS} intents wait for the engine already.")
-            self._queue[written & QUEUE_SLOTS - 1] = 0
-            row = self._queue[written & QUEUE_SLOTS - 1]
-            for name, value in fields.items():
-                row[name] = value
-            if not row["timestamp"]:
-                row["timestamp"] = time.time_ns()
-            store64_release(int(self.host["queue_written"]), written + 1)
         self.device.wake()
 
     def _run(self) -> None:

@@ -120,7 +120,7 @@ class Session:
         if not port:
             return contextlib.nullcontext()
         from tickwire.observe.prometheus import Endpoint
-        return Endpoint(observer, port)
+        return contextlib.closing(Endpoint(observer, port))
 
     def _watch(self, view: Any) -> None:
         seconds = self.config.run.seconds

@@ -75,6 +75,7 @@ class SoftwareDevice(Device):
             counters=at("counters"), histograms=at("histograms"), limits=at("limits"),
             positions=at("positions"), engine=at("engine"), token_log2=token_log2)
         self.is_driven = False                 # an engine's thread runs the loop
+        self._host_owner: object = None
         self._arena = Arena()
         self._waker, self._wake = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
         self._waker.setblocking(False)
@@ -221,6 +222,14 @@ class SoftwareDevice(Device):
         """Take datagrams from these non-blocking sockets; -1 for none."""
         self.context["lines"] = line_a, line_b
         self.feed.context["lines"] = (1 if line_a >= 0 else 0) | (2 if line_b >= 0 else 0)
+
+    def attach_host(self, address: int, owner: object) -> None:
+        """Let the loop do the host's half as well: the HOST context of ``owner``.
+
+        The owner lives as long as the device, because the loop writes its memory.
+        """
+        self._host_owner = owner
+        self.context["host"] = address
 
     def attach_session(self, descriptor: int, received: bytes, sequence: int) -> None:
         """Hand over a socket that is logged in.

@@ -78,11 +78,13 @@ def intents(device, now):
     orders = d["orders"]
     taken = 0
     while taken < INTENTS:
-        take_kill(device, now)
         intent = ready(orders, now)
         if intent == 0:
             break
         begin = nanoseconds(CLOCK_REALTIME)
+        # Before every intent: whatever kills, nothing slips through behind it.
+        take_kill(device, begin)
+        watch(orders, begin)
         octets = execute(orders, intent, begin)
         if octets < 0:
             break

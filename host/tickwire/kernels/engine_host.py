@@ -220,6 +220,20 @@ def _market_records(host, now):
 
 
 @kernel
+def enqueue(host, source):
+    """Hand the intent at ``source`` from another thread to the loop; 0 when its queue is full."""
+    h = host_at(host)
+    written = load64(h["queue_written"])
+    if written - load64_acquire(h["queue_read"]) >= QUEUE_SLOTS:
+        return 0
+    slot = h["queue"] + (written & (QUEUE_SLOTS - 1)) * _INTENT_SIZE
+    for offset in range(0, _INTENT_SIZE, 8):
+        store64(slot + offset, load64(source + offset))
+    store64_release(h["queue_written"], written + 1)
+    return 1
+
+
+@kernel
 def _queued(host):
     """Intents that Python handed over; returns how many."""
     h = host_at(host)

@@ -1,0 +1,194 @@
+"""The contract with a device, as tests that any device can be put through.
+
+A :class:`Bench` is a device with the far ends of its lines and of its order session in a test's
+hands; ``FACTORIES`` names every kind that there is. Datagrams, ITCH and OUCH octets are packed by
+hand; records are read through the contract and decoded by the tables.
+"""
+
+import socket
+import struct
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import numpy as np
+
+from tests.feed_rig import mold
+from tests.reference import itch
+from tickwire.device.base import Device
+from tickwire.device.software import SoftwareDevice
+from tickwire.spec import wire
+from tickwire.spec.geometry import Geometry
+from tickwire.spec.intents import IntentFlag, Operation
+from tickwire.spec.limits import UNLIMITED, LimitFlag
+from tickwire.spec.records import RECORDS, STATE_LINE, RecordType
+
+GEOMETRY = Geometry(instruments=4, orders_log2=8, order_stash=8, levels_log2=8, level_stash=8,
+                    window_words=16, lookups=1)
+SYMBOLS = {"AAA": 100, "BBB": 100}
+LOCATES = {"AAA": 11, "BBB": 12}
+MARKET_LOG2, ORDER_LOG2, TOKEN_LOG2 = 8, 8, 8
+DOLLAR = 10_000
+SOUP = struct.Struct(">Hc")
+NEXT_NUMBER = struct.pack(">cQI", b"Q", 1, 1)
+
+
+class Bench:
+    """A device, its two lines and its order session."""
+
+    def __init__(self, device: Device, turn: Callable[[], None]) -> None:
+        """Hold ``device``; ``turn`` lets it work until nothing is left to do."""
+        self.device = device
+        self.turn = turn
+        self.lines = [socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM) for _ in range(2)]
+        self.venue, self.near = socket.socketpair()
+        for end in (*(end for line in self.lines for end in line), self.venue, self.near):
+            end.setblocking(False)
+        self.sequence = 1
+        self.market = device.market_reader()
+        self.orders = device.order_reader()
+
+    def send(self, *messages: bytes, line: int = 0, first: int | None = None) -> None:
+        """Send one packet on a line and let the device take it."""
+        first = self.sequence if first is None else first
+        self.lines[line][0].send(mold(first, *messages))
+        self.sequence = max(self.sequence, first + len(messages))
+        self.turn()
+
+    def open_market(self) -> None:
+        """Both instruments named and trading, with a book of one order a side; both lines alive."""
+        self.send(itch.system(b"O"), *(itch.directory(LOCATES[name], name) for name in SYMBOLS),
+                  *(itch.action(LOCATES[name], b"T") for name in SYMBOLS))
+        self.send(*(itch.add(LOCATES[name], 100 + 2 * index + side, b"BS"[side:side + 1], 500,
+                             100 * DOLLAR + 100 * side)
+                    for index, name in enumerate(SYMBOLS) for side in (0, 1)))
+        self.lines[1][0].send(mold(self.sequence))
+        self.turn()
+
+    def records(self) -> list[tuple[RecordType, dict]]:
+        """Market records that came since the last call."""
+        return [_decoded(row) for row in self.market.read()]
+
+    def answers(self, *, credit: bool = True) -> list[tuple[RecordType, dict]]:
+        """Order records that came since the last call; ``credit`` tells the device so."""
+        found = [_decoded(row) for row in self.orders.read()]
+        if credit:
+            self.device.write_register("RING_ORDER_CONSUMED", self.orders.number - 1)
+        return found
+
+    def state(self, instrument: int) -> dict:
+        """State line of an instrument."""
+        import ctypes
+        octets = ctypes.string_at(self.device.layout.state + 64 * instrument, 64)
+        return wire.decode(STATE_LINE, octets)
+
+    def limits(self, **values: int) -> None:
+        """Commit limits that permit what a test does; ``values`` differ for every instrument."""
+        firm, rows = self.device.stage_limits()
+        for name, value in {"gross_notional_max": 1 << 50, "open_orders_max": 100,
+                            "rate_interval_ns": 1, "rate_burst": 1_000_000,
+                            "intent_errors_max": 100}.items():
+            firm[name] = value
+        for name, value in {
+                "flags": LimitFlag.ENABLED, "quantity_max": 10_000, "notional_max": 1 << 45,
+                "gross_notional_max": 1 << 50, "tick": 100, "tick_below_dollar": 1,
+                "collar_price": UNLIMITED, "collar_bps": 500, "position_long_max": 100_000,
+                "position_short_max": 100_000, "open_orders_max": 100, "rate_interval_ns": 1,
+                "rate_burst": 1_000_000, **values}.items():
+            rows[name] = value
+        self.device.commit_limits()
+
+    def log_in(self) -> None:
+        """Bring the order session up: the venue tells its next order number."""
+        self.device.attach_session(self.near.fileno(), b"", 1)
+        self.say(NEXT_NUMBER)
+        self.turn()
+
+    def say(self, message: bytes) -> None:
+        """Say one sequenced message as the venue."""
+        self.venue.sendall(SOUP.pack(1 + len(message), b"S") + message)
+        self.turn()
+
+    def heard(self) -> list[bytes]:
+        """OUCH messages that came to the venue since the last call; heartbeats are left out."""
+        octets = b""
+        while True:
+            try:
+                octets += self.venue.recv(1 << 16)
+            except BlockingIOError:
+                break
+        found = []
+        while octets:
+            length, kind = SOUP.unpack(octets[:3])
+            if kind == b"U":
+                found.append(octets[3:2 + length])
+            octets = octets[2 + length:]
+        return found
+
+    def make_ready(self, **limits: int) -> None:
+        """A live market, limits, a session, armed; nothing left to read."""
+        self.open_market()
+        self.limits(**limits)
+        self.log_in()
+        self.device.arm()
+        self.records()
+        self.answers()
+        self.heard()
+
+    def order(self, **fields: int) -> list[bytes]:
+        """Push a NEW intent, by default to buy 100 AAA at the bid; return what left."""
+        self.device.push_intent({
+            "timestamp": time.time_ns(), "intent_id": 7, "operation": Operation.NEW,
+            "locate": LOCATES["AAA"], "price": 100 * DOLLAR, "quantity": 100, **fields})
+        self.turn()
+        return self.heard()
+
+    def close(self) -> None:
+        """Close everything."""
+        self.device.close()
+        for end in (*(end for line in self.lines for end in line), self.venue, self.near):
+            end.close()
+
+
+def _decoded(row: np.void) -> tuple[RecordType, dict]:
+    kind = RecordType(int(row["record_type"]))
+    return kind, wire.decode(RECORDS[kind], row.tobytes())
+
+
+def accepted(token: int, quantity: int = 100, price: int = 100 * DOLLAR, state: bytes = b"L",
+             symbol: bytes = b"AAA     ") -> bytes:
+    """OUCH Order Accepted."""
+    return struct.pack(">cQIcI8sQccQcccc14sH", b"A", 1, token, b"B", quantity, symbol, price,
+                       b"0", b"Y", 70 + token, b"P", b"N", b"N", state, bytes(14), 0)
+
+
+def executed(token: int, quantity: int, price: int = 100 * DOLLAR, match: int = 9) -> bytes:
+    """OUCH Order Executed."""
+    return struct.pack(">cQIIQcQH", b"E", 2, token, quantity, price, b"A", match, 0)
+
+
+def canceled(token: int, quantity: int, reason: bytes = b"U") -> bytes:
+    """OUCH Order Canceled."""
+    return struct.pack(">cQIIc", b"C", 3, token, quantity, reason)
+
+
+def rejected(token: int, reason: int = 0x0F) -> bytes:
+    """OUCH Rejected."""
+    return struct.pack(">cQIH14s", b"J", 4, token, reason, bytes(14))
+
+
+@contextmanager
+def software(name: str) -> Iterator[Bench]:
+    """A software device that works only when the test lets it."""
+    device = SoftwareDevice(name, GEOMETRY, SYMBOLS, market_log2=MARKET_LOG2,
+                            order_log2=ORDER_LOG2, token_log2=TOKEN_LOG2)
+    bench = Bench(device, lambda: [device.work() for _ in range(3)] and None)
+    device.attach_lines(*(near.fileno() for _, near in bench.lines))
+    try:
+        yield bench
+    finally:
+        bench.close()
+
+
+FACTORIES = {"software": software}
+SELL = int(IntentFlag.SELL)
