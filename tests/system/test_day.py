@@ -1,4 +1,4 @@
-"""A generated day gives the reference's best bid and offer, and memory does not grow with it.
+"""A generated day gives the reference's best bid and offer after every message.
 
 Method: the venue's own engine writes the day; the reference walks it message by message. Sampled
 instruments are compared after each of their messages, all instruments at the end. Continuous
