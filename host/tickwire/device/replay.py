@@ -260,20 +260,26 @@ class Replay:
         }
 
     def _warnings(self, counters: dict[str, int]) -> list[str]:
-        name, geometry = self.source.name, self.memory.geometry
-        found = []
-        if beyond := counters.get("unknown_locate"):
-            found.append(f"{name} has {beyond:,} messages of stock locates above "
-                         f"{geometry.instruments - 1:,}, which were left out.")
-        if off := counters.get("off_grid"):
-            found.append(f"{off:,} new price levels are off their instrument's tick grid, whose "
-                         "book is marked DESYNCED where they may hide a better price; with tick "
-                         "size 1 every price is on the grid.")
-        for what, counter in (("orders", "order_overflow"), ("orders at prices", "level_overflow")):
-            if lost := counters.get(counter):
-                found.append(f"{lost:,} {what} that found no room are missing from their books, "
-                             "which are marked DESYNCED.")
-        return found
+        """Sentences about what is missing, or may be, from some book."""
+        last = self.memory.geometry.instruments - 1
+        sentences = {
+            "frames_malformed": "{} frames have lengths or checksums that are wrong and were "
+                                "left out.",
+            "packets_malformed": "{} MoldUDP64 packets are malformed and were used as far as they "
+                                 "go.",
+            "packets_session": "{} MoldUDP64 packets of another session were left out.",
+            "messages_lost": "{} messages are missing on every line; the books are marked "
+                             "DESYNCED from there on.",
+            "unknown_locate": f"{{}} messages of stock locates above {last:,} were left out.",
+            "off_grid": "{} new price levels are off their instrument's tick grid, whose book is "
+                        "marked DESYNCED where they may hide a better price; with tick size 1 "
+                        "every price is on the grid.",
+            "order_overflow": "{} orders found no room; their books are marked DESYNCED.",
+            "level_overflow": "{} orders found no room for their price; their books are marked "
+                              "DESYNCED.",
+        }
+        return [sentence.format(f"{counters[name]:,}") for name, sentence in sentences.items()
+                if name in counters]
 
 
 def _feed_of(chunk: FrameChunk, memory: BookMemory) -> FeedMemory | None:
