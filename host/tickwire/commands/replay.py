@@ -7,7 +7,7 @@ before it is kept, and the command fails with the reader's sentence.
 
 import json as json_format
 import sys
-from contextlib import ExitStack
+from contextlib import AbstractContextManager, ExitStack, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -54,8 +54,9 @@ def replay(
     error: InputError | KeyboardInterrupt | None = None
     with ExitStack() as stack:
         source = stack.enter_context(open_source(file))
-        run = Replay(source, symbols=dict.fromkeys(names, tick) if names else None, tick=tick,
-                     depth=levels)
+        with _waiting(progress):
+            run = Replay(source, symbols=dict.fromkeys(names, tick) if names else None, tick=tick,
+                         depth=levels)
         directory = Directory(run.instruments, run.symbols)
         if bbo:
             run.tables.append(stack.enter_context(BBOTable(bbo, directory)))
@@ -101,6 +102,15 @@ def _check(levels: int, levels_out: Path | None, tick: int) -> None:
         raise TickwireError(f"--levels-out {levels_out} needs --levels, 1 to {DEPTH_MAX}.")
     if not 0 <= tick <= TICK_MAX:
         raise TickwireError(f"--tick must be 0 to {TICK_MAX:,}, not {tick:,}.")
+
+
+def _waiting(wanted: bool) -> AbstractContextManager[object]:
+    """Say on a terminal what takes so long the first time."""
+    from rich.console import Console
+    console = Console(stderr=True)
+    if not wanted or not console.is_terminal:
+        return nullcontext()
+    return console.status("Loading kernels; the first time they are compiled, half a minute")
 
 
 def _progress(wanted: bool) -> "Progress":
