@@ -1,8 +1,8 @@
 """Kill: from the cause to the last order that leaves, in the middle of a storm of orders.
 
-A far end sends a tick every few microseconds, a strategy answers each with an order. In the middle of it
-the far end latches the kill, in one of three ways, and goes on with its ticks. The device's own
-records tell when its last order left. A figure of 0 says that none left after the cause.
+A far end sends a tick every few microseconds, a strategy answers each with an order. In the middle
+of it the far end latches the kill, in one of three ways, and goes on with its ticks. The device's
+own records tell when its last order left; 0 says that none left after the cause.
 """
 
 import os
