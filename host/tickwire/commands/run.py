@@ -40,11 +40,12 @@ class Session:
 
         ``failure`` afterwards is what ended it too early, if anything did.
         """
-        from tickwire.observe.view import make_view
         begin = time.monotonic()
         try:
             self._start()
             started = time.monotonic() - begin
+            # Only now: what looks at the device loads the compiler; the children need the cores.
+            from tickwire.observe.view import make_view
             observer = self._observer()
             view = make_view(observer, is_live=self._has_view and self.config.observe.view)
             try:
@@ -197,10 +198,10 @@ def run(
 def trade(config: Config, *, with_venue: bool = True, has_view: bool = True,
           json_path: Path | None = None) -> int:
     """Run ``config`` and write the summary; returns the exit status."""
-    from tickwire.observe.summary import lines
     session = Session(config, with_venue=with_venue, has_view=has_view)
     with _signals(session):
         found = session.run()
+    from tickwire.observe.summary import lines
     sys.stdout.write("\n".join(lines(found)) + "\n")
     if json_path is not None:
         try:

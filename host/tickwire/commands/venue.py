@@ -14,6 +14,9 @@ if TYPE_CHECKING:
     from tickwire_sim.exchange.config import LineConfig, VenueConfig
 
 
+LINGER_SECONDS = 0.2                       # after the end of its day, for requests
+
+
 def venue(
     *,
     config: Annotated[Path | None, Parameter(help="Configuration; the demo without one.")] = None,
@@ -58,7 +61,7 @@ def venue_config(config: Config) -> "VenueConfig":
         line_b=line(feed.group_b, feed.port_b, venue.line_b),
         interface=feed.interface, request_port=feed.request_port, order_port=orders.port,
         accounts=(AccountConfig(orders.username, orders.password),),
-        cancel_on_disconnect=True)
+        linger_seconds=LINGER_SECONDS, cancel_on_disconnect=True)
 
 
 def child(parent: Parent, config: Config) -> None:

@@ -60,13 +60,19 @@ def lines(found: dict[str, Any]) -> list[str]:
         f"P&L     {dollars(found['pnl'])} dollars ("
         + ", ".join(f"{symbol} {dollars(profit)}"
                     for symbol, profit in found["pnl_by_symbol"].items()) + ")",
-        "latency, ns         p50       p90       p99     p99.9         max     count"]
-    for stage, row in found["latency_ns"].items():
-        if row["count"]:
-            shown.append(f"  {stage:14}" + "".join(
-                f"{row[name]:>10,}" for name in ("p50", "p90", "p99", "p999"))
-                + f"{row['max']:>12,}{row['count']:>10,}")
+        *_latencies(found["latency_ns"])]
     return shown
+
+
+def _latencies(stages: dict[str, dict[str, int]]) -> list[str]:
+    """Table of the stages that were measured."""
+    rows = [["latency, ns", "p50", "p90", "p99", "p99.9", "max", "count"]]
+    rows += [[f"  {stage}", *(f"{row[name]:,}" for name in _QUANTILES)]
+             for stage, row in stages.items() if row["count"]]
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return [first.ljust(widths[0]) + "".join(
+        f"  {cell:>{width}}" for cell, width in zip(rest, widths[1:], strict=True))
+        for first, *rest in rows]
 
 
 def dollars(amount: int) -> str:

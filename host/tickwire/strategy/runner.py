@@ -12,7 +12,6 @@ import numpy as np
 
 from tickwire.device.base import RecordReader
 from tickwire.kernels import histogram
-from tickwire.kernels.engine_layout import HOST
 from tickwire.spec.intents import Operation
 from tickwire.spec.records import STATE_LINE, RecordType
 from tickwire.spec.render import dtype
@@ -28,7 +27,6 @@ _FIRST_ORDER = RecordType.ORDER_SENT
 _STATE = dtype(STATE_LINE)
 _MARKET = {RecordType.BBO: "on_bbo", RecordType.LEVEL: "on_level", RecordType.TRADE: "on_trade",
            RecordType.STATUS: "on_status"}
-assert "consumed" in (HOST.names or ())
 
 
 class PythonRunner:
@@ -43,6 +41,7 @@ class PythonRunner:
         self._orders: RecordReader = device.order_reader(
             device.read_register("RING_ORDER_SEQUENCE") + 1)
         engine.host["consumed"] = engine.host["kick"] = 0
+        device.leave_tick_to_order()
         strategy.trader = Trader(engine.submit, engine.positions,
                                  device.memory.view("state", _STATE))
         self._stage = device.layout.histograms + 8 * HISTOGRAM_WORDS * int(
