@@ -15,6 +15,7 @@ from cyclopts import Parameter
 
 from tickwire.commands.children import Child
 from tickwire.config import Config, demo, load, parse_override
+from tickwire.device.shared import SharedMemory, attach, remove_stale
 from tickwire.errors import TickwireError
 
 START_SECONDS = 300.0                      # with a cold cache the kernels are compiled first
@@ -32,6 +33,7 @@ class Session:
         self.statistics: dict[str, Any] = {}
         self.is_interrupted = False
         self.failure: TickwireError | None = None
+        self._memory: SharedMemory | None = None
         self._with_venue, self._has_view = with_venue, has_view
         self._selector = selectors.DefaultSelector()
 
@@ -45,8 +47,10 @@ class Session:
             self._start()
             started = time.monotonic() - begin
             # Only now: what looks at the device loads the compiler; the children need the cores.
+            from tickwire.observe.observer import Observer
             from tickwire.observe.view import make_view
-            observer = self._observer()
+            assert self._memory is not None
+            observer = Observer(self._memory)
             view = make_view(observer, is_live=self._has_view and self.config.observe.view)
             try:
                 with view, self._metrics(observer):
@@ -71,6 +75,8 @@ class Session:
         ready = {"venue": "open", "device": "joined"}
         self._until(lambda: all(self.states.get(name) == ready[name] for name in self.children),
                     "started")
+        # Mapped from here on: whatever becomes of the device, its numbers can be read.
+        self._memory = attach(self.config.device.name)
         for child in reversed(self.children.values()):
             child.say({"go": True})
         self._until(lambda: self.states.get("device") == "trading", "trading")
@@ -111,10 +117,6 @@ class Session:
                     error.exit_code = 1
                     raise error
 
-    def _observer(self) -> Any:
-        from tickwire.observe.observer import Observer
-        return Observer(self.config.device.name)
-
     def _metrics(self, observer: Any) -> contextlib.AbstractContextManager[object]:
         """Serve metrics where a port is configured."""
         port = self.config.observe.prometheus_port
@@ -147,7 +149,6 @@ class Session:
 
     def _clear(self) -> None:
         """Remove what a device's process that died has left."""
-        from tickwire.device.shared import remove_stale
         with contextlib.suppress(TickwireError):
             remove_stale(self.config.device.name)
 
