@@ -15,7 +15,6 @@ from cyclopts import Parameter
 
 from tickwire.commands.children import Child
 from tickwire.config import Config, demo, load, parse_override
-from tickwire.device.shared import SharedMemory, attach, remove_stale
 from tickwire.errors import TickwireError
 
 START_SECONDS = 300.0                      # with a cold cache the kernels are compiled first
@@ -33,7 +32,6 @@ class Session:
         self.statistics: dict[str, Any] = {}
         self.is_interrupted = False
         self.failure: TickwireError | None = None
-        self._memory: SharedMemory | None = None
         self._with_venue, self._has_view = with_venue, has_view
         self._selector = selectors.DefaultSelector()
 
@@ -47,10 +45,8 @@ class Session:
             self._start()
             started = time.monotonic() - begin
             # Only now: what looks at the device loads the compiler; the children need the cores.
-            from tickwire.observe.observer import Observer
             from tickwire.observe.view import make_view
-            assert self._memory is not None
-            observer = Observer(self._memory)
+            observer = self._observer()
             view = make_view(observer, is_live=self._has_view and self.config.observe.view)
             try:
                 with view, self._metrics(observer):
@@ -75,8 +71,6 @@ class Session:
         ready = {"venue": "open", "device": "joined"}
         self._until(lambda: all(self.states.get(name) == ready[name] for name in self.children),
                     "started")
-        # Mapped from here on: whatever becomes of the device, its numbers can be read.
-        self._memory = attach(self.config.device.name)
         for child in reversed(self.children.values()):
             child.say({"go": True})
         self._until(lambda: self.states.get("device") == "trading", "trading")
@@ -117,6 +111,10 @@ class Session:
                     error.exit_code = 1
                     raise error
 
+    def _observer(self) -> Any:
+        from tickwire.observe.observer import Observer
+        return Observer(self.config.device.name)
+
     def _metrics(self, observer: Any) -> contextlib.AbstractContextManager[object]:
         """Serve metrics where a port is configured."""
         port = self.config.observe.prometheus_port
@@ -149,6 +147,7 @@ class Session:
 
     def _clear(self) -> None:
         """Remove what a device's process that died has left."""
+        from tickwire.device.shared import remove_stale
         with contextlib.suppress(TickwireError):
             remove_stale(self.config.device.name)
 

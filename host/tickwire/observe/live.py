@@ -83,7 +83,7 @@ def _head(observer: Observer, rate: float) -> Text:
     killed = cause_text(observer.killed)
     text = Text()
     text.append(f"{observer.name} ", style="bold")
-    text.append(f"{observer.kind}  {observer.seconds:.0f} s  ")
+    text.append(f"({observer.kind}, {observer.strategy})  {observer.seconds:.0f} s  ")
     if killed:
         text.append(f"KILLED: {killed}", style="bold red")
     else:
@@ -92,12 +92,11 @@ def _head(observer: Observer, rate: float) -> Text:
                 style="green" if Status.FEED_LIVE in status else "yellow")
     text.append(f"  session {'up' if Status.SESSION_UP in status else 'down'}",
                 style="green" if Status.SESSION_UP in status else "red")
-    text.append(f"\nfeed    {c['messages']:,} messages, {rate:,.0f}/s, "
-                f"{c['messages_lost']:,} lost, {c['gaps']:,} gaps, "
-                f"{c['messages_recovered']:,} recovered"
-                f"\norders  {c['orders_sent']:,} sent, {c['cancels_sent']:,} cancels, "
-                f"{c['fills']:,} fills, {c['risk_rejects'] + c['orders_rejected']:,} rejects, "
-                f"by {observer.strategy}")
+    text.append(f"\n{c['messages']:,} messages, {rate:,.0f}/s, {c['messages_lost']:,} lost, "
+                f"{c['gaps']:,} gaps, {c['messages_recovered']:,} recovered   "
+                f"{c['orders_sent']:,} orders, {c['cancels_sent']:,} cancels, "
+                f"{c['fills']:,} fills, "
+                f"{c['risk_rejects'] + c['orders_rejected']:,} rejects")
     return text
 
 
