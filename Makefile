@@ -68,5 +68,5 @@ $(STAMP): pyproject.toml constraints.txt
 	@echo 'Installing into .venv (once; about a minute) ...'
 	@$(BIN)/python -m pip install -q --disable-pip-version-check -c constraints.txt hatchling
 	@$(BIN)/python -m pip install -q --disable-pip-version-check -c constraints.txt \
-	    --no-build-isolation -e '.[test,lint]'
+	    --no-build-isolation -e '.[test,lint,hw,sim]'
 	@touch $@
