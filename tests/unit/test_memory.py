@@ -22,7 +22,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tickwire.kernels import memory
-from tickwire.kernels.jit import kernel
+from tickwire.kernels.jit import handler, kernel
 from tickwire.spec.records import BBO
 from tickwire.spec.render import dtype
 
@@ -241,6 +241,15 @@ def test_a_c_function_is_called_by_its_address():
     kind = ctypes.CFUNCTYPE(ctypes.c_int64, *[ctypes.c_int64] * 3)
     keep = kind(lambda first, second, third: first * 100 + second * 10 + third)
     assert call(ctypes.cast(keep, ctypes.c_void_p).value, 1, -2, 3) == 83
+
+
+@handler("int64(int64, int64, int64)")
+def weigh(first, second, third):
+    return first * 100 + second * 10 + third
+
+
+def test_a_handler_is_called_as_a_c_function_is():
+    assert call(weigh.address, 1, -2, 3) == 83
 
 
 @kernel

@@ -6,6 +6,7 @@ here a module's cache folder is named by a digest of its source and of every sou
 imports, directly or not; a kernel can inline nothing else.
 """
 
+import ctypes
 import functools
 import hashlib
 import os
@@ -152,6 +153,15 @@ def _without_literals(dispatcher: Any) -> Any:
     return dispatcher
 
 
+class _PlainHandler:
+    """C callback of a plain Python function, for runs without the compiler."""
+
+    def __init__(self, function: Callable[..., Any], commas: int) -> None:
+        kind = ctypes.CFUNCTYPE(ctypes.c_int64, *[ctypes.c_int64] * (commas + 1))
+        self._callback = kind(lambda *arguments: int(function(*arguments)))
+        self.address = ctypes.cast(self._callback, ctypes.c_void_p).value
+
+
 def handler(signature: str) -> Callable[[Callable[..., Any]], Any]:
     """Compile a function to a C callback with a fixed ``signature``, cached on disk.
 
@@ -160,6 +170,8 @@ def handler(signature: str) -> Callable[[Callable[..., Any]], Any]:
     the callee: an engine is compiled once for all strategies.
     """
     def compile_(function: Callable[..., Any]) -> Any:
+        if numba.config.DISABLE_JIT:
+            return _PlainHandler(function, signature.count(","))
         return _cached(function, lambda: numba.cfunc(
             signature, cache=True, nopython=True, error_model="numpy")(function))
     return compile_
