@@ -45,7 +45,7 @@ class World:
             symbols=arena.take("symbols", 8 * INSTRUMENTS))
         arena.view("filter", np.uint32)[1:1 + INSTRUMENTS] = (
             np.arange(INSTRUMENTS, dtype=np.uint32) | np.uint32(1 << 31))
-        arena.view("symbols", "S8")[:INSTRUMENTS] = b"TICKER  "
+        arena.view("symbols", np.int64)[:INSTRUMENTS] = int.from_bytes(b"TICKER  ", "big")
         arena.view("feed", np.int64)[0] = FeedState.LIVE
         state = arena.view("state", dtype(STATE_LINE))[:INSTRUMENTS]
         state["bid_price"], state["ask_price"], state["last_price"] = MID, MID + 100, MID

@@ -99,7 +99,7 @@ class Rig:
             symbols=arena.take("symbols", 8 * count))
         self.state = arena.view("state", dtype(STATE_LINE))
         self.feed_word = arena.view("feed", np.int64)
-        arena.view("symbols")[:8 * count] = list(b"".join(SYMBOLS))
+        arena.view("symbols", np.int64)[:count] = [int.from_bytes(name, "big") for name in SYMBOLS]
         for instrument, locate in enumerate(LOCATES):
             arena.view("filter", np.uint32)[locate] = 1 << 31 | instrument
         self.path = OrderMemory(self.book_side, sessions=sessions, **options)

@@ -74,7 +74,7 @@ def test_replace_and_cancel_are_the_documents_octets(rig):
 def test_an_order_equals_a_recorded_one_up_to_the_clients_id(shared_data):
     expected = recorded(shared_data, "EnterOrderMessage.pcap")
     rig = Rig(first_token=int.from_bytes(expected[4:8], "big"), capacity="A")
-    rig.arena.view("symbols")[:8] = list(b"CVLT    ")
+    rig.arena.view("symbols", np.int64)[0] = int.from_bytes(b"CVLT    ", "big")
     packet = rig.new(price=630_200, quantity=225, flags=SHORT)
     assert packet[2:34] == expected[2:34]
 

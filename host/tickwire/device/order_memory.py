@@ -28,7 +28,7 @@ class BookSide:
     state: int               # STATE_LINE of each instrument
     feed_state: int          # one word: FeedState
     filter: int              # 4 octets by locate: watched << 31 | instrument
-    symbols: int             # 8 octets by instrument
+    symbols: int             # by instrument: the symbol's 8 octets as a big-endian integer
 
 
 class OrderMemory:

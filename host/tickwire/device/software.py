@@ -47,8 +47,10 @@ class SoftwareDevice(Device):
     """A device of Numba kernels; killed until it is armed.
 
     ``symbols`` maps the watched symbols to their tick sizes (1e-4 dollars); their order gives the
-    dense numbers. Lines and session are descriptors of connected or bound sockets, given with
-    :meth:`attach_lines` and :meth:`attach_session`. ``busy`` never sleeps.
+    dense numbers. Without any, every instrument that the directory names is watched under its
+    stock locate, as far as the geometry has room. Lines and session are descriptors of connected
+    or bound sockets, given with :meth:`attach_lines` and :meth:`attach_session`. ``busy`` never
+    sleeps.
     """
 
     kind = "software"
@@ -90,7 +92,7 @@ class SoftwareDevice(Device):
                  patience_ns: int) -> None:
         layout = self.layout
         self.book = BookMemory(
-            self.geometry, watch_symbols=symbols, ring_log2=layout.market.log2,
+            self.geometry, watch_symbols=symbols or None, ring_log2=layout.market.log2,
             ring=layout.market.base, state=layout.state, counters=layout.counters,
             epoch=self.epoch)
         self.book.context["timed"] = 1
@@ -98,13 +100,9 @@ class SoftwareDevice(Device):
         self.feed = FeedMemory(
             self.book, line_timeout_ns=line_timeout_ns, patience_ns=patience_ns,
             stale_ns=stale_ns, feed_state=feed_state, registers=layout.registers)
-        # The order path reads symbols as text; the book keeps them as integers.
-        names = self._arena.take("symbols", 8 * self.geometry.instruments)
-        text = b"".join(symbol.encode("ascii").ljust(8) for symbol in symbols)
-        self._arena.view("symbols")[:len(text)] = list(text)
         side = BookSide(instruments=self.geometry.instruments, state=layout.state,
                         feed_state=feed_state, filter=int(self.book.context["filter"]),
-                        symbols=names)
+                        symbols=int(self.book.context["symbols"]))
         self.orders = OrderMemory(
             side, orders_log2=layout.token_log2, ring_log2=layout.orders.log2,
             counters=layout.counters, window=layout.window, ring=layout.orders.base,

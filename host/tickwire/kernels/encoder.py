@@ -12,7 +12,7 @@ from tickwire.kernels._ouch50 import (
     encode_replace_order,
 )
 from tickwire.kernels.jit import kernel
-from tickwire.kernels.memory import load_be64, store8, store_be16, store_be48, store_be64
+from tickwire.kernels.memory import load64, store8, store_be16, store_be48, store_be64
 from tickwire.kernels.order_layout import order_at, orders_at
 from tickwire.kernels.orders import row, side_letter
 from tickwire.spec import ouch50, soupbintcp
@@ -74,7 +74,7 @@ def encode_new(orders, token, packet):
     message = packet + _HEADER
     identity = message + _ENTER_ID
     _store_id(identity, a)
-    symbol = load_be64(o["symbols"] + 8 * np.int64(a["instrument"]))
+    symbol = load64(o["symbols"] + 8 * np.int64(a["instrument"]))
     side = side_letter(flags)
     quantity = np.int64(a["quantity"])
     price = np.int64(a["price"])

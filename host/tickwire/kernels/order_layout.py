@@ -120,7 +120,7 @@ ORDERS = np.dtype([
     ("mask", "i8"),              # rows - 1
     ("next_token", "i8"),        # first token that was never used
     ("filter", "i8"),            # by locate: watched << 31 | instrument
-    ("symbols", "i8"),           # by instrument: the symbol, 8 octets
+    ("symbols", "i8"),           # by instrument: the symbol's 8 octets as a big-endian integer
     ("capacity", "i8"),          # OUCH capacity letter
     ("appendage", "i8"),         # address of the appendage "post only"
     ("tx", "i8"),                # address of TX_SIZE octets: packets to send now
