@@ -6,7 +6,7 @@ import selectors
 import signal
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Any
@@ -15,9 +15,13 @@ from cyclopts import Parameter
 
 from tickwire.commands.children import Child
 from tickwire.config import Config, demo, load, parse_override
+from tickwire.device.shared import SharedMemory, attach, remove_stale
 from tickwire.errors import TickwireError
 
-START_SECONDS = 300.0                      # with a cold cache the kernels are compiled first
+START_SECONDS = 900.0                      # with a cold cache the kernels are compiled first
+PATIENCE_SECONDS = 6.0                     # before an operator is told what takes so long
+EXPLANATION = ("Still starting: the first time, kernels are compiled for this machine, "
+               "which takes a minute or two.")
 LOOK_SECONDS = 0.25
 
 
@@ -32,6 +36,7 @@ class Session:
         self.statistics: dict[str, Any] = {}
         self.is_interrupted = False
         self.failure: TickwireError | None = None
+        self._memory: SharedMemory | None = None
         self._with_venue, self._has_view = with_venue, has_view
         self._selector = selectors.DefaultSelector()
 
@@ -45,8 +50,10 @@ class Session:
             self._start()
             started = time.monotonic() - begin
             # Only now: what looks at the device loads the compiler; the children need the cores.
+            from tickwire.observe.observer import Observer
             from tickwire.observe.view import make_view
-            observer = self._observer()
+            assert self._memory is not None
+            observer = Observer(self._memory)
             view = make_view(observer, is_live=self._has_view and self.config.observe.view)
             try:
                 with view, self._metrics(observer):
@@ -58,6 +65,8 @@ class Session:
             for child in self.children.values():
                 child.stop()
             self._selector.close()
+            if self._memory is not None:
+                self._memory.close()
             self._clear()
 
     def interrupt(self, *_: object) -> None:
@@ -70,7 +79,9 @@ class Session:
         self._spawn("device", "tickwire.device.process:main")
         ready = {"venue": "open", "device": "joined"}
         self._until(lambda: all(self.states.get(name) == ready[name] for name in self.children),
-                    "started")
+                    "started", EXPLANATION)
+        # Mapped from here on: whatever becomes of the device, its numbers can be read.
+        self._memory = attach(self.config.device.name)
         for child in reversed(self.children.values()):
             child.say({"go": True})
         self._until(lambda: self.states.get("device") == "trading", "trading")
@@ -79,16 +90,21 @@ class Session:
         child = self.children[name] = Child(name, function, self.config)
         self._selector.register(child, selectors.EVENT_READ, child)
 
-    def _until(self, is_done: Any, what: str) -> None:
-        until = time.monotonic() + START_SECONDS
+    def _until(self, is_done: Callable[[], bool], what: str, explanation: str = "") -> None:
+        """Wait for the children; tell ``explanation`` when it takes long."""
+        begin = time.monotonic()
         while not is_done():
             if self.is_interrupted:
                 raise KeyboardInterrupt
-            if time.monotonic() > until:
+            passed = time.monotonic() - begin
+            if explanation and passed > PATIENCE_SECONDS:
+                sys.stderr.write(explanation + "\n")
+                explanation = ""
+            if passed > START_SECONDS:
                 late = ", ".join(self.children)
                 raise TickwireError(f"The run was not {what} within {START_SECONDS:g} s; "
                                     f"still waiting for: {late}.")
-            self._hear(min(LOOK_SECONDS, until - time.monotonic()))
+            self._hear(LOOK_SECONDS)
 
     def _hear(self, seconds: float) -> None:
         """Wait for news of the children for so long; raises with what went wrong."""
@@ -110,10 +126,6 @@ class Session:
                     error = TickwireError(child.end_sentence())
                     error.exit_code = 1
                     raise error
-
-    def _observer(self) -> Any:
-        from tickwire.observe.observer import Observer
-        return Observer(self.config.device.name)
 
     def _metrics(self, observer: Any) -> contextlib.AbstractContextManager[object]:
         """Serve metrics where a port is configured."""
@@ -147,7 +159,6 @@ class Session:
 
     def _clear(self) -> None:
         """Remove what a device's process that died has left."""
-        from tickwire.device.shared import remove_stale
         with contextlib.suppress(TickwireError):
             remove_stale(self.config.device.name)
 

@@ -12,8 +12,10 @@ import traceback
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
+import numpy as np
+
 from tickwire.commands.children import Parent
-from tickwire.config import Config, Limits
+from tickwire.config import Config, Limits, SymbolSettings
 from tickwire.device.link import OrderLink
 from tickwire.device.repair import Repair
 from tickwire.device.software import SoftwareDevice
@@ -28,11 +30,14 @@ from tickwire.strategy.base import load
 FEED_SECONDS = 10.0                        # until market data must have come
 SESSION_SECONDS = 10.0                     # until the order session must be up
 CLOSE_SECONDS = 1.0                        # for open orders to be cancelled at the end
+FULL = ("The system drops datagrams, because the receive buffers of the lines are full: "
+        "the machine is too busy.")
 _SECOND = 1_000_000_000
 _MILLISECOND = 1_000_000
 _MICROSECONDS = 1_000                      # of a millisecond: the watchdog's unit
 _STEP_SECONDS = 0.005
 _MASS_CANCEL = 1
+_TICK = SymbolSettings(symbol="ANY").tick  # of an instrument that the configuration does not name
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,15 +58,13 @@ class DeviceProcess:
         """Check the strategy and make the device; nothing is open yet."""
         self.config = config
         symbols = config.symbols
-        if not symbols:
-            raise TickwireError(f"{config.source}: symbols must name at least one symbol for a "
-                                "strategy to trade.")
         strategy = load(config.strategy.path, symbols, config.strategy.parameters)
         settings, feed = config.device, config.feed
         self.device = SoftwareDevice(
             settings.name, config.geometry, {entry.symbol: entry.tick for entry in symbols},
             stale_ns=feed.stale_ms * _MILLISECOND, busy=settings.busy_poll)
         self._open: list[Line | OrderLink | Repair] = []
+        self._named = 0
         try:
             self.device.check()
             self.engine = Engine(self.device, strategy, core=settings.core,
@@ -73,7 +76,7 @@ class DeviceProcess:
             raise
 
     def _stage_limits(self) -> None:
-        """Stage the limits of the configuration and give each instrument its tick."""
+        """Stage the limits of the configuration; an instrument without a name stays disabled."""
         firm, rows = self.device.stage_limits()
         risk = self.config.risk
         firm["gross_notional_max"] = risk.firm.max_gross_notional
@@ -81,8 +84,24 @@ class DeviceProcess:
         firm["rate_interval_ns"] = _interval(risk.firm.rate_per_second)
         firm["rate_burst"] = risk.firm.burst
         firm["intent_errors_max"] = risk.firm.max_intent_errors
-        for instrument, entry in enumerate(self.config.symbols):
-            _fill_limits(rows[instrument], risk.limits(entry.symbol), entry.tick)
+        ticks = {entry.symbol: entry.tick for entry in self.config.symbols}
+        for instrument, position in enumerate(self.engine.positions):
+            symbol = bytes(position["symbol"]).decode("ascii").strip()
+            if symbol in ticks or (symbol and not ticks):
+                _fill_limits(rows[instrument], risk.limits(symbol), ticks.get(symbol, _TICK))
+
+    def learn_names(self) -> bool:
+        """Commit limits for what the directory has named since the last call; was there any?
+
+        Only where the configuration names no symbols: else all limits stand from the beginning.
+        """
+        named = int(np.count_nonzero(self.engine.positions["locate"]))
+        if self.config.symbols or named == self._named:
+            return False
+        self._named = named
+        self._stage_limits()
+        self.device.commit_limits()
+        return True
 
     async def run(self, hooks: Hooks) -> None:
         """Trade until ``hooks.stop`` returns; raises :class:`TickwireError` when it cannot."""
@@ -113,6 +132,7 @@ class DeviceProcess:
         tasks = [asyncio.create_task(repair.keep()), asyncio.create_task(link.keep())]
         try:
             await self._until_ready()
+            self.learn_names()
             device.arm()
             self.engine.mark_start()
             hooks.trading()
@@ -143,13 +163,17 @@ class DeviceProcess:
 
     async def _trade(self, hooks: Hooks, tasks: list[asyncio.Task[None]], link: OrderLink) -> None:
         """Let the engine trade; stop when asked, or when something that must run has ended."""
-        stop = asyncio.ensure_future(hooks.stop())
+        stop, is_told = asyncio.ensure_future(hooks.stop()), False
         try:
             while not stop.done():
                 await asyncio.wait([stop], timeout=0.1)
+                self.learn_names()
                 for remark in link.remarks:
                     hooks.remark(remark)
                 link.remarks.clear()
+                if not is_told and self._has_drops():
+                    hooks.remark(FULL)
+                    is_told = True
                 if not self.engine.is_running:
                     raise TickwireError("The engine's loop ended by itself.")
                 if self.engine.failure is not None:
@@ -159,6 +183,9 @@ class DeviceProcess:
                         raise task.exception()         # type: ignore[misc]
         finally:
             stop.cancel()
+
+    def _has_drops(self) -> bool:
+        return any(opened.drops() for opened in self._open if isinstance(opened, Line))
 
     async def _wind_down(self) -> None:
         """Kill, which cancels every open order, and wait until the venue has confirmed."""

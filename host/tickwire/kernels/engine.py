@@ -243,6 +243,8 @@ def run(device, turns):
         count(d["counters"], _LOOPS)
         count_turns += 1
         if turns == count_turns or (turns == 0 and is_stopped(device)):
+            take_kill(device, now)             # what was written before the stop holds
+            show(device, now)
             return count_turns
         if done != 0:
             d["idle"] = 0

@@ -39,6 +39,7 @@ from tickwire.kernels.ring import count, poll, resume, unchanged
 from tickwire.spec.counters import CounterIndex
 from tickwire.spec.intents import INTENT, WINDOW_SLOTS, Operation
 from tickwire.spec.records import BBO, DIRECTORY, RECORD_SIZE, TRAILER_OFFSET, RecordType
+from tickwire.spec.shared import POSITION
 
 _BBO = RecordType.BBO.value
 _LEVEL = RecordType.LEVEL.value
@@ -56,6 +57,8 @@ _TYPE = TRAILER_OFFSET + 4
 _CREDIT_SHIFT = 48
 _LOCATE = BBO.field("locate")[1]            # at the same place in every market record
 _LATENCY = BBO.field("latency_ns")[1]
+_DIRECTORY_SYMBOL = DIRECTORY.field("symbol")[1]
+_POSITION_SYMBOL, _POSITION_LOCATE = (POSITION.field(name)[1] for name in ("symbol", "locate"))
 _DIRECTORY_INSTRUMENT = DIRECTORY.field("instrument")[1]
 assert DIRECTORY.field("locate")[1] == _LOCATE
 _INTENT_SIZE = INTENT.size
@@ -122,7 +125,9 @@ def _directory(host, record):
     if instrument < h["instruments"]:
         locate = load16(record + _LOCATE)
         store32(h["locates"] + 4 * locate, instrument + 1)
-        store32(position_of(host, instrument) + 16, locate)
+        position = position_of(host, instrument)
+        store64(position + _POSITION_SYMBOL, load64(record + _DIRECTORY_SYMBOL))
+        store32(position + _POSITION_LOCATE, locate)
 
 
 @kernel(inline=True)

@@ -40,7 +40,7 @@ class LiveView:
 
     def show(self) -> None:
         """Draw the present state."""
-        symbols = {int(row["locate"]): bytes(row["symbol"]).decode()
+        symbols = {int(row["locate"]): bytes(row["symbol"]).decode().strip()
                    for row in self._observer.positions_table() if row["locate"]}
         for row in self._orders.read()[-EVENTS:]:
             self._events.append(event_text(row, symbols))
@@ -64,7 +64,7 @@ class LiveView:
 
 def print_state(observer: Observer) -> None:
     """Print the present state once."""
-    symbols = {int(row["locate"]): bytes(row["symbol"]).decode()
+    symbols = {int(row["locate"]): bytes(row["symbol"]).decode().strip()
                for row in observer.positions_table() if row["locate"]}
     events = [event_text(row, symbols) for row in _order_reader(observer).read()[-EVENTS:]]
     seconds = observer.seconds
@@ -83,7 +83,7 @@ def _head(observer: Observer, rate: float) -> Text:
     killed = cause_text(observer.killed)
     text = Text()
     text.append(f"{observer.name} ", style="bold")
-    text.append(f"({observer.kind}, {observer.strategy})  {observer.seconds:.0f} s  ")
+    text.append(f"{observer.kind}  {observer.seconds:.0f} s  ")
     if killed:
         text.append(f"KILLED: {killed}", style="bold red")
     else:
@@ -92,11 +92,12 @@ def _head(observer: Observer, rate: float) -> Text:
                 style="green" if Status.FEED_LIVE in status else "yellow")
     text.append(f"  session {'up' if Status.SESSION_UP in status else 'down'}",
                 style="green" if Status.SESSION_UP in status else "red")
-    text.append(f"\n{c['messages']:,} messages, {rate:,.0f}/s, {c['messages_lost']:,} lost, "
-                f"{c['gaps']:,} gaps, {c['messages_recovered']:,} recovered   "
-                f"{c['orders_sent']:,} orders, {c['cancels_sent']:,} cancels, "
-                f"{c['fills']:,} fills, "
-                f"{c['risk_rejects'] + c['orders_rejected']:,} rejects")
+    text.append(f"\nfeed    {c['messages']:,} messages, {rate:,.0f}/s, "
+                f"{c['messages_lost']:,} lost, {c['gaps']:,} gaps, "
+                f"{c['messages_recovered']:,} recovered"
+                f"\norders  {c['orders_sent']:,} sent, {c['cancels_sent']:,} cancels, "
+                f"{c['fills']:,} fills, {c['risk_rejects'] + c['orders_rejected']:,} rejects, "
+                f"by {observer.strategy}")
     return text
 
 
@@ -107,6 +108,8 @@ def _books(observer: Observer) -> Table:
         table.add_column(name, justify="right")
     table.add_column("state")
     holdings = list(observer.holdings())
+    if len(holdings) > INSTRUMENTS:        # those that are traded first, in their order
+        holdings.sort(key=lambda held: -held.orders)
     for holding in holdings[:INSTRUMENTS]:
         flags = ", ".join(flag.name.lower() for flag in BookFlag
                           if flag.name and flag in BookFlag(holding.flags))

@@ -6,6 +6,7 @@ from tickwire import __version__
 from tickwire.observe.observer import DOLLAR, Observer
 from tickwire.spec.registers import KillCause
 
+SYMBOLS_SHOWN = 64                         # beyond so many only those that were traded are told
 _QUANTILES = ("p50", "p90", "p99", "p999", "max", "count")
 
 
@@ -16,7 +17,9 @@ def summary(observer: Observer) -> dict[str, Any]:
     of the book. ``latency_ns`` has a row for each stage.
     """
     counters = observer.counters()
-    holdings = list(observer.holdings())
+    every = list(observer.holdings())
+    holdings = [held for held in every
+                if len(every) <= SYMBOLS_SHOWN or held.orders or held.position]
     return {
         "version": __version__,
         "device": observer.kind,

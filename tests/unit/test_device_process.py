@@ -1,0 +1,67 @@
+"""The device's process without its sockets: limits of instruments that only the directory names.
+
+Method: directory messages go in on a line by hand; the staged limits are looked at afterwards.
+"""
+
+import contextlib
+import os
+import socket
+
+import pytest
+
+from tests.feed_rig import mold
+from tests.reference import itch
+from tickwire.config import demo
+from tickwire.device.process import DeviceProcess
+from tickwire.spec.limits import LimitFlag
+
+
+@pytest.fixture
+def process():
+    """A process without symbols, its line A in the hands of the test."""
+    config = demo().with_overrides({
+        "device.name": f"process-{os.getpid()}", "symbols": [],
+        "risk.symbols": {"BBB": {"max_quantity": 7}}})
+    far, near = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
+    with far, near, contextlib.closing(DeviceProcess(config)) as made:
+        near.setblocking(False)
+        made.device.attach_lines(near.fileno())
+        made.line, made.sequence = far, 1
+        yield made
+
+
+def name(process, *directory: tuple[int, str]) -> None:
+    """Let the venue name instruments."""
+    process.line.send(mold(process.sequence, *(itch.directory(*entry) for entry in directory)))
+    process.sequence += len(directory)
+    for _ in range(3):
+        process.device.work()
+
+
+def enabled(process) -> dict[int, int]:
+    """Greatest quantity of each instrument that may trade."""
+    _, rows = process.device.stage_limits()
+    return {index: int(row["quantity_max"]) for index, row in enumerate(rows)
+            if row["flags"] & LimitFlag.ENABLED}
+
+
+def test_only_instruments_that_have_a_name_may_trade(process, monkeypatch):
+    committed = []
+    monkeypatch.setattr(process.device, "commit_limits", lambda: committed.append(1))
+    assert enabled(process) == {}
+    assert process.learn_names() is False
+    name(process, (3, "AAA"))
+    assert process.learn_names() is True
+    assert enabled(process) == {3: 1_000}
+    assert process.learn_names() is False
+    name(process, (5, "BBB"))              # later in the day: with its own limits at once
+    assert process.learn_names() is True
+    assert enabled(process) == {3: 1_000, 5: 7}
+    assert len(committed) == 2
+
+
+def test_with_symbols_the_directory_changes_nothing():
+    config = demo().with_overrides({"device.name": f"process-{os.getpid()}"})
+    with contextlib.closing(DeviceProcess(config)) as process:
+        assert list(enabled(process)) == [0, 1, 2, 3]
+        assert process.learn_names() is False
