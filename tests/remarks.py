@@ -1,0 +1,16 @@
+"""What a run says of the machine that it is on; tests leave it out where they compare."""
+
+import re
+
+from tickwire.commands.run import EXPLANATION
+from tickwire.device.process import FULL
+
+_OF_MACHINE = (re.escape(EXPLANATION),     # the kernel cache is cold
+               re.escape(FULL),            # other work keeps the cores
+               r"The system granted \d+ octets of receive buffer for .*")    # not root
+_LINE = re.compile(rf"^(?:{'|'.join(_OF_MACHINE)})\n", re.MULTILINE)
+
+
+def without_remarks(complaint: str) -> str:
+    """Return ``complaint`` without the lines that are about the machine."""
+    return _LINE.sub("", complaint)

@@ -1,0 +1,207 @@
+"""Commands: whatever an operator gets wrong ends with one sentence and a status that is not 0.
+
+Method: the program's ``main`` is called in this process where nothing is started, and as a program
+where processes, ports or signals are part of the question. No output may hold a traceback.
+"""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+
+import pytest
+
+from tests.ports import free_ports
+from tests.remarks import without_remarks
+from tickwire import cli
+from tickwire.commands.children import Child
+from tickwire.device import shared
+
+SECONDS = 120                              # for anything that a test waits for
+
+
+def run(*arguments: str, capsys) -> tuple[int, str, str]:
+    """Call the program in this process; return status, output and complaint."""
+    status = cli.main(list(arguments))
+    captured = capsys.readouterr()
+    assert "Traceback" not in captured.out + captured.err
+    return status, captured.out, captured.err
+
+
+def program(*arguments: str, **options) -> subprocess.CompletedProcess:
+    """Run the program in a process of its own."""
+    found = subprocess.run([sys.executable, "-m", "tickwire.cli", *arguments], text=True,
+                           capture_output=True, check=False, timeout=1_200, **options)
+    assert "Traceback" not in found.stdout + found.stderr
+    found.stderr = without_remarks(found.stderr)
+    return found
+
+
+def settings(*assignments: str) -> list[str]:
+    """Arguments of a run on ports and a name of its own."""
+    ports = free_ports()
+    return [argument for assignment in (*ports.overrides(), *assignments)
+            for argument in ("--set", assignment)]
+
+
+def test_without_a_command_it_says_what_there_is(capsys):
+    status, out, _ = run(capsys=capsys)
+    assert status == 0
+    for command in ("run", "replay", "decode", "stat", "venue"):
+        assert command in out
+
+
+def test_the_version_is_told(capsys):
+    from tickwire import __version__
+    assert run("--version", capsys=capsys)[1].strip() == __version__
+
+
+@pytest.mark.parametrize("command", ["run", "replay", "decode", "stat", "venue"])
+def test_every_command_explains_itself(command, capsys):
+    status, out, _ = run(command, "--help", capsys=capsys)
+    assert status == 0 and f"tickwire {command}" in out
+
+
+@pytest.mark.parametrize(("arguments", "sentence"), [
+    (["rnu"], 'Unknown command "rnu"'),
+    (["run", "--seconds", "many"], '"many"'),
+    (["run", "--fast"], "--fast"),
+    (["run", "--set", "seconds"], "An override is written KEY=VALUE, not 'seconds'"),
+    (["run", "--set", "run.secnods=5"], "run.secnods is not a key; the nearest is run.seconds"),
+    (["run", "--set", "feed.port_a=0"], "override: feed.port_a must be an integer from 1"),
+    (["run", "--impair", "2"], "must be a fraction from 0 to 1"),
+    (["run", "--config", "/does/not/exist.toml"], "/does/not/exist.toml: cannot be read"),
+    (["venue", "--set", "venue.agents=0"], "override: venue.agents must be an integer from 1"),
+    (["stat", "nobody-has-this-name"], "No device 'nobody-has-this-name' runs"),
+])
+def test_a_wrong_argument_is_one_sentence(arguments, sentence, capsys):
+    status, _, error = run(*arguments, capsys=capsys)
+    assert status == 2
+    assert sentence in error
+    assert error.count("\n") == 1
+
+
+def test_a_file_that_is_wrong_is_told_with_its_place(tmp_path, capsys):
+    for text, sentence in (("[run\n", "at line 1"), ("[run]\nfast = 1\n", "run.fast is not a key"),
+                           ("symbols = 3\n", "symbols must be an array, not 3"),
+                           ('[strategy]\npath = "x"\n', "strategy.path must be a path such as")):
+        path = tmp_path / "wrong.toml"
+        path.write_text(text)
+        status, _, error = run("run", "--config", str(path), capsys=capsys)
+        assert status == 2 and str(path) in error and sentence in error, error
+
+
+@pytest.mark.parametrize(("assignment", "sentence"), [
+    ('symbols=["A"]', "risk.symbols.SPY is not one of symbols"),
+    ('strategy.path="no.such:Strategy"', "strategy.path: cannot import no.such"),
+    ("strategy.parameters.speed=3", "strategy.parameters.speed is not a parameter of Spread"),
+    ("geometry.instruments=2", "symbols must be at most geometry.instruments = 2, not 4"),
+    ('feed.interface="10.255.255.1"', "10.255.255.1"),
+])
+def test_what_a_child_refuses_reaches_the_operator(assignment, sentence):
+    found = program("run", "--seconds", "1", *settings(assignment))
+    assert found.returncode == 2, found.stderr
+    assert sentence in found.stderr
+    assert len(found.stderr.strip().splitlines()) == 1, found.stderr
+
+
+def test_a_port_in_use_is_told():
+    ports = free_ports()
+    with socket.create_server(("127.0.0.1", ports.orders)):
+        arguments = [part for entry in ports.overrides() for part in ("--set", entry)]
+        found = program("run", "--seconds", "1", *arguments)
+    assert found.returncode == 2
+    assert str(ports.orders) in found.stderr and "in use" in found.stderr
+    assert not shared.path_of(ports.name).exists()
+
+
+def test_a_name_in_use_is_told():
+    ports = free_ports()
+    from tickwire.spec.geometry import CARD_SMALL
+    memory, _ = shared.create(ports.name, "software", CARD_SMALL, market_log2=8, order_log2=7,
+                              token_log2=6)
+    with memory:
+        arguments = [part for entry in ports.overrides() for part in ("--set", entry)]
+        found = program("run", "--seconds", "1", *arguments)
+        assert found.returncode == 2
+        assert f"Device {ports.name!r} runs already, in process {os.getpid()}" in found.stderr
+        assert memory.path.exists()
+
+
+def test_without_a_venue_the_order_port_must_answer():
+    found = program("run", "--seconds", "1", "--no-venue", *settings())
+    assert found.returncode == 2
+    assert "Cannot reach the order port 127.0.0.1:" in found.stderr
+
+
+def test_an_error_of_ours_is_a_sentence_too(capsys, monkeypatch):
+    monkeypatch.delenv("TICKWIRE_DEBUG", raising=False)
+
+    def broken(*_, **__):
+        raise RuntimeError("oops")
+    monkeypatch.setattr(cli, "app", broken)
+    status, _, error = run("run", capsys=capsys)
+    assert status == 70
+    assert error.startswith("Internal error in test_cli_run.py, line ")
+
+
+# Child processes
+
+
+def test_a_child_that_dies_is_reported_and_nothing_is_left():
+    child = Child("test", "tests.children:sleep", None)
+    os.kill(child.process_id, signal.SIGKILL)
+    deadline = time.monotonic() + SECONDS
+    while not child.is_gone and time.monotonic() < deadline:
+        child.hear()
+        time.sleep(0.01)
+    assert child.end_sentence() == "The test process died of signal SIGKILL."
+    child.stop()
+
+
+def test_what_a_child_raises_arrives_as_a_sentence():
+    for function, sentence, status in (
+            ("tests.children:refuse", "Nothing works today.", 2),
+            ("tests.children:fail", "Internal error in children.py line", 70)):
+        child = Child("test", function, {"payload": 1})
+        messages: list[dict] = []
+        deadline = time.monotonic() + SECONDS
+        while not child.is_gone and time.monotonic() < deadline:
+            messages += child.hear()
+            time.sleep(0.01)
+        error, = messages
+        assert sentence in error["error"] and error["status"] == status
+        assert child.end_sentence() == f"The test process ended with status {status}."
+        child.stop()
+
+
+def test_a_child_that_ignores_its_parent_is_ended_by_force(monkeypatch):
+    from tickwire.commands import children
+    child = Child("test", "tests.children:ignore", None)
+    while not child.hear():
+        time.sleep(0.01)
+    with monkeypatch.context() as patch:
+        patch.setattr(children, "STOP_SECONDS", 0.2)
+        patch.setattr(children, "KILL_SECONDS", 0.2)
+        child.stop()
+    assert child.end_sentence() == "The test process died of signal SIGKILL."
+
+
+def test_a_child_ends_when_its_parent_is_gone():
+    script = ("from tickwire.commands.children import Child; import os, time\n"
+              "child = Child('test', 'tests.children:sleep', None)\n"
+              "while not child.hear(): time.sleep(0.01)\n"
+              "print(child.process_id, flush=True); os._exit(0)")
+    found = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True,
+                           check=True, timeout=SECONDS)
+    process = int(found.stdout)
+    deadline = time.monotonic() + SECONDS
+    while time.monotonic() < deadline:
+        try:
+            os.kill(process, 0)
+        except ProcessLookupError:
+            return
+        time.sleep(0.01)
+    raise AssertionError(f"process {process} outlived its parent")
