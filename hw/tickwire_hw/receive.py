@@ -1,0 +1,356 @@
+"""Ethernet frames to the payload of the datagrams that are for a line, cut through."""
+
+from functools import reduce
+from operator import or_
+
+from amaranth.hdl import Cat, Module, Mux, Signal, Value
+from amaranth.lib import data, stream, wiring
+from amaranth.lib.wiring import In, Out
+
+from tickwire.spec.network import (
+    ETHER_TYPE_IPV4,
+    ETHER_TYPE_SERVICE_VLAN,
+    ETHER_TYPE_VLAN,
+    ETHERNET,
+    FRAGMENT_OFFSET_MASK,
+    IPV4,
+    IPV4_HEADER_WORDS,
+    IPV4_VERSION,
+    MORE_FRAGMENTS,
+    PROTOCOL_UDP,
+    UDP,
+    VLAN,
+    VLAN_TAGS_MAX,
+)
+from tickwire.spec.records import Line
+from tickwire_hw.internet_sum import SUM, add_to, halves, is_right
+from tickwire_hw.stream import (
+    LANES,
+    WORD_BITS,
+    FrameVerdict,
+    Payload,
+    Word,
+    big_endian,
+    offset_of,
+)
+
+# Where things are in a frame: for no tag, one and two.
+_TAGS = range(VLAN_TAGS_MAX + 1)
+_TYPE_AT = tuple(offset_of(ETHERNET, "ether_type") + tags * VLAN.size for tags in _TAGS)
+_IP_AT = tuple(ETHERNET.size + tags * VLAN.size for tags in _TAGS)
+_UDP_AT = tuple(at + IPV4.size for at in _IP_AT)
+_PAYLOAD_AT = tuple(at + UDP.size for at in _UDP_AT)
+_SUMMED_AT = tuple(at + offset_of(IPV4, "source") for at in _IP_AT)    # UDP's pseudo header too
+
+_WORDS = _PAYLOAD_AT[-1] // LANES + 1      # a frame's first words, in which its headers lie
+_START = tuple(at % LANES for at in _PAYLOAD_AT)
+_WORD_OF_TYPE, _WORD_OF_LATER_TYPES, _WORD_AFTER = 1, 2, 3
+_FRAGMENT = MORE_FRAGMENTS | FRAGMENT_OFFSET_MASK
+_SIZE_BITS = 17                            # holds more than any size limit or IPv4 length
+
+# What the design leans on: every field of 16 bits lies in one word, and IPv4's last octets come
+# one word before the payload's first.
+assert [at // LANES for at in _TYPE_AT] == [_WORD_OF_TYPE, *2 * [_WORD_OF_LATER_TYPES]]
+assert all(at % 2 == 0 for at in _IP_AT)
+assert all((udp - 1) // LANES == at // LANES - 1
+           for udp, at in zip(_UDP_AT, _PAYLOAD_AT, strict=True))
+
+
+class Key(data.Struct):
+    """Destination of a line's datagrams, as :func:`tickwire.kernels.receive.key_of` makes it."""
+
+    port: 16
+    group: 32
+    is_set: 1
+
+
+class Receive(wiring.Component):
+    """Give the UDP payload of frames that are for a line, and judge every frame.
+
+    Kernel: :func:`tickwire.kernels.receive.frame` with ``cut_through``. The payload passes in the
+    cycle of its word, latency 0: whether a frame is for a line is known in the word in which its
+    UDP header ends. One word a cycle, no backpressure, nothing is lost. The configuration is to
+    change between frames; one during which it changes is judged by either.
+
+    Members
+    -------
+    words : ``In(stream.Signature(Word, always_ready=True))``
+        Frames.
+    now : ``In(64)``
+        Time, ns.
+    keys : ``In(data.ArrayLayout(Key, len(Line)))``
+        Destination of each line.
+    size_max : ``In(16)``
+        Octets of the longest frame, without FCS.
+    check_udp : ``In(1)``
+        Whether UDP checksums are verified, where they are not 0.
+    payload : ``Out(stream.Signature(Payload, always_ready=True))``
+        Payload of frames that are for a line; an empty one is one word without lanes.
+    verdict : ``Out(stream.Signature(FrameVerdict, always_ready=True))``
+        Verdict on each frame, 2 cycles after its last word.
+    is_other, is_malformed : ``Out(1)``
+        With the verdict: the frame counts in ``frames_other`` or ``frames_malformed``.
+    """
+
+    words: In(stream.Signature(Word, always_ready=True))
+    now: In(64)
+    keys: In(data.ArrayLayout(Key, len(Line)))
+    size_max: In(16)
+    check_udp: In(1)
+    payload: Out(stream.Signature(Payload, always_ready=True))
+    verdict: Out(stream.Signature(FrameVerdict, always_ready=True))
+    is_other: Out(1)
+    is_malformed: Out(1)
+
+    def elaborate(self, platform):
+        """Return the parser, both checksums and the judgement after the frame's end."""
+        m = Module()
+
+        self._follow(m)
+        self._read_tags(m)
+        self._read_ipv4(m)
+        self._read_udp(m)
+        self._give_payload(m)
+        self._sum_udp(m)
+        self._judge(m)
+
+        return m
+
+    def _follow(self, m):
+        """Follow the frame word by word."""
+        words = self.words
+        index = Signal(range(_WORDS + 1))
+        self._is_word = Signal(_WORDS)
+        self._held = Signal(WORD_BITS)           # the word before this one
+        self._stamp = Signal.like(self.now)
+        self._octets_before = before = Signal(_SIZE_BITS + 1)
+
+        m.d.comb += self._is_word.eq(Cat(words.valid & (index == number)
+                                         for number in range(_WORDS)))
+        with m.If(words.valid):
+            m.d.sync += self._held.eq(words.p.data)
+            with m.If(words.p.last):
+                m.d.sync += [index.eq(0), before.eq(0)]
+            with m.Else():
+                m.d.sync += [index.eq(Mux(index == _WORDS, index, index + 1)),
+                             before.eq(Mux(before[-1], before, before + LANES))]
+        with m.If(self._is_word[0]):
+            m.d.sync += self._stamp.eq(self.now)
+
+    def _read_tags(self, m):
+        """Count the tags: known after the third word; in it, 1 means one or two."""
+        tags = Signal(_TAGS)
+        self._has = Signal(len(_TAGS))
+        self._is_ipv4 = is_ipv4 = Signal()
+        types = [_half(self.words.p.data, at) for at in _TYPE_AT]
+        is_tag = [(kind == ETHER_TYPE_VLAN) | (kind == ETHER_TYPE_SERVICE_VLAN) for kind in types]
+        is_ip = [kind == ETHER_TYPE_IPV4 for kind in types]
+
+        m.d.comb += self._has.eq(Cat(tags == count for count in _TAGS))
+        with m.If(self._is_word[_WORD_OF_TYPE]):
+            m.d.sync += [tags.eq(is_tag[0]), is_ipv4.eq(is_ip[0])]
+        with m.If(self._is_word[_WORD_OF_LATER_TYPES] & self._has[1]):
+            m.d.sync += [tags.eq(Mux(is_tag[1], 2, 1)),
+                         is_ipv4.eq(Mux(is_tag[1], is_ip[2], is_ip[1]))]
+
+    def _read_ipv4(self, m):
+        """Read the IPv4 header; verdicts stand when the word after its last one is here."""
+        version, header_words = Signal(4), Signal(4)
+        total = Signal(16)
+        is_fragment, is_udp = Signal(), Signal()
+        # A word late: by then the number of tags is known.
+        for name, read in (
+                ("version_length", lambda half: Cat(header_words, version).eq(half[8:])),
+                ("total_length", total.eq),
+                ("flags_fragment", lambda half: is_fragment.eq((half & _FRAGMENT).any())),
+                ("protocol", lambda half: is_udp.eq(half[:8] == PROTOCOL_UDP))):
+            for tags, ip in enumerate(_IP_AT):
+                at = ip + offset_of(IPV4, name)
+                with m.If(self._is_word[at // LANES + 1] & self._has[tags]):
+                    m.d.sync += read(_half(self._held, at))
+
+        # A cycle later: at the latest when the first word with payload is here.
+        is_wrong, has_options = Signal(), Signal()
+        self._can_have_udp = Signal()
+        self._udp_size_max = Signal(16)
+        self._ip_end = Signal(_SIZE_BITS)
+        m.d.sync += [
+            is_wrong.eq((version != IPV4_VERSION) | (header_words < IPV4_HEADER_WORDS)
+                        | (total < Cat(0, 0, header_words))),
+            has_options.eq(header_words != IPV4_HEADER_WORDS),
+            self._can_have_udp.eq(total >= IPV4.size + UDP.size),
+            self._udp_size_max.eq(total - IPV4.size),
+            self._ip_end.eq(total + self._by_tags(_IP_AT))]
+
+        # In time: halves of a line's address may come in different words.
+        is_group = [Signal(len(Line), name=f"is_group_{part}") for part in ("high", "low")]
+        for part, matches in enumerate(is_group):
+            for tags, ip in enumerate(_IP_AT):
+                at = ip + offset_of(IPV4, "destination") + 2 * part
+                half = _half(self.words.p.data, at)
+                with m.If(self._is_word[at // LANES] & self._has[tags]):
+                    m.d.sync += matches.eq(Cat(
+                        half == key.group.word_select(1 - part, 16) for key in self.keys))
+        self._is_group = Signal(len(Line))
+
+        is_credible, is_ours = Signal(), Signal()
+        self._is_ip_foreign, self._is_ip_good = Signal(), Signal()
+        m.d.comb += [
+            self._is_group.eq(is_group[0] & is_group[1] & Cat(key.is_set for key in self.keys)),
+            is_credible.eq(~is_wrong & (has_options | is_right(self._sum_ipv4(m)))),
+            is_ours.eq(is_udp & self._is_group.any()),
+            self._is_ip_foreign.eq(is_credible & ~is_ours),
+            self._is_ip_good.eq(is_credible & is_ours & ~has_options & ~is_fragment)]
+
+    def _sum_ipv4(self, m):
+        """Sum the IPv4 header without options as its words come.
+
+        Which halves of the third word belong to it is known only a word later, so those that
+        may not wait until then.
+        """
+        total = Signal(SUM)
+        waiting = Signal(range(2 << 16))
+        parts = halves(self.words.p.data)
+
+        with m.If(self._is_word[_WORD_OF_TYPE]):
+            m.d.sync += total.eq(parts[3])
+        with m.If(self._is_word[_WORD_OF_LATER_TYPES]):
+            m.d.sync += [waiting.eq(parts[1] + parts[2]), total.eq(parts[3])]
+            with m.If(self._has[0]):
+                m.d.sync += total.eq(add_to(total, [parts[0], parts[3]]))
+        with m.If(self._is_word[_WORD_AFTER]):
+            m.d.sync += total.eq(add_to(total, [*parts, Mux(self._has[2], 0, waiting)]))
+        for number in range(_WORD_AFTER + 1, _WORDS - 1):
+            with m.If(self._is_word[number]):
+                m.d.sync += total.eq(add_to(total, [
+                    Mux(self._is_within(number * LANES + 2 * part, _IP_AT, _UDP_AT), half, 0)
+                    for part, half in enumerate(parts)]))
+        return total
+
+    def _read_udp(self, m):
+        """Read the UDP header in the word in which it ends, the first that can have payload."""
+        self._is_first = is_first = Signal()
+        m.d.comb += is_first.eq(self._any_tags(self._is_word[at // LANES] for at in _PAYLOAD_AT))
+        self._length = length = Signal(16)
+        port, checksum = Signal(16), Signal(16)
+        for name, field in (("destination_port", port), ("length", length),
+                            ("checksum", checksum)):
+            places = [at + offset_of(UDP, name) for at in _UDP_AT]
+            m.d.comb += field.eq(self._by_tags(
+                _half(self.words.p.data if at // LANES == end // LANES else self._held, at)
+                for at, end in zip(places, _PAYLOAD_AT, strict=True)))
+
+        is_key = Signal(len(Line))
+        self._line_now, self._line = Signal(range(len(Line))), Signal(range(len(Line)))
+        m.d.comb += [
+            is_key.eq(Cat(key.port == port for key in self.keys) & self._is_group),
+            self._line_now.eq(Mux(is_key[0], 0, Mux(is_key[1], 1, 2)))]
+        self._has_line, self._has_checksum = Signal(), Signal()
+        with m.If(is_first):
+            m.d.sync += [self._line.eq(self._line_now), self._has_line.eq(is_key.any()),
+                         self._has_checksum.eq(checksum != 0)]
+
+        is_whole = self._by_tags(self.words.p.keep[start - 1] for start in _START)
+        self._is_let_in = Signal()
+        m.d.comb += self._is_let_in.eq(
+            self._is_ipv4 & self._is_ip_good & self._can_have_udp & is_whole & is_key.any()
+            & (length >= UDP.size) & (length <= self._udp_size_max))
+
+    def _give_payload(self, m):
+        """Let payload pass as far as UDP's length and the frame go."""
+        words, payload, is_first = self.words, self.payload, self._is_first
+        is_open = Signal()                       # the datagram goes on in the coming word
+        left = Signal(16)                        # octets of it from the coming word on
+        self._is_passed = Signal()
+        start = self._by_tags(_START)
+
+        first_lanes = Cat(
+            self._any_tags(start <= number and self._length > UDP.size + number - start
+                           for start in _START) for number in range(LANES))
+        is_end = Mux(is_first, self._length <= UDP.size + LANES - start, left <= LANES)
+        m.d.comb += [
+            payload.valid.eq(words.valid & Mux(is_first, self._is_let_in, is_open)),
+            payload.p.data.eq(words.p.data),
+            payload.p.mask.eq(words.p.keep & Mux(is_first, first_lanes, Cat(
+                left > number for number in range(LANES)))),
+            payload.p.first.eq(is_first),
+            payload.p.last.eq(words.p.last | is_end),
+            payload.p.start.eq(start),
+            payload.p.line.eq(Mux(is_first, self._line_now, self._line)),
+            payload.p.stamp.eq(self._stamp)]
+        with m.If(words.valid):
+            m.d.sync += [
+                left.eq(Mux(is_first, self._length, left)
+                        - Mux(is_first, UDP.size + LANES - start, LANES)),
+                is_open.eq(payload.valid & ~payload.p.last)]
+        with m.If(is_first):
+            m.d.sync += self._is_passed.eq(self._is_let_in)
+        with m.If(self._is_word[0]):
+            m.d.sync += self._is_passed.eq(0)
+
+    def _sum_udp(self, m):
+        """Sum pseudo header, UDP header and payload, one word behind."""
+        words = self.words
+        is_summed = Signal(LANES)
+        is_valid, is_begin = Signal(), Signal()
+        summed, pseudo_length = Signal(WORD_BITS), Signal(16)
+        self._udp_sum = total = Signal(SUM)
+
+        is_payload = self.payload.p.mask & self.payload.valid.replicate(LANES)
+        m.d.comb += is_summed.eq(is_payload | Cat(reduce(or_, (
+            here & self._is_within(number * LANES + place, _SUMMED_AT, _PAYLOAD_AT)
+            for number, here in enumerate(self._is_word))) for place in range(LANES)))
+        m.d.sync += [
+            is_valid.eq(words.valid), is_begin.eq(self._is_word[0]),
+            summed.eq(words.p.data & Cat(lane.replicate(8) for lane in is_summed)),
+            pseudo_length.eq(Mux(self._is_first, self._length, 0))]
+        with m.If(is_begin):
+            m.d.sync += total.eq(PROTOCOL_UDP)
+        with m.Elif(is_valid):
+            m.d.sync += total.eq(add_to(total, [*halves(summed), pseudo_length]))
+
+    def _judge(self, m):
+        """Judge a frame by what was read, in the two cycles after its last word."""
+        words = self.words
+        is_over, has_error = Signal(), Signal()
+        size = Signal(_SIZE_BITS + 1)
+        m.d.sync += [
+            is_over.eq(words.valid & words.p.last), has_error.eq(words.p.error),
+            size.eq(self._octets_before + sum(words.p.keep))]
+
+        has_type, has_ip, has_udp = (
+            self._any_tags(size >= end for end in ends)
+            for ends in (_IP_AT, _UDP_AT, _PAYLOAD_AT))
+        is_other = Signal()
+        m.d.comb += is_other.eq(has_type & (~self._is_ipv4 | (has_ip & (
+            self._is_ip_foreign
+            | (self._is_ip_good & has_udp & self._can_have_udp & ~self._has_line)))))
+        is_late = Signal()                       # what the frame's size and the MAC show
+        m.d.sync += [
+            self.verdict.valid.eq(is_over),
+            self.verdict.p.is_for_line.eq(self._is_passed),
+            self.is_other.eq(is_over & ~self._is_passed & is_other),
+            self.is_malformed.eq(is_over & ~self._is_passed & ~is_other),
+            is_late.eq(has_error | (size > self.size_max) | (size < self._ip_end))]
+        m.d.comb += self.verdict.p.is_damaged.eq(self.verdict.p.is_for_line & (
+            is_late | (self.check_udp & self._has_checksum & ~is_right(self._udp_sum))))
+
+    def _any_tags(self, values):
+        """Whether the condition of the number of tags in hand, of one for each, holds."""
+        return reduce(or_, (is_here & value
+                            for is_here, value in zip(self._has, values, strict=True)))
+
+    def _by_tags(self, values):
+        """Value of the number of tags in hand, of one for each."""
+        none, one, two = values
+        return Mux(self._has[2], two, Mux(self._has[1], one, none))
+
+    def _is_within(self, octet, starts, ends):
+        """Whether an octet of the frame lies between two places that tags move."""
+        return self._any_tags(start <= octet < end
+                              for start, end in zip(starts, ends, strict=True))
+
+
+def _half(word: Value, octet: int) -> Value:
+    """16-bit field at an octet of the frame, ``word`` being the one that it lies in."""
+    return big_endian(word.word_select(octet % LANES // 2, 16))
