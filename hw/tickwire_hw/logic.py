@@ -1,0 +1,55 @@
+"""Combinational shapes that are shared: one-hot choices, comparison in pieces, delay lines.
+
+Give them signals: an expression is repeated in the netlist as often as its bits are used.
+"""
+
+from functools import reduce
+from operator import or_
+
+from amaranth.hdl import C, Cat, Module, Mux, Signal, Value, ValueCastable
+from amaranth.utils import ceil_log2
+
+PIECE = 8
+"""Bits of two values that are compared within one stage of a pipeline."""
+
+
+def equal_pieces(left: Value, right: Value) -> Value:
+    """Compare two values in pieces: every bit of the result is 1 when they are equal."""
+    return Cat(left[at:at + PIECE] == right[at:at + PIECE] for at in range(0, len(left), PIECE))
+
+
+def select(*choices: tuple[Value, Value]) -> Value:
+    """Value whose condition holds, of pairs of condition and value; 0 when none does.
+
+    At most one condition may hold.
+    """
+    return reduce(or_, (Mux(condition, Value.cast(value), 0) for condition, value in choices))
+
+
+def lowest(bits: Value) -> Value:
+    """One-hot choice of the lowest bit that is set."""
+    return Cat(bit & ~bits[:number].any() for number, bit in enumerate(bits))
+
+
+def are_two(bits: Value) -> Value:
+    """Whether two bits or more are set."""
+    return reduce(or_, (bits[a] & bits[b] for a in range(len(bits)) for b in range(a)))
+
+
+def encode(one_hot: Value) -> Value:
+    """Number of the bit that is set."""
+    bits = range(ceil_log2(len(one_hot)))
+    return Cat(Cat(bit for number, bit in enumerate(one_hot) if number >> place & 1).any()
+               for place in bits) if bits else C(0, 0)
+
+
+def stages(m: Module, value: Value | ValueCastable, count: int, name: str) -> list:
+    """Return ``value`` and its copies of one to ``count`` cycles later.
+
+    Call it outside of any condition: a register made inside of one moves only while that holds.
+    """
+    found = [value]
+    for age in range(1, count + 1):
+        found.append(Signal(value.shape(), name=f"{name}_{age}"))
+        m.d.sync += found[age].eq(found[age - 1])
+    return found
