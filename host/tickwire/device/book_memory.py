@@ -10,7 +10,7 @@ from tickwire.kernels.status import WATCHED, watch
 from tickwire.kernels.window import set_grid
 from tickwire.spec import itch50
 from tickwire.spec.counters import COUNTER_SLOTS, CounterIndex
-from tickwire.spec.geometry import WAYS, Geometry
+from tickwire.spec.geometry import SWEEP_DELAY, WAYS, Geometry
 from tickwire.spec.records import RECORD_SIZE
 
 LOCATES = 1 << 16
@@ -71,6 +71,7 @@ class BookMemory:
         b["lookups"] = geometry.lookups
         b["depth"] = geometry.depth
         b["depths"] = take("depths", 2 * layout.DEPTH_SIZE * instruments, huge=huge)
+        b["asked"] = take("asked", layout.ASKED_SIZE * SWEEP_DELAY)
         b["queue"] = take("queue", 8 * geometry.sweep_queue)
         b["queue_mask"] = geometry.sweep_queue - 1
         b["sweep"] = -1

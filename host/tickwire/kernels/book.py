@@ -11,12 +11,12 @@ import numpy as np
 from tickwire.kernels import level_table, order_table, window
 from tickwire.kernels.depth import is_dirty, note_level, write_levels
 from tickwire.kernels.jit import kernel
-from tickwire.kernels.layout import EMPTY, book_at, header_at, side_at
+from tickwire.kernels.layout import ASKED_SIZE, EMPTY, book_at, header_at, side_at
 from tickwire.kernels.memory import load64, multiply, store64, unlikely
 from tickwire.kernels.publish import next_version, write_bbo, write_state
 from tickwire.kernels.ring import count
 from tickwire.spec.counters import CounterIndex
-from tickwire.spec.geometry import ONE_ORDER, SHARE_LIMIT
+from tickwire.spec.geometry import ONE_ORDER, SHARE_LIMIT, SWEEP_DELAY
 from tickwire.spec.records import BookFlag
 
 NONE = 0
@@ -252,17 +252,18 @@ def reduce(book, instrument, entry, reference, shares):
 
 
 @kernel
-def _sweep_tick(book, book_side):
-    """Look one tick up for the side in hand; returns False when the side is done."""
+def _sweep_tick(book, floor, key):
+    """Take the tick that was asked for at ``floor`` into the window of the side in hand."""
     b = book_at(book)
+    book_side = b["sweep"]
     instrument, side = book_side >> 1, book_side & 1
     header = b["headers"] + instrument * 64
     h = header_at(header)
     s = side_at(b["sides"] + book_side * 64)
     tick = np.int64(h["tick"])
-    key = window.lower_floor(book, book_side, best_tick(s, side, header), tick)
-    if key == EMPTY:
-        return False
+    outcome = window.lower_floor(book, floor, key, best_tick(s, side, header), tick)
+    if outcome != window.LOWERED:
+        return outcome
     if unlikely(key <= s["off_grid_high"]):
         s["off_grid_high"] = EMPTY
         if h["flags"] & DESYNCED == 0:
@@ -271,7 +272,7 @@ def _sweep_tick(book, book_side):
     price = window.price_of(key, side, tick)
     level = level_table.search(book, level_table.key_of(instrument, side, price))
     if level == NONE:
-        return True
+        return outcome
     window.set_bit(book, book_side, key)
     value = load64(level + level_table.VALUES)
     price_key = -price if side else price
@@ -282,7 +283,7 @@ def _sweep_tick(book, book_side):
         b["changed"] = 1
     if b["depth"]:
         note_level(book, instrument, side, price_key, value)
-    return True
+    return outcome
 
 
 @kernel
@@ -298,21 +299,37 @@ def publish(book, instrument):
 
 
 @kernel
-def sweep_step(book):
-    """Do the background work that follows one message: at most ``lookups`` level look-ups."""
+def _answer(book, place):
+    """Answer what was asked for in the line at ``place``; publish what it changed."""
     b = book_at(book)
-    if b["sweep"] < 0:
-        window.begin_sweep(book)
     book_side = b["sweep"]
+    floor, first = load64(place + 8), load64(place + 16)
     b["changed"] = 0
-    for _ in range(b["lookups"]):
-        if not _sweep_tick(book, book_side):
-            side_at(b["sides"] + book_side * 64)["queued"] = 0
-            b["sweep"] = -1
-            b["pending"] -= 1
+    for index in range(b["lookups"]):
+        outcome = _sweep_tick(book, floor, first - index)
+        floor = first - index
+        if outcome == window.DONE:
+            window.end_sweep(book)
+            break
+        if outcome == window.MOVED:
+            window.restart_sweep(book)
             break
     if b["changed"] != 0 or is_dirty(book, book_side >> 1):
         publish(book, book_side >> 1)
+
+
+@kernel
+def sweep_step(book):
+    """Do the background work that follows one message: at most ``lookups`` level look-ups."""
+    b = book_at(book)
+    place = b["asked"] + (b["asked_at"] % SWEEP_DELAY) * ASKED_SIZE
+    b["asked_at"] += 1
+    if b["sweep"] >= 0 and load64(place) == b["round"]:
+        _answer(book, place)
+    if b["sweep"] < 0 and b["pending"] != 0:
+        window.begin_sweep(book)
+    if b["sweep"] >= 0:
+        window.ask(book, place)
 
 
 @kernel(inline=True)

@@ -39,6 +39,10 @@ BOOK = np.dtype([
     ("queue_head", "i8"),
     ("queue_tail", "i8"),
     ("sweep", "i8"),             # side that is being swept, -1 none
+    ("round", "i8"),             # number of the sweep, or of its present attempt
+    ("ask", "i8"),               # tick key that was asked for last
+    ("asked_at", "i8"),          # messages since the start while a side waited
+    ("asked", "i8"),             # what each of the last messages asked for: round, floor, tick key
     ("pending", "i8"),           # sides that wait for a sweep or are in one
     ("filter", "i8"),            # by locate: watched << 31 | instrument
     ("watch_all", "i8"),         # every locate below `instruments` is watched
@@ -99,6 +103,7 @@ STATUS_LINE = np.dtype([
 ], align=True)
 assert STATUS_LINE.itemsize == 64
 
+ASKED_SIZE = 24                             # octets of one message's entry in `asked`
 DEPTH_ENTRY = 16                            # price key (8), value (8)
 DEPTH_SIZE = MAX_DEPTH * DEPTH_ENTRY        # octets of one side's reported levels
 

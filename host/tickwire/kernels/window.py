@@ -7,13 +7,17 @@ upwards, each tick in the bit of its key modulo the window.
 
 Upwards the window moves at once, by clearing summary bits: nothing can be missed there, the new
 level is the best. Downwards it moves one tick at a time, by looking the tick up in the level
-table, ``lookups`` ticks after each message, for one side after the other (:func:`sweep_step`).
+table, for one side after the other: after each message the next ``lookups`` ticks are asked for,
+and ``SWEEP_DELAY`` messages later, as the side and the table are then, they are answered. A
+pipeline has that long to look them up. An answer that no longer fits is void.
 Levels below the floor stay exact in the level table; ``unseen_high`` bounds them from above. A
 side without any bit whose ``levels`` is not 0 is *hidden*: its best price is not known, the BBO
 says so, and the sweep begins at that bound.
 
 All of it is a function of the message sequence alone, so every device does the same.
 """
+
+import numpy as np
 
 from tickwire.kernels.jit import kernel
 from tickwire.kernels.layout import EMPTY, NO_TICK, book_at, header_at, side_at
@@ -22,6 +26,7 @@ from tickwire.kernels.ring import count
 from tickwire.spec.counters import CounterIndex
 from tickwire.spec.geometry import WINDOW_WORD
 
+LOWERED, MOVED, DONE = range(3)
 WINDOW_SHIFTS = CounterIndex.WINDOW_SHIFTS.value
 WINDOW_SWEEPS = CounterIndex.WINDOW_SWEEPS.value
 _LOW = WINDOW_WORD - 1
@@ -236,28 +241,63 @@ def begin_sweep(book):
     b["sweep"] = load64(b["queue"] + (b["queue_head"] & b["queue_mask"]) * 8)
     b["queue_head"] += 1
     count(b["counters"], WINDOW_SWEEPS)
+    restart_sweep(book)
 
 
 @kernel
-def lower_floor(book, book_side, best, tick):
-    """Lower the floor to the next tick that may hold a level; returns its key, EMPTY at the end.
+def restart_sweep(book):
+    """Ask anew from the floor of the side in hand; answers that are still due are void."""
+    b = book_at(book)
+    b["round"] += 1
+    b["ask"] = side_at(b["sides"] + b["sweep"] * 64)["floor"]
 
-    The end: nothing unseen is left, half a window below ``best`` is covered, or the grid ends.
-    No set bit is above ``best``, so the words that are reused are void. The caller looks the
-    tick up and sets its bit in this same step.
+
+@kernel
+def end_sweep(book):
+    """The side in hand is done."""
+    b = book_at(book)
+    side_at(b["sides"] + b["sweep"] * 64)["queued"] = 0
+    b["sweep"] = -1
+    b["round"] += 1
+    b["pending"] -= 1
+
+
+@kernel
+def ask(book, place):
+    """Ask for the next ``lookups`` ticks of the side in hand, in the line at ``place``."""
+    b = book_at(book)
+    store64(place, b["round"])
+    store64(place + 8, b["ask"])
+    first = min(b["ask"] - 1, np.int64(side_at(b["sides"] + b["sweep"] * 64)["unseen_high"]))
+    store64(place + 16, first)
+    b["ask"] = first - b["lookups"] + 1
+
+
+@kernel
+def lower_floor(book, floor, key, best, tick):
+    """Lower the floor of the side in hand from ``floor`` to ``key``, which was asked for.
+
+    Returns LOWERED, and the caller looks the tick up and sets its bit in this same step; or MOVED,
+    when the side is no longer as it was when the tick was asked for; or DONE: nothing unseen is
+    left, half a window below ``best`` is covered, or the grid ends. No set bit is above ``best``,
+    so the words that are reused are void.
     """
     b = book_at(book)
+    book_side = b["sweep"]
     s = side_at(b["sides"] + book_side * 64)
+    if s["floor"] != floor:
+        return MOVED
     if s["levels"] == 0 or s["unseen_high"] == EMPTY:
-        return EMPTY
-    if s["floor"] <= s["unseen_low"]:
+        return DONE
+    if floor <= s["unseen_low"]:
         s["unseen_high"] = s["unseen_low"] = EMPTY
-        return EMPTY
-    key = min(s["floor"] - 1, s["unseen_high"])
+        return DONE
+    if key != min(floor - 1, np.int64(s["unseen_high"])):
+        return MOVED
     if key < least_floor(book_side & 1, tick):
-        return EMPTY
+        return DONE
     if best != EMPTY and best - key >= b["window_words"] * (WINDOW_WORD // 2):
-        return EMPTY
+        return DONE
     s["floor"] = key
     s["unseen_high"] = min(s["unseen_high"], key - 1)
-    return key
+    return LOWERED

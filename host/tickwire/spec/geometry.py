@@ -10,6 +10,7 @@ HASH_MULTIPLIER = 0x9E3779B97F4A7C15       # 2^64 / golden ratio, odd (Knuth, TA
 WAYS = 4                                   # entries of one bucket: one cache line of 16 octets each
 LEFT_FILL = 3                              # the left bucket is taken while it holds fewer than this
 WINDOW_WORD = 64                           # ticks of one bitmap word
+SWEEP_DELAY = 16                           # messages from asking for a tick to its answer
 MAX_DEPTH = 8
 SHARE_LIMIT = (1 << 40) - 1                # shares that one level can hold
 ONE_ORDER = 1 << 40                        # a level is orders << 40 | shares
@@ -22,7 +23,7 @@ class Geometry:
     ``instruments`` 1 to 65,536; ``orders_log2`` buckets of four orders in each of the two order
     tables; ``levels_log2`` the same for price levels; ``window_words`` 64-tick words of a side's
     price window, a power of two up to 64; ``lookups`` level look-ups for re-centring after each
-    message; ``depth`` levels a side that are reported, 0 to 8.
+    message, answered :data:`SWEEP_DELAY` messages later; ``depth`` levels a side that are reported, 0 to 8.
     """
 
     instruments: int = 64
