@@ -1,0 +1,110 @@
+"""Arbiter: packets of several ports to one sequence of messages and states."""
+
+from amaranth.lib import stream, wiring
+from amaranth.lib.wiring import In, Out
+
+from tickwire.spec.registers import GapPolicy
+from tickwire_hw.arbiter_machine import PORTS, Counts, Machine
+from tickwire_hw.blocks_port import PacketSignature
+from tickwire_hw.feed_port import SESSION_SHAPE, STATE_SHAPE, FeedEvent
+from tickwire_hw.feed_state import LINES
+
+DEPTH = 32
+"""Cycles of events that each port's queue holds."""
+
+
+class Arbiter(wiring.Component):
+    """Take every message once, in sequence, from whichever port brings it first.
+
+    Mirror of :mod:`tickwire.kernels.arbiter` in cut-through mode; ``docs/feed.md`` has the rules.
+
+    A message of the expected number leaves one cycle after it came; nothing is held back. All
+    ports' messages are treated in the same cycle: of those that are expected one is accepted,
+    and the others are duplicates, as are lower numbers; greater ones are dropped.
+
+    Headers and ends are treated one a cycle, oldest first. Those that change no more than what is
+    known of their line cost nothing else. For the others - a line that runs ahead, a session, a
+    gap and its end, a tick, a retraction - messages wait while a sequence of states follows the
+    kernel step by step (4 to some 30 cycles), in queues of ``DEPTH`` cycles a port.
+
+    Bound of the queues
+    -------------------
+    In every cycle in which no such sequence runs, at least the oldest event of all ports is
+    taken, and of each port that brings messages at or below the expected number one message.
+    A message waits at most one cycle for another port's: for one that is accepted in the cycle in
+    which its own number is the next. So two lines of the shortest blocks, 4 messages in 7
+    cycles each, leave 3 of 7 cycles to catch up. A packet has 1 header and 1 end in 8 cycles or
+    more (62 octets before its messages), so 3 ports need 6 of 8 cycles at most, side by side with
+    the messages of the others. A sequence of T cycles leaves T x 4/7 messages a port; the
+    longest that one event can cause, a new session that is skipped into, is below 32 cycles.
+    Where hostile packets cause more than that the queue overflows: ``is_lost``, and the packet
+    is retracted, as if its frame had been damaged: never a silent loss.
+
+    Packets of several ports at once
+    --------------------------------
+    The kernel takes whole packets, one after the other; so does this, when they come so. Else
+    each event takes effect in order of arrival (of those of one cycle, lowest port first), with
+    one exception: what is accepted or a duplicate need not wait for older events of other
+    ports. A retraction puts everything back, as in the kernel, when no other packet was listened
+    to since its header. Else it takes back what nobody else said: the numbers, the time and the
+    silence of its line (unless the same line was heard on another port), the end of the session
+    (unless shown again), and a jump of ``expected``; a session that another packet has used
+    stays. Packets of the old session that are in hand when another takes over are dropped from
+    there on, and counted in ``packets_session``.
+
+    Members
+    -------
+    i : ``In(PacketSignature()).array(PORTS)``
+        The ports.
+    tick, tick_stamp : ``In(1)``, ``In(64)``
+        Let time pass without a packet, at this time. A later one replaces one that still waits.
+    give_up, give_up_number, give_up_stamp : ``In``
+        Go on with this number, as the recovery line; nothing when it is not above the expected.
+    restart, start, has_session, session : ``In``
+        Begin anew, with what ``FeedMemory`` calls ``start`` and ``session``. Without it, ``start``
+        is 1 and any session will do.
+    lines, policy, accept_session, line_timeout_ns, patience_ns, stale_ns : ``In``
+        Configuration, as in the kernel's ``ARBITER``.
+    o : ``Out(stream.Signature(FeedEvent, always_ready=True))``
+        Messages and states in order. Latency 1.
+    counts : ``Out(Counts)``
+        What to add to the counters, with latency 1.
+    state, expected, highest : ``Out``
+        Registers of the same names; highest is two cycles late.
+    is_busy : ``Out(1)``
+        An event waits or is being treated.
+    is_lost : ``Out(PORTS)``
+        Strobe of each port: an event found its queue full.
+    """
+
+    i: In(PacketSignature()).array(PORTS)
+    tick: In(1)
+    tick_stamp: In(64)
+    give_up: In(1)
+    give_up_number: In(64)
+    give_up_stamp: In(64)
+    restart: In(1)
+    start: In(64)
+    has_session: In(1)
+    session: In(SESSION_SHAPE)
+    lines: In(LINES)
+    policy: In(GapPolicy)
+    accept_session: In(1)
+    line_timeout_ns: In(64)
+    patience_ns: In(64)
+    stale_ns: In(64)
+    o: Out(stream.Signature(FeedEvent, always_ready=True))
+    counts: Out(Counts)
+    state: Out(STATE_SHAPE)
+    expected: Out(64, init=1)
+    highest: Out(64)
+    is_busy: Out(1)
+    is_lost: Out(PORTS)
+
+    def __init__(self, depth: int = DEPTH) -> None:
+        self._depth = depth
+        super().__init__()
+
+    def elaborate(self, platform):
+        """Return the lanes and the machine that they share."""
+        return Machine(self, self._depth).m

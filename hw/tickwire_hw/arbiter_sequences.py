@@ -1,0 +1,370 @@
+"""Sequences of states for the events that are more than the arbiter's fast path can do.
+
+Each follows a kernel of :mod:`tickwire.kernels.arbiter`, named in its docstring. A state that needs
+comparisons waits for them: see ``age`` of :class:`tickwire_hw.arbiter_machine.Machine`.
+"""
+
+from amaranth.hdl import Cat, Mux, Signal
+from amaranth.lib import enum
+
+from tickwire.spec.counters import CounterIndex
+from tickwire.spec.moldudp64 import SEQUENCE_MAX
+from tickwire.spec.records import FeedState, Line
+from tickwire.spec.registers import GapPolicy
+from tickwire_hw.feed_port import EventKind
+from tickwire_hw.feed_state import LINES, flags_of
+
+_C = CounterIndex
+_NUMBERS, _TIMES = 1, 2                    # `age` from which comparisons are right
+_SILENCES = (_C.LINE_SILENCES_A, _C.LINE_SILENCES_B)
+
+
+class _Then(enum.Enum):
+    """What comes after a conclusion."""
+
+    IDLE = 0
+    JUDGE = 1
+    SKIP = 2
+    LEAVE = 3
+    TICK = 4
+
+
+def sequences(machine) -> None:
+    """Add the states to ``machine``."""
+    _Sequences(machine)
+
+
+class _Sequences:
+    def __init__(self, machine) -> None:
+        self.machine, self.m, self.ports = machine, machine.m, machine.ports
+        self.know, self.hand = machine.know, machine.hand
+        self.then = Signal(_Then)
+        self.target = Signal(64)
+        self.bring = [Signal(64, name=f"bring_{line}") for line in "ab"]
+        self.can_bring = Signal(LINES)
+        m = self.m
+        self._ask()
+        with m.FSM() as fsm:
+            self._idle()
+            self._header()
+            self._conclude()
+            self._judge()
+            self._give_up()
+            self._retract()
+            self._tick()
+        m.d.comb += machine.is_idle.eq(fsm.ongoing("Idle"))
+
+    def _go(self, then) -> None:
+        """Go on where ``then`` says."""
+        with self.m.Switch(then):
+            for value, state in ((_Then.IDLE, "Idle"), (_Then.JUDGE, "Judge"),
+                                 (_Then.SKIP, "Skip"), (_Then.LEAVE, "Leave"),
+                                 (_Then.TICK, "Tick-Stale")):
+                with self.m.Case(value):
+                    self.m.next = state
+
+    @property
+    def _after_judging(self):
+        return Mux(self.hand.is_tick, _Then.TICK, _Then.LEAVE)
+
+    def _ask(self) -> None:
+        """Keep a tick, a number to give up and a restart until it is their turn."""
+        m, ports = self.m, self.ports
+        self.is_ticking, self.is_giving_up, self.is_restarting = Signal(), Signal(), Signal()
+        self.tick_stamp, self.number, self.number_stamp = Signal(64), Signal(64), Signal(64)
+        is_idle = self.machine.is_idle
+        with m.If(is_idle):
+            m.d.sync += self.is_restarting.eq(0)
+            with m.If(~self.is_restarting):
+                m.d.sync += self.is_giving_up.eq(0)
+                with m.If(~self.is_giving_up):
+                    m.d.sync += self.is_ticking.eq(0)
+        with m.If(ports.tick):
+            m.d.sync += [self.is_ticking.eq(1), self.tick_stamp.eq(ports.tick_stamp)]
+        with m.If(ports.give_up):
+            m.d.sync += [self.is_giving_up.eq(1), self.number.eq(ports.give_up_number),
+                         self.number_stamp.eq(ports.give_up_stamp)]
+        with m.If(ports.restart):
+            m.d.sync += self.is_restarting.eq(1)
+        m.d.comb += self.machine.is_asked.eq(
+            self.is_ticking | self.is_giving_up | self.is_restarting)
+
+    def _idle(self) -> None:
+        machine, m, ports, hand = self.machine, self.m, self.ports, self.hand
+        with m.State("Idle"):
+            m.d.sync += self.then.eq(_Then.IDLE)
+            with m.If(self.is_restarting):
+                m.next = "Restart"
+            with m.Elif(self.is_giving_up):
+                m.d.comb += machine.begins.eq(1)
+                m.d.sync += [hand.eq(0), hand.line.eq(Line.RECOVERY),
+                             hand.stamp.eq(self.number_stamp), self.target.eq(self.number),
+                             machine.is_alone.eq(0)]
+                m.next = "Give-Up"
+            with m.Elif(self.is_ticking):
+                m.d.comb += machine.begins.eq(1)
+                m.d.sync += [hand.eq(0), hand.is_tick.eq(1), hand.stamp.eq(self.tick_stamp),
+                             machine.is_alone.eq(0)]
+                m.next = "Tick"
+            with m.Else():
+                machine.turn()
+        with m.State("Restart"):
+            m.d.sync += [self.know.eq(0), self.know.session.eq(ports.session),
+                         self.know.has_session.eq(ports.has_session), ports.state.eq(0),
+                         machine.flags.eq(0), machine.has_saved.eq(0)]
+            machine.jump_to(ports.start, 0)
+            machine.mark("restarts")
+            m.next = "Idle"
+
+    def _save(self) -> None:
+        machine = self.machine
+        self.m.d.sync += [machine.saved.eq(self.know), machine.saver.eq(self.hand.port),
+                          machine.has_saved.eq(1), machine.is_alone.eq(1)]
+
+    def _header(self) -> None:
+        """``datagram`` up to the blocks, and ``_other_session``."""
+        machine, m, ports, know, hand = self.machine, self.m, self.ports, self.know, self.hand
+        is_silent = machine.comparisons.is_silent
+        is_previous = know.has_previous & (hand.session == know.previous)
+        is_refused = ~ports.accept_session | (is_previous & ~is_silent.all())
+        with m.State("Session"):
+            with m.If((hand.first == 0) | (hand.first > SEQUENCE_MAX)):
+                machine.count(_C.PACKETS_MALFORMED)
+                m.next = "Idle"
+            with m.Elif(machine.age >= _TIMES):
+                with m.If((hand.line == Line.RECOVERY) | (know.has_session & is_refused)):
+                    machine.count(_C.PACKETS_SESSION)
+                    m.next = "Idle"
+                with m.Else():
+                    self._save()
+                    machine.count(_C.SESSIONS)
+                    m.d.sync += [know.session.eq(hand.session), know.has_session.eq(1),
+                                 hand.is_new.eq(1)]
+                    with m.If(know.has_session):
+                        self._replace()
+                        m.next = "Session-Tell"
+                    with m.Else():
+                        m.next = "Line"
+        with m.State("Session-Tell"):
+            machine.tell(EventKind.FEED, state=FeedState.NEW_SESSION, received=hand.first)
+            m.d.sync += ports.state.eq(FeedState.IDLE)
+            m.next = "Session-Desync"
+        with m.State("Session-Desync"):
+            machine.tell(EventKind.DESYNC_ALL, sequence=0, flags=0)
+            m.d.sync += machine.flags.eq(0)
+            m.next = "Line"
+
+        is_joining = ~know.is_started & (ports.expected == 0)
+        is_ahead = (hand.first > ports.expected) & ~is_joining
+        own = hand.line[0]
+        with m.State("Line"):
+            with m.If(~hand.is_new):
+                self._save()
+            m.d.comb += machine.touches.eq(1)
+            machine.mark("let_in")
+            machine.hear(hand.port, hand.line)
+            with m.If(hand.is_heartbeat | hand.is_end):
+                machine.count(_C.HEARTBEATS)
+            m.d.sync += [know.is_started.eq(1), know.last[own].eq(hand.stamp),
+                         know.silent[own].eq(0), know.is_stale.eq(0)]
+            with m.If(~know.is_started):
+                m.d.sync += know.last[~own].eq(hand.stamp)
+                with m.If(is_joining):
+                    machine.jump_to(hand.first, hand.first)
+                    machine.mark("jumps")
+            with m.If(is_ahead), m.If(hand.first > know.shown[own]):
+                m.d.sync += know.shown[own].eq(hand.first)
+            with m.Else():
+                m.d.sync += know.is_joined.eq(1)
+            m.d.sync += self.then.eq(Mux(is_ahead, _Then.JUDGE, _Then.LEAVE))
+            with m.If(ports.state != FeedState.LIVE):
+                m.next = "Conclude"
+            with m.Elif(is_ahead):
+                m.next = "Judge"
+            with m.Else():
+                m.next = "Leave"
+        with m.State("Leave"):
+            with m.If(hand.is_end):
+                machine.mark("ends")
+                m.d.comb += machine.touches.eq(1)
+                m.d.sync += machine.end_before.eq(know.end)
+                with m.If(hand.first > know.end):
+                    m.d.sync += know.end.eq(hand.first)
+            m.next = "Idle"
+
+    def _replace(self) -> None:
+        """Begin anew with another session."""
+        machine, m, know = self.machine, self.m, self.know
+        machine.mark("changes_session")
+        left = sum(lane.packet.is_in & (self.hand.port != number)
+                   for number, lane in enumerate(machine.lanes))
+        machine.count(_C.PACKETS_SESSION, left)
+        machine.jump_to(1, 1 - self.ports.expected)
+        m.d.sync += [
+            know.previous.eq(know.session), know.has_previous.eq(1),
+            *(shown.eq(0) for shown in know.shown), know.is_hole_known.eq(0), know.end.eq(0),
+            know.is_recovering.eq(0), know.is_joined.eq(0), know.is_stale.eq(0)]
+
+    def _conclude(self) -> None:
+        """``_conclude``: the record first, then the flags."""
+        machine, m, know = self.machine, self.m, self.know
+        conclusion = machine.conclusion
+        with m.State("Conclude"), m.If(machine.age >= _NUMBERS):
+            m.d.sync += [know.is_recovering.eq(conclusion.is_recovering),
+                         know.is_joined.eq(conclusion.is_joined),
+                         self.ports.state.eq(conclusion.state_next)]
+            with m.If(conclusion.state_next != self.ports.state):
+                machine.tell(EventKind.FEED, state=conclusion.state_next,
+                             received=self._highest)
+            with m.If(conclusion.flags_next != machine.flags):
+                m.next = "Flags"
+            with m.Else():
+                self._go(self.then)
+        with m.State("Flags"):
+            flags = flags_of(know.is_recovering, know.is_stale)
+            machine.tell(EventKind.FLAGS, flags=flags)
+            m.d.sync += machine.flags.eq(flags)
+            self._go(self.then)
+
+    @property
+    def _highest(self):
+        comparisons = self.machine.comparisons
+        shown = Mux(comparisons.is_a_ahead, self.know.shown[0], self.know.shown[1])
+        return Mux(comparisons.is_beyond.any(), shown, self.ports.expected)
+
+    def _judge(self) -> None:
+        """``_judge`` and ``_skip``."""
+        machine, m, ports, know, hand = self.machine, self.m, self.ports, self.know, self.hand
+        comparisons = machine.comparisons
+        is_hoping = (ports.lines & ~comparisons.is_beyond & ~comparisons.is_silent).any()
+        is_patient = ~(know.is_hole_known & comparisons.is_impatient)
+        with m.State("Judge"), m.If(machine.age >= _TIMES):
+            m.d.sync += know.is_hole_known.eq(1)
+            with m.If(~know.is_hole_known):
+                m.d.sync += know.hole_since.eq(hand.stamp)
+            with m.If(know.is_recovering):
+                with m.If(ports.policy == GapPolicy.SKIP):
+                    m.next = "Skip"
+                with m.Else():
+                    self._go(self._after_judging)
+            with m.Elif(is_patient & is_hoping):
+                self._go(self._after_judging)
+            with m.Else():
+                machine.count(_C.GAPS)
+                m.d.sync += [know.is_recovering.eq(1), self.then.eq(
+                    Mux(ports.policy == GapPolicy.SKIP, _Then.SKIP, self._after_judging))]
+                m.next = "Conclude"
+
+        with m.State("Skip"), m.If(machine.age >= _TIMES):
+            for line, bring in enumerate(self.bring):
+                is_own = hand.is_packet & (hand.line == line)
+                m.d.sync += [bring.eq(Mux(is_own, hand.first, know.shown[line])),
+                             self.can_bring[line].eq(is_own | (
+                                 comparisons.is_beyond[line] & ~comparisons.is_silent[line]))]
+            m.next = "Skip-To"
+        is_first = self.can_bring[0] & (~self.can_bring[1] | (self.bring[0] < self.bring[1]))
+        with m.State("Skip-To"):
+            m.d.sync += [
+                self.then.eq(self._after_judging),
+                self.target.eq(Mux(is_first, self.bring[0], Mux(
+                    self.can_bring[1], self.bring[1], self._highest)))]
+            m.next = "Give-Up"
+
+    def _give_up(self) -> None:
+        """``give_up``: ``target`` is the number to go on with."""
+        machine, m, ports, know = self.machine, self.m, self.ports, self.know
+        lost = Signal(64)
+        with m.State("Give-Up"):
+            m.d.sync += lost.eq(self.target - ports.expected)
+            with m.If(self.target.as_signed() > ports.expected.as_signed()):
+                with m.If(ports.state != FeedState.RECOVERING):
+                    machine.tell(EventKind.FEED, state=FeedState.RECOVERING, received=self.target)
+                    m.d.sync += ports.state.eq(FeedState.RECOVERING)
+                m.next = "Give-Up-Desync"
+            with m.Else():
+                self._go(self.then)
+        with m.State("Give-Up-Desync"):
+            flags = flags_of(0, know.is_stale)
+            machine.tell(EventKind.DESYNC_ALL, sequence=self.target - 1, flags=flags)
+            machine.count(_C.MESSAGES_LOST, lost)
+            machine.jump_to(self.target, lost)
+            with m.If(self.hand.is_packet):
+                machine.mark("jumps")
+            m.d.sync += [know.is_recovering.eq(0), know.is_joined.eq(1),
+                         know.is_hole_known.eq(0), machine.flags.eq(flags)]
+            m.next = "Conclude"
+
+    def _retract(self) -> None:
+        """``retract``, and what it is when other packets came in between."""
+        machine, m, ports, know, hand = self.machine, self.m, self.ports, self.know, self.hand
+        saved, packet = machine.saved, machine.packet
+        own = hand.line[0]
+        is_whole = machine.has_saved & machine.is_alone & (machine.saver == hand.port)
+        is_told = packet.has_taken | packet.has_jumped | (packet.has_session & is_whole)
+        with m.State("Retract"):
+            machine.count(_C.FRAMES_RETRACTED)
+            m.d.comb += machine.touches.eq(1)
+            m.d.sync += hand.is_whole.eq(is_whole)
+            with m.If(~packet.is_in):
+                m.next = "Idle"
+            with m.Elif(is_whole):
+                m.d.sync += [know.eq(saved), know.is_hole_known.eq(
+                    saved.is_hole_known
+                    & (~packet.has_taken | packet.has_jumped | packet.has_session))]
+            with m.Else():
+                with m.If((hand.line != Line.RECOVERY) & ~packet.is_shared):
+                    m.d.sync += [know.shown[own].eq(packet.shown), know.last[own].eq(packet.last),
+                                 know.silent[own].eq(packet.silent)]
+                m.d.sync += know.is_recovering.eq(know.is_recovering | packet.was_recovering)
+                with m.If(packet.has_end):
+                    m.d.sync += know.end.eq(machine.end_before)
+                with m.If(packet.has_jumped):
+                    m.d.sync += know.is_hole_known.eq(0)
+                    with m.If(packet.before == 0):
+                        m.d.sync += know.is_started.eq(0)
+            with m.If(packet.is_in):
+                machine.mark("shut")
+                with m.If(is_told):
+                    m.next = "Retract-Tell"
+                with m.Else():
+                    m.next = "Conclude"
+        with m.State("Retract-Tell"):
+            machine.tell(EventKind.FEED, state=FeedState.RETRACTED, sequence=packet.before,
+                         received=ports.expected)
+            m.next = "Retract-Desync"
+        with m.State("Retract-Desync"):
+            flags = flags_of(know.is_recovering, know.is_stale)
+            machine.tell(EventKind.DESYNC_ALL, sequence=ports.expected - 1, flags=flags)
+            m.d.sync += machine.flags.eq(flags)
+            m.d.comb += machine.touches.eq(1)
+            with m.If(packet.has_jumped | (packet.has_session & hand.is_whole)):
+                machine.jump_to(packet.before, packet.before - ports.expected)
+            m.next = "Conclude"
+
+    def _tick(self) -> None:
+        """``tick``."""
+        machine, m, ports, know, hand = self.machine, self.m, self.ports, self.know, self.hand
+        comparisons = machine.comparisons
+        with m.State("Tick"):
+            with m.If(~know.is_started | know.is_stale):
+                m.next = "Idle"
+            with m.Elif(machine.age >= _TIMES):
+                falls = ports.lines & comparisons.is_silent & ~Cat(*know.silent)
+                for line, counter in enumerate(_SILENCES):
+                    with m.If(falls[line]):
+                        machine.count(counter)
+                        m.d.sync += know.silent[line].eq(1)
+                m.d.sync += hand.line.eq(Mux(comparisons.is_a_ahead, Line.A, Line.B))
+                with m.If(comparisons.is_beyond.any()):
+                    m.next = "Judge"
+                with m.Else():
+                    m.next = "Tick-Stale"
+        with m.State("Tick-Stale"), m.If(machine.age >= _TIMES):
+            m.d.sync += self.then.eq(_Then.IDLE)
+            with m.If(comparisons.is_quiet & ~comparisons.is_at_end):
+                machine.count(_C.STALES)
+                m.d.sync += [know.is_stale.eq(1),
+                             hand.line.eq(Mux(comparisons.is_b_later, Line.B, Line.A))]
+                m.next = "Conclude"
+            with m.Else():
+                m.next = "Idle"
