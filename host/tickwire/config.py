@@ -193,6 +193,9 @@ class VenueSettings:
     line_b: ImpairmentSettings = section(ImpairmentSettings)
 
 
+METRICS_HOST = "127.0.0.1"                 # metrics are for this machine alone
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ObserveSettings:
     """What is shown while it runs."""

@@ -66,8 +66,13 @@ def test_every_command_explains_itself(command, capsys):
 
 @pytest.mark.parametrize(("arguments", "sentence"), [
     (["rnu"], 'Unknown command "rnu"'),
-    (["run", "--seconds", "many"], '"many"'),
+    (["run", "--seconds", "many"], "'many' is not a whole number."),
+    (["run", "--seconds", "1.5"], "'1.5' is not a whole number."),
     (["run", "--fast"], "--fast"),
+    (["run", "--json", "/no/folder/x.json"], "/no/folder/x.json: there is no folder /no/folder."),
+    (["run", "--json", "/"], "Cannot write /: it is a folder."),
+    (["replay", "day", "--json", "a.csv", "--bbo", "a.csv"], "a.csv is named for two outputs"),
+    (["replay", "day", "--levels", "1.5"], "'1.5' is not a whole number."),
     (["run", "--set", "seconds"], "An override is written KEY=VALUE, not 'seconds'"),
     (["run", "--set", "run.secnods=5"], "run.secnods is not a key; the nearest is run.seconds"),
     (["run", "--set", "feed.port_a=0"], "override: feed.port_a must be an integer from 1"),
@@ -117,6 +122,14 @@ def test_a_port_in_use_is_told():
     assert not shared.path_of(ports.name).exists()
 
 
+def test_a_port_for_metrics_in_use_is_told_before_anything_is_traded():
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        found = program("run", "--seconds", "1", *settings(f"observe.prometheus_port={port}"))
+    assert (found.returncode, found.stdout) == (2, "")
+    assert f"observe.prometheus_port {port} cannot be served on 127.0.0.1: " in found.stderr
+
+
 def test_a_name_in_use_is_told():
     ports = free_ports()
     from tickwire.spec.geometry import CARD_SMALL
@@ -134,6 +147,7 @@ def test_without_a_venue_the_order_port_must_answer():
     found = program("run", "--seconds", "1", "--no-venue", *settings())
     assert found.returncode == 2
     assert "Cannot reach the order port 127.0.0.1:" in found.stderr
+    assert found.stderr.endswith(": Connection refused.\n")
 
 
 def test_an_error_of_ours_is_a_sentence_too(capsys, monkeypatch):

@@ -191,9 +191,9 @@ def test_a_symbol_that_the_file_does_not_name_is_an_error_after_all_the_rest(day
     ({"tick": -1}, "--tick must be 0 to 1,048,576, not -1."),
     ({"tick": 1 << 21}, "--tick must be 0 to 1,048,576, not 2,097,152."),
     ({"bbo": "bbo.txt"}, "A table's name must end in .parquet or .csv, not bbo.txt."),
-    ({"bbo": "missing/bbo.csv"}, "Cannot write missing/bbo.csv: No such file or directory."),
+    ({"bbo": "missing/bbo.csv"}, "Cannot write missing/bbo.csv: there is no folder missing."),
     ({"json": "missing/summary.json"},
-     "Cannot write missing/summary.json: No such file or directory."),
+     "Cannot write missing/summary.json: there is no folder missing."),
 ))
 def test_an_option_that_cannot_be_is_one_sentence(day, options, sentence, monkeypatch, tmp_path):
     from pathlib import Path
@@ -245,7 +245,8 @@ def test_messages_of_unknown_type_are_counted_and_have_their_number(day, run, tm
     assert error is None
     assert summary["messages"] == 14 and summary["counters"]["unknown_type"] == 4
     assert summary["by_type"]["z"] == 3 and summary["by_type"]["!"] == 1
-    assert any("ITCH 5.0 does not have" in warning for warning in summary["warnings"])
+    assert (f"{path} has messages of a type that ITCH 5.0 does not have, the first of type 'z' "
+            f"at octet {2 + len(MESSAGES[0])}, message 2.") in summary["warnings"]
     assert [row[1:] for row in rows_of(tmp_path / "bbo.parquet")] == [row[1:] for row in ROWS]
     assert [row[0] for row in rows_of(tmp_path / "bbo.parquet")] == [5, 6, 9, 10, 11, 12]
 

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 from cyclopts import Parameter
 
 from tickwire import decode as text
+from tickwire.commands.arguments import Whole
 from tickwire.errors import TickwireError
 from tickwire.spec import itch50, ouch50, soupbintcp
 
@@ -22,7 +23,7 @@ def decode(
     *,
     json: Annotated[bool, Parameter(help="One JSON object a message, numbers raw.",
                                     negative="")] = False,
-    limit: Annotated[int | None, Parameter(help="Stop after so many messages.")] = None,
+    limit: Annotated[Whole | None, Parameter(help="Stop after so many messages.")] = None,
     types: Annotated[str, Parameter(name="--type", help="Only these types, as A,D,U.")] = "",
 ) -> int:
     """Print what FILE holds: an ITCH 5.0 BinaryFILE, a pcap or pcapng capture, or one in gzip.

@@ -5,7 +5,6 @@ written as it comes, so memory does not grow with the file; after damage everyth
 before it is kept, and the command fails with the reader's sentence.
 """
 
-import json as json_format
 import sys
 from contextlib import AbstractContextManager, ExitStack, nullcontext
 from pathlib import Path
@@ -13,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
 
+from tickwire.commands.arguments import Whole, check_output, write_json
 from tickwire.errors import InputError, TickwireError
 from tickwire.spec.itch50 import BY_TYPE
 
@@ -32,11 +32,11 @@ def replay(
         help="Stocks to keep books of, as A,B; all by default.")] = "",
     bbo: Annotated[Path | None, Parameter(
         help="Table of every change of a best bid or offer, .parquet or .csv.")] = None,
-    levels: Annotated[int, Parameter(help="Price levels a side to report, 1 to 8.")] = 0,
+    levels: Annotated[Whole, Parameter(help="Price levels a side to report, 1 to 8.")] = 0,
     levels_out: Annotated[Path | None, Parameter(
         help="Table of every change of such a level, .parquet or .csv.")] = None,
     json: Annotated[Path | None, Parameter(help="Summary as JSON.")] = None,
-    tick: Annotated[int, Parameter(
+    tick: Annotated[Whole, Parameter(
         help="Tick size in 1e-4 dollars; 0 is that of each instrument's first order.")] = 0,
     progress: Annotated[bool, Parameter(help="Show progress on a terminal.")] = True,
 ) -> int:
@@ -47,6 +47,7 @@ def replay(
     """
     names = _symbols(symbols)
     _check(levels, levels_out, tick)
+    check_output(bbo, levels_out, json)
     # Everything below loads the compiler, which `tickwire --help` must not wait for.
     from tickwire.device.replay import Replay
     from tickwire.feed import open_source
@@ -75,7 +76,7 @@ def replay(
     if error:
         summary["error"] = str(error) or "Interrupted."
     if json:
-        _write_json(json, summary)
+        write_json(json, summary)
     _show(summary)
     if error:
         raise error
@@ -121,13 +122,6 @@ def _progress(wanted: bool) -> "Progress":
                     TextColumn("{task.percentage:.0f} %"), TextColumn("{task.fields[speed]}"),
                     TimeRemainingColumn(), console=console, transient=True,
                     disable=not (wanted and console.is_terminal))
-
-
-def _write_json(path: Path, summary: dict[str, Any]) -> None:
-    try:
-        path.write_text(json_format.dumps(summary, indent=1) + "\n", encoding="utf-8")
-    except OSError as error:
-        raise TickwireError(f"Cannot write {path}: {error.strerror}.") from None
 
 
 def _show(summary: dict[str, Any]) -> None:

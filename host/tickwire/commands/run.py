@@ -1,9 +1,9 @@
 """``tickwire run``: a venue, a device and a strategy, a view while they trade, a summary."""
 
 import contextlib
-import json as json_format
 import selectors
 import signal
+import socket
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -13,8 +13,9 @@ from typing import Annotated, Any
 
 from cyclopts import Parameter
 
+from tickwire.commands.arguments import Whole, check_output, write_json
 from tickwire.commands.children import Child
-from tickwire.config import Config, demo, load, parse_override
+from tickwire.config import METRICS_HOST, Config, demo, load, parse_override
 from tickwire.device.shared import SharedMemory, attach, remove_stale
 from tickwire.errors import TickwireError
 
@@ -37,6 +38,7 @@ class Session:
         self.is_interrupted = False
         self.failure: TickwireError | None = None
         self._memory: SharedMemory | None = None
+        self._since = 0.0                  # when trading began
         self._with_venue, self._has_view = with_venue, has_view
         self._selector = selectors.DefaultSelector()
 
@@ -74,6 +76,7 @@ class Session:
         self.is_interrupted = True
 
     def _start(self) -> None:
+        self._check_port()
         if self._with_venue:
             self._spawn("venue", "tickwire.commands.venue:child")
         self._spawn("device", "tickwire.device.process:main")
@@ -85,6 +88,7 @@ class Session:
         for child in reversed(self.children.values()):
             child.say({"go": True})
         self._until(lambda: self.states.get("device") == "trading", "trading")
+        self._since = time.monotonic()
 
     def _spawn(self, name: str, function: str) -> None:
         child = self.children[name] = Child(name, function, self.config)
@@ -127,6 +131,18 @@ class Session:
                     error.exit_code = 1
                     raise error
 
+    def _check_port(self) -> None:
+        """Refuse a port for metrics that is taken, while nothing has been started."""
+        port = self.config.observe.prometheus_port
+        if port:
+            with socket.socket() as tried:
+                tried.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                try:
+                    tried.bind((METRICS_HOST, port))
+                except OSError as error:
+                    raise TickwireError(f"observe.prometheus_port {port} cannot be served on "
+                                        f"{METRICS_HOST}: {error.strerror}.") from None
+
     def _metrics(self, observer: Any) -> contextlib.AbstractContextManager[object]:
         """Serve metrics where a port is configured."""
         port = self.config.observe.prometheus_port
@@ -137,7 +153,7 @@ class Session:
 
     def _watch(self, view: Any) -> None:
         seconds = self.config.run.seconds
-        until = time.monotonic() + seconds if seconds else float("inf")
+        until = self._since + seconds if seconds else float("inf")
         while not self.is_interrupted:
             left = until - time.monotonic()
             if left <= 0:
@@ -178,7 +194,7 @@ def _signals(session: Session) -> Iterator[None]:
 def run(
     *,
     config: Annotated[Path | None, Parameter(help="Configuration; the demo without one.")] = None,
-    seconds: Annotated[int | None, Parameter(
+    seconds: Annotated[Whole | None, Parameter(
         help="How long to trade; 0 until Ctrl-C. By default as configured.")] = None,
     json: Annotated[Path | None, Parameter(help="Summary as JSON.")] = None,
     view: Annotated[bool, Parameter(help="Live view, where there is a terminal.")] = True,
@@ -209,16 +225,14 @@ def run(
 def trade(config: Config, *, with_venue: bool = True, has_view: bool = True,
           json_path: Path | None = None) -> int:
     """Run ``config`` and write the summary; returns the exit status."""
+    check_output(json_path)
     session = Session(config, with_venue=with_venue, has_view=has_view)
     with _signals(session):
         found = session.run()
     from tickwire.observe.summary import lines
     sys.stdout.write("\n".join(lines(found)) + "\n")
     if json_path is not None:
-        try:
-            json_path.write_text(json_format.dumps(found, indent=1) + "\n")
-        except OSError as error:
-            raise TickwireError(f"Cannot write {json_path}: {error.strerror}.") from None
+        write_json(json_path, found)
     if session.failure is not None:
         raise session.failure
     return 0

@@ -7,6 +7,7 @@ so that nothing the venue said is missed.
 
 import asyncio
 import contextlib
+import os
 import socket
 
 from tickwire.config import OrderSettings
@@ -45,7 +46,7 @@ class OrderLink:
         except OSError as error:
             self._drop()
             raise TickwireError(f"Cannot reach the order port {where}: "
-                                f"{error.strerror or error}.") from None
+                                f"{_reason(error)}.") from None
         except BaseException:
             self._drop()
             raise
@@ -110,6 +111,13 @@ class OrderLink:
         query = encode(ouch50.ACCOUNT_QUERY, {})
         await loop.sock_sendall(link, encode(soupbintcp.UNSEQUENCED_DATA, {"message": query}))
         self._device.attach_session(link.fileno(), received[len(packet):], self._sequence)
+
+
+def _reason(error: OSError) -> str:
+    """The system's words; asyncio puts its own in front of them."""
+    if error.errno and error.errno > 0:
+        return os.strerror(error.errno)
+    return error.strerror or str(error)
 
 
 def _first(octets: bytes) -> bytes | None:

@@ -95,7 +95,8 @@ class BinaryFile(Source):
             self._count("zero_length", filled, count,
                         "length fields of zero where a message follows; its type gave the length")
             self._count("unknown_type", unknown, count,
-                        "messages of a type that ITCH 5.0 does not have")
+                        "messages of a type that ITCH 5.0 does not have",
+                        self._first_unknown(buffer, start, count) if unknown else "")
             if count:
                 chunk = MessageChunk(buffer, start, used, self._next, self._offsets[:count])
                 self._next += count
@@ -109,6 +110,14 @@ class BinaryFile(Source):
         self._only_zeros(buffer, start)
         return buffer.size
 
+    def _first_unknown(self, buffer: Buffer, start: int, count: int) -> str:
+        """Say where the first of ``count`` messages is whose type is unknown."""
+        places = self._offsets[:count] + start
+        kinds = buffer.array[buffer.start + places]
+        index = int((_SIZES[kinds] == 0).argmax())
+        return (f"of type {_shown(int(kinds[index]))} at octet "
+                f"{buffer.offset + int(places[index]) - _PREFIX}, message {self._next + index}")
+
     def _finish(self, rest: bytes, end: int, missing: int) -> None:
         self.is_ended |= rest == bytes(_PREFIX)
         if not self.is_ended:
@@ -117,7 +126,7 @@ class BinaryFile(Source):
     def _wrong(self, buffer: Buffer, start: int) -> InputError:
         octets = buffer.octets(start, start + _PREFIX + 1)
         length, kind = int.from_bytes(octets[:_PREFIX], "big"), octets[_PREFIX]
-        shown = repr(chr(kind)) if 32 < kind < 127 else f"0x{kind:02x}"
+        shown = _shown(kind)
         where = f"{self.name}: message {self._next} at octet {buffer.offset + start}"
         if SIZES[kind]:
             return InputError(f"{where} has type {shown} and length {length}, "
@@ -131,3 +140,7 @@ class BinaryFile(Source):
             place = buffer.offset + start + int((rest != 0).argmax())
             raise InputError(f"{self.name}: octet {place} is not zero, but the session ended "
                              f"with a length of zero after message {self._next - 1}.")
+
+
+def _shown(kind: int) -> str:
+    return repr(chr(kind)) if 32 < kind < 127 else f"0x{kind:02x}"

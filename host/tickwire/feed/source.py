@@ -172,10 +172,13 @@ class Source:
                  traceback: TracebackType | None) -> None:
         self.close()
 
-    def _count(self, name: str, number: int, among: int, what: str) -> None:
-        """Count what was odd ``among`` the next units, and warn about it the first time."""
+    def _count(self, name: str, number: int, among: int, what: str, first: str = "") -> None:
+        """Count what was odd ``among`` the next units, and warn about it the first time.
+
+        ``first`` says where the first one is, if that is known.
+        """
         if number:
             if not self.counts[name]:
-                self.warnings.append(f"{self.name} has {what}, the first among numbers "
-                                     f"{self._next} to {self._next + among - 1}.")
+                where = first or f"among numbers {self._next} to {self._next + among - 1}"
+                self.warnings.append(f"{self.name} has {what}, the first {where}.")
             self.counts[name] += number

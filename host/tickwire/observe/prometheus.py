@@ -18,6 +18,7 @@ from prometheus_client.core import (
 )
 from prometheus_client.registry import Collector
 
+from tickwire.config import METRICS_HOST
 from tickwire.errors import TickwireError
 from tickwire.kernels import histogram
 from tickwire.observe.observer import DOLLAR, Observer
@@ -25,7 +26,6 @@ from tickwire.spec.counters import COUNTERS
 from tickwire.spec.registers import KillCause
 from tickwire.spec.stages import HISTOGRAM_SUB_BITS, STAGES
 
-HOST = "127.0.0.1"
 _SUM, _FIRST_BUCKET = histogram.SUM, histogram.BUCKETS
 _NANOSECONDS = 1e-9
 _SMALLEST, _LARGEST = 7, 34                # bounds of the exported buckets: 128 ns to 17 s
@@ -114,10 +114,11 @@ class Endpoint:
         try:
             self._server: Any
             self._thread: threading.Thread
-            self._server, self._thread = start_http_server(port, HOST, registry)
+            self._server, self._thread = start_http_server(
+                port, METRICS_HOST, registry)
         except OSError as error:
-            raise TickwireError(f"observe.prometheus_port {port} cannot be served on {HOST}: "
-                                f"{error.strerror or error}.") from None
+            raise TickwireError(f"observe.prometheus_port {port} cannot be served on "
+                                f"{METRICS_HOST}: {error.strerror or error}.") from None
 
     @property
     def port(self) -> int:
