@@ -11,7 +11,6 @@ import random
 
 import numpy as np
 import pytest
-from amaranth.hdl import Module, Mux, Signal
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -28,34 +27,17 @@ from tests.order_table_rig import (
     compare,
     kernel_results,
 )
+from tests.table_rig import HostileRAM, sequence_of_all
 from tickwire.device.book_memory import BookMemory
 from tickwire.kernels import order_table as kernel
 from tickwire.kernels.order_table import BUCKET
 from tickwire.spec.geometry import CARD_SMALL, Geometry
 from tickwire_hw import hashed_table
 from tickwire_hw.order_table import RESULT_AGE, left_bucket, right_bucket
-from tickwire_hw.ram import RAM
 
 TINY = Geometry(instruments=4, orders_log2=4, order_stash=4, levels_log2=4, level_stash=4,
                 window_words=4)
 LARGEST = (1 << 32) - 1
-
-
-class HostileRAM(RAM):
-    """A RAM that gives the opposite of every bit when a row is read and written at one edge."""
-
-    def elaborate(self, platform):
-        m = Module()
-        m.submodules.ram = ram = RAM(self._shape, self._depth)
-        collides = Signal(2)
-        m.d.sync += collides.eq(collides << 1 | (
-            self.write_enable & (self.write_address == self.read_address)))
-        m.d.comb += [ram.read_address.eq(self.read_address),
-                     ram.write_enable.eq(self.write_enable),
-                     ram.write_address.eq(self.write_address), ram.write_data.eq(self.write_data),
-                     self.read_data.eq(Mux(collides[1], ~ram.read_data.as_value(),
-                                           ram.read_data.as_value()))]
-        return m
 
 
 @functools.cache
@@ -134,24 +116,6 @@ def test_every_answer_is_that_of_the_kernels(name, gaps):
         assert all(seen[flag] for flag in FLAGS if flag != "overflow")
         if seed == 0 or name == "tiny":
             assert seen["overflow"] and seen["stash"] == card.geometry.order_stash
-
-
-def sequence_of_all(symbols: int, length: int) -> list[int]:
-    """De Bruijn sequence, by Lyndon words: every word of ``length`` symbols once."""
-    found, word = [], [0] * (length + 1)
-
-    def extend(at: int, period: int) -> None:
-        if at > length:
-            if length % period == 0:
-                found.extend(word[1:period + 1])
-            return
-        word[at] = word[at - period]
-        extend(at + 1, period)
-        for symbol in range(word[at - period] + 1, symbols):
-            word[at] = symbol
-            extend(at + 1, at)
-    extend(1, 1)
-    return found + found[:length - 1]
 
 
 @pytest.mark.parametrize("gaps", ((2,), (2, 3, 4)), ids=str)
