@@ -14,7 +14,7 @@ from tickwire.spec.registers import GapPolicy
 from tickwire_hw import logic
 from tickwire_hw.arbiter_sequences import sequences
 from tickwire_hw.feed_port import FLAGS_SHAPE, LINE_SHAPE, SESSION_SHAPE, EventKind, FeedEvent
-from tickwire_hw.feed_state import Comparisons, Conclusion, Knowledge
+from tickwire_hw.feed_state import LINES, Comparisons, Conclusion, Knowledge
 from tickwire_hw.lane import Lane, Packet
 from tickwire_hw.packet_queue import CLOCK
 
@@ -63,7 +63,7 @@ class Machine:
     def __init__(self, ports, depth: int) -> None:
         self.ports, self.m = ports, Module()
         self.know, self.saved = Signal(Knowledge), Signal(Knowledge)
-        self.has_saved, self.is_alone = Signal(), Signal()       # of packet hand.port when saved
+        self.has_saved, self.is_alone = Signal(), Signal()
         self.saver = Signal(range(PORTS))
         self.end_before = Signal(64)
         self.flags = Signal(FLAGS_SHAPE)
@@ -72,6 +72,10 @@ class Machine:
         self.event, self.emits = Signal(FeedEvent), Signal()
         self.age, self.touches, self.touches_shown = Signal(2), Signal(), Signal()
         self.begins = Signal()
+        self.reach, self.reach_line = Signal(64), Signal()
+        self.reach_port = Signal(range(PORTS))
+        self.has_reach = Signal()
+        self.goes_far, self.went_far = Signal(LINES), Signal(LINES)
         self.is_idle, self.is_asked = Signal(), Signal()
         self._is_settled = Signal()
         self._counted: dict[CounterIndex, list] = {counter: [] for counter in _WIDTHS}
@@ -145,7 +149,8 @@ class Machine:
             m.d.comb += self.touches.eq(1)
             m.d.sync += [ports.expected.eq(after), after.eq(after + 1), know.is_hole_known.eq(0)]
         is_open = know.is_started & know.is_joined & ~know.is_stale
-        is_waiting = know.is_recovering & know.is_hole_known & (ports.policy == GapPolicy.WAIT)
+        # A line that has just gone beyond is not seen in `is_beyond` yet.
+        hopes = ports.lines & ~self.comparisons.is_beyond & ~self.goes_far & ~self.went_far
         for number, lane in enumerate(self.lanes):
             older = [other.is_valid & (other.arrival - lane.arrival)[CLOCK - 1]
                      for other in self.lanes if other is not lane]
@@ -154,7 +159,10 @@ class Machine:
                 lane.accepts.eq(self.accepts), lane.wins.eq(self.wins[number]),
                 lane.is_behind.eq(Cat(older).any()), lane.know.eq(know),
                 lane.expected.eq(ports.expected), lane.expected_next.eq(after),
-                lane.is_open.eq(is_open), lane.is_waiting.eq(is_waiting),
+                lane.is_open.eq(is_open),
+                lane.is_repairing.eq(ports.policy == GapPolicy.WAIT),
+                lane.hopes.eq(Cat(hopes[1], hopes[0])), lane.until.eq(self.comparisons.until),
+                lane.until_known.eq(self.comparisons.until_known),
                 lane.jump.eq(self.jump), lane.is_jumping.eq(self.is_jumping),
                 ports.is_lost[number].eq(lane.is_lost),
             ]
@@ -168,11 +176,9 @@ class Machine:
                 m.d.sync += self.is_alone.eq(0)
 
     def _reach(self) -> None:
-        """Let an end show how far its line is, one cycle after it was taken."""
+        """Let an end, or a header ahead, show how far its line is, a cycle after it was taken."""
         m, know = self.m, self.know
-        self.reach, self.reach_line = Signal(64), Signal()
-        self.reach_port, self.has_reach = Signal(range(PORTS)), Signal()
-        m.d.sync += self.has_reach.eq(0)
+        m.d.sync += [self.has_reach.eq(0), self.goes_far.eq(0), self.went_far.eq(self.goes_far)]
         with m.If(self.has_reach & (self.reach > know.shown[self.reach_line])):
             m.d.comb += self.touches_shown.eq(1)
             m.d.sync += know.shown[self.reach_line].eq(self.reach)
@@ -189,8 +195,10 @@ class Machine:
         m.d.comb += [port.eq(logic.encode(due)), head.eq(Array(lane.head for lane in lanes)[port]),
                      packet.eq(Array(lane.packet for lane in lanes)[port])]
         header, part = head.body.header, Array(lane.part for lane in lanes)[port]
+        is_far = (Cat(lane.is_far for lane in lanes) & due).any()
         is_known = Cat(lane.is_known for lane in lanes) & due
         is_plain = Cat(lane.is_plain for lane in lanes) & due
+        is_early = Cat(lane.is_early for lane in lanes) & due
         for number, lane in enumerate(lanes):
             m.d.comb += lane.take.eq(due[number])
         with m.If(due.any()):
@@ -208,7 +216,7 @@ class Machine:
             m.d.comb += self.begins.eq(1)
             m.d.sync += [hand.line.eq(header.line), hand.stamp.eq(header.stamp)]
             with m.If(is_plain.any()):
-                self._plain_header(port, header)
+                self._plain_header(port, header, is_early.any())
             with m.Elif(is_known.any()):
                 m.next = "Line"
             with m.Else():
@@ -219,7 +227,8 @@ class Machine:
             with m.If(packet.is_in & ~head.is_short):
                 m.d.sync += [self.reach.eq(packet.first + head.passed), self.reach_port.eq(port),
                              self.reach_line.eq(packet.line[0]),
-                             self.has_reach.eq(packet.line != Line.RECOVERY)]
+                             self.has_reach.eq(packet.line != Line.RECOVERY),
+                             self.goes_far.bit_select(packet.line[0], 1).eq(is_far)]
                 with m.If(self.saver != port):
                     m.d.sync += self.is_alone.eq(0)
                 is_calm = ((self.ports.state == FeedState.LIVE) & (self.know.end == 0)
@@ -231,9 +240,22 @@ class Machine:
             m.d.comb += self.begins.eq(1)
             m.next = "Retract"
 
-    def _plain_header(self, port, header) -> None:
+    def _plain_header(self, port, header, is_early) -> None:
         m, know = self.m, self.know
-        with m.If(self.saver == port):
+        with m.If(is_early):
+            # What `_judge` does when it still hopes; the number is shown as an end's is.
+            is_known = know.is_hole_known & ~self.accepts
+            m.d.sync += [
+                self.saved.eq(know), self.saved.is_hole_known.eq(is_known),
+                self.saver.eq(port), self.has_saved.eq(1), self.is_alone.eq(1),
+                know.is_hole_known.eq(1), self.reach.eq(header.first), self.reach_port.eq(port),
+                self.reach_line.eq(header.line[0]), self.has_reach.eq(1),
+                self.goes_far.bit_select(header.line[0], 1).eq(1)]
+            with m.If(self.touches_shown):
+                m.d.sync += self.saved.shown[self.reach_line].eq(self.reach)
+            with m.If(~is_known):
+                m.d.sync += know.hole_since.eq(header.stamp)
+        with m.Elif(self.saver == port):
             m.d.sync += self.has_saved.eq(0)
         with m.Else():
             m.d.sync += self.is_alone.eq(0)

@@ -8,7 +8,7 @@ from tickwire.spec import moldudp64
 from tickwire.spec.records import Line
 from tickwire_hw.blocks_port import Message, PacketSignature
 from tickwire_hw.feed_port import LINE_SHAPE
-from tickwire_hw.feed_state import Knowledge
+from tickwire_hw.feed_state import LINES, Knowledge
 from tickwire_hw.packet_queue import CLOCK, Entry, PacketQueue, Part
 
 
@@ -51,8 +51,12 @@ class Lane(wiring.Component):
         The feed, and the expected number and the one after it.
     is_open : ``In(1)``
         Whether a header that is not ahead changes nothing in the feed's state.
-    is_waiting : ``In(1)``
+    is_repairing : ``In(1)``
         Whether a header that is ahead does not either.
+    hopes, until, until_known : ``In``
+        Of each line: whether the other one may still bring the expected message, and until when,
+        as :class:`tickwire_hw.feed_state.Comparisons` has it. A header that is ahead then changes
+        nothing but what is known of its line and of the hole.
     jump, is_jumping : ``In(64)``, ``In(1)``
         ``expected`` has gone up by ``jump`` in the cycle before.
     take : ``In(1)``
@@ -66,17 +70,17 @@ class Lane(wiring.Component):
     is_due : ``Out(1)``
         Whether a header, an end or a verdict that says damaged waits for ``take``. Everything
         else is taken by itself.
-    is_known, is_plain : ``Out(1)``
-        Of a header: whether number and session are right; and whether, besides, it changes nothing
-        but what is known of its line.
+    is_known, is_plain, is_early : ``Out(1)``
+        Of a header: whether number and session are right; whether, besides, it changes nothing
+        but what is known of its line; and whether it is ahead.
     offers : ``Out(1)``
         The next event is the expected message.
     message : ``Out(Message)``
         The next event, when it is a message.
     is_duplicate, is_ahead : ``Out(1)``
         A message is dropped in this cycle. An offer that does not win is a duplicate.
-    packet : ``Out(Packet)``
-        The packet in hand.
+    packet, is_far : ``Out(Packet)``, ``Out(1)``
+        The packet in hand; whether the number after its last message is above the expected one.
     is_lost : ``Out(1)``
         Strobe: the queue was full.
     """
@@ -91,7 +95,10 @@ class Lane(wiring.Component):
     expected: In(64)
     expected_next: In(64)
     is_open: In(1)
-    is_waiting: In(1)
+    is_repairing: In(1)
+    hopes: In(LINES)
+    until: In(data.ArrayLayout(65, LINES))
+    until_known: In(data.ArrayLayout(65, LINES))
     jump: In(64)
     is_jumping: In(1)
     take: In(1)
@@ -109,11 +116,13 @@ class Lane(wiring.Component):
     is_due: Out(1)
     is_known: Out(1)
     is_plain: Out(1)
+    is_early: Out(1)
     offers: Out(1)
     message: Out(Message)
     is_duplicate: Out(1)
     is_ahead: Out(1)
     packet: Out(Packet)
+    is_far: Out(1)
     is_lost: Out(1)
 
     def __init__(self, depth: int) -> None:
@@ -137,13 +146,13 @@ class Lane(wiring.Component):
         delta, is_at, is_below = Signal(64), Signal(), Signal()
         is_next = delta == 1
         has_message = part.message & self.is_ready
-        is_beyond = packet.is_in & ~is_at & ~is_below
         drops = Signal()
         m.d.comb += [
             self.offers.eq(has_message & packet.is_in & is_at),
             self.is_duplicate.eq(has_message & packet.is_in
                                  & (is_below | (is_at & ~self.wins))),
-            self.is_ahead.eq(has_message & is_beyond & ~self.is_behind
+            self.is_far.eq(~is_at & ~is_below),
+            self.is_ahead.eq(has_message & packet.is_in & self.is_far & ~self.is_behind
                              & ~(is_next & self.accepts)),
             drops.eq(has_message & ~packet.is_in),
             queue.take.eq(self.take | self.wins | self.is_duplicate | self.is_ahead | drops
@@ -190,17 +199,21 @@ class Lane(wiring.Component):
         number_max = Const(moldudp64.SEQUENCE_MAX, 64)
         is_equal, is_less = header.first == self.expected, header.first < self.expected
         header_at, header_below = Signal(), Signal()
+        own = header.line[0]
+        until = Mux(know.is_hole_known & ~self.accepts, self.until_known[own], self.until[own])
+        is_waiting = Mux(know.is_recovering, self.is_repairing,
+                         self.hopes.bit_select(own, 1) & (header.stamp <= until))
         m.d.comb += [
             header_at.eq(Mux(self.accepts, header.first == self.expected_next, is_equal)),
             header_below.eq(is_less | (self.accepts & is_equal)),
             self.is_known.eq((header.first != 0) & (header.first <= number_max)
                              & know.has_session & (header.session == know.session)),
+            self.is_early.eq(is_line & ~header_at & ~header_below),
             self.is_plain.eq(self.is_known & (~is_line | (
                 self.is_open & (header.count != moldudp64.END_OF_SESSION)
-                & (header_at | header_below | (self.is_waiting & ~self.accepts))))),
+                & (~self.is_early | is_waiting)))),
         ]
         with m.If(self.part.header & self.take):
-            own = header.line[0]
             expected = Mux(self.accepts, self.expected_next, self.expected)
             m.d.sync += [
                 delta.eq(header.first - expected), is_at.eq(header_at), is_below.eq(header_below),

@@ -189,3 +189,32 @@ class Reader:
         fresh = set(named) - self.desynced
         self.desynced |= fresh
         return [self._show(instrument) for instrument in sorted(fresh)]
+
+
+def wire_events(datagrams: list[bytes], line: int, *, tags: int = 0, between: int = 24,
+                stamp: int = 1_000, damaged: frozenset[int] = frozenset()) -> list[PortEvent]:
+    """Return what a port says of datagrams in back-to-back frames, 8 octets a cycle.
+
+    ``between`` is the number of octets between the last of a frame, without FCS, and the first of
+    the next; ``damaged`` the places of the datagrams whose frames are.
+    """
+    found, start, now = [], 0, 0
+    for place, datagram in enumerate(datagrams):
+        payload = 42 + 4 * tags
+        ends = [payload + HEADER_SIZE]
+        number = int.from_bytes(datagram[18:20], "big")
+        for block in blocks(datagram[HEADER_SIZE:], 0 if number == 0xFFFF else number)[0]:
+            ends.append(ends[-1] + 2 + len(block))
+        size = max(payload + len(datagram), 60)
+        events = port_events(datagram, line, stamp, place in damaged)
+        times = [*((end - 1) // 8 for end in ends), (payload + len(datagram) - 1) // 8,
+                 (size - 1) // 8 + 1]
+        for event, time in zip(events, times, strict=True):
+            cycle = start + time
+            if event.kind in (HEADER, MESSAGE) and found:
+                cycle = max(cycle, now + (found[-1].kind in (HEADER, MESSAGE)))
+            cycle = max(cycle, now)
+            found.append(PortEvent(event.kind, event.payload, cycle - now))
+            now = cycle
+        start += -(-(size + between) // 8)
+    return found

@@ -10,6 +10,7 @@ lossless run and against numbers that are written out.
 import functools
 import random
 
+import pytest
 from hypothesis import event, given, settings
 from hypothesis import strategies as st
 
@@ -18,8 +19,10 @@ from tests.gateware.arbiter_rig import DRAIN, END, ArbiterRig, Reader, port_even
 from tests.parity.test_arbiter import RULES, STEPS, GiveUp, Tick
 from tests.reference import itch
 from tickwire.spec.geometry import CARD_SMALL
+from tickwire.spec.records import FeedState
 from tickwire.spec.registers import GapPolicy
 from tickwire_hw.arbiter_machine import Counts
+from tickwire_hw.feed_port import EventKind
 
 INSTRUMENTS = CARD_SMALL.instruments - 1
 PORTS = 3
@@ -111,3 +114,102 @@ def test_packet_by_packet_the_arbiter_is_the_kernel(rules, steps, chance):
     for name in ("gaps", "messages_lost", "stales", "packets_session", "frames_retracted"):
         if pair.card.counts.get(name):
             event(name)
+
+
+# Cycles
+
+
+def packet(first: int, count: int, make) -> bytes:
+    return mold(first, *(make(number) for number in range(first, first + count)))
+
+
+def s_message(number: int) -> bytes:
+    return b"S" + number.to_bytes(11, "big")
+
+
+def d_message(number: int) -> bytes:
+    return b"D" + bytes(10) + number.to_bytes(8, "big")
+
+
+def joined(**ports) -> ArbiterRig:
+    """An arbiter that is LIVE and expects message 2; lines A and B have been heard."""
+    rig = compiled()
+    rig.begin(accept_session=1, **ports)
+    for line in (0, 1):
+        rows = rig.rows(DRAIN)
+        rig.put(rows, line, port_events(mold(1, S), line, 1_000))
+        rig.run(rows)
+    assert rig.registers == (FeedState.LIVE, 2, 2)
+    rig.counts.clear()
+    return rig
+
+
+def cycles_of(rig: ArbiterRig, *lines: tuple[int, list], count: int = DRAIN) -> list[tuple]:
+    """Return (cycle, number, line) of the messages; a line's events begin at cycle ``at``."""
+    rows = rig.rows(count)
+    for port, (at, events) in enumerate(lines):
+        rig.put(rows, port, events, at)
+    found = rig.run(rows)
+    assert all(one["kind"] == EventKind.MESSAGE.value for _, one in found)
+    return [(cycle, one["sequence"], one["line"]) for cycle, one in found]
+
+
+def spaced(line: int, first: int, *after: int, lead: int = 0) -> list:
+    """Events of a packet: header, one message after each number of cycles, end, verdict."""
+    steps = iter((lead, *after, 1, 1))
+    return port_events(packet(first, len(after), s_message), line, 1_000, False,
+                       lambda kind: next(steps))
+
+
+def test_a_message_leaves_one_cycle_after_it_came():
+    for gaps in ((1,), (2,), (7,), (1, 1, 1, 1), (2, 1, 3)):
+        rig = joined()
+        came = [5 + sum(gaps[:place + 1]) for place in range(len(gaps))]
+        assert cycles_of(rig, (5, spaced(0, 2, *gaps))) == [
+            (cycle + 1, 2 + place, 0) for place, cycle in enumerate(came)]
+
+
+@pytest.mark.parametrize("lag", range(4))
+def test_whichever_line_is_first_costs_no_cycle_and_the_other_line_delays_nothing(lag):
+    rig = joined()
+    found = cycles_of(rig, (lag, spaced(0, 2, 1, 2, 1, 2, 2)), (1, spaced(1, 2, 2, 2, 2, 2, 2)),
+                      (0, spaced(2, 2, 4, 4, 4, 4, 4)))
+    arrivals = [[at + sum(gaps[:place + 1]) for place in range(5)] for at, gaps in (
+        (lag, (1, 2, 1, 2, 2)), (1, (2, 2, 2, 2, 2)), (0, (4, 4, 4, 4, 4)))]
+    assert [number for _, number, _ in found] == [2, 3, 4, 5, 6]
+    for place, (cycle, _, _) in enumerate(found):
+        assert cycle == 1 + min(times[place] for times in arrivals)
+    assert rig.counts["messages_duplicate"] == 10 and "messages_ahead" not in rig.counts
+
+
+def test_a_number_and_the_next_one_in_one_cycle_leave_one_after_the_other():
+    rig = joined()
+    found = cycles_of(rig, (0, spaced(0, 2, 5)), (0, spaced(1, 3 - 1, 4, 1)))
+    assert found == [(5, 2, 1), (6, 3, 1)]
+    rig = joined()
+    found = cycles_of(rig, (0, spaced(0, 2, 5, 4)), (4, spaced(1, 2, 5, 1)))
+    assert found == [(6, 2, 0), (10, 3, 0)]
+    rig = joined()
+    assert cycles_of(rig, (2, spaced(0, 2, 2)), (0, spaced(1, 3, 4))) == [(5, 2, 0), (6, 3, 1)]
+
+
+def test_a_line_that_runs_ahead_delays_no_message_of_the_other():
+    rig = joined()
+    ahead = [event for first in (20, 21, 22) for event in spaced(0, first, 2, lead=1)]
+    found = cycles_of(rig, (0, ahead), (0, spaced(1, 2, *[1] * 9)))
+    assert found == [(2 + place, 2 + place, 1) for place in range(9)]
+    assert rig.counts["messages_ahead"] == 3
+
+
+def test_a_header_of_another_port_in_the_same_cycle_delays_no_message():
+    rig = joined()
+    found = cycles_of(rig, (0, spaced(0, 2, 2, 2)), (2, spaced(1, 2, 2, 2)))
+    assert found == [(3, 2, 0), (5, 3, 0)]
+
+
+def test_the_second_of_two_headers_in_one_cycle_costs_its_first_message_at_most_one():
+    rig = joined()
+    heartbeat = port_events(mold(2), 0, 1_000, False, lambda kind: 0)
+    assert cycles_of(rig, (3, heartbeat[:1]), (3, spaced(1, 2, 1, 1))) == [(6, 2, 1), (7, 3, 1)]
+    rig = joined()
+    assert cycles_of(rig, (3, heartbeat[:1]), (3, spaced(1, 2, 2, 1))) == [(6, 2, 1), (7, 3, 1)]
