@@ -16,7 +16,7 @@ from tickwire.kernels.memory import load64, multiply, store64, unlikely
 from tickwire.kernels.publish import next_version, write_bbo, write_state
 from tickwire.kernels.ring import count
 from tickwire.spec.counters import CounterIndex
-from tickwire.spec.geometry import ONE_ORDER, SHARE_LIMIT, SWEEP_DELAY
+from tickwire.spec.geometry import ONE_ORDER, SHARE_LIMIT, SWEEP_DELAY, SWEEP_PERIOD
 from tickwire.spec.records import BookFlag
 
 NONE = 0
@@ -99,37 +99,30 @@ def _new_level(book, instrument, side, price, price_key, value):
             desync(book, instrument, OFF_GRID)
         else:
             count(b["counters"], OFF_GRID)
-    if visible and price_key > s["best"]:
+    if visible and on_grid and price_key > s["best"]:
         s["best"] = price_key
         s["best_value"] = value
         h["flags"] &= ~(BID_HIDDEN << side)
         b["changed"] = 1
-    elif unlikely(not visible) and s["best"] == EMPTY and h["flags"] & (BID_HIDDEN << side) == 0:
-        _no_best(book, instrument, side)    # the side's only level is below any window
+    elif unlikely(s["best"] == EMPTY) and h["flags"] & (BID_HIDDEN << side) == 0:
+        _no_best(book, instrument, side)    # the side's only level can have no bit
         b["changed"] = 1
     if unlikely(s["unseen_high"] != EMPTY):
         window.request(book, book_side, best_tick(s, side, header), tick)
 
 
 @kernel
-def _next_best(book, instrument, side, key, on_grid, tick):
+def _next_best(book, instrument, side, key, tick):
     """The best level, at tick ``key``, is gone: show the next one."""
     b = book_at(book)
     s = side_at(b["sides"] + (instrument * 2 + side) * 64)
     b["changed"] = 1
-    entry = level_table.NONE
-    below = key
-    if unlikely(not on_grid) and key != 0:  # its tick may hold a level on the grid as well
-        entry = level_table.search(
-            book, level_table.key_of(instrument, side, window.price_of(key, side, tick)))
-    if entry == level_table.NONE:
-        below = window.next_below(book, instrument * 2 + side, key)
-        if unlikely(below == EMPTY):
-            _no_best(book, instrument, side)
-            return
-        entry = level_table.search(
-            book, level_table.key_of(instrument, side, window.price_of(below, side, tick)))
+    below = window.next_below(book, instrument * 2 + side, key)
+    if unlikely(below == EMPTY):
+        _no_best(book, instrument, side)
+        return
     price = window.price_of(below, side, tick)
+    entry = level_table.search(book, level_table.key_of(instrument, side, price))
     s["best"] = -price if side else price
     s["best_value"] = load64(entry + level_table.VALUES)
 
@@ -149,7 +142,7 @@ def _lost_level(book, instrument, side, price, price_key):
     if on_grid and key >= s["floor"]:
         window.clear_bit(book, book_side, key)
     if price_key == s["best"]:
-        _next_best(book, instrument, side, key, on_grid, tick)
+        _next_best(book, instrument, side, key, tick)
     elif unlikely(s["levels"] == 0):
         b["changed"] = 1
         _no_best(book, instrument, side)
@@ -320,7 +313,7 @@ def _answer(book, place):
 
 @kernel
 def sweep_step(book):
-    """Do the background work that follows one message: at most ``lookups`` level look-ups."""
+    """Do the work of one step: at most ``lookups`` level look-ups."""
     b = book_at(book)
     place = b["asked"] + (b["asked_at"] % SWEEP_DELAY) * ASKED_SIZE
     b["asked_at"] += 1
@@ -334,7 +327,7 @@ def sweep_step(book):
 
 @kernel(inline=True)
 def background(book):
-    """Run :func:`sweep_step` when any side waits; called once after every message."""
+    """Run :func:`sweep_step` when it is due and any side waits; called after every message."""
     b = book_at(book)
-    if unlikely(b["pending"] != 0):
+    if unlikely(b["pending"] != 0) and b["sequence"] % SWEEP_PERIOD == 0:
         sweep_step(book)

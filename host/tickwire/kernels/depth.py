@@ -108,10 +108,14 @@ def _trim(book, book_side, side, entries):
 
 @kernel(inline=True)
 def _is_visible(book, book_side, side, price_key):
+    """Whether the level is on the grid and not below the window."""
     b = book_at(book)
     header = b["headers"] + (book_side >> 1) * 64
     s = side_at(b["sides"] + book_side * 64)
-    return window.tick_key(-price_key if side else price_key, side, header) >= s["floor"]
+    price = -price_key if side else price_key
+    key = window.tick_key(price, side, header)
+    tick = np.int64(header_at(header)["tick"])
+    return key >= s["floor"] and window.price_of(key, side, tick) == price
 
 
 @kernel(inline=True)

@@ -31,7 +31,7 @@ BOOK = np.dtype([
     ("sides", "i8"),             # SIDE of each instrument and side, bid first
     ("bitmaps", "i8"),           # window words of each instrument and side
     ("window_words", "i8"),
-    ("lookups", "i8"),           # level look-ups after each message while a sweep runs
+    ("lookups", "i8"),           # level look-ups of one step of a sweep
     ("depth", "i8"),             # levels that are reported, 0 none
     ("depths", "i8"),            # reported levels of each instrument and side
     ("queue", "i8"),             # sides that wait for a sweep
@@ -41,8 +41,8 @@ BOOK = np.dtype([
     ("sweep", "i8"),             # side that is being swept, -1 none
     ("round", "i8"),             # number of the sweep, or of its present attempt
     ("ask", "i8"),               # tick key that was asked for last
-    ("asked_at", "i8"),          # messages since the start while a side waited
-    ("asked", "i8"),             # what each of the last messages asked for: round, floor, tick key
+    ("asked_at", "i8"),          # steps since the start while a side waited
+    ("asked", "i8"),             # what each of the last steps asked for: round, floor, tick key
     ("pending", "i8"),           # sides that wait for a sweep or are in one
     ("filter", "i8"),            # by locate: watched << 31 | instrument
     ("watch_all", "i8"),         # every locate below `instruments` is watched
@@ -103,7 +103,7 @@ STATUS_LINE = np.dtype([
 ], align=True)
 assert STATUS_LINE.itemsize == 64
 
-ASKED_SIZE = 24                             # octets of one message's entry in `asked`
+ASKED_SIZE = 24                             # octets of one step's entry in `asked`
 DEPTH_ENTRY = 16                            # price key (8), value (8)
 DEPTH_SIZE = MAX_DEPTH * DEPTH_ENTRY        # octets of one side's reported levels
 

@@ -7,9 +7,10 @@ upwards, each tick in the bit of its key modulo the window.
 
 Upwards the window moves at once, by clearing summary bits: nothing can be missed there, the new
 level is the best. Downwards it moves one tick at a time, by looking the tick up in the level
-table, for one side after the other: after each message the next ``lookups`` ticks are asked for,
-and ``SWEEP_DELAY`` messages later, as the side and the table are then, they are answered. A
-pipeline has that long to look them up. An answer that no longer fits is void.
+table, for one side after the other: in each step, one every ``SWEEP_PERIOD`` messages, the next
+``lookups`` ticks are asked for, and ``SWEEP_DELAY`` steps later, as the side and the table are
+then, they are answered. A pipeline has that long to look them up. An answer that no longer fits
+is void.
 Levels below the floor stay exact in the level table; ``unseen_high`` bounds them from above. A
 side without any bit whose ``levels`` is not 0 is *hidden*: its best price is not known, the BBO
 says so, and the sweep begins at that bound.
@@ -184,7 +185,7 @@ def _insert_below(s, key, on_grid):
 
 @kernel(inline=True)
 def insert(book, book_side, key, on_grid, tick):
-    """Take in a new level. Returns whether it may be the best: it is not below the floor.
+    """Take in a new level. Returns whether it is in the window: it is not below the floor.
 
     The caller has counted it in ``levels``; when it is the only one the window is laid anew.
     An off-grid level gets no bit; the caller marks the book when this returns True for it.
@@ -222,7 +223,9 @@ def request(book, book_side, best, tick):
     """
     b = book_at(book)
     s = side_at(b["sides"] + book_side * 64)
-    if s["queued"] or best >= s["floor"] + b["window_words"] * (WINDOW_WORD // 4):
+    if s["queued"]:
+        return
+    if best != EMPTY and (best >> 6) - (s["floor"] >> 6) >= b["window_words"] >> 2:
         return
     if s["floor"] <= least_floor(book_side & 1, tick):
         return
@@ -296,7 +299,7 @@ def lower_floor(book, floor, key, best, tick):
         return MOVED
     if key < least_floor(book_side & 1, tick):
         return DONE
-    if best != EMPTY and best - key >= b["window_words"] * (WINDOW_WORD // 2):
+    if best != EMPTY and (best >> 6) - (key >> 6) >= b["window_words"] >> 1:
         return DONE
     s["floor"] = key
     s["unseen_high"] = min(s["unseen_high"], key - 1)

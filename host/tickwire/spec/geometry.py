@@ -10,7 +10,8 @@ HASH_MULTIPLIER = 0x9E3779B97F4A7C15       # 2^64 / golden ratio, odd (Knuth, TA
 WAYS = 4                                   # entries of one bucket: one cache line of 16 octets each
 LEFT_FILL = 3                              # the left bucket is taken while it holds fewer than this
 WINDOW_WORD = 64                           # ticks of one bitmap word
-SWEEP_DELAY = 16                           # messages from asking for a tick to its answer
+SWEEP_PERIOD = 4                           # messages from one step of a sweep to the next
+SWEEP_DELAY = 4                            # steps from asking for a tick to its answer
 MAX_DEPTH = 8
 SHARE_LIMIT = (1 << 40) - 1                # shares that one level can hold
 ONE_ORDER = 1 << 40                        # a level is orders << 40 | shares
@@ -22,8 +23,8 @@ class Geometry:
 
     ``instruments`` 1 to 65,536; ``orders_log2`` buckets of four orders in each of the two order
     tables; ``levels_log2`` the same for price levels; ``window_words`` 64-tick words of a side's
-    price window, a power of two up to 64; ``lookups`` level look-ups for re-centring after each
-    message, answered :data:`SWEEP_DELAY` messages later; ``depth`` levels a side that are reported, 0 to 8.
+    price window, a power of two up to 64; ``lookups`` level look-ups of one step of
+    re-centring; ``depth`` levels a side that are reported, 0 to 8.
     """
 
     instruments: int = 64
@@ -32,7 +33,7 @@ class Geometry:
     levels_log2: int = 12
     level_stash: int = 32
     window_words: int = 64
-    lookups: int = 4
+    lookups: int = 16
     sweep_queue: int = 64
     depth: int = 0
 
@@ -72,4 +73,4 @@ CARD_LARGE = Geometry(instruments=64, orders_log2=14, order_stash=64, levels_log
                       level_stash=32, window_words=64, lookups=1)
 DEMO = Geometry(instruments=64, orders_log2=14, levels_log2=12, depth=8)
 MARKET = Geometry(instruments=16_384, orders_log2=19, order_stash=1_024, levels_log2=18,
-                  level_stash=1_024, window_words=64, lookups=4)
+                  level_stash=1_024, window_words=64, lookups=16)
