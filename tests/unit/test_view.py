@@ -22,13 +22,14 @@ from tickwire.errors import TickwireError
 from tickwire.kernels import histogram
 from tickwire.observe import view
 from tickwire.observe.live import LiveView, screen
-from tickwire.observe.observer import Observer
+from tickwire.observe.observer import Holding, Observer
 from tickwire.observe.summary import cause_text, dollars, lines, price, summary
 from tickwire.spec.counters import COUNTERS
 from tickwire.spec.intents import Operation
 from tickwire.spec.registers import KillCause
 from tickwire.spec.stages import STAGES
 
+BUSY = {"messages", "orders_sent", "fills", "gaps", "messages_recovered", "frames_recovery"}
 AAA = LOCATES["AAA"]
 numbers = itertools.count()
 KEYS = {"messages", "lost", "gaps", "recovered", "orders_sent", "fills", "rejects", "position",
@@ -101,6 +102,14 @@ def test_the_summary_reads_well(observer):
         assert part in text
 
 
+def test_of_many_symbols_the_greatest_are_told(observer):
+    found = summary(observer)
+    found["position"] = {f"S{number:02}": number * (-1) ** number for number in range(30)}
+    shares = next(line for line in lines(found) if line.startswith("shares"))
+    assert shares == ("shares  S22 +22, S23 -23, S24 +24, S25 -25, S26 +26, S27 -27, S28 +28, "
+                      "S29 -29, and 22 more")
+
+
 def test_columns_of_latencies_never_touch(observer):
     found = summary(observer)
     found["latency_ns"]["send"] = dict.fromkeys(("p50", "p90", "p99", "p999", "max", "count"),
@@ -118,9 +127,41 @@ def test_the_live_view_shows_books_orders_and_trouble(bench, observer):
         live.show()
         live.show()
     text = out.getvalue()
-    for part in ("KILLED: external", "AAA", "100.00", "100.01", "+100", "sent new #1 AAA B 300",
-                 "order filled #1 AAA 100 @ 100.00, 200 left", "order_to_ack"):
+    for part in ("KILLED: external", "AAA", "100.00", "100.01", "+100",
+                 "sent new    #1      AAA      buy      300 @ 100.00",
+                 "filled      #1      AAA               100 @ 100.00, 200 left", "order_to_ack"):
         assert part in text
+
+
+def held(symbol, **values):
+    """A holding with the widest values that a screen must have room for; some may differ."""
+    fields = dict.fromkeys(Holding.__slots__, 0)
+    return Holding(**{**fields, "symbol": symbol, "trading_state": "T", "position": -12_345,
+                      "cash": -23_456_780_000, "fills": 4_321, "orders": 1, "open_orders": 16,
+                      "bid_price": 5_432_100, "ask_price": 5_432_200, "bid_quantity": 123_456,
+                      "ask_quantity": 123_456, "last_price": 5_432_100, **values})
+
+
+@pytest.mark.parametrize(("width", "height"), [(80, 24), (100, 30), (120, 40), (80, 20)])
+@pytest.mark.parametrize("instruments", [1, 4, 40])
+def test_a_screen_fits_its_terminal_and_cuts_nothing(observer, monkeypatch, width, height,
+                                                     instruments):
+    holdings = [held(f"SYM{number}", orders=number) for number in range(instruments)]
+    monkeypatch.setattr(observer, "holdings", lambda: iter(holdings))
+    monkeypatch.setattr(observer, "counters", lambda: {
+        counter.name: 1_234_567 if counter.name in BUSY else 0 for counter in COUNTERS})
+    monkeypatch.setattr(observer, "stages", lambda: {stage.name: dict.fromkeys(
+        ("p50", "p90", "p99", "p999", "max", "count"), 2_345_678) for stage in STAGES[:7]})
+    events = [f"event {number}" for number in range(8)]
+    out = io.StringIO()
+    console = Console(file=out, width=width, height=height)
+    console.print(screen(observer, 1e6, events, console.size))
+    shown = out.getvalue().splitlines()
+    assert len(shown) <= height and all(len(line) <= width for line in shown)
+    assert "…" not in out.getvalue() and "event 7" in out.getvalue()
+    assert "total" in out.getvalue() and f"SYM{instruments - 1} " in out.getvalue()
+    if width >= 120:
+        assert all(name in out.getvalue() for name in ("last", "open", "fills", "ask size"))
 
 
 def test_the_screen_is_drawn_for_a_device_that_has_seen_nothing():

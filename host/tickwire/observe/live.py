@@ -1,23 +1,40 @@
 """Live view of a device in a terminal: books, positions, orders, latencies, counters, kill."""
 
 from collections import deque
+from collections.abc import Sequence
+from itertools import product
 from types import TracebackType
 
-from rich.console import Console, Group, RenderableType
+from rich.console import (
+    Console,
+    ConsoleDimensions,
+    ConsoleOptions,
+    Group,
+    RenderableType,
+    RenderResult,
+)
 from rich.live import Live
+from rich.measure import Measurement
 from rich.table import Table
 from rich.text import Text
 
 from tickwire.device.base import RecordReader, RingLayout
-from tickwire.observe.observer import Observer
+from tickwire.observe.observer import Holding, Observer
 from tickwire.observe.summary import cause_text, dollars, price
 from tickwire.spec.checks import failing
 from tickwire.spec.intents import IntentError, Operation
 from tickwire.spec.records import BookFlag, RecordType
 from tickwire.spec.registers import Status
 
-EVENTS = 8                                 # order events that are shown
-INSTRUMENTS = 12                           # instruments that are shown
+EVENTS = 8                                 # order events that are shown, where there is room
+EVENTS_LEAST = 2
+INSTRUMENTS = 12                           # instruments that are shown outside of a terminal
+INSTRUMENTS_LEAST = 3
+_ROOMY = 30                                # lines of a terminal that has some for blanks
+_WIDTH_MAX = 1_000
+_COLUMNS = ("bid size", "bid", "ask", "ask size", "last", "position", "open", "fills", "P&L, $")
+_SPARED = ("last", "open", "fills", "ask size", "bid size")    # columns by how soon they are
+_SIDES = {"B": "buy", "S": "sell", "T": "short", "E": "short exempt"}
 _QUANTILES = ("p50", "p90", "p99", "p999", "max")
 _QUIET = frozenset({                       # counters that say nothing of trouble
     "frames_a", "frames_b", "messages", "messages_duplicate", "heartbeats", "sessions", "filtered",
@@ -44,7 +61,8 @@ class LiveView:
                    for row in self._observer.positions_table() if row["locate"]}
         for row in self._orders.read()[-EVENTS:]:
             self._events.append(event_text(row, symbols))
-        self._live.update(screen(self._observer, self._rate(), list(self._events)), refresh=True)
+        shown = screen(self._observer, self._rate(), list(self._events), self._live.console.size)
+        self._live.update(shown, refresh=True)
 
     def _rate(self) -> float:
         """Messages a second since the last drawing."""
@@ -72,10 +90,22 @@ def print_state(observer: Observer) -> None:
     Console().print(screen(observer, rate, events))
 
 
-def screen(observer: Observer, rate: float, events: list[str]) -> RenderableType:
-    """Return everything that is shown."""
-    return Group(_head(observer, rate), _books(observer), _latencies(observer),
-                 _counters(observer), *([Text("\n".join(events), style="dim")] if events else []))
+def screen(observer: Observer, rate: float, events: list[str],
+           size: ConsoleDimensions | None = None) -> RenderableType:
+    """Return everything that is shown; books and events as far as ``size`` has room for them."""
+    head, latencies, counters = _head(observer, rate), _latencies(observer), _counters(observer)
+    holdings = list(observer.holdings())
+    instruments, blank = INSTRUMENTS, [Text("")]
+    if size is not None:
+        if size.height < _ROOMY:
+            blank = []
+        lines = (len(head.plain.splitlines()) + 2 + latencies.row_count + 1 + 3 * len(blank)
+                 + -(-len(counters) // size.width) + 1)
+        room = size.height - lines
+        instruments = min(len(holdings), max(room - EVENTS_LEAST, INSTRUMENTS_LEAST))
+        events = events[-min(room - instruments, EVENTS):] if room > instruments else []
+    return Group(head, *blank, _Books(holdings, instruments), *blank, latencies, counters, *blank,
+                 Text("\n".join(events), style="dim"))
 
 
 def _head(observer: Observer, rate: float) -> Text:
@@ -83,7 +113,8 @@ def _head(observer: Observer, rate: float) -> Text:
     killed = cause_text(observer.killed)
     text = Text()
     text.append(f"{observer.name} ", style="bold")
-    text.append(f"{observer.kind}  {observer.seconds:.0f} s  ")
+    text.append(f"{observer.kind}  {observer.strategy.rpartition(':')[2]}  "
+                f"{observer.seconds:.0f} s  ")
     if killed:
         text.append(f"KILLED: {killed}", style="bold red")
     else:
@@ -96,33 +127,60 @@ def _head(observer: Observer, rate: float) -> Text:
                 f"{c['messages_lost']:,} lost, {c['gaps']:,} gaps, "
                 f"{c['messages_recovered']:,} recovered"
                 f"\norders  {c['orders_sent']:,} sent, {c['cancels_sent']:,} cancels, "
-                f"{c['fills']:,} fills, {c['risk_rejects'] + c['orders_rejected']:,} rejects, "
-                f"by {observer.strategy}")
+                f"{c['fills']:,} fills, {c['risk_rejects'] + c['orders_rejected']:,} rejects")
     return text
 
 
-def _books(observer: Observer) -> Table:
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    table.add_column("symbol")
-    for name in ("bid size", "bid", "ask", "ask size", "last", "position", "open", "fills", "P&L"):
-        table.add_column(name, justify="right")
-    table.add_column("state")
-    holdings = list(observer.holdings())
-    if len(holdings) > INSTRUMENTS:        # those that are traded first, in their order
-        holdings.sort(key=lambda held: -held.orders)
-    for holding in holdings[:INSTRUMENTS]:
-        flags = ", ".join(flag.name.lower() for flag in BookFlag
-                          if flag.name and flag in BookFlag(holding.flags))
-        table.add_row(
-            holding.symbol, f"{holding.bid_quantity:,}", price(holding.bid_price),
-            price(holding.ask_price), f"{holding.ask_quantity:,}", price(holding.last_price),
-            f"{holding.position:+,}", f"{holding.open_orders}", f"{holding.fills:,}",
-            Text(dollars(holding.profit), style="red" if holding.profit < 0 else "green"),
-            f"{holding.trading_state} {flags}")
-    total = sum(holding.profit for holding in holdings)
-    rest = f"{len(holdings) - INSTRUMENTS} more" if len(holdings) > INSTRUMENTS else ""
-    table.add_row(rest, *[""] * 8, Text(dollars(total), style="bold"), "")
-    return table
+class _Books:
+    """Table of books and positions with as many columns as the width has room for, none cut."""
+
+    def __init__(self, holdings: Sequence[Holding], instruments: int) -> None:
+        self._total = sum(held.profit for held in holdings)
+        rest = len(holdings) - instruments
+        if rest > 0:                       # those that are traded most, in the directory's order
+            most = sorted(holdings, key=lambda held: -held.orders)[:instruments]
+            holdings = [held for held in holdings if held in most]
+        self._shown = holdings
+        self._foot = f"{rest} more, total" if rest > 0 else "total"
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        boundless = options.update_width(_WIDTH_MAX)
+        table = Table()
+        for spared, gap in product(range(len(_SPARED) + 1), (2, 1)):
+            table = self._table(_SPARED[:spared], gap)
+            if Measurement.get(console, boundless, table).maximum <= options.max_width:
+                break
+        yield table
+
+    def _table(self, spared: Sequence[str], gap: int) -> Table:
+        table = Table(box=None, pad_edge=False, padding=(0, gap, 0, 0), header_style="bold")
+        names = [name for name in _COLUMNS if name not in spared]
+        table.add_column("symbol", no_wrap=True)
+        for name in names:
+            table.add_column(name, justify="right", no_wrap=True)
+        table.add_column("state", no_wrap=True)
+        for held in self._shown:
+            cells = _cells(held)
+            table.add_row(held.symbol, *(cells[name] for name in names), _state(held))
+        table.add_row(self._foot, *[""] * (len(names) - 1), Text(dollars(self._total), "bold"), "")
+        return table
+
+
+def _cells(held: Holding) -> dict[str, str | Text]:
+    """Texts of an instrument by column."""
+    return {
+        "bid size": f"{held.bid_quantity:,}", "bid": price(held.bid_price),
+        "ask": price(held.ask_price), "ask size": f"{held.ask_quantity:,}",
+        "last": price(held.last_price), "position": f"{held.position:+,}",
+        "open": f"{held.open_orders}", "fills": f"{held.fills:,}",
+        "P&L, $": Text(dollars(held.profit), "red" if held.profit < 0 else "green")}
+
+
+def _state(held: Holding) -> str:
+    """Trading state and whatever keeps the book from being exact."""
+    flags = [flag.name.lower() for flag in BookFlag
+             if flag.name and flag in BookFlag(held.flags)]
+    return " ".join([held.trading_state, ", ".join(flags)]).strip()
 
 
 def _latencies(observer: Observer) -> Table:
@@ -156,17 +214,19 @@ def event_text(row: object, symbols: dict[int, str]) -> str:
 
     def value(name: str) -> int:
         return int(row[name])                          # type: ignore[index]
-    name = kind.name.lower().replace("_", " ")
+    name = kind.name.lower().replace("_", " ").removeprefix("order ")
+
+    def order(what: str, side: str = "") -> str:
+        return (f"{what:<12}#{value('token'):<6} {symbols.get(value('locate'), ''):<8} "
+                f"{_SIDES.get(side, side):<5} {value('quantity'):>6,} @ {price(value('price'))}")
     if kind == RecordType.ORDER_SENT:
         operation = Operation(value("operation")).name.lower()
-        return (f"sent {operation} #{value('token')} {symbols.get(value('locate'), '')} "
-                f"{chr(value('side'))} {value('quantity'):,} @ {price(value('price'))}")
+        return order(f"sent {operation}", chr(value("side")))
     if kind == RecordType.RISK_REJECT:
         checks = ", ".join(check.name for check in failing(value("checks")))
-        return f"risk reject {symbols.get(value('locate'), '')}: {checks}"
+        return f"{name} {symbols.get(value('locate'), '')}: {checks}"
     if kind == RecordType.INTENT_ERROR:
-        return f"intent error: {IntentError(value('error')).name.lower()}"
+        return f"{name}: {IntentError(value('error')).name.lower()}"
     if RecordType.ORDER_ACCEPTED <= kind <= RecordType.ORDER_REPLACED:
-        return (f"{name} #{value('token')} {symbols.get(value('locate'), '')} "
-                f"{value('quantity'):,} @ {price(value('price'))}, {value('leaves'):,} left")
+        return f"{order(name)}, {value('leaves'):,} left"
     return name

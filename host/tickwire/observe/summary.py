@@ -1,5 +1,6 @@
 """Summary of a run: the same facts as plain values for JSON and as lines for a terminal."""
 
+from collections.abc import Callable
 from typing import Any
 
 from tickwire import __version__
@@ -7,6 +8,7 @@ from tickwire.observe.observer import DOLLAR, Observer
 from tickwire.spec.registers import KillCause
 
 SYMBOLS_SHOWN = 64                         # beyond so many only those that were traded are told
+SYMBOLS_IN_LINE = 8                        # in the text; the values have all
 _QUANTILES = ("p50", "p90", "p99", "p999", "max", "count")
 
 
@@ -58,13 +60,18 @@ def lines(found: dict[str, Any]) -> list[str]:
         f"{found['gaps']:,} gaps, {found['recovered']:,} recovered",
         f"orders  {found['orders_sent']:,} sent, {found['cancels_sent']:,} cancels, "
         f"{found['fills']:,} fills, {found['rejects']:,} rejects",
-        "shares  " + ", ".join(f"{symbol} {position:+,}"
-                               for symbol, position in found["position"].items()),
-        f"P&L     {dollars(found['pnl'])} dollars ("
-        + ", ".join(f"{symbol} {dollars(profit)}"
-                    for symbol, profit in found["pnl_by_symbol"].items()) + ")",
+        f"shares  {_by_symbol(found['position'], '{:+,}'.format)}",
+        f"P&L     {dollars(found['pnl'])} dollars ({_by_symbol(found['pnl_by_symbol'], dollars)})",
         *_latencies(found["latency_ns"])]
     return shown
+
+
+def _by_symbol(values: dict[str, int], text: Callable[[int], str]) -> str:
+    """Values with their symbols; of many the greatest, in the directory's order."""
+    greatest = sorted(values, key=lambda symbol: -abs(values[symbol]))[:SYMBOLS_IN_LINE]
+    shown = [f"{symbol} {text(values[symbol])}" for symbol in values if symbol in greatest]
+    rest = len(values) - len(shown)
+    return ", ".join(shown) + (f", and {rest} more" if rest else "")
 
 
 def _latencies(stages: dict[str, dict[str, int]]) -> list[str]:
