@@ -315,8 +315,10 @@ def _answer(book, place):
 def sweep_step(book):
     """Do the work of one step: at most ``lookups`` level look-ups."""
     b = book_at(book)
-    place = b["asked"] + (b["asked_at"] % SWEEP_DELAY) * ASKED_SIZE
-    b["asked_at"] += 1
+    place = b["asked"] + (b["steps"] & (SWEEP_DELAY - 1)) * ASKED_SIZE
+    b["steps"] += 1
+    if b["pending"] == 0:
+        return
     if b["sweep"] >= 0 and load64(place) == b["round"]:
         _answer(book, place)
     if b["sweep"] < 0 and b["pending"] != 0:
@@ -327,7 +329,6 @@ def sweep_step(book):
 
 @kernel(inline=True)
 def background(book):
-    """Run :func:`sweep_step` when it is due and any side waits; called after every message."""
-    b = book_at(book)
-    if unlikely(b["pending"] != 0) and b["sequence"] % SWEEP_PERIOD == 0:
+    """Run :func:`sweep_step` when it is due; called after every message."""
+    if book_at(book)["sequence"] & (SWEEP_PERIOD - 1) == 0:
         sweep_step(book)

@@ -41,7 +41,7 @@ BOOK = np.dtype([
     ("sweep", "i8"),             # side that is being swept, -1 none
     ("round", "i8"),             # number of the sweep, or of its present attempt
     ("ask", "i8"),               # tick key that was asked for last
-    ("asked_at", "i8"),          # steps since the start while a side waited
+    ("steps", "i8"),             # steps so far, whether a side waited or not
     ("asked", "i8"),             # what each of the last steps asked for: round, floor, tick key
     ("pending", "i8"),           # sides that wait for a sweep or are in one
     ("filter", "i8"),            # by locate: watched << 31 | instrument
