@@ -4,13 +4,16 @@ PYTHON ?= python3
 BIN    := .venv/bin
 STAMP  := .venv/.installed
 ARGS   ?=
+COMPONENT ?= pipeline
+TEST   ?= tests/gateware
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help env run test bench bench-peers lint spec docs dist clean
+.PHONY: help env run test waves formal bench bench-peers cycles verilog pnr synth-usp lint spec docs dist clean
 
 help: ## List the targets
-	@echo 'Targets; ARGS="..." is passed on, PYTHON=... chooses the interpreter of .venv:'
+	@echo 'Targets; ARGS="..." is passed on, PYTHON=... chooses the interpreter of .venv,'
+	@echo 'COMPONENT=... a component of the gateware (make verilog ARGS=--list tells which):'
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' Makefile
 
 run: $(STAMP) ## Trade for 20 s on a local venue, with the software device (ARGS="--seconds 60")
@@ -19,6 +22,14 @@ run: $(STAMP) ## Trade for 20 s on a local venue, with the software device (ARGS
 test: $(STAMP) ## Run every test (ARGS="tests/unit -k book")
 	@$(BIN)/python -m pytest -n 2 --dist loadfile $(ARGS)
 
+waves: $(STAMP) ## Leave the waves of a gateware test in build/waves (TEST="tests/gateware/test_receive.py -k cut")
+	@rm -rf build/waves
+	@TICKWIRE_WAVES=build/waves $(BIN)/python -m pytest -n 0 $(TEST); \
+	    $(BIN)/python -m tickwire_sim.waves build/waves
+
+formal: .venv/.with-formal ## Prove properties of the gateware (ARGS="--list"; the first start takes minutes)
+	@$(BIN)/python -m tests.formal $(ARGS)
+
 lint: $(STAMP) ## Check style and types
 	@$(BIN)/ruff check .
 	@$(BIN)/mypy
@@ -26,9 +37,19 @@ lint: $(STAMP) ## Check style and types
 bench: $(STAMP) ## Measure everything, into bench/results (ARGS="book risk --repeats 9")
 	@$(BIN)/python -m bench $(ARGS)
 
-bench-peers: $(STAMP) ## Install the peers that the benches compare with
-	@$(BIN)/python -m pip install -q --disable-pip-version-check -c constraints.txt \
-	    --no-build-isolation -e '.[bench-peers]'
+bench-peers: .venv/.with-bench-peers ## Install the peers that the benches compare with
+
+cycles: $(STAMP) ## Count the gateware's cycles into bench/results/cycles.json (ARGS="receive")
+	@$(BIN)/python -m bench.cycles $(ARGS)
+
+verilog: $(STAMP) ## Write components as Verilog into build/verilog (ARGS="receive --geometry large")
+	@$(BIN)/python -m tickwire_hw.export $(ARGS)
+
+pnr: .venv/.with-pnr ## Place and route COMPONENT for 125 MHz on ECP5 (ARGS="--seed 2"; first start: minutes)
+	@$(BIN)/python -m tickwire_hw.platform.ecp5 $(COMPONENT) $(ARGS)
+
+synth-usp: .venv/.with-pnr ## Synthesize COMPONENT for UltraScale+ (ARGS="--geometry small"; first start: minutes)
+	@$(BIN)/python -m tickwire_hw.platform.ultrascale $(COMPONENT) $(ARGS)
 
 spec: $(STAMP) ## Write again every file that is generated from the tables
 	@$(BIN)/python -m tickwire.spec.generate
@@ -69,4 +90,11 @@ $(STAMP): pyproject.toml constraints.txt
 	@$(BIN)/python -m pip install -q --disable-pip-version-check -c constraints.txt hatchling
 	@$(BIN)/python -m pip install -q --disable-pip-version-check -c constraints.txt \
 	    --no-build-isolation -e '.[test,lint,hw,sim]'
+	@touch $@
+
+# An extra that few need, by its name in pyproject.toml.
+.venv/.with-%: $(STAMP)
+	@echo 'Installing $* into .venv ...'
+	@$(BIN)/python -m pip install -q --disable-pip-version-check -c constraints.txt \
+	    --no-build-isolation -e '.[$*]'
 	@touch $@

@@ -7,6 +7,7 @@ away.
 """
 
 import hashlib
+import json
 import os
 import re
 import shutil
@@ -16,19 +17,22 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from amaranth.back import rtlil, verilog
+from amaranth.hdl import Fragment
 from amaranth.lib import wiring
 
 from tickwire.kernels.cache import BASE
 from tickwire_hw.ports import Port, ports
-from tickwire_sim import verilator
+from tickwire_sim import verilator, waves
 
 KEPT = 8
 """Products of one kind and name that are kept; the ones used last stay."""
 VERILOG = "top.v"
 """The Verilog that a product was made from, in its folder."""
+NAMES = "names.json"
+"""Names of the values of enumerations and states, for :mod:`tickwire_sim.waves`."""
 _VERILATE = ("--cc", "-O3", "--prefix", "Vtop", "--Mdir", ".", "-Wno-fatal", "-Wno-lint",
              "-Wno-SYMRSVDWORD", "--x-assign", "fast", "--x-initial", "fast", "--no-assert",
-             "--quiet")
+             "--timescale", "1ns/1ns", "--quiet")
 _COMPILE = ("-std=gnu++17", "-fPIC", "-faligned-new", "-w",
             "-DVERILATOR=1", "-DVM_COVERAGE=0", "-DVM_SC=0", "-DVM_TIMING=0", "-DVM_TRACE_FST=0",
             "-DVM_TRACE_SAIF=0")
@@ -71,8 +75,12 @@ def build(component: wiring.Component, name: str, recipe: Recipe, *,
     BASE.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=".build-", dir=BASE) as temporary:
         work = Path(temporary)
-        (work / VERILOG).write_text(
-            verilog.convert(component, name=name, ports=plain, emit_src=False))
+        text, signals = verilog.convert_fragment(Fragment.get(component, None), plain, name,
+                                                 emit_src=False)
+        (work / VERILOG).write_text(text)
+        known = {"top": name, "names": waves.names(text, ((path, signal)
+                                                          for signal, path in signals.items()))}
+        (work / NAMES).write_text(json.dumps(known))
         _make(work, name, recipe, found, is_traced=is_traced)
         _publish(work / "done", folder)
     _prune(f"{recipe.kind}.{name}-")
@@ -109,7 +117,8 @@ def _make(work: Path, name: str, recipe: Recipe, found: dict[str, Port], *,
     verilator.run([*verilator.compiler(), "fast.o", "slow.o", _runtime(recipe, is_traced),
                    *recipe.link, "-pthread", "-o", f"done/{recipe.product}"],
                   f"Linking {name}", work)
-    (work / VERILOG).rename(work / "done" / VERILOG)
+    for file in (VERILOG, NAMES):
+        (work / file).rename(work / "done" / file)
 
 
 def _runtime(recipe: Recipe, is_traced: bool) -> Path:

@@ -10,13 +10,15 @@ later starts take milliseconds.
 """
 
 import re
+import shutil
 from pathlib import Path
 
 from amaranth.lib import wiring
 
 from tickwire.errors import TickwireError
 from tickwire_hw.ports import Port, ports
-from tickwire_sim.build import Recipe, build, module_name
+from tickwire_sim import waves
+from tickwire_sim.build import NAMES, Recipe, build, module_name
 from tickwire_sim.model import CYCLE, Model, row_type
 
 _LIBRARY = "model.so"
@@ -27,13 +29,17 @@ def verilate(component: wiring.Component, name: str | None = None,
     """Return a model of ``component`` in the state in which a bitstream starts.
 
     ``name``, by default the class's, is the Verilog module's. With ``trace`` the model writes
-    every signal to that file, as VCD; it is then many times slower.
+    every signal to that file, as VCD, for :mod:`tickwire_sim.waves`; it is then many times slower.
     """
     found = ports(component)
+    name = name or module_name(component)
+    if trace is None and waves.FOLDER:
+        trace = waves.place(name)
     key = [Path(__file__).read_text(),
            *(repr(row_type(found, is_input=is_input)) for is_input in (True, False))]
-    folder = build(component, name or module_name(component), RECIPE,
-                   is_traced=trace is not None, key="".join(key))
+    folder = build(component, name, RECIPE, is_traced=trace is not None, key="".join(key))
+    if trace is not None:
+        shutil.copy(folder / NAMES, Path(trace).with_suffix(".names.json"))
     return Model(folder / _LIBRARY, found, trace)
 
 

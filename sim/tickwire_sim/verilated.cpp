@@ -18,7 +18,7 @@
 
 namespace {
 
-constexpr uint64_t PERIOD = 10;  // time units a cycle in a trace
+constexpr uint64_t PERIOD = 8;  // ns a cycle in a trace
 
 // Bits of a row's field above the port's width; they must be zero.
 template <unsigned octets, unsigned width>

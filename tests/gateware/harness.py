@@ -8,7 +8,6 @@ in it. It is compiled without Make, Perl or anything else on the path, and kept 
 """
 
 import contextlib
-import os
 import random
 import shutil
 import tempfile
@@ -21,7 +20,8 @@ import pytest
 from amaranth.lib import wiring
 from cocotb_tools.runner import get_runner
 
-from tickwire_sim.build import Recipe, build, module_name
+from tickwire_sim import waves
+from tickwire_sim.build import NAMES, Recipe, build, module_name
 
 LINES_SHOWN = 60
 _PROGRAM = "simulation"
@@ -31,8 +31,6 @@ RECIPE = Recipe(
     runtime=("verilated.cpp", "verilated_threads.cpp", "verilated_vpi.cpp"),
     verilate=("--vpi", "--public-flat-rw", "--timescale", "1ns/1ps"),
     link=(f"-Wl,-rpath,{_LIBRARIES}", f"-L{_LIBRARIES}", "-lcocotbvpi_verilator"))
-WAVES = os.environ.get("TICKWIRE_WAVES")
-"""Folder in which every simulation leaves its waves; ``make waves`` sets it."""
 
 
 def run_cocotb(component: wiring.Component, module: str, *, seed: int | None = None,
@@ -43,7 +41,7 @@ def run_cocotb(component: wiring.Component, module: str, *, seed: int | None = N
     module can read as parameters. Inputs are zero until a test drives them.
     """
     name = module_name(component)
-    folder = build(component, name, RECIPE, is_traced=WAVES is not None)
+    folder = build(component, name, RECIPE, is_traced=bool(waves.FOLDER))
     seed = random.getrandbits(32) if seed is None else seed
     with tempfile.TemporaryDirectory(prefix="tickwire-cocotb-") as temporary:
         work = Path(temporary)
@@ -53,12 +51,13 @@ def run_cocotb(component: wiring.Component, module: str, *, seed: int | None = N
             get_runner("verilator").test(
                 test_module=module, hdl_toplevel=name, hdl_toplevel_lang="verilog",
                 build_dir=work, test_dir=work, results_xml=str(results), log_file=log, seed=seed,
-                testcase=testcase, waves=WAVES is not None,
+                testcase=testcase, waves=bool(waves.FOLDER),
                 extra_env={"COCOTB_LOG_LEVEL": "WARNING", "PYTHONWARNINGS": "ignore",
                            **(environment or {})})
-        if WAVES is not None:
-            Path(WAVES).mkdir(parents=True, exist_ok=True)
-            shutil.move(work / "dump.vcd", Path(WAVES) / f"{name}.vcd")
+        if waves.FOLDER and (work / "dump.vcd").exists():
+            path = waves.place(name)
+            shutil.move(work / "dump.vcd", path)
+            shutil.copy(folder / NAMES, path.with_suffix(".names.json"))
         failed = verdict(results)
         if failed:
             lines = log.read_text().splitlines()[-LINES_SHOWN:] if log.exists() else []

@@ -1,0 +1,1 @@
+"""What a component costs on real devices, from open tools alone."""

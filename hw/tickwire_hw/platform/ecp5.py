@@ -1,0 +1,113 @@
+"""Place and route on ECP5: ``python -m tickwire_hw.platform.ecp5 COMPONENT``.
+
+Prints slack, look-up tables, registers, block RAM and the slowest path, and fails if the clock is
+missed. The device is an LFE5U-85F of speed grade 8. (nextpnr's other database for that size,
+``um5g``, has block RAM whose clock to output is a third of this one's; it is not believed.)
+"""
+
+import argparse
+import json
+import re
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from tickwire_hw.catalogue import GEOMETRIES, component
+from tickwire_hw.platform import yowasp
+from tickwire_hw.platform.pins import ThreePins
+
+MHZ = 125.0
+"""Clock of a board with gigabit Ethernet."""
+_SHOWN_NS = 0.1                            # shorter steps of the slowest path are summed up
+_MAPPED = re.compile(r"_(LUT4|TRELLIS_FF|CCU2C|PFUMX|L6MUX21|DP16KD|TRELLIS_DPR16X4).*")
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What place and route said; counts include the harness, whose registers are told apart."""
+
+    mhz: float
+    mhz_target: float
+    lut: int
+    ff: int
+    ff_harness: int
+    ebr: int
+    path: tuple[str, ...]
+
+    @property
+    def slack_ns(self) -> float:
+        """Time that the slowest path leaves; negative if the clock is missed."""
+        return 1_000 / self.mhz_target - 1_000 / self.mhz
+
+    def text(self) -> str:
+        """Return the result as lines."""
+        return "\n".join([
+            f"clock {self.mhz:.1f} MHz for {self.mhz_target:g} MHz, slack {self.slack_ns:+.2f} ns",
+            f"LUT {self.lut}, FF {self.ff} ({self.ff_harness} of them the harness's), "
+            f"EBR {self.ebr}", "slowest path:", *(f"  {step}" for step in self.path)])
+
+
+def place_and_route(name: str, geometry: str, folder: Path, *, mhz: float = MHZ,
+                    seed: int = 1) -> Result:
+    """Place and route ``name`` between shift registers; files stay in ``folder``."""
+    top = ThreePins(component(name, geometry))
+    yowasp.write_netlist(top, folder)
+    yowasp.run("yosys", ["-q", "-p", "read_rtlil top.il; synth_ecp5 -top top -json top.json"],
+               folder)
+    yowasp.run("nextpnr-ecp5", [
+        "--85k", "--package", "CABGA381", "--speed", "8", "--json", "top.json", "--freq", mhz,
+        "--seed", seed, "--report", "report.json", "--textcfg", "top.config",
+        "--lpf-allow-unconstrained", "--timing-allow-fail"], folder)
+    return read(json.loads((folder / "report.json").read_text()), mhz, top.harness_registers)
+
+
+def read(report: dict, mhz: float, ff_harness: int = 0) -> Result:
+    """Return what nextpnr's report says about its slowest clock."""
+    clocks = report["fmax"]
+    if not clocks:
+        raise yowasp.ToolError("nextpnr found no clock: the component has no register.")
+    slowest = min(clocks.values(), key=lambda clock: clock["achieved"])
+    used = {kind: entry["used"] for kind, entry in report["utilization"].items()}
+    paths = [entry["path"] for entry in report["critical_paths"]
+             if entry["from"].startswith("posedge") and entry["from"] == entry["to"]]
+    longest = max(paths, key=lambda path: sum(step["delay"] for step in path), default=[])
+    return Result(slowest["achieved"], mhz, used.get("TRELLIS_COMB", 0),
+                  used.get("TRELLIS_FF", 0), ff_harness, used.get("DP16KD", 0),
+                  tuple(_steps(longest)))
+
+
+def _steps(path: list[dict]) -> Iterator[str]:
+    """Yield the steps of a path under the names that synthesis left of ours."""
+    short = 0.0
+    for step in path:
+        if step["delay"] < _SHOWN_NS:
+            short += step["delay"]
+        else:
+            name = _MAPPED.sub("", step.get("net") or step["to"]["cell"])
+            yield f"{step['delay']:5.2f} ns  {step['type']:<9} {name}"
+    yield f"{short:5.2f} ns  in shorter steps, carry chains for the most part"
+
+
+def main(arguments: list[str]) -> int:
+    """Run for the arguments; return 1 if the clock is missed."""
+    parser = argparse.ArgumentParser(prog="python -m tickwire_hw.platform.ecp5",
+                                     description="Place and route a component on ECP5.")
+    parser.add_argument("name", metavar="COMPONENT")
+    parser.add_argument("--geometry", choices=GEOMETRIES, default="small")
+    parser.add_argument("--mhz", type=float, default=MHZ)
+    parser.add_argument("--seed", type=int, default=1)
+    options = parser.parse_args(arguments)
+    folder = Path("build") / "ecp5" / f"{options.name}_{options.geometry}"
+    try:
+        found = place_and_route(options.name, options.geometry, folder, mhz=options.mhz,
+                                seed=options.seed)
+    except (ValueError, yowasp.ToolError) as error:
+        parser.error(str(error))
+    sys.stdout.write(f"{options.name}, geometry {options.geometry}, LFE5U-85F speed 8, "
+                     f"seed {options.seed}\n{found.text()}\n")
+    return int(found.slack_ns < 0)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,1 @@
+"""Properties that solvers prove: ``python -m tests.formal [NAME ...]``, ``make formal``."""

@@ -1,0 +1,232 @@
+"""Exported components have plain ports and do what they do inside.
+
+Method: a component with every kind of port runs behind its plain ports as a batch model, beside
+expectations that are written out; Verilog is read as text; the harness for few pins is stepped
+beside a few lines of Python.
+"""
+
+import gc
+import re
+
+import pytest
+from amaranth.hdl import Cat, Module, Signal
+from amaranth.lib import data, stream, wiring
+from amaranth.lib.wiring import In, Out
+from amaranth.sim import Simulator
+
+from tickwire_hw import catalogue, export
+from tickwire_hw.plain import Plain, fields
+from tickwire_hw.platform import ecp5, ultrascale
+from tickwire_hw.platform.pins import FOLD, ThreePins
+from tickwire_hw.platform.yowasp import ToolError
+from tickwire_hw.skid import Skid
+from tickwire_hw.stream import Word
+from tickwire_sim.verilate import verilate
+
+
+class Limits(data.Struct):
+    low: 5
+    high: data.ArrayLayout(4, 2)
+
+
+Note = data.StructLayout({"limits": Limits, "either": data.UnionLayout({"a": 3, "b": 7}),
+                          "nothing": 0, "flag": 1})
+
+
+class Everything(wiring.Component):
+    """Words pass in their cycle, a note is held; ``firsts`` counts words that are first."""
+
+    words: In(stream.Signature(Word))
+    o: Out(stream.Signature(Word, always_ready=True))
+    note: In(stream.Signature(Note, always_ready=True))
+    noted: Out(stream.Signature(16, always_ready=True)).array(2)
+    limits: In(Limits)
+    sum: Out(8)
+    firsts: Out(8)
+
+    def elaborate(self, platform):
+        m = Module()
+        busy = Signal()
+        m.d.sync += busy.eq(~busy)
+        taken = self.words.valid & self.words.ready
+        m.d.comb += [self.words.ready.eq(~busy), self.o.valid.eq(taken),
+                     self.o.payload.eq(self.words.payload),
+                     self.sum.eq(self.limits.low + self.limits.high[1])]
+        with m.If(taken & self.words.payload.first):
+            m.d.sync += self.firsts.eq(self.firsts + 1)
+        for number, noted in enumerate(self.noted):
+            m.d.sync += [noted.valid.eq(self.note.valid),
+                         noted.payload.eq(self.note.payload.as_value() + number)]
+        return m
+
+
+@pytest.fixture(scope="module")
+def plain():
+    return verilate(Plain(Everything()), name="everything")
+
+
+def test_streams_become_axi_streams_and_structures_single_ports(plain):
+    inputs = {name: port.width for name, port in plain.ports.items() if port.is_input}
+    outputs = {name: port.width for name, port in plain.ports.items() if not port.is_input}
+    assert inputs == {
+        "words_tvalid": 1, "words_tdata": 64, "words_tkeep": 8, "words_tlast": 1, "words_tuser": 1,
+        "note_tvalid": 1, "note_tdata": 21, "limits_low": 5, "limits_high_0": 4,
+        "limits_high_1": 4}
+    assert outputs == {
+        "words_tready": 1, "o_tvalid": 1, "o_tdata": 64, "o_tkeep": 8, "o_tlast": 1, "o_tuser": 1,
+        "noted_0_tvalid": 1, "noted_0_tdata": 16, "noted_1_tvalid": 1, "noted_1_tdata": 16,
+        "sum": 8, "firsts": 8}
+
+
+def test_the_component_behind_its_plain_ports_does_what_it_does(plain):
+    plain.restart()
+    rows = plain.rows(8, words_tvalid=1, words_tdata=range(8), words_tkeep=255,
+                      words_tuser=[0, 0, 0, 0, 1, 1, 0, 0], words_tlast=[0, 0, 1, 1, 1, 0, 1, 0],
+                      limits_low=3, limits_high_1=9, note_tvalid=1, note_tdata=0xABCD)
+    found = plain.run(rows)
+    assert list(found["words_tready"]) == [1, 0] * 4
+    taken = found[found["o_tvalid"] == 1]
+    assert list(taken["o_tdata"]) == [0, 2, 4, 6] and list(taken["o_tuser"]) == [0, 0, 1, 0]
+    assert list(taken["o_tlast"]) == [0, 1, 1, 1]
+    # Words 0, 4 and 6 are first: each follows a last word that was taken, or nothing.
+    assert list(found["firsts"]) == [0, 1, 1, 1, 1, 2, 2, 3]
+    assert set(found["sum"]) == {12}
+    assert [int(found[f"noted_{number}_tdata"][1]) for number in range(2)] == [0xABCD, 0xABCE]
+
+
+def test_the_fields_of_a_payload_are_told_by_their_bits():
+    assert list(fields(Note)) == [("limits.low", 0, 5), ("limits.high.0", 5, 4),
+                                  ("limits.high.1", 9, 4), ("either", 13, 7), ("flag", 20, 1)]
+    assert list(fields(7)) == []
+
+
+@pytest.mark.filterwarnings("ignore::amaranth.hdl.UnusedElaboratable")
+def test_two_ports_of_one_name_are_refused():
+    class Clash(wiring.PureInterface):
+        def __init__(self):
+            super().__init__(wiring.Signature({
+                "a_b": Out(1), "a": Out(wiring.Signature({"b": Out(1)}))}))
+
+    with pytest.raises(ValueError, match="two ports would be called a_b"):
+        Plain(Clash())
+    gc.collect()                           # the warning is given now, where it is awaited
+
+
+def test_verilog_tells_what_it_is_and_what_a_payload_carries(tmp_path, capsys):
+    target = tmp_path / "new" / "table.v"
+    assert export.main(["order_table", "-o", str(target)]) == 0
+    text = target.read_text()
+    assert re.match(r"// tickwire order_table, geometry small, tables [0-9a-f]{16}\n", text)
+    assert "// i_tdata[65:2] reference\n" in text
+    assert re.search(r"^module order_table\(.*\bi_tvalid\b", text, re.MULTILINE | re.DOTALL)
+    assert "tready" not in text, "nothing in the table exerts backpressure"
+    assert capsys.readouterr().out == f"{target}\n"
+
+
+@pytest.mark.parametrize(("arguments", "complaint"), [
+    (["no_such"], "there is no component 'no_such'; there are .*order_table"),
+    (["skid"], "skid cannot stand alone: it needs shape"),
+    (["receive", "arbiter", "-o", "x.v"], "--output is for one component, not 2"),
+    (["receive", "--geometry", "huge"], "invalid choice: 'huge'")])
+def test_what_cannot_be_exported_is_refused_with_a_sentence(arguments, complaint, capsys):
+    with pytest.raises(SystemExit) as caught:
+        export.main(arguments)
+    assert caught.value.code == 2
+    assert re.search(complaint, capsys.readouterr().err)
+
+
+def test_the_catalogue_has_what_needs_at_most_a_geometry(capsys):
+    assert export.main(["--list"]) == 0
+    listed = capsys.readouterr().out.split()
+    assert {"receive", "order_table"} <= set(listed) and "skid" not in listed
+    assert listed == catalogue.names()
+
+
+class Swap(wiring.Component):
+    """Six bits in, eleven out."""
+
+    a: In(2)
+    b: In(4)
+    x: Out(5)
+    y: Out(6)
+
+    def elaborate(self, platform):
+        m = Module()
+        m.d.comb += [self.x.eq(Cat(self.b, self.a[1])), self.y.eq(self.a * self.b)]
+        return m
+
+
+def test_few_pins_reach_every_input_and_see_every_output():
+    dut = ThreePins(Swap())
+    pattern = [int(bit) for bit in f"{0x9E3779B97F4A7C15F39CC060:096b}"]
+
+    def outputs(value):
+        a, b = value & 3, value >> 2
+        word = (b | a >> 1 << 4) | (a * b % 64) << 5
+        return [word >> bit & 1 for bit in range(11)]
+
+    async def bench(ctx):
+        chain, levels, seen = 0, [[0] * 11, [0] * 3], 0
+        for bit in pattern:
+            ctx.set(dut.i, bit)
+            ctx.set(dut.clk, 1)
+            ctx.set(dut.clk, 0)
+            folded = [[sum(level[at:at + FOLD]) % 2 for at in range(0, len(level), FOLD)]
+                      for level in levels]
+            seen, levels = folded[1][0], [outputs(chain), folded[0]]
+            chain = (chain << 1 | bit) % 64
+            assert ctx.get(dut.o) == seen
+
+    simulator = Simulator(dut)
+    simulator.add_testbench(bench)
+    simulator.run()
+    assert dut.harness_registers == 2 + 6 + 11 + 3 + 1
+
+
+def test_a_report_of_place_and_route_is_read():
+    step = {"from": {"cell": "a"}, "to": {"cell": "b"}, "type": "logic"}
+    report = {
+        "fmax": {"clk": {"achieved": 100.0, "constraint": 125.0}},
+        "utilization": {"TRELLIS_COMB": {"used": 70}, "TRELLIS_FF": {"used": 50},
+                        "DP16KD": {"used": 3}},
+        "critical_paths": [
+            {"from": "posedge $glbnet$clk", "to": "posedge $glbnet$clk", "path": [
+                {**step, "delay": 0.5, "type": "clk-to-q"},
+                {**step, "delay": 0.02, "net": "component.x_LUT4_A"},
+                {**step, "delay": 0.03, "net": "component.y_CCU2C_S0_LUT4_Z"},
+                {**step, "delay": 1.25, "net": "component.z_LUT4_Z_3", "type": "routing"}]},
+            {"from": "<async>", "to": "posedge $glbnet$clk", "path": [{**step, "delay": 99.0}]}]}
+    found = ecp5.read(report, 125.0, ff_harness=20)
+    assert (found.lut, found.ff, found.ff_harness, found.ebr) == (70, 50, 20, 3)
+    assert found.slack_ns == pytest.approx(-2.0)
+    assert [line.split(maxsplit=2) for line in found.path] == [
+        ["0.50", "ns", "clk-to-q  b"], ["1.25", "ns", "routing   component.z"],
+        ["0.05", "ns", "in shorter steps, carry chains for the most part"]]
+    assert "slack -2.00 ns" in found.text()
+    with pytest.raises(ToolError, match="no register"):
+        ecp5.read({**report, "fmax": {}}, 125.0)
+
+
+def test_a_report_of_synthesis_is_read():
+    cells = {"LUT2": 3, "LUT6": 4, "LUT6_2": 1, "FDRE": 9, "FDSE": 1, "RAMB36E2": 2, "URAM288": 1,
+             "CARRY4": 5, "RAM32M": 6, "SRL16E": 2, "DSP48E2": 1, "GND": 1}
+    found = ultrascale.read({"design": {"num_cells_by_type": cells}},
+                            "Longest topological path in top (length=13):")
+    assert dict(found.cells) == {"LUT": 8, "LUTRAM": 6, "SRL": 2, "CARRY": 5, "MUXF": 0, "FF": 10,
+                                 "BRAM36": 2, "BRAM18": 0, "URAM": 1, "DSP": 1}
+    assert found.depth == 13
+
+
+def test_a_register_between_streams_loses_nothing():
+    model = verilate(Skid(8))
+    rows = model.rows(300, i__valid=1)
+    rows["o__ready"] = [number * 7 % 5 > 1 for number in range(300)]
+    sent, index, seen = list(range(200)), 0, []
+    for row in rows:                       # a row at a time: what is offered depends on ready
+        row["i__payload"] = sent[index % 200]
+        outputs = model.run(row[None])[0]
+        if outputs["o__valid"] and row["o__ready"]:
+            seen.append(int(outputs["o__payload"]))
+        index += int(outputs["i__ready"])
+    assert seen == [number % 200 for number in range(len(seen))]
+    assert len(seen) >= sum(rows["o__ready"]) - 2, "every ready cycle but the first takes one"
