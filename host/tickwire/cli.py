@@ -4,8 +4,10 @@ A user sees sentences: what is wrong with the input or the machine ends the prog
 standard error and a status that is not 0.
 """
 
+import _thread
 import os
 import sys
+import threading
 from collections.abc import Sequence
 
 from tickwire import __version__
@@ -13,6 +15,7 @@ from tickwire.errors import TickwireError
 
 INTERRUPTED_STATUS = 130                   # 128 + SIGINT, as a shell has it
 INTERNAL_STATUS = 70                       # EX_SOFTWARE of <sysexits.h>
+_AGAIN_SECONDS = 0.02
 
 COMMANDS = {
     "run": "Trade: a venue, a device and a strategy, for some seconds.",
@@ -41,6 +44,7 @@ def app(arguments: Sequence[str] | None) -> object:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the program with ``arguments``, by default those of the process; return its status."""
+    before, sys.unraisablehook = sys.unraisablehook, _interrupt_again
     try:
         status = app(arguments)
         sys.stdout.flush()
@@ -60,6 +64,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _complain(f"Internal error in {os.path.basename(where.filename)}, line "
                          f"{where.lineno}: {type(error).__name__}: {error}. "
                          "With TICKWIRE_DEBUG=1 it says more.", INTERNAL_STATUS)
+    finally:
+        sys.unraisablehook = before
+
+
+def _interrupt_again(lost: "sys.UnraisableHookArgs") -> None:
+    """Deliver a Ctrl-C once more that came while something was finalized, where it is lost."""
+    if issubclass(lost.exc_type, KeyboardInterrupt):
+        threading.Timer(_AGAIN_SECONDS, _thread.interrupt_main).start()
+    else:
+        sys.__unraisablehook__(lost)
 
 
 def _complain(sentence: str, status: int) -> int:

@@ -161,6 +161,21 @@ def test_an_error_of_ours_is_a_sentence_too(capsys, monkeypatch):
     assert error.startswith("Internal error in test_cli_run.py, line ")
 
 
+def test_an_interrupt_that_comes_while_something_is_finalized_is_not_lost(capsys, monkeypatch):
+    class Dying:
+        def __del__(self):
+            raise KeyboardInterrupt
+
+    def busy(*_, **__):
+        Dying()
+        deadline = time.monotonic() + SECONDS
+        while time.monotonic() < deadline:
+            time.sleep(0.01)
+        raise AssertionError("the interrupt never came")
+    monkeypatch.setattr(cli, "app", busy)
+    assert run("run", capsys=capsys) == (130, "", "")
+
+
 # Child processes
 
 
