@@ -151,6 +151,7 @@ class Machine:
         is_open = know.is_started & know.is_joined & ~know.is_stale
         # A line that has just gone beyond is not seen in `is_beyond` yet.
         hopes = ports.lines & ~self.comparisons.is_beyond & ~self.goes_far & ~self.went_far
+        is_end_sure = ~Cat(lane.packet.is_in & lane.packet.has_end for lane in self.lanes).any()
         for number, lane in enumerate(self.lanes):
             older = [other.is_valid & (other.arrival - lane.arrival)[CLOCK - 1]
                      for other in self.lanes if other is not lane]
@@ -163,6 +164,7 @@ class Machine:
                 lane.is_repairing.eq(ports.policy == GapPolicy.WAIT),
                 lane.hopes.eq(Cat(hopes[1], hopes[0])), lane.until.eq(self.comparisons.until),
                 lane.until_known.eq(self.comparisons.until_known),
+                lane.is_end_sure.eq(is_end_sure),
                 lane.jump.eq(self.jump), lane.is_jumping.eq(self.is_jumping),
                 ports.is_lost[number].eq(lane.is_lost),
             ]

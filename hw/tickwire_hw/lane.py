@@ -57,6 +57,8 @@ class Lane(wiring.Component):
         Of each line: whether the other one may still bring the expected message, and until when,
         as :class:`tickwire_hw.feed_state.Comparisons` has it. A header that is ahead then changes
         nothing but what is known of its line and of the hole.
+    is_end_sure : ``In(1)``
+        Whether no packet in hand may take the session's end back.
     jump, is_jumping : ``In(64)``, ``In(1)``
         ``expected`` has gone up by ``jump`` in the cycle before.
     take : ``In(1)``
@@ -99,6 +101,7 @@ class Lane(wiring.Component):
     hopes: In(LINES)
     until: In(data.ArrayLayout(65, LINES))
     until_known: In(data.ArrayLayout(65, LINES))
+    is_end_sure: In(1)
     jump: In(64)
     is_jumping: In(1)
     take: In(1)
@@ -199,6 +202,7 @@ class Lane(wiring.Component):
         number_max = Const(moldudp64.SEQUENCE_MAX, 64)
         is_equal, is_less = header.first == self.expected, header.first < self.expected
         header_at, header_below = Signal(), Signal()
+        is_end = header.count == moldudp64.END_OF_SESSION
         own = header.line[0]
         until = Mux(know.is_hole_known & ~self.accepts, self.until_known[own], self.until[own])
         is_waiting = Mux(know.is_recovering, self.is_repairing,
@@ -210,8 +214,8 @@ class Lane(wiring.Component):
                              & know.has_session & (header.session == know.session)),
             self.is_early.eq(is_line & ~header_at & ~header_below),
             self.is_plain.eq(self.is_known & (~is_line | (
-                self.is_open & (header.count != moldudp64.END_OF_SESSION)
-                & (~self.is_early | is_waiting)))),
+                self.is_open & (~self.is_early | is_waiting)
+                & (~is_end | (self.is_end_sure & (header.first <= know.end)))))),
         ]
         with m.If(self.part.header & self.take):
             expected = Mux(self.accepts, self.expected_next, self.expected)

@@ -201,7 +201,7 @@ def wire_events(datagrams: list[bytes], line: int, *, tags: int = 0, between: in
     found, start, now = [], 0, 0
     for place, datagram in enumerate(datagrams):
         payload = 42 + 4 * tags
-        ends = [payload + HEADER_SIZE]
+        ends = [payload + HEADER_SIZE] if len(datagram) >= HEADER_SIZE else []
         number = int.from_bytes(datagram[18:20], "big")
         for block in blocks(datagram[HEADER_SIZE:], 0 if number == 0xFFFF else number)[0]:
             ends.append(ends[-1] + 2 + len(block))
@@ -211,9 +211,8 @@ def wire_events(datagrams: list[bytes], line: int, *, tags: int = 0, between: in
                  (size - 1) // 8 + 1]
         for event, time in zip(events, times, strict=True):
             cycle = start + time
-            if event.kind in (HEADER, MESSAGE) and found:
-                cycle = max(cycle, now + (found[-1].kind in (HEADER, MESSAGE)))
-            cycle = max(cycle, now)
+            is_alone = event.kind in (HEADER, MESSAGE) or (found and found[-1].kind == VERDICT)
+            cycle = max(cycle, now + bool(is_alone and found))
             found.append(PortEvent(event.kind, event.payload, cycle - now))
             now = cycle
         start += -(-(size + between) // 8)

@@ -14,9 +14,19 @@ import pytest
 from hypothesis import event, given, settings
 from hypothesis import strategies as st
 
-from tests.feed_rig import FeedRig, mold
-from tests.gateware.arbiter_rig import DRAIN, END, ArbiterRig, Reader, port_events
+from tests.feed_rig import SESSION, FeedRig, mold
+from tests.gateware.arbiter_rig import (
+    DRAIN,
+    END,
+    MESSAGE,
+    ArbiterRig,
+    Reader,
+    message_octets,
+    port_events,
+    wire_events,
+)
 from tests.parity.test_arbiter import RULES, STEPS, GiveUp, Tick
+from tests.parity.test_arbiter_lines import line_packets
 from tests.reference import itch
 from tickwire.spec.geometry import CARD_SMALL
 from tickwire.spec.records import FeedState
@@ -213,3 +223,250 @@ def test_the_second_of_two_headers_in_one_cycle_costs_its_first_message_at_most_
     assert cycles_of(rig, (3, heartbeat[:1]), (3, spaced(1, 2, 1, 1))) == [(6, 2, 1), (7, 3, 1)]
     rig = joined()
     assert cycles_of(rig, (3, heartbeat[:1]), (3, spaced(1, 2, 2, 1))) == [(6, 2, 1), (7, 3, 1)]
+
+
+# Floods
+
+
+def flood(make, packets: int, size: int, first: int = 2) -> list[bytes]:
+    return [packet(first + size * place, size, make) for place in range(packets)]
+
+
+@pytest.mark.parametrize("between", [24, 0])
+@pytest.mark.parametrize(("make", "size"), [(s_message, 96), (d_message, 60), (s_message, 1),
+                                            (d_message, 1), (s_message, 2), (s_message, 7)])
+def test_two_lines_at_full_rate_lose_and_delay_nothing(make, size, between):
+    chance = random.Random(size + between)
+    total = 192
+    for tags, lag in ((0, 0), (1, 0), (2, 1), (0, chance.randrange(2, 40)), (1, 3)):
+        rig = joined()
+        datagrams = flood(make, total // size, size)
+        events = [wire_events(datagrams, line, tags=tags if line else 0, between=between)
+                  for line in (0, 1)]
+        found = cycles_of(rig, (lag, events[0]), (0, events[1]), count=40 * total + 200)
+        numbers = [number for _, number, _ in found]
+        assert numbers == list(range(2, 2 + len(datagrams) * size))
+        first = arrivals((lag, events[0]), (0, events[1]))
+        late = [cycle - first[place] for place, (cycle, _, _) in enumerate(found)]
+        assert min(late) == 1 and max(late) <= 2
+        assert not rig.lost and not rig.is_busy
+        assert rig.counts["messages_duplicate"] == len(numbers)
+
+
+def arrivals(*lines) -> list[int]:
+    """Cycle in which each message came first, of lines that bring them all in order."""
+    times = []
+    for at, events in lines:
+        now, own = at, []
+        for one in events:
+            now += one.after
+            if one.kind == MESSAGE:
+                own.append(now)
+        times.append(own)
+    return [min(cycles) for cycles in zip(*times, strict=True)]
+
+
+@pytest.mark.parametrize("between", [24, 0])
+@pytest.mark.parametrize("size", [0, 1, 4])
+def test_lines_at_full_rate_lose_nothing_while_a_gap_is_repaired(size, between):
+    rig = joined()
+    missing = 40
+    lines = [wire_events([mold(2 + missing + size * place, *[d_message(0)] * size)
+                          for place in range(100)], line, between=between) for line in (0, 1)]
+    answers = wire_events(flood(d_message, missing, 1), 2, between=between)
+    rows = rig.rows(3_000)
+    rig.put(rows, 0, lines[0])
+    rig.put(rows, 1, lines[1], 3)
+    rig.put(rows, 2, answers, 120)
+    found = rig.run(rows)
+    assert not rig.lost and not rig.is_busy
+    told = [(FeedState(one["state"]), one["sequence"], one["received"]) for _, one in found
+            if one["kind"] == EventKind.FEED.value]
+    assert [state for state, *_ in told][:1] == [FeedState.RECOVERING] and told[0][1] == 2
+    taken = [one["sequence"] for _, one in found if one["kind"] == EventKind.MESSAGE.value]
+    assert taken == list(range(2, 2 + len(taken))) and len(taken) >= missing
+    assert rig.counts["messages_recovered"] == missing
+    assert rig.registers[1:] == (2 + len(taken), 2 + missing + 100 * size)
+
+
+@pytest.mark.parametrize("between", [24, 0])
+def test_heartbeats_of_an_ended_session_at_full_rate_lose_nothing(between):
+    rig = joined()
+    rows = rig.rows(2_000)
+    for line in (0, 1):
+        rig.put(rows, line, wire_events([mold(2, count=0xFFFF)] * 100, line, between=between), line)
+    assert [one["state"] for _, one in rig.run(rows)] == [FeedState.ENDED]
+    assert not rig.lost and not rig.is_busy
+    assert rig.counts["heartbeats"] == 200
+
+
+@pytest.mark.parametrize("between", [24, 0])
+def test_one_line_ahead_of_the_other_at_full_rate_loses_nothing(between):
+    rig = joined()
+    rows = rig.rows(4_000)
+    datagrams = flood(d_message, 150, 1)
+    rig.put(rows, 0, wire_events(datagrams[1:], 0, between=between))
+    rig.put(rows, 1, wire_events(datagrams, 1, between=between), 61)
+    found = rig.run(rows)
+    assert [one["sequence"] for _, one in found] == list(range(2, 152))
+    assert not rig.lost and "gaps" not in rig.counts
+
+
+# Packets of several ports at once
+
+
+def deliver(rig: ArbiterRig, ports: list[list[tuple[int, bytes, int, bool]]]) -> list[dict]:
+    """Run packets (cycle at the earliest, octets, line, whether damaged) of each port; events."""
+    placed, last = [], 0
+    for port, packets in enumerate(ports):
+        at = 0
+        for cycle, octets, line, is_damaged in packets:
+            at = max(at, cycle)
+            events = wire_events([octets], line, stamp=5_000,
+                                 damaged=frozenset({0} if is_damaged else ()))
+            placed.append((port, events, at))
+            at += sum(one.after for one in events) + 3
+        last = max(last, at)
+    rows = rig.rows(last + DRAIN)
+    for port, events, at in placed:
+        rig.put(rows, port, events, at)
+    found = [one for _, one in rig.run(rows)]
+    assert not rig.lost and not rig.is_busy
+    return found
+
+
+def taken(found: list[dict], session: bytes = SESSION) -> list[tuple[int, bytes]]:
+    return [(one["sequence"], message_octets(one)) for one in found
+            if one["kind"] == EventKind.MESSAGE.value
+            and one["session"] == int.from_bytes(session, "little")]
+
+
+def serve(rig: ArbiterRig, size: int) -> list[dict]:
+    """Both lines say where they are, and the host brings what is missing."""
+    found = deliver(rig, [[(0, mold(size + 1), line, False)] for line in (0, 1)])
+    while rig.registers[1] <= size:
+        state, expected, highest = rig.registers
+        assert (state, highest) == (FeedState.RECOVERING, size + 1)
+        end = min(expected + 3, highest)
+        found += deliver(rig, [[], [], [(0, packet(expected, end - expected, d_message), 2,
+                                         False)]])
+    return found
+
+
+@st.composite
+def two_lines(draw):
+    """Number of messages, and packets of two lines that lose, repeat, swap, delay and damage."""
+    size = draw(st.integers(1, 40))
+    scale = draw(st.sampled_from((1, 2, 3)))
+    ports = [[(scale * time, packet(first, end - first, d_message), line,
+               draw(st.integers(0, 11)) == 0)
+              for time, first, end in draw(line_packets(size))] for line in (0, 1)]
+    return size, ports
+
+
+@settings(max_examples=60)
+@given(two_lines())
+def test_two_bad_lines_at_once_and_a_server_bring_every_message_once_in_order(case):
+    size, ports = case
+    rig = compiled()
+    rig.begin()
+    found = deliver(rig, ports)
+    found += serve(rig, size)
+    assert taken(found) == [(number, d_message(number)) for number in range(1, size + 1)]
+    assert rig.registers == (FeedState.LIVE, size + 1, size + 1)
+    for name in ("gaps", "frames_retracted"):
+        if rig.counts.get(name):
+            event(name)
+
+
+@settings(max_examples=30)
+@given(two_lines(), st.integers(0, 1), st.integers(0, 60))
+def test_beside_a_line_that_brings_everything_a_bad_one_never_makes_a_gap(case, good, lag):
+    size, ports = case
+    ports[good] = [(lag + 13 * (number - 1), packet(number, 1, d_message), good, False)
+                   for number in range(1, size + 1)]
+    rig = compiled()
+    rig.begin()
+    assert taken(deliver(rig, ports)) == [
+        (number, d_message(number)) for number in range(1, size + 1)]
+    assert "gaps" not in rig.counts
+
+
+HOSTILE = st.one_of(st.integers(0, 45), st.sampled_from(
+    (100, (1 << 63) - (1 << 16), (1 << 63) - 1, 1 << 63, (1 << 64) - 1)))
+
+
+@st.composite
+def damaged_packets(draw, sessions=(SESSION,)):
+    """Packets whose frames are all damaged: numbers, ends and lengths that lie."""
+    found = []
+    for place in range(draw(st.integers(1, 20))):
+        number = draw(HOSTILE)
+        count = draw(st.integers(0, 4))
+        octets = mold(number, *[d_message(0)] * count, session=draw(st.sampled_from(sessions)),
+                      count=draw(st.sampled_from((None, None, 0, 0xFFFF))))
+        cut = draw(st.sampled_from((0, 0, 0, 1, 15, 30)))
+        found.append((20 * place + draw(st.integers(0, 30)),
+                      octets[:len(octets) - cut] if cut else octets, 0, True))
+    return found
+
+
+def good_line(size: int) -> list[tuple[int, bytes, int, bool]]:
+    return [(13 * (number - 1), packet(number, 1, d_message), 1, False)
+            for number in range(1, size + 1)]
+
+
+@settings(max_examples=60)
+@given(damaged_packets(), st.booleans())
+def test_what_damaged_frames_say_is_forgotten_while_the_other_line_goes_on(damaged, has_host):
+    rig = compiled()
+    rig.begin(session=SESSION)
+    size = 40
+    found = deliver(rig, [damaged, good_line(size), [(cycle, octets, 2, True) for
+                                                     cycle, octets, *_ in damaged * has_host]])
+    assert [number for number, _ in taken(found)] == list(range(1, 1 + rig.registers[1] - 1))
+    assert rig.registers[1] > size and rig.registers[1] == rig.registers[2]
+    assert rig.registers[0] == FeedState.LIVE
+    assert "gaps" not in rig.counts
+    assert rig.counts["frames_retracted"] == len(damaged) * (1 + has_host)
+
+
+@settings(max_examples=60)
+@given(damaged_packets((SESSION, b"FORGED    ")))
+def test_a_session_that_only_damaged_frames_name_is_forgotten(damaged):
+    rig = compiled()
+    rig.begin(accept_session=1)
+    size = 40
+    deliver(rig, [[], [(0, packet(1, 1, d_message), 1, False)]])
+    found = deliver(rig, [damaged, good_line(size)[1:]])
+    later = max(size, rig.registers[1] - 1) + 1
+    found += deliver(rig, [[], [(0, mold(later), 1, False)]])
+    found += serve(rig, later - 1)
+    numbers = [number for number, _ in taken(found)]
+    assert numbers == list(range(2, later))
+    assert rig.registers == (FeedState.LIVE, later, later)
+    if rig.counts.get("sessions"):
+        event("another session took over for a while")
+
+
+# Overflow and hostile events
+
+
+def test_what_finds_a_queue_full_is_retracted_and_the_line_goes_on():
+    rig = joined()
+    chance = random.Random(5)
+    rows = rig.rows(30_000)
+    for port in range(PORTS):
+        datagrams = [mold(chance.randrange(1, 60), *[b""] * chance.choice((0, 200)),
+                          session=chance.choice((b"ONE       ", b"TWO       ")))
+                     for _ in range(100)]
+        events = wire_events(datagrams, port % 2, between=0, stamp=5_000)
+        rig.put(rows, port, events)
+    rig.run(rows)
+    assert rig.lost and not rig.is_busy
+    assert rig.counts["frames_retracted"] > 0
+    rows = rig.rows(2 * DRAIN)
+    rig.put(rows, 0, port_events(packet(1, 3, d_message), 0, 6_000))
+    rig.put(rows, 1, port_events(mold(1, session=b"THREE     "), 1, 6_000), DRAIN)
+    rig.run(rows)
+    assert rig.registers == (FeedState.LIVE, 1, 1)
