@@ -9,7 +9,7 @@ from tickwire_hw.blocks_port import PacketSignature
 from tickwire_hw.feed_port import SESSION_SHAPE, STATE_SHAPE, FeedEvent
 from tickwire_hw.feed_state import LINES
 
-DEPTH = 32
+DEPTH = 16
 """Cycles of events that each port's queue holds."""
 
 
@@ -23,22 +23,24 @@ class Arbiter(wiring.Component):
     and the others are duplicates, as are lower numbers; greater ones are dropped.
 
     Headers and ends are treated one a cycle, oldest first. Those that change no more than what is
-    known of their line cost nothing else. For the others - a line that runs ahead, a session, a
-    gap and its end, a tick, a retraction - messages wait while a sequence of states follows the
-    kernel step by step (4 to some 30 cycles), in queues of ``DEPTH`` cycles a port.
+    known of their line and of a hole cost nothing else. For the others - a session, a gap and its
+    end, a tick, a retraction - messages wait while a sequence of states follows the kernel step by
+    step (up to 19 cycles), in queues of ``DEPTH`` cycles a port.
 
     Bound of the queues
     -------------------
-    In every cycle in which no such sequence runs, at least the oldest event of all ports is
-    taken, and of each port that brings messages at or below the expected number one message.
-    A message waits at most one cycle for another port's: for one that is accepted in the cycle in
-    which its own number is the next. So two lines of the shortest blocks, 4 messages in 7
-    cycles each, leave 3 of 7 cycles to catch up. A packet has 1 header and 1 end in 8 cycles or
-    more (62 octets before its messages), so 3 ports need 6 of 8 cycles at most, side by side with
-    the messages of the others. A sequence of T cycles leaves T x 4/7 messages a port; the
-    longest that one event can cause, a new session that is skipped into, is below 32 cycles.
-    Where hostile packets cause more than that the queue overflows: ``is_lost``, and the packet
-    is retracted, as if its frame had been damaged: never a silent loss.
+    While no sequence runs, each cycle takes at least the oldest event of all ports, and of every
+    port a message at or below the expected number, or beyond it where no older event may come
+    before it. So a message waits for another port's at most one cycle: when it comes in the cycle
+    in which the number before it is accepted; from then on it and its followers are as far as the
+    feed is. Two lines of the shortest blocks bring 4 messages in 7 cycles each and leave 3 of 7 to
+    catch up. Headers and ends come at most twice in 8 cycles a port (62 octets are before the
+    messages), beside messages of the others: 6 of 8 cycles for 3 ports.
+
+    A sequence of T cycles leaves T x 4/7 messages a port. The longest, a new session that skips,
+    takes 19 cycles: 11 places of the 16. What more of them at once bring is for ``holds``;
+    where that is not heeded, ``is_lost`` tells it and the packet is retracted as if its frame had
+    been damaged, so nothing is ever lost silently.
 
     Packets of several ports at once
     --------------------------------
@@ -71,6 +73,12 @@ class Arbiter(wiring.Component):
         What to add to the counters, with latency 1.
     state, expected, highest : ``Out``
         Registers of the same names; highest is two cycles late.
+    hold : ``In(1)``
+        Begin nothing, from this cycle on: no message leaves, events wait in their queues. What a
+        sequence under way still says (7 events at most) comes.
+    holds : ``Out(PORTS)``
+        Of each port: its queue is nearly full; what comes 4 cycles later or more may be lost. For
+        ``hold`` of `Blocks`, which has room for more.
     is_busy : ``Out(1)``
         An event waits or is being treated.
     is_lost : ``Out(PORTS)``
@@ -98,6 +106,8 @@ class Arbiter(wiring.Component):
     state: Out(STATE_SHAPE)
     expected: Out(64, init=1)
     highest: Out(64)
+    hold: In(1)
+    holds: Out(PORTS)
     is_busy: Out(1)
     is_lost: Out(PORTS)
 

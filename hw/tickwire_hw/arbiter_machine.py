@@ -156,7 +156,7 @@ class Machine:
             older = [other.is_valid & (other.arrival - lane.arrival)[CLOCK - 1]
                      for other in self.lanes if other is not lane]
             m.d.comb += [
-                lane.clock.eq(clock), lane.is_ready.eq(self.is_idle),
+                lane.clock.eq(clock), lane.is_ready.eq(self.is_idle & ~ports.hold),
                 lane.accepts.eq(self.accepts), lane.wins.eq(self.wins[number]),
                 lane.is_behind.eq(Cat(older).any()), lane.know.eq(know),
                 lane.expected.eq(ports.expected), lane.expected_next.eq(after),
@@ -166,7 +166,7 @@ class Machine:
                 lane.until_known.eq(self.comparisons.until_known),
                 lane.is_end_sure.eq(is_end_sure),
                 lane.jump.eq(self.jump), lane.is_jumping.eq(self.is_jumping),
-                ports.is_lost[number].eq(lane.is_lost),
+                ports.is_lost[number].eq(lane.is_lost), ports.holds[number].eq(lane.is_filling),
             ]
             with m.If(lane.is_duplicate):
                 self.count(_C.MESSAGES_DUPLICATE)

@@ -72,8 +72,7 @@ class _Sequences:
         m, ports = self.m, self.ports
         self.is_ticking, self.is_giving_up, self.is_restarting = Signal(), Signal(), Signal()
         self.tick_stamp, self.number, self.number_stamp = Signal(64), Signal(64), Signal(64)
-        is_idle = self.machine.is_idle
-        with m.If(is_idle):
+        with m.If(self.machine.is_idle & ~ports.hold):
             m.d.sync += self.is_restarting.eq(0)
             with m.If(~self.is_restarting):
                 m.d.sync += self.is_giving_up.eq(0)
@@ -93,7 +92,9 @@ class _Sequences:
         machine, m, ports, hand = self.machine, self.m, self.ports, self.hand
         with m.State("Idle"):
             m.d.sync += self.then.eq(_Then.IDLE)
-            with m.If(self.is_restarting):
+            with m.If(ports.hold):
+                pass
+            with m.Elif(self.is_restarting):
                 m.next = "Restart"
             with m.Elif(self.is_giving_up):
                 m.d.comb += machine.begins.eq(1)

@@ -83,8 +83,8 @@ class Lane(wiring.Component):
         A message is dropped in this cycle. An offer that does not win is a duplicate.
     packet, is_far : ``Out(Packet)``, ``Out(1)``
         The packet in hand; whether the number after its last message is above the expected one.
-    is_lost : ``Out(1)``
-        Strobe: the queue was full.
+    is_filling, is_lost : ``Out(1)``
+        The queue is nearly full; strobe: it was full.
     """
 
     i: In(PacketSignature())
@@ -126,6 +126,7 @@ class Lane(wiring.Component):
     is_ahead: Out(1)
     packet: Out(Packet)
     is_far: Out(1)
+    is_filling: Out(1)
     is_lost: Out(1)
 
     def __init__(self, depth: int) -> None:
@@ -142,6 +143,7 @@ class Lane(wiring.Component):
         m.d.comb += [queue.clock.eq(self.clock), self.head.eq(queue.head), self.part.eq(part),
                      self.is_valid.eq(part.as_value().any()), self.arrival.eq(queue.head.arrival),
                      self.message.eq(queue.head.body.message), self.is_lost.eq(queue.is_lost),
+                     self.is_filling.eq(queue.is_filling),
                      self.is_due.eq(part.header | part.end
                                     | (part.verdict & queue.head.is_damaged))]
 

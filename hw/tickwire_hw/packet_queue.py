@@ -11,6 +11,10 @@ CLOCK = 14
 """Bits of the arbiter's cycle counter, by which queues tell whose event came first."""
 
 
+MARGIN = 4
+"""Cycles of events that still find room after ``is_filling`` has risen."""
+
+
 class Part(data.Struct):
     """The parts of a packet that one cycle brought and that were not yet taken."""
 
@@ -53,16 +57,19 @@ class PacketQueue(wiring.Component):
         The oldest cycle's events, and which part is next, one-hot; none is set when all is taken.
     take : ``In(1)``
         Take that part at the end of this cycle. Only when there is one.
+    is_filling : ``Out(1)``
+        There is room for ``MARGIN`` cycles of events or less, not counting this one's.
     is_lost : ``Out(1)``
         Strobe: an event found no room.
     """
 
     def __init__(self, depth: int) -> None:
-        if depth < 2 or depth & (depth - 1):
-            raise ValueError(f"depth must be a power of two from 2 on, not {depth}")
+        if depth <= MARGIN or depth & (depth - 1):
+            raise ValueError(f"depth must be a power of two above {MARGIN}, not {depth}")
         self._depth = depth
         super().__init__({"i": In(PacketSignature()), "clock": In(CLOCK), "head": Out(Entry),
-                          "part": Out(Part), "take": In(1), "is_lost": Out(1)})
+                          "part": Out(Part), "take": In(1), "is_filling": Out(1),
+                          "is_lost": Out(1)})
 
     def elaborate(self, platform):
         """Return a memory of cycles, and the input in front of it when that is empty."""
@@ -136,6 +143,7 @@ class PacketQueue(wiring.Component):
             m.d.sync += read.addr.eq(read.addr + 1)
         level_next = Signal.like(level)
         m.d.comb += level_next.eq(level + enters - leaves)
-        m.d.sync += [level.eq(level_next), is_empty.eq(level_next == 0)]
+        m.d.sync += [level.eq(level_next), is_empty.eq(level_next == 0),
+                     self.is_filling.eq(level_next >= self._depth - MARGIN)]
 
         return m

@@ -10,6 +10,7 @@ lossless run and against numbers that are written out.
 import functools
 import random
 
+import numpy as np
 import pytest
 from hypothesis import event, given, settings
 from hypothesis import strategies as st
@@ -21,6 +22,7 @@ from tests.gateware.arbiter_rig import (
     MESSAGE,
     ArbiterRig,
     Reader,
+    decode,
     message_octets,
     port_events,
     wire_events,
@@ -31,13 +33,16 @@ from tests.reference import itch
 from tickwire.spec.geometry import CARD_SMALL
 from tickwire.spec.records import FeedState
 from tickwire.spec.registers import GapPolicy
+from tickwire_hw.arbiter import DEPTH
 from tickwire_hw.arbiter_machine import Counts
 from tickwire_hw.feed_port import EventKind
+from tickwire_sim import bits
 
 INSTRUMENTS = CARD_SMALL.instruments - 1
 PORTS = 3
 S = itch.system(b"O")
 D = itch.delete(9, 1)
+LONGEST = 19                               # cycles of the longest sequence of states
 COUNTED = {name for name, _ in Counts}
 
 
@@ -449,24 +454,132 @@ def test_a_session_that_only_damaged_frames_name_is_forgotten(damaged):
         event("another session took over for a while")
 
 
+def test_the_longest_sequence_is_a_new_session_that_skips():
+    rig = joined(policy=GapPolicy.SKIP)
+    rig.settings["lines"] = 1
+    rows = rig.rows(DRAIN)
+    rig.put(rows, 0, port_events(mold(5, session=b"ANOTHER   "), 0, 5_000)[:1])
+    found = rig.model.run(rows)
+    assert list(found["cycle"][np.flatnonzero(found["is_busy"])] - found["cycle"][0]) == \
+        list(range(1, 1 + LONGEST))
+    places = np.flatnonzero(found["o__valid"])
+    events = [decode(bits.integer(found["o__payload"][place])) for place in places]
+    assert [(one["kind"], one["state"]) for one in events] == [
+        (EventKind.FEED.value, FeedState.NEW_SESSION), (EventKind.DESYNC_ALL.value, 0),
+        (EventKind.FEED.value, FeedState.RECOVERING), (EventKind.FLAGS.value, 0),
+        (EventKind.DESYNC_ALL.value, 0), (EventKind.FEED.value, FeedState.LIVE)]
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_what_is_held_comes_later_in_the_same_order(seed):
+    chance = random.Random(seed)
+    datagrams = flood(d_message, 40, 2)
+    results = []
+    for chance_of_hold in (0, 0.5):
+        rig = joined(stale_ns=9_000)
+        rows = rig.rows(4_000)
+        for line in (0, 1):
+            rig.put(rows, line, wire_events(datagrams[line:], line, between=400), 2 * line)
+        rows["tick"][2_900], rows["tick_stamp"][2_900] = 1, 99_000
+        for at in range(0, 3_800, 20):
+            rows["hold"][at:at + 15] = chance.random() < chance_of_hold
+        held = rows["hold"].nonzero()[0] + 1                # the events are registered
+        found = rig.run(rows)
+        assert not {cycle for cycle, one in found
+                    if one["kind"] == EventKind.MESSAGE.value} & set(held)
+        assert not rig.lost and not rig.is_busy
+        results.append(([one for _, one in found], rig.counts | {}))
+    (plain, plain_counts), (late, late_counts) = results
+    assert len(plain) > 80 and late == plain and late_counts == plain_counts
+
+
+def test_a_port_is_held_before_its_queue_is_full():
+    rig = joined()
+    rows = rig.rows(100)
+    rows["hold"][:50] = 1
+    rig.put(rows, 1, spaced(1, 2, *[1] * 11))
+    found = rig.model.run(rows)
+    assert not found["is_lost"].any()
+    assert list(np.flatnonzero(found["holds"])) == list(range(DEPTH - 4, 50 + 3))
+    assert set(found["holds"]) == {0, 2}
+    assert np.count_nonzero(found["o__valid"]) == 11
+
+
 # Overflow and hostile events
+
+
+def assert_consecutive(found: list[dict]) -> int:
+    """Numbers rise by one from message to message unless a jump was told; return how many."""
+    expected, number = None, 0
+    for one in found:
+        if one["kind"] == EventKind.MESSAGE.value:
+            assert expected in (None, one["sequence"])
+            expected = one["sequence"] + 1
+            number += 1
+        elif one["kind"] == EventKind.DESYNC_ALL.value:
+            expected = None
+    return number
 
 
 def test_what_finds_a_queue_full_is_retracted_and_the_line_goes_on():
     rig = joined()
     chance = random.Random(5)
-    rows = rig.rows(30_000)
+    rows = rig.rows(15_000)
     for port in range(PORTS):
-        datagrams = [mold(chance.randrange(1, 60), *[b""] * chance.choice((0, 200)),
-                          session=chance.choice((b"ONE       ", b"TWO       ")))
-                     for _ in range(100)]
-        events = wire_events(datagrams, port % 2, between=0, stamp=5_000)
-        rig.put(rows, port, events)
-    rig.run(rows)
-    assert rig.lost and not rig.is_busy
+        datagrams = [
+            mold(first, *(map(d_message, range(first, first + 3)) if port < 2 else [b""] * 100),
+                 session=chance.choice((b"ONE       ", b"TWO       ")))
+            for first in (chance.choice((1, 1, 2, 4)) for _ in range(100))]
+        rig.put(rows, port, wire_events(datagrams, port % 2, between=0, stamp=5_000))
+    found = [one for _, one in rig.run(rows)]
+    assert rig.lost > 10 and not rig.is_busy
     assert rig.counts["frames_retracted"] > 0
+    assert assert_consecutive(found) > 100
+    for one in found:
+        octets = message_octets(one)
+        if one["kind"] == EventKind.MESSAGE.value and octets:
+            assert octets == d_message(one["sequence"])
     rows = rig.rows(2 * DRAIN)
-    rig.put(rows, 0, port_events(packet(1, 3, d_message), 0, 6_000))
-    rig.put(rows, 1, port_events(mold(1, session=b"THREE     "), 1, 6_000), DRAIN)
-    rig.run(rows)
-    assert rig.registers == (FeedState.LIVE, 1, 1)
+    rig.put(rows, 1, port_events(packet(1, 3, d_message), 1, 6_000))
+    rig.put(rows, 0, port_events(mold(4), 0, 6_000), DRAIN)
+    assert len(taken([one for _, one in rig.run(rows)])) == 3
+    assert rig.registers == (FeedState.LIVE, 4, 4)
+
+
+@pytest.mark.parametrize("rate", [0.05, 0.3, 1.0])
+def test_events_in_no_order_at_any_rate_end_and_leave_the_arbiter_usable(rate):
+    source = np.random.default_rng(int(100 * rate))
+    rig = joined(line_timeout_ns=700, patience_ns=500, stale_ns=2_000)
+    count = 30_000
+    rows = rig.rows(count)
+    rows["policy"] = source.random(count) < 0.5
+    stamps = 5_000 + np.arange(count) // 4
+    for port in range(PORTS):
+        for kind in ("header", "message", "end", "verdict"):
+            rows[f"i__{port}__{kind}__valid"] = source.random(count) < rate / 2
+        rows[f"i__{port}__message__valid"] &= ~rows[f"i__{port}__header__valid"] & 1
+        rig.model.put(rows, f"i__{port}__header__payload",
+                      first=source.integers(0, 40, count), stamp=stamps,
+                      count=source.choice((0, 3, 0xFFFF), count),
+                      line=source.integers(3, size=count),
+                      session=source.integers(2, size=(count, 1), dtype=np.uint8))
+        rig.model.put(rows, f"i__{port}__message__payload", length=12)
+        rig.model.put(rows, f"i__{port}__end__payload", passed=source.integers(4, size=count),
+                      is_malformed=source.integers(2, size=count), stamp=stamps,
+                      is_short=source.random(count) < 0.1)
+        rows[f"i__{port}__verdict__payload"] = source.random(count) < 0.2
+    for name in ("tick", "give_up", "restart"):
+        rows[name] = source.random(count) < (0.0005 if name == "restart" else 0.01)
+    rows["tick_stamp"] = rows["give_up_stamp"] = stamps
+    rows["give_up_number"] = source.integers(0, 60, count)
+    rows["start"] = 1
+    found = [one for _, one in rig.run(rows)]
+    rig.run(rig.rows(10_000))
+    assert not rig.is_busy and len(found) > 100
+    rig.counts.clear()
+    rows = rig.rows(4 + 2 * DRAIN)
+    rows["restart"][0] = rows["start"][:4] = 1
+    for line in (0, 1):
+        rig.put(rows, line, port_events(packet(1, 3, d_message), line, 60_000), 4 + DRAIN * line)
+    assert len(taken([one for _, one in rig.run(rows)])) == 3
+    assert rig.registers == (FeedState.LIVE, 4, 4)
