@@ -110,8 +110,34 @@ def test_the_summary_counts_what_the_file_holds(day, run, capsys):
     assert summary["records"] == 3 + len(ROWS) + 1
     assert summary["seconds"] > 0 and summary["ns_per_message"] > 0
     shown = capsys.readouterr()
-    assert "messages" in shown.out and summary["digest"] in shown.out and shown.err == ""
+    assert "messages" in shown.out and summary["digest"] in shown.out
+    assert shown.err.startswith("Warning: 1 executions, cancels, deletes or replaces ")
+    assert shown.err.endswith("order_reference=99.\n") and shown.err.count("\n") == 1
 
+
+@pytest.mark.parametrize(("message", "sentence", "shown"), [
+    (itch.executed(1, 77, 5, 1), "are of an order that is not in the book", "order_reference=77"),
+    (itch.delete(1, 77), "are of an order that is not in the book", "order_reference=77"),
+    (itch.executed(1, 10, 500, 1), "are of more shares than were open", "executed_shares=500"),
+    (itch.cancel(1, 10, 101), "are of more shares than were open", "canceled_shares=101"),
+    (itch.add(1, 10, b"S", 1, 100_300), "are to reference 0 or one that", "order_reference=10"),
+    (itch.add(1, 60, b"S", 0, 100_300), "are of no shares", "shares=0"),
+    (itch.add(1, 60, b"X", 1, 100_300), "a side that is neither B nor S", "side=X"),
+    (itch.add(1, 60, b"S", 1, 0), "a price of 0 or above", "price=0.0000"),
+    (itch.add(1, 60, b"S", 1, 100_150), "off their instrument's tick grid", "price=10.0150"),
+    (itch.add(65_535, 60, b"S", 1, 100_100), "of stock locates above", "stock_locate=65535"),
+    (itch.action(65_535, b"T"), "of stock locates above", "stock_locate=65535"),
+], ids=lambda value: value if isinstance(value, str) else "")
+def test_the_first_message_of_a_fault_is_told_with_its_place(run, tmp_path, message, sentence,
+                                                             shown):
+    path = tmp_path / "faulty.itch"
+    before, after = MESSAGES[:6], [MESSAGES[6], MESSAGES[9]]
+    path.write_bytes(itch.binary_file([*before, message, *after, message]))
+    summary, error = run(path)
+    warning, = (warning for warning in summary["warnings"] if sentence in warning)
+    assert error is None and warning.startswith(("1 ", "2 "))
+    assert f"; the first is message 7 at octet {len(itch.binary_file(before))}, " in warning
+    assert shown in warning
 
 def test_the_digest_is_that_of_the_records(day, run):
     summary, _ = run(day)

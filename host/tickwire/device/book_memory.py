@@ -87,6 +87,7 @@ class BookMemory:
         b["counters"] = self.counters
         b["sizes"] = take("sizes", TYPES)
         self.arena.view("sizes")[:TYPES] = itch50.SIZES
+        b["first_faults"] = take("first_faults", 8 * COUNTER_SLOTS)
         if count_types:
             b["by_type"] = take("by_type", 8 * TYPES)
         self._fill_sides()

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from tickwire import decode as text
 from tickwire.device.book_memory import BookMemory
 from tickwire.device.feed_memory import FeedMemory
 from tickwire.errors import InputError
@@ -109,6 +110,8 @@ class Replay:
         self._masks = digest.masks()
         self._digest, self._taken, self._directories = digest.DIGEST_EMPTY, 0, -1
         self._sequence, self._unknown = 1, 0
+        self._first_faults = view("first_faults", np.int64)
+        self._faults: dict[CounterIndex, str] = {}     # where the first of each kind is
         self._busy_ns, self._began = 0, time.perf_counter()
         self._feed: FeedMemory | None = None
         self._take()
@@ -148,6 +151,18 @@ class Replay:
                 length = int.from_bytes(chunk.octets(int(offsets[stop]) - LENGTH, LENGTH), "big")
                 self._unreadable(chunk.octets(int(offsets[stop]), length))
             index = stop + 1
+        for fault in self._new_faults():
+            offset = int(offsets[int(self._first_faults[fault]) - chunk.first])
+            length = int.from_bytes(chunk.octets(offset - LENGTH, LENGTH), "big")
+            message = text.line(text.describe_itch(chunk.octets(offset, length)))
+            self._faults[fault] += f" at octet {chunk.offset + offset - LENGTH}, {message}"
+
+    def _new_faults(self) -> list[CounterIndex]:
+        """Return the counters whose first fault came since the last call, and note its number."""
+        found = [CounterIndex(index) for index in np.flatnonzero(self._first_faults).tolist()
+                 if index not in self._faults]
+        self._faults |= {fault: f"message {self._first_faults[fault]}" for fault in found}
+        return found
 
     def _unreadable(self, message: bytes) -> None:
         """Count a message of unknown type and mark the book that it may have been for.
@@ -196,6 +211,7 @@ class Replay:
                             chunk.address, chunk.frames.ctypes.data, index, count)
             self._busy_ns += time.perf_counter_ns() - began
             self._take()
+        self._new_faults()
 
     # What comes out
 
@@ -264,22 +280,48 @@ class Replay:
         last = self.memory.geometry.instruments - 1
         sentences = {
             "frames_malformed": "{} frames have lengths or checksums that are wrong and were "
-                                "left out.",
+                                "left out; `tickwire decode` shows which",
             "packets_malformed": "{} MoldUDP64 packets are malformed and were used as far as they "
-                                 "go.",
-            "packets_session": "{} MoldUDP64 packets of another session were left out.",
+                                 "go; `tickwire decode` shows which",
+            "packets_session": "{} MoldUDP64 packets of another session were left out",
             "messages_lost": "{} messages are missing on every line; the books are marked "
-                             "DESYNCED from there on.",
-            "unknown_locate": f"{{}} messages of stock locates above {last:,} were left out.",
+                             "DESYNCED from there on",
+            "zero_length": "{} messages have no octets",
+            "wrong_length": "{} messages do not have the length of their type; their books are "
+                            "marked DESYNCED",
+            "unknown_type": "{} messages have a type that ITCH 5.0 does not have; their books are "
+                            "marked DESYNCED",
+            "unknown_locate": f"{{}} messages of stock locates above {last:,} were left out",
+            "unknown_order": "{} executions, cancels, deletes or replaces are of an order that is "
+                             "not in the book, which is marked DESYNCED",
+            "duplicate_order": "{} adds or replaces are to reference 0 or one that is in the book; "
+                               "their books are marked DESYNCED",
+            "over_execution": "{} executions or cancels are of more shares than were open; their "
+                              "books are marked DESYNCED",
+            "zero_quantity": "{} adds or replaces are of no shares; their books are marked "
+                             "DESYNCED",
+            "bad_side": "{} adds have a side that is neither B nor S; their books are marked "
+                        "DESYNCED",
+            "bad_price": "{} adds or replaces have a price of 0 or above 2^31-1; their books are "
+                         "marked DESYNCED",
             "off_grid": "{} new price levels are off their instrument's tick grid, whose book is "
                         "marked DESYNCED where they may hide a better price; with tick size 1 "
-                        "every price is on the grid.",
-            "order_overflow": "{} orders found no room; their books are marked DESYNCED.",
+                        "every price is on the grid",
+            "order_overflow": "{} orders found no room; their books are marked DESYNCED",
             "level_overflow": "{} orders found no room for their price; their books are marked "
-                              "DESYNCED.",
+                              "DESYNCED",
         }
-        return [sentence.format(f"{counters[name]:,}") for name, sentence in sentences.items()
-                if name in counters]
+        told_by_source = () if self.source.is_capture else ("zero_length", "unknown_type")
+        found = []
+        for name, sentence in sentences.items():
+            if name in counters and name not in told_by_source:
+                place = self._faults.get(CounterIndex[name.upper()])
+                first = f"; the first is {place}" if place else ""
+                found.append(f"{sentence.format(f'{counters[name]:,}')}{first}.")
+        if counters.get("sessions", 0) > 1:
+            found.append(f"{counters['sessions']:,} sessions follow each other, each with numbers "
+                         "of its own; the books go on.")
+        return found
 
 
 def _feed_of(chunk: FrameChunk, memory: BookMemory) -> FeedMemory | None:

@@ -5,6 +5,7 @@ does not fit its packet, those before it are good and nothing after it is.
 """
 
 from tickwire.kernels.arbiter_layout import NOTES, NOTES_AT, arbiter_at
+from tickwire.kernels.faults import fault
 from tickwire.kernels.feed_state import desync_all, desync_one
 from tickwire.kernels.jit import kernel
 from tickwire.kernels.layout import book_at
@@ -41,10 +42,10 @@ def _unreadable(book, address, size, sequence):
     b = book_at(book)
     count(b["counters"], _MESSAGES)
     if size == 0:
-        count(b["counters"], _ZERO_LENGTH)
+        fault(book, _ZERO_LENGTH, sequence)
         return
     is_known = load8(b["sizes"] + load8(address)) != 0
-    count(b["counters"], _WRONG_LENGTH if is_known else _UNKNOWN_TYPE)
+    fault(book, _WRONG_LENGTH if is_known else _UNKNOWN_TYPE, sequence)
     if size < _NAMED_AT:
         desync_all(book, sequence, b["feed_flags"])
         return

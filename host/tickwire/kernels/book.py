@@ -10,6 +10,7 @@ import numpy as np
 
 from tickwire.kernels import level_table, order_table, window
 from tickwire.kernels.depth import is_dirty, note_level, write_levels
+from tickwire.kernels.faults import fault
 from tickwire.kernels.jit import kernel
 from tickwire.kernels.layout import ASKED_SIZE, EMPTY, book_at, header_at, side_at
 from tickwire.kernels.memory import load64, multiply, store64, unlikely
@@ -39,7 +40,7 @@ _DOLLAR, _CENT, _FINE_TICK = 10_000, 100, 1
 def desync(book, instrument, counter):
     """Count an event and mark the instrument: its book is not to be believed any more."""
     b = book_at(book)
-    count(b["counters"], counter)
+    fault(book, counter, b["sequence"])
     h = header_at(b["headers"] + instrument * 64)
     if h["flags"] & DESYNCED == 0:
         h["flags"] |= DESYNCED
@@ -98,7 +99,7 @@ def _new_level(book, instrument, side, price, price_key, value):
         if visible:
             desync(book, instrument, OFF_GRID)
         else:
-            count(b["counters"], OFF_GRID)
+            fault(book, OFF_GRID, b["sequence"])
     if visible and on_grid and price_key > s["best"]:
         s["best"] = price_key
         s["best_value"] = value

@@ -62,6 +62,7 @@ BOOK = np.dtype([
     ("sequence", "i8"),          # sequence of the message in hand
     ("timestamp", "i8"),         # stamp of the message in hand
     ("by_type", "i8"),           # address of 256 message counts, 0 none
+    ("first_faults", "i8"),      # by counter: sequence of the first message with that fault
 ], align=True)
 
 HEADER = np.dtype([

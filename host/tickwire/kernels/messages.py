@@ -10,6 +10,7 @@ import numpy as np
 from tickwire.kernels import level_table, order_table
 from tickwire.kernels.book import add, add_to, background, desync, publish, reduce
 from tickwire.kernels.depth import is_dirty, write_levels
+from tickwire.kernels.faults import fault
 from tickwire.kernels.jit import kernel
 from tickwire.kernels.layout import book_at, header_at, side_at
 from tickwire.kernels.memory import (
@@ -107,7 +108,7 @@ def _print(book, instrument, match, price, shares, side, flags, reference):
 
 
 @kernel(inline=True)
-def _take(book, instrument, entry, reference, shares):
+def take_shares(book, instrument, entry, reference, shares):
     """Take ``shares`` from an order, or all it has when that is less, which is an error."""
     is_open = order_table.quantity_of(entry)
     if unlikely(shares > is_open):
@@ -118,7 +119,7 @@ def _take(book, instrument, entry, reference, shares):
 
 
 @kernel(inline=True)
-def _find(book, instrument, bucket, reference):
+def find_order(book, instrument, bucket, reference):
     """Entry of an order of this instrument, or NONE, counted; ``bucket`` is its left bucket."""
     entry = order_table.NONE
     if reference != 0:
@@ -139,7 +140,7 @@ def _execute(book, instrument, address, kind, bucket):
     h = header_at(b["headers"] + instrument * 64)
     reference = load_be64(address + REFERENCE)
     shares = load_be32(address + EXECUTED_SHARES)
-    entry = _find(book, instrument, bucket, reference)
+    entry = find_order(book, instrument, bucket, reference)
     if entry == order_table.NONE:
         if b["changed"]:
             publish(book, instrument)
@@ -152,7 +153,7 @@ def _execute(book, instrument, address, kind, bucket):
         price = load_be32(address + EXECUTION_PRICE)
         if load8(address + PRINTABLE_AT) != YES:
             marks = 0
-    _take(book, instrument, entry, reference, shares)
+    take_shares(book, instrument, entry, reference, shares)
     if marks:
         h["last_price"] = price
         h["last_quantity"] = shares
@@ -171,7 +172,7 @@ def _replace(book, instrument, address, bucket):
     """U: the original leaves, the new order joins the same side at the end of its level."""
     b = book_at(book)
     reference = load_be64(address + REFERENCE)
-    entry = _find(book, instrument, bucket, reference)
+    entry = find_order(book, instrument, bucket, reference)
     if entry == order_table.NONE:
         return
     key = load64(level_table.entry_of(book, order_table.level_of(entry)))
@@ -220,16 +221,16 @@ def _order_message(book, instrument, address, kind, bucket, level_bucket):
                    bucket, level_bucket)
     elif kind == D:
         reference = load_be64(address + REFERENCE)
-        entry = _find(book, instrument, bucket, reference)
+        entry = find_order(book, instrument, bucket, reference)
         if entry != order_table.NONE:
             reduce(book, instrument, entry, reference, order_table.quantity_of(entry))
     elif kind == U:
         _replace(book, instrument, address, bucket)
     elif kind == X:
         reference = load_be64(address + REFERENCE)
-        entry = _find(book, instrument, bucket, reference)
+        entry = find_order(book, instrument, bucket, reference)
         if entry != order_table.NONE:
-            _take(book, instrument, entry, reference, load_be32(address + CANCELED_SHARES))
+            take_shares(book, instrument, entry, reference, load_be32(address + CANCELED_SHARES))
     else:
         _execute(book, instrument, address, kind, bucket)
         return
@@ -248,8 +249,10 @@ def level_bucket_of(book, address, entry):
 @kernel
 def _not_watched(book, locate):
     b = book_at(book)
-    unknown = b["watch_all"] != 0 and locate >= b["instruments"]
-    count(b["counters"], UNKNOWN_LOCATE if unknown else FILTERED)
+    if b["watch_all"] != 0 and locate >= b["instruments"]:
+        fault(book, UNKNOWN_LOCATE, b["sequence"])
+    else:
+        count(b["counters"], FILTERED)
 
 
 @kernel(inline=True)

@@ -6,6 +6,7 @@ STATUS record; locate 0 stands for the whole market. L, N and O are counted and 
 
 import numpy as np
 
+from tickwire.kernels.faults import fault
 from tickwire.kernels.jit import kernel
 from tickwire.kernels.layout import book_at, header_at, status_at
 from tickwire.kernels.memory import (
@@ -187,8 +188,10 @@ def other_message(book, address, kind, locate, entry):
         _write_status(book, b["instruments"], kind, True)
         return
     if entry & WATCHED == 0:
-        count(b["counters"], UNKNOWN_LOCATE if locate >= b["instruments"] and b["watch_all"]
-              else FILTERED)
+        if b["watch_all"] != 0 and locate >= b["instruments"]:
+            fault(book, UNKNOWN_LOCATE, b["sequence"])
+        else:
+            count(b["counters"], FILTERED)
         return
     instrument = entry & 0xFFFF
     s = status_at(b["status"] + 64 * instrument)
