@@ -23,7 +23,7 @@ from tickwire_hw.stash import Stash
 
 RECORD_AGE = 4
 """Cycles from a request to its record."""
-assert LEFT_FILL == WAYS - 1                # "fewer than LEFT_FILL" is then: two ways are free
+assert LEFT_FILL == WAYS - 1                # so "fewer than LEFT_FILL" is: two ways are free
 _NEAR = 2                                   # updates that memory may not show yet
 _TABLES = ("left", "right")
 
@@ -45,6 +45,7 @@ class HashedTable(wiring.Component):
     value : shape of what is kept with a key.
     buckets_log2 : logarithm of the number of buckets of each of the two tables.
     stash : entries of the stash, rounded up to whole buckets, as the kernels do.
+    ways : entries of a bucket, 2 or more.
 
     Members
     -------
@@ -61,13 +62,13 @@ class HashedTable(wiring.Component):
         Entries in the stash, from the cycle after the answer on.
     """
 
-    def __init__(self, *, key: int, tag: int, value: ShapeLike, buckets_log2: int,
-                 stash: int) -> None:
+    def __init__(self, *, key: int, tag: int, value: ShapeLike, buckets_log2: int, stash: int,
+                 ways: int = WAYS) -> None:
         if not 0 < tag <= key:
             raise ValueError(f"Tag must have 1 to {key} bits, as many as the key, not {tag}")
         self._key, self._tag, self._value, self._bits = key, tag, value, buckets_log2
-        self._slots = -(-stash // WAYS) * WAYS
-        place = data.StructLayout({"left": WAYS, "right": WAYS, "is_stash": 1,
+        self._ways, self._slots = ways, -(-stash // ways) * ways
+        place = data.StructLayout({"left": ways, "right": ways, "is_stash": 1,
                                    "slot": ceil_log2(self._slots)})
         self._result = data.StructLayout({"exists": 1, "place": place, "value": value})
         super().__init__({
@@ -111,18 +112,20 @@ class HashedTable(wiring.Component):
 
         # Ages 0 to 3: memory.
         rows = self._memory(m, request, update[5], results[0])
-        hits_3, taken_3, values_3 = Signal(len(_TABLES) * WAYS), [], []
+        hits_3, taken_3, values_3 = Signal(len(_TABLES) * self._ways), [], []
         for table, ways in zip(_TABLES, rows, strict=True):
             for way, row in enumerate(ways):
                 name = f"{table}_{way}"
                 same = Cat(equal_pieces(row.tag, request[2].key[-self._tag:]), row.exists)
-                m.d.comb += hits_3[len(values_3)].eq(
-                    stages(m, same, 1, f"{name}_same")[1].all() & is_neither_3)
+                is_same_3 = stages(m, same, 1, f"{name}_same")[1].all()
+                is_taken_3 = stages(m, row.exists, 1, f"{name}_taken")[1]
+                # What one of the last two has written here may not be what was read.
+                is_here = [beside & result.place[table][way]
+                           for result, beside in zip(results, beside_3[table], strict=True)]
+                m.d.comb += hits_3[len(values_3)].eq(is_same_3 & is_neither_3 & ~Cat(is_here).any())
+                taken_3.append(Mux(is_here[0], results[0].exists,
+                                   Mux(is_here[1], results[1].exists, is_taken_3)))
                 values_3.append(stages(m, row.value, 1, f"{name}_value")[1])
-                is_taken = stages(m, row.exists, 1, f"{name}_taken")[1]
-                for result, beside in reversed(list(zip(results, beside_3[table], strict=True))):
-                    is_taken = Mux(beside & result.place[table][way], result.exists, is_taken)
-                taken_3.append(is_taken)
 
         # Age 3: the newest truth about the key, and the ways that are taken.
         is_stash_3 = Signal()
@@ -140,7 +143,7 @@ class HashedTable(wiring.Component):
         free = stages(m, ~Cat(taken_3), 1, "free")[1]
 
         # Age 4: the record, and what the answer makes of it.
-        chosen, has_room = self._choose(m, free[:WAYS], free[WAYS:], stash)
+        chosen, has_room = self._choose(m, free[:self._ways], free[self._ways:], stash)
         exists = Signal()
         m.d.comb += [exists.eq(self.i_answer.exists & (found.exists | has_room)),
                      self.o.valid.eq(valid[4]), self.o.p.found.eq(found.exists),
@@ -173,7 +176,7 @@ class HashedTable(wiring.Component):
         found = []
         for table in _TABLES:
             ways = []
-            for way in range(WAYS):
+            for way in range(self._ways):
                 m.submodules[f"{table}_{way}"] = ram = RAM(row, 1 << self._bits)
                 m.d.comb += [
                     ram.read_address.eq(self.i.p[table]),
@@ -193,8 +196,8 @@ class HashedTable(wiring.Component):
         m.d.comb += [
             is_left.eq(are_two(left) | left.any() & ~are_two(right)),
             has_room.eq(left.any() | right.any() | stash.has_room),
-            chosen.left.eq(lowest(left) & is_left.replicate(WAYS)),
-            chosen.right.eq(lowest(right) & ~is_left.replicate(WAYS)),
+            chosen.left.eq(lowest(left) & is_left.replicate(self._ways)),
+            chosen.right.eq(lowest(right) & ~is_left.replicate(self._ways)),
             chosen.is_stash.eq(~left.any() & ~right.any() & stash.has_room),
             chosen.slot.eq(stash.free)]
         return chosen, has_room

@@ -1,13 +1,14 @@
 """The hashed table: a key is found if and only if it was put there last, with its last value.
 
-Method: a table of two buckets of two ways and a stash of two, in memory that gives the complement
-of a row that is read and written at one edge; a register beside it follows one key, any key. The
-solver chooses keys, distances, look-ups, answers and resets.
+Method: a table of two buckets of two ways and a stash of two; a register beside it follows one key,
+any key. The solver chooses keys, distances, look-ups, answers and resets, and what memory gives
+for a row that is written at the edge at which it is read.
 """
 
 from unittest.mock import patch
 
-from amaranth.hdl import Assert, Assume, Cat, Cover, Module, Signal
+from amaranth.hdl import Assert, Assume, Cover, Module, Signal
+from amaranth.hdl._ast import AnySeq
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In
 
@@ -21,11 +22,18 @@ KEY = 4
 SLOTS = 2
 
 
+class AnyRAM(HostileRAM):
+    """A RAM that gives anything for a row that is read and written at one edge."""
+
+    def garbage(self, row):
+        return AnySeq(len(row))
+
+
 class Table(HashedTable):
-    """The table, in hostile memory."""
+    """The table, in that memory."""
 
     def elaborate(self, platform):
-        with patch.object(hashed_table, "RAM", HostileRAM):
+        with patch.object(hashed_table, "RAM", AnyRAM):
             return super().elaborate(platform)
 
 
@@ -76,14 +84,12 @@ class TableKeepsAKey(wiring.Component):
                              value.eq(self.value)]
 
         m.d.comb += [Assert(table.fill <= SLOTS),
-                     Cover(table.o.valid & is_change & ~record.found & ~record.room),
-                     Cover(Cat(table.o.valid, record.found, table.fill == SLOTS, is_change,
-                               self.exists, table.ready).all())]
+                     Cover(table.o.valid & record.found & (table.fill != 0))]
         return m
 
 
 PROPERTIES = [
-    Property("table_keeps_a_key", TableKeepsAKey, bmc=18, cover=24),
+    Property("table_keeps_a_key", TableKeepsAKey, bmc=18, cover=18),
     Property("table_is_changed_every_cycle", lambda: TableKeepsAKey(is_wrong=True), bmc=18,
              is_false=True),
 ]
