@@ -77,7 +77,8 @@ def build(component: wiring.Component, name: str, recipe: Recipe, *,
         work = Path(temporary)
         text, signals = verilog.convert_fragment(Fragment.get(component, None), plain, name,
                                                  emit_src=False)
-        (work / VERILOG).write_text(text)
+        # `always @*` never runs when all that it reads is constant.
+        (work / VERILOG).write_text(text.replace("always @*", "always_comb"))
         known = {"top": name, "names": waves.names(text, ((path, signal)
                                                           for signal, path in signals.items()))}
         (work / NAMES).write_text(json.dumps(known))

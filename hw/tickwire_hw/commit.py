@@ -1,0 +1,277 @@
+"""Order operations, applied to the order table and the level table at once (kernel ``book``).
+
+An operation changes both tables or neither, and what either refuses leaves no trace in the other.
+So both are updated in the same cycle and answered in the same cycle. The level of an order that is
+to be reduced is known from the order alone, therefore the order is looked up first; what the few
+operations between will make of it by then is foreseen.
+"""
+
+from amaranth.hdl import Cat, Module, Mux, ShapeLike, Signal, unsigned
+from amaranth.lib import data, enum, stream, wiring
+from amaranth.lib.wiring import In, Out
+from amaranth.utils import ceil_log2
+
+from tickwire.spec.geometry import Geometry
+from tickwire_hw.hashed_table import RECORD_AGE, HashedTable
+from tickwire_hw.level_table import HASH_AGE, LEVEL, LevelHash, level_key
+from tickwire_hw.logic import select, stages
+from tickwire_hw.order_table import REFERENCE, SHARES, left_bucket, order_layout, right_bucket
+
+FORESEEN_AGE = RECORD_AGE + 1
+"""Cycles from an operation to the level that it names."""
+UPDATE_AGE = FORESEEN_AGE + 1 + HASH_AGE
+"""Cycles from an operation to the update of both tables."""
+ANSWER_AGE = UPDATE_AGE + RECORD_AGE
+RESULT_AGE = ANSWER_AGE + 1
+"""Cycles from an operation to its result."""
+# Updates of operations that came this many before are in memory when an order is looked up.
+_AHEAD = UPDATE_AGE // 2 + 1
+assert UPDATE_AGE % 2, "look-ups and updates share a port, on a grid of two cycles"
+
+
+class BookOperation(enum.Enum, shape=unsigned(3)):
+    """What is done; the letters are the messages."""
+
+    NONE = 0             # nothing to the tables
+    ADD = 1              # A, F
+    REPLACE = 2          # second half of U: adds on the side of the order that left
+    TAKE = 3             # E, C, X
+    REMOVE = 4           # D, first half of U
+    STEP = 5             # a sweep's step: looks a level up
+
+
+class LevelChange(enum.Enum, shape=unsigned(2)):
+    """What an operation did to its level."""
+
+    NONE = 0
+    CHANGED = 1
+    NEW = 2
+    LOST = 3
+
+
+def operation_layout(geometry: Geometry, context: ShapeLike) -> data.StructLayout:
+    """Layout of an operation; ``price`` as the message has it, valid or not."""
+    return data.StructLayout({
+        "operation": BookOperation, "reference": REFERENCE, "shares": SHARES, "price": 32,
+        "side": 1, "instrument": max(1, ceil_log2(geometry.instruments)), "context": context})
+
+
+def result_layout(geometry: Geometry, context: ShapeLike) -> data.StructLayout:
+    """Layout of a result, see :class:`Commit`."""
+    flags = ("found", "gone", "placed", "unknown", "over", "zero", "bad_price", "duplicate",
+             "level_overflow", "order_overflow", "level_found")
+    return data.StructLayout({
+        "operation": BookOperation, "order": order_layout(geometry), "taken": SHARES,
+        "change": LevelChange, "before": LEVEL, "level": LEVEL,
+        **{f"is_{flag}": 1 for flag in flags}, "context": context})
+
+
+class Commit(wiring.Component):
+    """Add, reduce and remove orders together with their levels, in order and exactly.
+
+    Operations come on a grid: a multiple of two cycles apart. Never exerts backpressure. The
+    result follows 14 cycles later: 0 the order is looked up; 4 record; 5 what it will be after
+    the five operations before, and so its level; 6 to 8 hashes of the level; 9 update of both
+    tables; 13 records of both, and one answer for both; 14 the result is shown and written. Ready
+    ``2**max(orders_log2, levels_log2)`` cycles after reset.
+
+    What is foreseen differs from what happens only when, within six operations, a reference is
+    refused for want of room, added again at another price with success, and then reduced. The
+    reduction is then reported as unknown: its book is already marked for the refusal.
+
+    Members
+    -------
+    ready : ``Out(1)``
+        Whether the tables are clear; what comes before is lost.
+    i : ``In(stream.Signature(operation_layout, always_ready=True))``
+        ``context`` is carried along. A ``REPLACE`` follows its ``REMOVE`` directly.
+    o : ``Out(stream.Signature(result_layout, always_ready=True))``
+        14 cycles after each operation. ``order``: with ``is_found`` as it was before ``taken``
+        shares left it, and whether it ``is_gone``; with ``is_placed`` the one that was added.
+        ``change`` and the level ``before`` and after. The flags from ``is_unknown`` to
+        ``is_order_overflow`` are the kernel's counters of the same name; ``is_level_found``
+        answers a ``STEP``, whose level is in ``before``.
+    order_stash, level_stash : ``Out``
+        With ``o``: entries of the stashes.
+    """
+
+    def __init__(self, geometry: Geometry, *, context: ShapeLike = 0) -> None:
+        self._geometry, self._context = geometry, context
+        key = level_key(geometry)
+        self._orders = HashedTable(
+            key=REFERENCE, tag=REFERENCE - geometry.orders_log2, value=order_layout(geometry),
+            buckets_log2=geometry.orders_log2, stash=geometry.order_stash)
+        self._levels = HashedTable(
+            key=key.size, tag=key.size, value=LEVEL, buckets_log2=geometry.levels_log2,
+            stash=geometry.level_stash)
+        super().__init__({
+            "ready": Out(1),
+            "i": In(stream.Signature(operation_layout(geometry, context), always_ready=True)),
+            "o": Out(stream.Signature(result_layout(geometry, context), always_ready=True)),
+            "order_stash": Out(self._orders.fill.shape()),
+            "level_stash": Out(self._levels.fill.shape())})
+
+    def elaborate(self, platform):
+        """Return both tables; a number behind a name is the age of the operation."""
+        m = Module()
+
+        m.submodules.orders, m.submodules.levels = orders, levels = self._orders, self._levels
+        m.d.comb += [self.ready.eq(orders.ready & levels.ready),
+                     self.order_stash.eq(orders.fill), self.level_stash.eq(levels.fill)]
+        kind = self.i.p.operation
+        is_mine = Signal()
+        m.d.comb += is_mine.eq(self.i.valid & self.ready & (kind != BookOperation.NONE)
+                               & (kind != BookOperation.STEP))
+        operations = stages(m, self.i.p, ANSWER_AGE, "operation")
+        valid = stages(m, self.i.valid & self.ready, RESULT_AGE, "valid")
+        is_order = stages(m, is_mine, ANSWER_AGE, "is_order")
+
+        updated = operations[UPDATE_AGE]
+        is_update = is_order[UPDATE_AGE]
+        reference = Mux(is_update, updated.reference, self.i.p.reference)
+        m.d.comb += [
+            orders.i.valid.eq(is_order[0] | is_update), orders.i.p.is_look_up.eq(~is_update),
+            orders.i.p.key.eq(reference),
+            orders.i.p.left.eq(left_bucket(orders.i.p.key, self._geometry.orders_log2)),
+            orders.i.p.right.eq(right_bucket(orders.i.p.key, self._geometry.orders_log2))]
+
+        key = self._foresee(m, orders, operations, is_order)
+        m.submodules.hash = hashed = LevelHash(self._geometry)
+        keys = stages(m, key, 1 + HASH_AGE + RECORD_AGE, "key")
+        m.d.comb += [
+            hashed.key.eq(keys[1]), levels.i.p.key.eq(keys[1 + HASH_AGE]),
+            levels.i.p.left.eq(hashed.left), levels.i.p.right.eq(hashed.right),
+            levels.i.p.is_look_up.eq(~is_update),
+            levels.i.valid.eq(is_update | valid[UPDATE_AGE]
+                              & (updated.operation == BookOperation.STEP))]
+
+        self._answer(m, orders, levels, operations[ANSWER_AGE], keys[-1], valid[ANSWER_AGE])
+        m.d.comb += self.o.valid.eq(valid[RESULT_AGE])
+        return m
+
+    def _foresee(self, m: Module, orders: HashedTable, operations: list, is_order: list):
+        """Return the level key at age 5, from the record at age 4 and the operations ahead."""
+        order = order_layout(self._geometry)
+        foreseen = data.StructLayout({"reference": REFERENCE, "is_valid": 1, "exists": 1,
+                                      "was_found": 1, "order": order})
+        ahead = [Signal(foreseen, name=f"ahead_{number}") for number in range(_AHEAD)]
+        record = stages(m, orders.o.p, 1, "record")[1]
+        same = stages(m, Cat((one.reference == operations[RECORD_AGE].reference) & one.is_valid
+                             for one in ahead), 1, "same")[1]
+        given = operations[FORESEEN_AGE]
+        exists, known = Signal(), Signal(order)
+        first = [same[number] & ~same[:number].any() for number in range(_AHEAD)]
+        newest = list(zip(first, ahead, strict=True))
+        m.d.comb += [
+            exists.eq(select((~same.any(), record.found),
+                             *((this, one.exists) for this, one in newest))),
+            known.eq(select((~same.any(), record.value),
+                            *((this, one.order) for this, one in newest)))]
+
+        added, after = Signal(order), Signal(foreseen)
+        is_replace = given.operation == BookOperation.REPLACE
+        is_add = (given.operation == BookOperation.ADD) | is_replace
+        is_remove = given.operation == BookOperation.REMOVE
+        is_mine = known.instrument == given.instrument
+        is_gone = is_remove | (given.shares >= known.shares)
+        m.d.comb += [
+            added.shares.eq(given.shares), added.price.eq(given.price),
+            added.instrument.eq(given.instrument),
+            added.side.eq(Mux(is_replace, ahead[0].order.side, given.side)),
+            after.reference.eq(given.reference), after.is_valid.eq(1), after.order.eq(known),
+            after.was_found.eq(exists & is_mine & ~is_add)]
+        with m.If(is_add):
+            can_be = ((given.shares != 0) & (given.price != 0) & ~given.price[31]
+                      & (given.reference != 0) & ~(is_replace & ~ahead[0].was_found))
+            m.d.comb += after.exists.eq(exists | can_be)
+            with m.If(~exists):
+                m.d.comb += after.order.eq(added)
+        with m.Else():
+            m.d.comb += after.exists.eq(exists & ~(is_mine & is_gone))
+            with m.If(is_mine):
+                m.d.comb += after.order.shares.eq(known.shares - given.shares)
+        with m.If(is_order[FORESEEN_AGE]):
+            m.d.sync += [one.eq(other) for one, other
+                         in zip(ahead, [after, *ahead[:-1]], strict=True)]
+
+        key = Signal(level_key(self._geometry))
+        source = Mux(is_add | (given.operation == BookOperation.STEP), added, known)
+        m.d.comb += key.eq(Cat(_view(order, source)[name] for name in ("price", "side",
+                                                                        "instrument")))
+        return key
+
+    def _answer(self, m: Module, orders: HashedTable, levels: HashedTable, given, key,
+                is_valid: Signal) -> None:
+        """Answer both tables at age 13 and register the result."""
+        result, order, level = self.o.p, orders.o.p, levels.o.p
+        known, before = order.value, level.value
+        is_replace = given.operation == BookOperation.REPLACE
+        is_add = (given.operation == BookOperation.ADD) | is_replace
+        is_remove = given.operation == BookOperation.REMOVE
+        is_reduction = is_remove | (given.operation == BookOperation.TAKE)
+
+        # A reduction.
+        is_mine, is_over, is_gone = Signal(), Signal(), Signal()
+        taken, left = Signal(SHARES), Signal(SHARES)
+        m.d.comb += [
+            is_mine.eq(is_reduction & order.found & (known.instrument == given.instrument)
+                       & (known.price == key.price) & (known.side == key.side)),
+            is_over.eq(~is_remove & (given.shares > known.shares)),
+            is_gone.eq(is_remove | (given.shares >= known.shares)),
+            taken.eq(Mux(is_gone, known.shares, given.shares)),
+            left.eq(known.shares - given.shares)]
+
+        # An addition, and the first reason against it.
+        is_zero, is_bad, is_duplicate, is_full, is_crowded, is_placed = (Signal() for _ in range(6))
+        more = Signal(len(before.shares) + 1)
+        is_fresh = is_add & ~(is_replace & ~result.is_found)
+        m.d.comb += [
+            more.eq(before.shares + given.shares),
+            is_zero.eq(is_fresh & (given.shares == 0)),
+            is_bad.eq(is_fresh & ~is_zero & ((given.price == 0) | given.price[31])),
+            is_duplicate.eq(is_fresh & ~is_zero & ~is_bad
+                            & (order.found | (given.reference == 0))),
+            is_full.eq(is_fresh & ~is_zero & ~is_bad & ~is_duplicate
+                       & Mux(level.found, more[-1], ~level.room)),
+            is_crowded.eq(is_fresh & ~is_zero & ~is_bad & ~is_duplicate & ~is_full & ~order.room),
+            is_placed.eq(is_fresh & ~is_zero & ~is_bad & ~is_duplicate & ~is_full & order.room)]
+
+        # One answer for both tables.
+        after, added, kept = Signal(LEVEL), Signal.like(known), Signal.like(known)
+        is_taken = is_mine & (taken != 0)
+        is_lost = is_taken & is_gone & (before.orders == 1)
+        m.d.comb += [
+            added.shares.eq(given.shares), added.price.eq(key.price), added.side.eq(key.side),
+            added.instrument.eq(given.instrument),
+            kept.eq(Mux(order.found, known, added)), after.eq(before)]
+        with m.If(is_mine):
+            m.d.comb += [kept.shares.eq(left), after.shares.eq(before.shares - taken),
+                         after.orders.eq(before.orders - is_gone)]
+        with m.Elif(is_placed & level.found):
+            m.d.comb += [after.shares.eq(more), after.orders.eq(before.orders + 1)]
+        with m.Elif(is_placed):
+            m.d.comb += [after.shares.eq(given.shares), after.orders.eq(1)]
+        m.d.comb += [
+            orders.i_answer.exists.eq(is_placed | order.found & ~(is_mine & is_gone)),
+            orders.i_answer.value.eq(kept),
+            levels.i_answer.exists.eq(is_placed | level.found & ~is_lost),
+            levels.i_answer.value.eq(after)]
+
+        with m.If(is_valid):
+            m.d.sync += [
+                result.operation.eq(given.operation), result.context.eq(given.context),
+                result.order.eq(Mux(is_placed, added, known)), result.taken.eq(taken),
+                result.before.eq(before), result.level.eq(after),
+                result.change.eq(Mux(is_lost, LevelChange.LOST, Mux(
+                    is_placed & ~level.found, LevelChange.NEW, Mux(
+                        is_placed | is_taken, LevelChange.CHANGED, LevelChange.NONE)))),
+                result.is_found.eq(is_mine), result.is_gone.eq(is_mine & is_gone),
+                result.is_placed.eq(is_placed), result.is_unknown.eq(is_reduction & ~is_mine),
+                result.is_over.eq(is_mine & is_over), result.is_zero.eq(is_zero),
+                result.is_bad_price.eq(is_bad), result.is_duplicate.eq(is_duplicate),
+                result.is_level_overflow.eq(is_full), result.is_order_overflow.eq(is_crowded),
+                result.is_level_found.eq(level.found)]
+
+
+def _view(layout: data.StructLayout, value) -> data.View:
+    return data.View(layout, value)
