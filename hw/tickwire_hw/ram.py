@@ -1,8 +1,14 @@
 """Block RAM with one read and one write port."""
 
-from amaranth.hdl import Module, ShapeLike
+from amaranth.hdl import Module, ShapeLike, Signal
 from amaranth.lib import memory, wiring
 from amaranth.lib.wiring import In, Out
+
+ANY_COLLISION = {"rw_addr_collision": "no"}
+"""Attribute of a memory whose reader does not care what a row that is being written reads as.
+
+Vivado knows it; :mod:`tickwire_hw.platform.yowasp` tells Yosys.
+"""
 
 
 class RAM(wiring.Component):
@@ -32,11 +38,14 @@ class RAM(wiring.Component):
         """Return the memory and its output register."""
         m = Module()
 
-        m.submodules.rows = rows = memory.Memory(shape=self._shape, depth=self._depth, init=[])
+        m.submodules.rows = rows = memory.Memory(shape=self._shape, depth=self._depth, init=[],
+                                                 attrs=ANY_COLLISION)
         write, read = rows.write_port(), rows.read_port()
         m.d.comb += [write.en.eq(self.write_enable), write.addr.eq(self.write_address),
                      write.data.eq(self.write_data), read.addr.eq(self.read_address),
                      read.en.eq(1)]
-        m.d.sync += self.read_data.eq(read.data)
+        output = Signal(self._shape, reset_less=True)    # so it can be the block RAM's own
+        m.d.sync += output.eq(read.data)
+        m.d.comb += self.read_data.eq(output)
 
         return m

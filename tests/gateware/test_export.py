@@ -5,6 +5,7 @@ expectations that are written out; Verilog is read as text; the harness for few 
 beside a few lines of Python.
 """
 
+import copy
 import gc
 import re
 
@@ -17,6 +18,7 @@ from amaranth.sim import Simulator
 from tickwire_hw import catalogue, export
 from tickwire_hw.plain import Plain, fields
 from tickwire_hw.platform import ecp5, ultrascale
+from tickwire_hw.platform.output_register import absorb
 from tickwire_hw.platform.pins import FOLD, ThreePins
 from tickwire_hw.platform.yowasp import ToolError
 from tickwire_hw.skid import Skid
@@ -205,6 +207,64 @@ def test_a_report_of_place_and_route_is_read():
     assert "slack -2.00 ns" in found.text()
     with pytest.raises(ToolError, match="no register"):
         ecp5.read({**report, "fmax": {}}, 125.0)
+
+
+def register(bit, given, **changes):
+    parameters = {"CEMUX": "1 ", "CLKMUX": "CLK", "REGSET": "RESET", "LSRMUX": "LSR"}
+    wires = {"CLK": [2], "DI": [bit], "Q": [given], "LSR": ["0"]}
+    parameters.update({key: value for key, value in changes.items() if key in parameters})
+    wires.update({key: value for key, value in changes.items() if key in wires})
+    return {"type": changes.get("type", "TRELLIS_FF"), "parameters": parameters,
+            "connections": wires, "port_directions": {**dict.fromkeys(wires, "input"),
+                                                      "Q": "output"}}
+
+
+def netlist(**changes):
+    """A memory that gives bits 10 and 11, two registers on the first, one on the second."""
+    memory = {"type": "DP16KD", "parameters": {"REGMODE_A": "NOREG", "REGMODE_B": "NOREG"},
+              "connections": {"CLKA": [2], "CLKB": [2], "DOA0": [10], "DOB17": [11], "DOA1": [12],
+                              "OCEA": ["0"], "OCEB": ["1"]}}
+    memory["port_directions"] = {pin: "output" if pin.startswith("DO") else "input"
+                                 for pin in memory["connections"]}
+    reader = {"type": "LUT4", "parameters": {}, "connections": {"A": [20], "B": [21], "C": [22]},
+              "port_directions": dict.fromkeys("ABC", "input")}
+    cells = {"memory": memory, "reader": reader, "a": register(10, 20, **changes),
+             "b": register(10, 21), "c": register(11, 22)}
+    return {"modules": {"top": {
+        "cells": cells, "ports": {"o": {"direction": "output", "bits": [21]}},
+        "netnames": {"n": {"bits": [20, 21, 22]}}}}}
+
+
+def test_registers_behind_block_ram_move_into_it():
+    found = netlist()
+    assert absorb(found) == 3
+    top = found["modules"]["top"]
+    memory, reader = top["cells"]["memory"], top["cells"]["reader"]
+    assert set(top["cells"]) == {"memory", "reader"}
+    assert memory["parameters"] == {"REGMODE_A": "OUTREG", "REGMODE_B": "OUTREG"}
+    assert memory["connections"]["OCEA"] == memory["connections"]["OCEB"] == ["1"]
+    [first], [second] = memory["connections"]["DOA0"], memory["connections"]["DOB17"]
+    assert first != second
+    assert reader["connections"] == {"A": [first], "B": [first], "C": [second]}
+    assert top["ports"]["o"]["bits"] == [first]
+    assert top["netnames"]["n"]["bits"] == [first, first, second]
+
+
+@pytest.mark.parametrize("changes", [
+    {"LSR": [9]}, {"CLK": [3]}, {"CEMUX": "CE"}, {"REGSET": "SET"}, {"CLKMUX": "INV"},
+    {"type": "LUT4"}], ids=str)
+def test_a_register_that_block_ram_has_not_stays_and_all_beside_it(changes):
+    found = netlist(**changes)
+    before = copy.deepcopy(found)
+    assert absorb(found) == 0 and found == before
+
+
+def test_a_memory_of_two_clocks_or_with_an_unregistered_bit_is_left_alone():
+    for pin, bits in (("CLKB", [3]), ("DOA1", [22])):
+        found = netlist()
+        found["modules"]["top"]["cells"]["memory"]["connections"][pin] = bits
+        before = copy.deepcopy(found)
+        assert absorb(found) == 0 and found == before
 
 
 def test_a_report_of_synthesis_is_read():

@@ -15,6 +15,7 @@ from pathlib import Path
 
 from tickwire_hw.catalogue import GEOMETRIES, component
 from tickwire_hw.platform import yowasp
+from tickwire_hw.platform.output_register import absorb
 from tickwire_hw.platform.pins import ThreePins
 
 MHZ = 125.0
@@ -53,8 +54,10 @@ def place_and_route(name: str, geometry: str, folder: Path, *, mhz: float = MHZ,
     """Place and route ``name`` between shift registers; files stay in ``folder``."""
     top = ThreePins(component(name, geometry))
     yowasp.write_netlist(top, folder)
-    yowasp.run("yosys", ["-q", "-p", "read_rtlil top.il; synth_ecp5 -top top -json top.json"],
-               folder)
+    yowasp.run("yosys", ["-q", "-p", f"{yowasp.READ}; synth_ecp5 -top top -json top.json"], folder)
+    netlist = json.loads((folder / "top.json").read_text())
+    absorb(netlist)
+    (folder / "top.json").write_text(json.dumps(netlist))
     yowasp.run("nextpnr-ecp5", [
         "--85k", "--package", "CABGA381", "--speed", "8", "--json", "top.json", "--freq", mhz,
         "--seed", seed, "--report", "report.json", "--textcfg", "top.config",

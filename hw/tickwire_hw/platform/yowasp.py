@@ -12,6 +12,14 @@ from amaranth.lib import wiring
 
 from tickwire_hw.ports import ports
 
+READ = ("read_rtlil top.il; hierarchy -top top; proc; memory_collect; "
+        "setparam -set RD_COLLISION_X_MASK 1'1 a:rw_addr_collision=no t:$mem_v2 %i")
+"""Yosys commands that read :func:`write_netlist`'s file.
+
+A memory with :data:`tickwire_hw.ram.ANY_COLLISION` gets no logic that makes a row read as it was
+while it is written: a multiplexer a bit on every device whose block RAM reads such rows as new.
+"""
+
 
 class ToolError(Exception):
     """A tool is missing or failed; the text is a whole sentence."""
