@@ -5,6 +5,7 @@ standard error and a status that is not 0.
 """
 
 import _thread
+import errno
 import os
 import sys
 import threading
@@ -54,9 +55,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         return INTERRUPTED_STATUS
     except BrokenPipeError:                # whoever read the output has seen enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _drop_output()
         return 0
     except Exception as error:
+        if isinstance(error, OSError) and error.errno == errno.ENOSPC:
+            _drop_output()
+            return _complain(f"Cannot write the output: {error.strerror}.", TickwireError.exit_code)
         import traceback
         if os.environ.get("TICKWIRE_DEBUG"):
             traceback.print_exc()
@@ -74,6 +78,11 @@ def _interrupt_again(lost: "sys.UnraisableHookArgs") -> None:
         threading.Timer(_AGAIN_SECONDS, _thread.interrupt_main).start()
     else:
         sys.__unraisablehook__(lost)
+
+
+def _drop_output() -> None:
+    """Give what is left to nobody: the interpreter would try to write it when it ends."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _complain(sentence: str, status: int) -> int:

@@ -14,6 +14,7 @@ import time
 import pytest
 
 from tests.ports import free_ports
+from tests.reference import itch
 from tests.remarks import without_remarks
 from tickwire import cli
 from tickwire.commands.children import Child
@@ -159,6 +160,27 @@ def test_an_error_of_ours_is_a_sentence_too(capsys, monkeypatch):
     status, _, error = run("run", capsys=capsys)
     assert status == 70
     assert error.startswith("Internal error in test_cli_run.py, line ")
+
+
+@pytest.mark.parametrize("command", ["decode", "replay"])
+def test_an_output_that_is_full_is_a_sentence(command, tmp_path):
+    path = tmp_path / "day.itch"
+    path.write_bytes(itch.binary_file([itch.system(b"O")] * 500))
+    with open("/dev/full", "w") as full:
+        found = subprocess.run([sys.executable, "-m", "tickwire.cli", command, str(path)],
+                               stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+    assert found.returncode == 2
+    assert found.stderr == "Cannot write the output: No space left on device.\n"
+
+
+def test_a_reader_that_has_seen_enough_ends_it_quietly(tmp_path):
+    path = tmp_path / "day.itch"
+    path.write_bytes(itch.binary_file([itch.system(b"O")] * 50_000))
+    with subprocess.Popen([sys.executable, "-m", "tickwire.cli", "decode", str(path)],
+                          stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert b"system_event" in process.stdout.readline()
+        process.stdout.close()
+        assert process.stderr.read() == b"" and process.wait(SECONDS) == 0
 
 
 def test_an_interrupt_that_comes_while_something_is_finalized_is_not_lost(capsys, monkeypatch):
