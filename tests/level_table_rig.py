@@ -77,7 +77,7 @@ def _apply(book, operations, results, order, count):
         flags = 0 if entry == level_table.NONE else FOUND
         if o["operation"] == ADD:
             flags = _add(book, key, entry, o)
-        elif o["operation"] == SUBTRACT and flags:
+        elif o["operation"] == SUBTRACT and flags and o["refuse"] == 0:
             flags = _subtract(book, entry, o)
         r["flags"] = flags
         if flags & (FOUND | NEW) and flags & LOST == 0:

@@ -93,7 +93,7 @@ class LevelTable(wiring.Component):
         ``SUBTRACT`` ``shares``, and one order if it ``is_gone``; both must be in the level, and
         with the last order all of its shares go. ``context`` is carried along.
     i_refuse : ``In(1)``
-        In the seventh cycle after an ``ADD``: leave the level as it is.
+        In the seventh cycle after an ``ADD`` or ``SUBTRACT``: leave the level as it is.
     o : ``Out(stream.Signature(Result, always_ready=True))``
         Eight cycles after an operation: ``operation``, ``key``, ``context``; the ``level`` as it is
         now; ``is_found``: it was there before; ``is_new``, ``is_lost``: it came or went with this
@@ -139,15 +139,14 @@ class LevelTable(wiring.Component):
 
         operation, record, result = operations[-1], table.o.p, self.o.p
         shares, known = operation.shares, record.value
-        is_add = operation.operation == LevelOperation.ADD
-        is_subtract = operation.operation == LevelOperation.SUBTRACT
-        more = Signal(len(known.shares) + 1)
-        is_allowed, is_overflow, is_lost = Signal(), Signal(), Signal()
-        level = Signal(LEVEL)
+        more, level = Signal(len(known.shares) + 1), Signal(LEVEL)
+        is_add, is_subtract, is_allowed, is_new, is_lost = (Signal() for _ in range(5))
         m.d.comb += [
+            is_add.eq((operation.operation == LevelOperation.ADD) & ~self.i_refuse),
+            is_subtract.eq((operation.operation == LevelOperation.SUBTRACT) & ~self.i_refuse),
             more.eq(known.shares + shares),
             is_allowed.eq(Mux(record.found, ~more[-1], record.room)),
-            is_overflow.eq(is_add & ~self.i_refuse & ~is_allowed),
+            is_new.eq(is_add & ~record.found & record.room),
             is_lost.eq(is_subtract & record.found & operation.is_gone & (known.orders == 1)),
             level.eq(known)]
         with m.If(~record.found):
@@ -155,18 +154,16 @@ class LevelTable(wiring.Component):
         with m.Elif(is_subtract):
             m.d.comb += [level.shares.eq(known.shares - shares),
                          level.orders.eq(known.orders - operation.is_gone)]
-        with m.Elif(is_add & is_allowed & ~self.i_refuse):
+        with m.Elif(is_add & is_allowed):
             m.d.comb += [level.shares.eq(more), level.orders.eq(known.orders + 1)]
         m.d.comb += [
-            table.i_answer.exists.eq(Mux(record.found, ~is_lost,
-                                         is_add & ~self.i_refuse & record.room)),
+            table.i_answer.exists.eq(Mux(record.found, ~is_lost, is_new)),
             table.i_answer.value.eq(level)]
 
         m.d.sync += [
             self.o.valid.eq(table.o.valid), result.operation.eq(operation.operation),
             result.key.eq(operation.key), result.context.eq(operation.context),
-            result.level.eq(level), result.is_found.eq(record.found), result.is_lost.eq(is_lost),
-            result.is_new.eq(is_add & ~record.found & ~self.i_refuse & record.room),
-            result.is_overflow.eq(is_overflow)]
+            result.level.eq(level), result.is_found.eq(record.found), result.is_new.eq(is_new),
+            result.is_lost.eq(is_lost), result.is_overflow.eq(is_add & ~is_allowed)]
 
         return m
