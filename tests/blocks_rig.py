@@ -130,8 +130,8 @@ class Cycles:
         """Return the rows of a model; the stamp of a datagram is its number and 1,000."""
         valid, mask, first, last, start, line, number = self.columns.T
         idle = valid == 0
-        mask, first, last = (column.copy() for column in (mask, first, last))
-        for column, limit in ((mask, 256), (first, 2), (last, 2)):
+        mask, last = mask.copy(), last.copy()
+        for column, limit in ((mask, 256), (last, 2)):
             column[idle] = self.noise.integers(0, limit, idle.sum())
         rows = model.rows(len(self.data))
         rows["payload__valid"] = valid

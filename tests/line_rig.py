@@ -171,6 +171,8 @@ def received(model: Model, rows: np.ndarray, lanes: Lanes, now: int = 0) -> list
         is_open = not get["last"][place]
         size = LANES - start if is_open else len(present)
         assert present == list(range(start, start + size))
+        if get["first"][place] and not is_open:
+            continue                           # too short for anything: its octets are not told
         octets = int(get["data"][place]).to_bytes(LANES, "little")
         payload += bytes(octets[lane] for lane in present)
         starts.append(start)

@@ -34,23 +34,27 @@ class Entry(data.Struct):
 class Backlog(wiring.Component):
     """Hand words and verdicts to the walker in order; keep them while it is busy.
 
-    As long as the walker keeps up, an entry passes in its own cycle, latency 0. Once it asks for
-    a word again, or is held, entries go through a queue until that is empty. One entry a cycle,
-    no backpressure. When the queue has no room, the rest of the datagram is dropped: a ``CUT``
-    takes its place. A datagram of which nothing would fit is dropped whole, its verdict with it.
+    As long as the walker keeps up, an entry passes in its own cycle, latency 0. While it needs a
+    word again, or is held, entries go into a queue, and through it until it is empty. One entry a
+    cycle, no backpressure. When the queue has no room, the rest of the datagram is dropped: a
+    ``CUT`` takes its place. A datagram that finds none is dropped whole, its verdict with it.
 
     Members
     -------
     payload : ``In(stream.Signature(Payload, always_ready=True))``
-        Datagrams.
+        Datagrams; ``first`` is looked at even where it is not valid.
     verdict : ``In(stream.Signature(FrameVerdict, always_ready=True))``
         Verdicts of their frames, never in the cycle of a word.
     hold : ``In(1)``
         The walker shall rest; one more entry may pass in the cycle in which it rises.
-    entry : ``Out(stream.Signature(Entry, always_ready=True))``
-        Entries in order.
+    entry : ``Out(Entry)``
+        The entry in hand; its kind is told by the following.
+    is_first, is_next, is_cut, is_verdict : ``Out(1)``
+        Strobes of each kind, at most one.
+    may_be_first : ``Out(1)``
+        ``is_first`` before it is known whether the datagram is for a line: early in the cycle.
     is_again : ``In(1)``
-        The entry in hand is needed once more, in the next cycle. It follows ``entry``.
+        The word in hand is needed once more, in the next cycle. It follows ``is_next``.
     is_overflow : ``Out(1)``
         Strobe: a datagram was cut or dropped.
     """
@@ -58,7 +62,12 @@ class Backlog(wiring.Component):
     payload: In(stream.Signature(Payload, always_ready=True))
     verdict: In(stream.Signature(FrameVerdict, always_ready=True))
     hold: In(1)
-    entry: Out(stream.Signature(Entry, always_ready=True))
+    entry: Out(Entry)
+    is_first: Out(1)
+    is_next: Out(1)
+    is_cut: Out(1)
+    is_verdict: Out(1)
+    may_be_first: Out(1)
     is_again: In(1)
     is_overflow: Out(1)
 
@@ -78,38 +87,57 @@ class Backlog(wiring.Component):
         m.submodules.queue = queue = fifo.SyncFIFOBuffered(
             width=Entry.as_shape().size, depth=self._depth)
 
-        is_direct = Signal(init=1)
-        is_partial, is_dropped = Signal(), Signal()      # the datagram in hand is not taken on
-        has_room = Signal()
-        is_taken, is_cut, arrives = Signal(), Signal(), Signal()
+        is_empty = Signal(init=1)                # nothing waits
+        is_repeat = Signal()                     # the entry of the last cycle is in hand again
+        passes = Signal()                        # what arrives is in hand in this cycle
+        m.d.comb += passes.eq(is_empty & ~is_repeat)
+
+        # What arrives, and what of it is taken on.
+        is_partial, is_dropped, has_room = Signal(), Signal(), Signal()
+        begins, goes_on, is_cut, is_verdict = Signal(), Signal(), Signal(), Signal()
         m.d.comb += [
             has_room.eq(queue.level < self._depth - self._RESERVED),
-            is_taken.eq(payload.valid & Mux(payload.p.first, is_direct | has_room, ~is_partial)),
-            is_cut.eq(is_taken & ~payload.p.first & ~is_direct & ~has_room),
-            self.is_overflow.eq(is_cut | (payload.valid & payload.p.first & ~is_taken)),
-            arrives.eq(is_taken | (verdict.valid & verdict.p.is_for_line & ~is_dropped))]
+            begins.eq(payload.valid & payload.p.first & (passes | has_room)),
+            goes_on.eq(payload.valid & ~payload.p.first & ~is_partial),
+            is_cut.eq(goes_on & ~passes & ~has_room),
+            is_verdict.eq(verdict.valid & verdict.p.is_for_line & ~is_dropped),
+            self.is_overflow.eq(is_cut | (payload.valid & payload.p.first & ~begins))]
         with m.If(payload.valid & payload.p.first):
-            m.d.sync += [is_dropped.eq(~is_taken), is_partial.eq(~is_taken)]
+            m.d.sync += [is_dropped.eq(~begins), is_partial.eq(~begins)]
         with m.If(is_cut):
             m.d.sync += is_partial.eq(1)
 
-        arriving, waiting = Signal(Entry), Signal(Entry)
-        is_waiting = Signal()
+        arriving, waiting, repeated = Signal(Entry), Signal(Entry), Signal(Entry)
         for name in ("data", "mask", "start", "line", "stamp"):
             m.d.comb += arriving[name].eq(payload.p[name])
         m.d.comb += [
             arriving.last.eq(Mux(verdict.valid, verdict.p.is_damaged, payload.p.last)),
             arriving.kind.eq(Mux(verdict.valid, EntryKind.VERDICT, Mux(
-                payload.p.first, EntryKind.FIRST, Mux(is_cut, EntryKind.CUT, EntryKind.NEXT)))),
-            self.entry.valid.eq(Mux(is_direct, arrives, is_waiting & ~self.hold)),
-            self.entry.p.eq(Mux(is_direct, arriving, waiting)),
-            queue.w_data.eq(arriving), queue.w_en.eq(arrives & ~is_direct)]
-        with m.If(is_direct):
-            m.d.sync += [waiting.eq(arriving), is_waiting.eq(arrives & self.is_again),
-                         is_direct.eq(~self.hold & ~(arrives & self.is_again))]
-        with m.Elif(~is_waiting | (self.entry.valid & ~self.is_again)):
-            m.d.comb += queue.r_en.eq(1)
-            m.d.sync += [waiting.eq(queue.r_data), is_waiting.eq(queue.r_rdy),
-                         is_direct.eq(~self.hold & ~arrives & (queue.level == 0))]
+                payload.p.first, EntryKind.FIRST, Mux(is_cut, EntryKind.CUT, EntryKind.NEXT))))]
+
+        # What is in hand.
+        is_waiting, is_resumed = Signal(), Signal()
+        was_first, was_next, was_cut, was_verdict = (
+            is_resumed & (waiting.kind == kind) for kind in EntryKind)
+        m.d.comb += [
+            self.entry.eq(Mux(is_repeat, repeated, Mux(is_empty, arriving, waiting))),
+            is_resumed.eq(is_waiting & ~is_repeat & ~self.hold),
+            self.is_first.eq(Mux(passes, begins, was_first)),
+            self.may_be_first.eq(Mux(passes, payload.p.first, was_first)),
+            self.is_next.eq(Mux(passes, goes_on, was_next | (is_repeat & ~self.hold))),
+            self.is_cut.eq(was_cut),
+            self.is_verdict.eq(Mux(passes, is_verdict, was_verdict))]
+        m.d.sync += [repeated.eq(self.entry), is_repeat.eq(self.is_again | (is_repeat & self.hold))]
+
+        # What waits.
+        is_stored = Signal()
+        m.d.comb += [
+            is_stored.eq((begins | goes_on | is_verdict) & ~passes),
+            queue.w_data.eq(arriving), queue.w_en.eq(is_stored),
+            queue.r_en.eq(~is_waiting | is_resumed)]
+        with m.If(queue.r_en):
+            m.d.sync += [waiting.eq(queue.r_data), is_waiting.eq(queue.r_rdy)]
+        m.d.sync += is_empty.eq(~self.hold & ~is_stored & (
+            is_empty | (queue.r_en & (queue.level == 0))))
 
         return m

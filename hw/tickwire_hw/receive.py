@@ -156,7 +156,7 @@ class Receive(wiring.Component):
     def _read_ipv4(self, m):
         """Read the IPv4 header; verdicts stand when the word after its last one is here."""
         version, header_words = Signal(4), Signal(4)
-        total = Signal(16)
+        self._ip_total = total = Signal(16)
         is_fragment, is_udp = Signal(), Signal()
         # A word late: by then the number of tags is known.
         for name, read in (
@@ -231,58 +231,96 @@ class Receive(wiring.Component):
         """Read the UDP header in the word in which it ends, the first that can have payload."""
         self._is_first = is_first = Signal()
         m.d.comb += is_first.eq(self._any_tags(self._is_word[at // LANES] for at in _PAYLOAD_AT))
-        self._length = length = Signal(16)
-        port, checksum = Signal(16), Signal(16)
-        for name, field in (("destination_port", port), ("length", length),
-                            ("checksum", checksum)):
-            places = [at + offset_of(UDP, name) for at in _UDP_AT]
-            m.d.comb += field.eq(self._by_tags(
-                _half(self.words.p.data if at // LANES == end // LANES else self._held, at)
-                for at, end in zip(places, _PAYLOAD_AT, strict=True)))
+        words = self.words
+        length = self._read_by_tags("length")
+        checksum = self._read_by_tags("checksum")
+
+        # Port and length of both kinds of frame are judged in the word that they come in, which
+        # for one tag is this one, for others the one before. Only the results are selected.
+        is_port, is_size = Signal(len(Line)), Signal()
+        was_port, was_size = Signal(len(Line)), Signal()
+        port_at, length_at = (_UDP_AT[0] + offset_of(UDP, name)
+                              for name in ("destination_port", "length"))
+        with m.If(words.valid):
+            m.d.sync += [was_port.eq(self._match_ports(port_at)),
+                         was_size.eq(self._match_size(length_at, self._ip_total - IPV4.size))]
+        port_at, length_at = (_UDP_AT[1] + offset_of(UDP, name)
+                              for name in ("destination_port", "length"))
+        m.d.comb += [
+            is_port.eq(Mux(self._has[1], self._match_ports(port_at), was_port)),
+            is_size.eq(Mux(self._has[1], self._match_size(length_at, self._udp_size_max),
+                           was_size))]
 
         is_key = Signal(len(Line))
+        self._length = Signal(16)
         self._line_now, self._line = Signal(range(len(Line))), Signal(range(len(Line)))
-        m.d.comb += [
-            is_key.eq(Cat(key.port == port for key in self.keys) & self._is_group),
-            self._line_now.eq(Mux(is_key[0], 0, Mux(is_key[1], 1, 2)))]
         self._has_line, self._has_checksum = Signal(), Signal()
+        m.d.comb += [
+            self._length.eq(length), is_key.eq(is_port & self._is_group),
+            self._line_now.eq(Mux(is_key[0], 0, Mux(is_key[1], 1, 2)))]
         with m.If(is_first):
             m.d.sync += [self._line.eq(self._line_now), self._has_line.eq(is_key.any()),
                          self._has_checksum.eq(checksum != 0)]
 
-        is_whole = self._by_tags(self.words.p.keep[start - 1] for start in _START)
+        is_whole = self._by_tags(words.p.keep[start - 1] for start in _START)
         self._is_let_in = Signal()
         m.d.comb += self._is_let_in.eq(
             self._is_ipv4 & self._is_ip_good & self._can_have_udp & is_whole & is_key.any()
-            & (length >= UDP.size) & (length <= self._udp_size_max))
+            & is_size)
+
+    def _match_ports(self, octet):
+        """Lines whose port is the field at an octet of this word."""
+        return Cat(key.port == _half(self.words.p.data, octet) for key in self.keys)
+
+    def _match_size(self, octet, size_max):
+        """Whether the field at an octet of this word can be a UDP datagram's size."""
+        size = _half(self.words.p.data, octet)
+        return (size >= UDP.size) & (size <= size_max)
+
+    def _read_by_tags(self, name):
+        """Field of the UDP header, in this word or the one before."""
+        places = [at + offset_of(UDP, name) for at in _UDP_AT]
+        return self._by_tags(
+            _half(self.words.p.data if at // LANES == end // LANES else self._held, at)
+            for at, end in zip(places, _PAYLOAD_AT, strict=True))
 
     def _give_payload(self, m):
         """Let payload pass as far as UDP's length and the frame go."""
         words, payload, is_first = self.words, self.payload, self._is_first
         is_open = Signal()                       # the datagram goes on in the coming word
         left = Signal(16)                        # octets of it from the coming word on
+        lanes, is_end = Signal(LANES), Signal()  # those of it in the coming word; whether its last
         self._is_passed = Signal()
         start = self._by_tags(_START)
+        length = self._length
 
-        first_lanes = Cat(
-            self._any_tags(start <= number and self._length > UDP.size + number - start
+        is_behind_start = Cat(self._any_tags(number >= start for start in _START)
+                              for number in range(LANES))
+        self._is_first_payload = Cat(
+            self._any_tags(start <= number and length > UDP.size + number - start
                            for start in _START) for number in range(LANES))
-        is_end = Mux(is_first, self._length <= UDP.size + LANES - start, left <= LANES)
+        is_first_end = self._any_tags(length <= UDP.size + LANES - start for start in _START)
         m.d.comb += [
-            payload.valid.eq(words.valid & Mux(is_first, self._is_let_in, is_open)),
+            payload.valid.eq((is_first & self._is_let_in) | (words.valid & is_open)),
             payload.p.data.eq(words.p.data),
-            payload.p.mask.eq(words.p.keep & Mux(is_first, first_lanes, Cat(
-                left > number for number in range(LANES)))),
+            payload.p.mask.eq(words.p.keep & Mux(is_first, is_behind_start, lanes)),
             payload.p.first.eq(is_first),
-            payload.p.last.eq(words.p.last | is_end),
+            payload.p.last.eq(words.p.last | Mux(is_first, is_first_end, is_end)),
             payload.p.start.eq(start),
             payload.p.line.eq(Mux(is_first, self._line_now, self._line)),
             payload.p.stamp.eq(self._stamp)]
         with m.If(words.valid):
             m.d.sync += [
-                left.eq(Mux(is_first, self._length, left)
-                        - Mux(is_first, UDP.size + LANES - start, LANES)),
-                is_open.eq(payload.valid & ~payload.p.last)]
+                is_open.eq(Mux(is_first, self._is_let_in & ~is_first_end, is_open & ~is_end)
+                           & ~words.p.last),
+                left.eq(left - LANES), is_end.eq(left <= 2 * LANES),
+                lanes.eq(Cat(left > LANES + number for number in range(LANES)))]
+        for here, start in zip(self._has, _START, strict=True):
+            before = UDP.size + LANES - start
+            with m.If(is_first & here):
+                m.d.sync += [
+                    left.eq(length - before), is_end.eq(length <= before + LANES),
+                    lanes.eq(Cat(length > before + number for number in range(LANES)))]
         with m.If(is_first):
             m.d.sync += self._is_passed.eq(self._is_let_in)
         with m.If(self._is_word[0]):
@@ -296,7 +334,8 @@ class Receive(wiring.Component):
         summed, pseudo_length = Signal(WORD_BITS), Signal(16)
         self._udp_sum = total = Signal(SUM)
 
-        is_payload = self.payload.p.mask & self.payload.valid.replicate(LANES)
+        is_payload = words.p.keep & Mux(self._is_first, self._is_first_payload, Mux(
+            self.payload.valid, self.payload.p.mask, 0))
         m.d.comb += is_summed.eq(is_payload | Cat(reduce(or_, (
             here & self._is_within(number * LANES + place, _SUMMED_AT, _PAYLOAD_AT)
             for number, here in enumerate(self._is_word))) for place in range(LANES)))

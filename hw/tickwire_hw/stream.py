@@ -34,7 +34,11 @@ class Payload(data.Struct):
     """The octets of a word that are UDP payload, lanes ``mask``.
 
     They begin at lane ``start`` of the first word and fill all lanes up to the last word, which
-    may have fewer, or none. The other fields are the same in every word of a datagram.
+    may have fewer, or none. Where the first word is the last one too, nothing fits into it, and
+    its mask shows what the frame has there. Other fields are the same in all of a datagram.
+
+    Whether a first word is valid is known late in its cycle; ``first`` is set early, and only
+    there, even where the word turns out not to be valid.
     """
 
     data: WORD_BITS

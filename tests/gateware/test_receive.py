@@ -65,8 +65,10 @@ def compare(model, kernel, frames, seed=0):
         before = kernel.counts()
         expected = kernel.take(one)
         counted = tuple(after - start for start, after in zip(before, kernel.counts(), strict=True))
+        told = expected.payload if found.starts else b""     # one word may tell nothing
+        assert found.starts or len(expected.payload) <= 6
         assert (found.code, found.payload, found.is_damaged) == \
-            (expected.code, expected.payload, expected.is_damaged), one
+            (expected.code, told, expected.is_damaged), one
         assert counted == (found.code == OTHER, found.code == MALFORMED)
     return seen
 
