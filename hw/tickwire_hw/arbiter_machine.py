@@ -197,6 +197,7 @@ class Machine:
         m.d.comb += [port.eq(logic.encode(due)), head.eq(Array(lane.head for lane in lanes)[port]),
                      packet.eq(Array(lane.packet for lane in lanes)[port])]
         header, part = head.body.header, Array(lane.part for lane in lanes)[port]
+        reach = Array(lane.reach for lane in lanes)[port]
         is_far = (Cat(lane.is_far for lane in lanes) & due).any()
         is_known = Cat(lane.is_known for lane in lanes) & due
         is_plain = Cat(lane.is_plain for lane in lanes) & due
@@ -227,7 +228,7 @@ class Machine:
             with m.If(head.is_short | (head.is_malformed & packet.is_in)):
                 self.count(_C.PACKETS_MALFORMED)
             with m.If(packet.is_in & ~head.is_short):
-                m.d.sync += [self.reach.eq(packet.first + head.passed), self.reach_port.eq(port),
+                m.d.sync += [self.reach.eq(reach), self.reach_port.eq(port),
                              self.reach_line.eq(packet.line[0]),
                              self.has_reach.eq(packet.line != Line.RECOVERY),
                              self.goes_far.bit_select(packet.line[0], 1).eq(is_far)]

@@ -83,6 +83,8 @@ class Lane(wiring.Component):
         A message is dropped in this cycle. An offer that does not win is a duplicate.
     packet, is_far : ``Out(Packet)``, ``Out(1)``
         The packet in hand; whether the number after its last message is above the expected one.
+    reach : ``Out(64)``
+        Of an end: the number after the packet's last message.
     is_filling, is_lost : ``Out(1)``
         The queue is nearly full; strobe: it was full.
     """
@@ -126,6 +128,7 @@ class Lane(wiring.Component):
     is_ahead: Out(1)
     packet: Out(Packet)
     is_far: Out(1)
+    reach: Out(64)
     is_filling: Out(1)
     is_lost: Out(1)
 
@@ -156,7 +159,7 @@ class Lane(wiring.Component):
             self.offers.eq(has_message & packet.is_in & is_at),
             self.is_duplicate.eq(has_message & packet.is_in
                                  & (is_below | (is_at & ~self.wins))),
-            self.is_far.eq(~is_at & ~is_below),
+            self.is_far.eq(~is_at & ~is_below), self.reach.eq(packet.first + queue.head.passed),
             self.is_ahead.eq(has_message & packet.is_in & self.is_far & ~self.is_behind
                              & ~(is_next & self.accepts)),
             drops.eq(has_message & ~packet.is_in),
