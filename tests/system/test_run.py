@@ -6,11 +6,14 @@ looked at when the day is over.
 """
 
 import asyncio
+import itertools
 import json
 import os
 import pty
 import select
 import signal
+import socket
+import struct
 import subprocess
 import sys
 import time
@@ -255,6 +258,33 @@ def _scrape(address: str) -> str:
             if time.monotonic() > deadline:
                 raise
             time.sleep(0.05)
+
+
+def test_packets_that_are_not_of_the_feed_are_counted_and_change_nothing(tmp_path):
+    malformed = [b"", b"x", b"TICKWIRE01" + bytes(9), b"\xff" * 1_400,
+                 struct.pack(">10sQH3s", b"TICKWIRE01", 0, 1, b"\0\1z")]
+    other = struct.pack(">10sQH3s", b"STRANGER  ", 5, 1, b"\0\1z")
+    with running(tmp_path, "--seconds", "0") as program:
+        program.until_trading().close()
+        ports = program.ports
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
+            sender.setsockopt(socket.IPPROTO_IP, socket.IP_MULTICAST_IF,
+                              socket.inet_aton("127.0.0.1"))
+            for port, stranger in itertools.product((ports.line_a, ports.line_b),
+                                                        (*malformed, other)):
+                sender.sendto(stranger, (ports.group, port))
+        for octets in (bytes(2), b"\xff" * 100):
+            with socket.create_connection(("127.0.0.1", ports.orders)) as stranger:
+                stranger.sendall(octets)
+        status, _, error = program.trade_until(
+            lambda counters: counters["packets_session"] >= 2
+            and counters["packets_malformed"] >= 2 * len(malformed) and counters["fills"] > 0)
+    found = program.summary()
+    assert status == 0 and "stranger was closed" in error
+    assert found["counters"]["sessions"] == 1 and found["lost"] == 0
+    assert found["counters"]["packets_session"] == 2
+    assert found["counters"]["packets_malformed"] == 2 * len(malformed)
+    assert found["fills"] > 0 and found["kill_cause"] == ""
 
 
 def test_a_terminal_gets_the_live_view(tmp_path):

@@ -62,7 +62,8 @@ class DeviceProcess:
         settings, feed = config.device, config.feed
         self.device = SoftwareDevice(
             settings.name, config.geometry, {entry.symbol: entry.tick for entry in symbols},
-            stale_ns=feed.stale_ms * _MILLISECOND, busy=settings.busy_poll)
+            stale_ns=feed.stale_ms * _MILLISECOND, busy=settings.busy_poll,
+            accept_session=False)          # a stray packet of another one must not end the books
         self._open: list[Line | OrderLink | Repair] = []
         self._named = 0
         try:

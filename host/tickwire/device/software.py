@@ -58,9 +58,11 @@ class SoftwareDevice(Device):
     def __init__(self, name: str, geometry: Geometry, symbols: Mapping[str, int], *,
                  stale_ns: int = 0, line_timeout_ns: int = 3 * _SECOND, patience_ns: int = 0,
                  busy: bool = False, market_log2: int = MARKET_LOG2, order_log2: int = ORDER_LOG2,
-                 token_log2: int = TOKEN_LOG2, epoch: int = 0) -> None:
+                 token_log2: int = TOKEN_LOG2, epoch: int = 0,
+                 accept_session: bool = True) -> None:
         """Make the shared memory and everything behind it.
 
+        Without ``accept_session`` the feed's first session is its only one.
         Raises :class:`TickwireError` when the name is taken or the system refuses memory.
         ``remark`` afterwards says what was cleared away.
         """
@@ -84,12 +86,12 @@ class SoftwareDevice(Device):
         self._wake.setblocking(False)
         # A record of an earlier run in the same memory would not match; here memory is new.
         self.epoch = epoch or time.time_ns() // _SECOND % 255 + 1
-        self._compose(self._ticks, stale_ns, line_timeout_ns, patience_ns)
+        self._compose(self._ticks, stale_ns, line_timeout_ns, patience_ns, accept_session)
         self._fill(busy)
         self._fill_registers()
 
     def _compose(self, symbols: dict[str, int], stale_ns: int, line_timeout_ns: int,
-                 patience_ns: int) -> None:
+                 patience_ns: int, accept_session: bool) -> None:
         layout = self.layout
         self.book = BookMemory(
             self.geometry, watch_symbols=symbols or None, ring_log2=layout.market.log2,
@@ -98,8 +100,9 @@ class SoftwareDevice(Device):
         self.book.context["timed"] = 1
         feed_state = self._arena.take("feed_state", 8)
         self.feed = FeedMemory(
-            self.book, line_timeout_ns=line_timeout_ns, patience_ns=patience_ns,
-            stale_ns=stale_ns, feed_state=feed_state, registers=layout.registers)
+            self.book, accept_session=accept_session, line_timeout_ns=line_timeout_ns,
+            patience_ns=patience_ns, stale_ns=stale_ns, feed_state=feed_state,
+            registers=layout.registers)
         side = BookSide(instruments=self.geometry.instruments, state=layout.state,
                         feed_state=feed_state, filter=int(self.book.context["filter"]),
                         symbols=int(self.book.context["symbols"]))
