@@ -23,7 +23,7 @@ KINDS = {
 }
 """Names of a report's counts, and the cells that they count."""
 # `ltp` runs through registers and memories as if they were logic: they are deleted before it runs.
-_SCRIPT = (f"{yowasp.READ}; synth_xilinx -family xcup -top top -flatten -noiopad -noclkbuf; "
+_SCRIPT = (f"{yowasp.READ}; synth_xilinx -family xcup -uram -top top -flatten -noiopad -noclkbuf; "
            "tee -q -o stat.json stat -json; delete t:FD* t:RAMB* t:RAM?* t:SRL* t:URAM* t:DSP* "
            "t:$scopeinfo; tee -q -o depth.txt ltp")
 
