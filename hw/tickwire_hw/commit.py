@@ -24,6 +24,8 @@ UPDATE_AGE = FORESEEN_AGE + 1 + HASH_AGE
 ANSWER_AGE = UPDATE_AGE + RECORD_AGE
 RESULT_AGE = ANSWER_AGE + 1
 """Cycles from an operation to its result."""
+LOOK_UP_AGE = HASH_AGE + RECORD_AGE
+"""Cycles from a look-up to its level."""
 # Updates of operations that came this many before are in memory when an order is looked up.
 _AHEAD = UPDATE_AGE // 2 + 1
 assert UPDATE_AGE % 2, "look-ups and updates share a port, on a grid of two cycles"
@@ -85,14 +87,22 @@ class Commit(wiring.Component):
         Whether the tables are clear; what comes before is lost.
     i : ``In(stream.Signature(operation_layout, always_ready=True))``
         ``context`` is carried along. A ``REPLACE`` follows its ``REMOVE`` directly.
+    o_level : ``Out({key, is_first})``
+        Six cycles after each operation: the level that it names, and whether an order is to be
+        added there, as far as can be foreseen.
     o : ``Out(stream.Signature(result_layout, always_ready=True))``
         14 cycles after each operation. ``order``: with ``is_found`` as it was before ``taken``
         shares left it, and whether it ``is_gone``; with ``is_placed`` the one that was added.
         ``change`` and the level ``before`` and after. The flags from ``is_unknown`` to
         ``is_order_overflow`` are the kernel's counters of the same name; ``is_level_found``
-        answers a ``STEP``, whose level is in ``before``.
+        answers a ``STEP``, whose level is ``order`` and ``before``.
     order_stash, level_stash : ``Out``
         With ``o``: entries of the stashes.
+    i_look_up : ``In(stream.Signature(level_key, always_ready=True))``
+        A level to look up, an odd number of cycles after operations.
+    o_look_up : ``Out({found, value})``
+        Seven cycles later: the level, as the operations left it that came 8 cycles or more before
+        its look-up.
     """
 
     def __init__(self, geometry: Geometry, *, context: ShapeLike = 0) -> None:
@@ -108,6 +118,9 @@ class Commit(wiring.Component):
             "ready": Out(1),
             "i": In(stream.Signature(operation_layout(geometry, context), always_ready=True)),
             "o": Out(stream.Signature(result_layout(geometry, context), always_ready=True)),
+            "o_level": Out(data.StructLayout({"key": key, "is_first": 1})),
+            "i_look_up": In(stream.Signature(key, always_ready=True)),
+            "o_look_up": Out(data.StructLayout({"found": 1, "value": LEVEL})),
             "order_stash": Out(self._orders.fill.shape()),
             "level_stash": Out(self._levels.fill.shape())})
 
@@ -135,22 +148,31 @@ class Commit(wiring.Component):
             orders.i.p.left.eq(left_bucket(orders.i.p.key, self._geometry.orders_log2)),
             orders.i.p.right.eq(right_bucket(orders.i.p.key, self._geometry.orders_log2))]
 
-        key = self._foresee(m, orders, operations, is_order)
+        key, is_first = self._foresee(m, orders, operations, is_order)
         m.submodules.hash = hashed = LevelHash(self._geometry)
-        keys = stages(m, key, 1 + HASH_AGE + RECORD_AGE, "key")
+        named = stages(m, key, 1, "named")[1]
+        is_looked = stages(m, self.i_look_up.valid, HASH_AGE, "is_looked")
+        hash_key = Mux(self.i_look_up.valid, self.i_look_up.p, named)
+        keys = stages(m, _view(named.shape(), hash_key), HASH_AGE + RECORD_AGE, "key")
+        is_step = valid[UPDATE_AGE] & (updated.operation == BookOperation.STEP)
         m.d.comb += [
-            hashed.key.eq(keys[1]), levels.i.p.key.eq(keys[1 + HASH_AGE]),
+            self.o_level.key.eq(named), hashed.key.eq(hash_key),
+            levels.i.p.key.eq(keys[HASH_AGE]),
             levels.i.p.left.eq(hashed.left), levels.i.p.right.eq(hashed.right),
             levels.i.p.is_look_up.eq(~is_update),
-            levels.i.valid.eq(is_update | valid[UPDATE_AGE]
-                              & (updated.operation == BookOperation.STEP))]
+            levels.i.valid.eq(is_update | is_step | is_looked[HASH_AGE]),
+            self.o_look_up.found.eq(levels.o.p.found), self.o_look_up.value.eq(levels.o.p.value)]
+        m.d.sync += self.o_level.is_first.eq(is_first & is_order[FORESEEN_AGE])
 
         self._answer(m, orders, levels, operations[ANSWER_AGE], keys[-1], valid[ANSWER_AGE])
         m.d.comb += self.o.valid.eq(valid[RESULT_AGE])
         return m
 
     def _foresee(self, m: Module, orders: HashedTable, operations: list, is_order: list):
-        """Return the level key at age 5, from the record at age 4 and the operations ahead."""
+        """Return the level key at age 5, and whether an order is added there.
+
+        Both follow from the record at age 4 and from the operations ahead.
+        """
         order = order_layout(self._geometry)
         foreseen = data.StructLayout({"reference": REFERENCE, "is_valid": 1, "exists": 1,
                                       "was_found": 1, "order": order})
@@ -180,10 +202,12 @@ class Commit(wiring.Component):
             added.side.eq(Mux(is_replace, ahead[0].order.side, given.side)),
             after.reference.eq(given.reference), after.is_valid.eq(1), after.order.eq(known),
             after.was_found.eq(exists & is_mine & ~is_add)]
+        can_be = Signal()
         with m.If(is_add):
-            can_be = ((given.shares != 0) & (given.price != 0) & ~given.price[31]
-                      & (given.reference != 0) & ~(is_replace & ~ahead[0].was_found))
-            m.d.comb += after.exists.eq(exists | can_be)
+            m.d.comb += [
+                can_be.eq((given.shares != 0) & (given.price != 0) & ~given.price[31]
+                          & (given.reference != 0) & ~(is_replace & ~ahead[0].was_found)),
+                after.exists.eq(exists | can_be)]
             with m.If(~exists):
                 m.d.comb += after.order.eq(added)
         with m.Else():
@@ -198,7 +222,7 @@ class Commit(wiring.Component):
         source = Mux(is_add | (given.operation == BookOperation.STEP), added, known)
         m.d.comb += key.eq(Cat(_view(order, source)[name] for name in ("price", "side",
                                                                         "instrument")))
-        return key
+        return key, can_be & ~exists
 
     def _answer(self, m: Module, orders: HashedTable, levels: HashedTable, given, key,
                 is_valid: Signal) -> None:
@@ -207,6 +231,7 @@ class Commit(wiring.Component):
         known, before = order.value, level.value
         is_replace = given.operation == BookOperation.REPLACE
         is_add = (given.operation == BookOperation.ADD) | is_replace
+        is_step = given.operation == BookOperation.STEP
         is_remove = given.operation == BookOperation.REMOVE
         is_reduction = is_remove | (given.operation == BookOperation.TAKE)
 
@@ -260,7 +285,7 @@ class Commit(wiring.Component):
         with m.If(is_valid):
             m.d.sync += [
                 result.operation.eq(given.operation), result.context.eq(given.context),
-                result.order.eq(Mux(is_placed, added, known)), result.taken.eq(taken),
+                result.order.eq(Mux(is_placed | is_step, added, known)), result.taken.eq(taken),
                 result.before.eq(before), result.level.eq(after),
                 result.change.eq(Mux(is_lost, LevelChange.LOST, Mux(
                     is_placed & ~level.found, LevelChange.NEW, Mux(

@@ -125,9 +125,9 @@ def desync_all(book, sequence, flags):
 def desync_one(book, instrument, sequence):
     """Mark one book: message ``sequence``, which it may have needed, could not be read."""
     b = book_at(book)
+    b["timestamp"] = b["stamp"]
+    b["sequence"] = sequence
     h = header_at(b["headers"] + instrument * 64)
     if h["flags"] & DESYNCED == 0:
         h["flags"] |= DESYNCED
-        b["timestamp"] = b["stamp"]
-        b["sequence"] = sequence
         _show(book, instrument)

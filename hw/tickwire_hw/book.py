@@ -1,0 +1,190 @@
+"""The book: events of the feed to what each did to orders, levels and best levels, in order.
+
+Composes what the kernels ``book``, ``order_table``, ``level_table`` and ``window`` do. Every
+component takes an operation each two cycles and none holds another up.
+"""
+
+from amaranth.hdl import Cat, Module, Mux, Signal
+from amaranth.lib import data, stream, wiring
+from amaranth.lib.fifo import SyncFIFOBuffered
+from amaranth.lib.wiring import In, Out, connect, flipped
+from amaranth.utils import ceil_log2
+
+from tickwire.spec.geometry import Geometry
+from tickwire_hw.best_value import RESULT_AGE as VALUE_AGE
+from tickwire_hw.best_value import SERIAL, BestValue
+from tickwire_hw.commit import FORESEEN_AGE, BookOperation, Commit, LevelChange
+from tickwire_hw.commit import RESULT_AGE as COMMIT_AGE
+from tickwire_hw.feed_port import FeedEvent
+from tickwire_hw.grid import KEY_AGE, Grid
+from tickwire_hw.grid import ROW as GRID_ROW
+from tickwire_hw.level_table import LEVEL
+from tickwire_hw.logic import stages
+from tickwire_hw.order_table import PRICE, SHARES
+from tickwire_hw.product import AGE as PRODUCT_AGE
+from tickwire_hw.product import product
+from tickwire_hw.sequencer import Sequencer, context_layout
+from tickwire_hw.window import RESULT_AGE as WINDOW_AGE
+from tickwire_hw.window import Window
+from tickwire_hw.window_rules import WindowOperation
+
+OUTCOME_AGE = COMMIT_AGE + WINDOW_AGE + VALUE_AGE + PRODUCT_AGE + 1
+"""Cycles from an operation to its outcome."""
+_IN_FLIGHT = OUTCOME_AGE // 2 + 1
+_KINDS = {LevelChange.NONE: WindowOperation.NONE, LevelChange.CHANGED: WindowOperation.CHANGE,
+          LevelChange.NEW: WindowOperation.NEW, LevelChange.LOST: WindowOperation.LOST}
+_ERRORS = ("unknown", "over", "zero", "bad_price", "duplicate", "level_overflow",
+           "order_overflow")
+
+
+def outcome_layout(geometry: Geometry) -> data.StructLayout:
+    """Layout of an operation's outcome.
+
+    ``order`` fields are those of the order that it found, as it was. ``is_touched`` says that the
+    best level of ``touched_side`` of ``instrument`` is now as told. ``checksum`` is what the
+    book's checksum grows by.
+    """
+    return data.StructLayout({
+        "context": context_layout(geometry), "instrument": max(1, ceil_log2(geometry.instruments)),
+        "is_found": 1, "is_desync": 1, "price": PRICE, "side": 1,
+        "is_touched": 1, "touched_side": 1, "has_best": 1, "best_price": PRICE,
+        "best_value": LEVEL, "is_hidden": 1, "checksum": 64})
+
+
+class Book(wiring.Component):
+    """Apply the feed's events to the books of all instruments.
+
+    An operation each two cycles, whatever the messages. The outcome of an operation comes 38
+    cycles after it was issued, in order; a message's operations are issued 4 cycles after it came,
+    or later when others wait before it. Ready when all tables are clear, see ``Commit``.
+
+    Members
+    -------
+    ready : ``Out(1)``
+        Whether the tables are clear; events come only then.
+    i : ``In(stream.Signature(FeedEvent, always_ready=True))``
+        From ``Arbiter``, which ``hold`` holds.
+    i_filter, i_grid : ``In``
+        Entries of the instrument filter, see ``Sequencer``, and of the tick grids, see ``Grid``.
+    o : ``Out(stream.Signature(outcome_layout, always_ready=True))``
+    """
+
+    def __init__(self, geometry: Geometry) -> None:
+        self._geometry = geometry
+        self._sequencer = Sequencer(geometry)
+        super().__init__({
+            "ready": Out(1), "hold": Out(1),
+            "i": In(stream.Signature(FeedEvent, always_ready=True)),
+            "i_filter": self._sequencer.signature.members["i_filter"],
+            "i_grid": In(stream.Signature(data.StructLayout(
+                {"instrument": max(1, ceil_log2(geometry.instruments)), "row": GRID_ROW}),
+                always_ready=True)),
+            "o": Out(stream.Signature(outcome_layout(geometry), always_ready=True))})
+
+    def elaborate(self, platform):
+        """Return the components and what runs beside them."""
+        m = Module()
+
+        instrument = max(1, ceil_log2(self._geometry.instruments))
+        effect = data.StructLayout({                  # of an operation on its order and level
+            "is_found": 1, "is_desync": 1, "price": PRICE, "side": 1, "is_touched": 1,
+            "is_less": 1, "moved_shares": SHARES, "moved_order": 1})
+        passed = data.StructLayout({"effect": effect, "serial": SERIAL})
+        best = data.StructLayout({"effect": effect, "instrument": instrument, "side": 1,
+                                  "is_hidden": 1, "is_desync": 1})
+        m.submodules.sequencer = sequencer = self._sequencer
+        m.submodules.commit = commit = Commit(self._geometry)
+        m.submodules.grid = grid = Grid(self._geometry)
+        m.submodules.window = window = Window(self._geometry, context=passed)
+        m.submodules.value = value = BestValue(self._geometry, context=best)
+        m.submodules.contexts = contexts = SyncFIFOBuffered(
+            width=context_layout(self._geometry).size, depth=_IN_FLIGHT + 2)
+        connect(m, sequencer.i, flipped(self.i))
+        connect(m, sequencer.i_filter, flipped(self.i_filter))
+        connect(m, grid.i_write, flipped(self.i_grid))
+        connect(m, sequencer.o, commit.i)
+        m.d.comb += [
+            self.ready.eq(commit.ready & window.ready), self.hold.eq(sequencer.hold),
+            contexts.w_en.eq(sequencer.o.valid), contexts.w_data.eq(sequencer.o_context),
+            sequencer.i_ask.eq(window.ask), grid.i_ask.eq(sequencer.o_ask),
+            sequencer.i_asked.eq(grid.o_asked), grid.i_key.eq(value.o_key),
+            value.i_price.eq(grid.o_price), value.i_look_up.eq(commit.o_look_up)]
+        connect(m, value.o_look_up, commit.i_look_up)
+
+        # Prices become tick keys while their levels are looked up.
+        named = commit.o_level
+        m.d.comb += [grid.i.price.eq(named.key.price), grid.i.side.eq(named.key.side),
+                     grid.i.instrument.eq(named.key.instrument), grid.i.is_first.eq(named.is_first)]
+        tick = stages(m, grid.o, COMMIT_AGE - (FORESEEN_AGE + 1) - KEY_AGE, "tick")[-1]
+
+        self._to_window(m, commit, tick, window, value)
+        m.d.comb += [
+            value.i.valid.eq(window.o.valid), value.i.p.has_best.eq(window.o.p.has_best),
+            value.i.p.best.eq(window.o.p.best), value.i.p.side.eq(window.o.p.side),
+            value.i.p.instrument.eq(window.o.p.instrument),
+            value.i.p.serial.eq(window.o.p.context.serial),
+            value.i.p.context.effect.eq(window.o.p.context.effect),
+            value.i.p.context.side.eq(window.o.p.side),
+            value.i.p.context.instrument.eq(window.o.p.instrument),
+            value.i.p.context.is_hidden.eq(window.o.p.is_hidden),
+            value.i.p.context.is_desync.eq(window.o.p.is_desync)]
+        self._outcome(m, value, contexts)
+        return m
+
+    def _to_window(self, m: Module, commit: Commit, tick, window: Window, value: BestValue):
+        """Give the window what a committed operation did, and the value what it was before."""
+        result, given = commit.o.p, window.i.p
+        is_step = result.operation == BookOperation.STEP
+        has_changed = result.change != LevelChange.NONE
+        effect = given.context.effect
+        m.d.comb += [
+            window.i.valid.eq(commit.o.valid), given.instrument.eq(result.order.instrument),
+            given.side.eq(result.order.side), given.key.eq(tick.key),
+            given.on_grid.eq(tick.on_grid), given.least_floor.eq(tick.least_floor),
+            given.is_found.eq(result.is_level_found), given.context.serial.eq(value.serial),
+            effect.is_found.eq(result.is_found), effect.price.eq(result.order.price),
+            effect.side.eq(result.order.side), effect.is_touched.eq(has_changed | is_step),
+            effect.is_desync.eq(Cat(result[f"is_{error}"] for error in _ERRORS).any()),
+            effect.is_less.eq(result.is_found),
+            effect.moved_order.eq(has_changed & (result.is_placed | result.is_gone)),
+            effect.moved_shares.eq(Mux(~has_changed, 0, Mux(
+                result.is_placed, result.order.shares, result.taken))),
+            value.i_change.valid.eq(commit.o.valid & has_changed),
+            value.i_change.p.key.price.eq(result.order.price),
+            value.i_change.p.key.side.eq(result.order.side),
+            value.i_change.p.key.instrument.eq(result.order.instrument),
+            value.i_change.p.before.eq(result.before)]
+        with m.Switch(result.change):
+            for change, kind in _KINDS.items():
+                with m.Case(change):
+                    m.d.comb += given.kind.eq(kind)
+        with m.If(is_step):
+            m.d.comb += given.kind.eq(WindowOperation.STEP)
+
+    def _outcome(self, m: Module, value: BestValue, contexts: SyncFIFOBuffered) -> None:
+        """Put the outcome together; the checksum takes another three cycles."""
+        age = PRODUCT_AGE + 1
+        shown = stages(m, value.o.p, age, "shown")[age]
+        valid = stages(m, value.o.valid, age, "outcome")[age]
+        effect = value.o.p.context.effect
+        shares = product(m, effect.price, effect.moved_shares, "moved", 64)
+        last = stages(m, effect, PRODUCT_AGE, "moved_effect")[-1]
+        orders = Mux(last.moved_order, last.price, 0) << LEVEL["orders"].offset
+        moved = Signal(64)
+        moved_total = (shares + orders)[:64]
+        m.d.sync += moved.eq(Mux(last.side ^ last.is_less, -moved_total, moved_total))
+        outcome, seen = self.o.p, shown.context
+        m.d.comb += [
+            self.o.valid.eq(valid), contexts.r_en.eq(valid), outcome.context.eq(contexts.r_data),
+            outcome.instrument.eq(Mux(seen.effect.is_touched, seen.instrument,
+                                      outcome.context.instrument)),
+            outcome.is_found.eq(seen.effect.is_found), outcome.price.eq(seen.effect.price),
+            outcome.side.eq(seen.effect.side),
+            outcome.is_desync.eq(seen.effect.is_desync | seen.is_desync
+                                 | outcome.context.is_bad_side),
+            outcome.is_touched.eq(seen.effect.is_touched), outcome.touched_side.eq(seen.side),
+            outcome.has_best.eq(shown.has_best), outcome.best_price.eq(shown.price),
+            outcome.best_value.eq(shown.value), outcome.is_hidden.eq(seen.is_hidden),
+            outcome.checksum.eq(moved)]
+
+

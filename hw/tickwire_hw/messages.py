@@ -1,0 +1,56 @@
+"""ITCH messages as signals: fields by name, and whether a block is a message at all.
+
+A message is its octets, octet 0 lowest, as ``Blocks`` and ``Arbiter`` give it; fields are
+big-endian, and where they are is in the tables.
+"""
+
+from amaranth.hdl import Cat, Module, Signal, Value
+
+from tickwire.spec import itch50
+from tickwire.spec.wire import Message
+from tickwire_hw.blocks_port import MESSAGE_SIZE_MAX
+
+_OCTET = 8
+LETTERS = {message.tag: ord(message.tag) for message in itch50.MESSAGES}
+"""Type octets by the letter."""
+
+
+def field(octets: Value, message: Message, name: str) -> Value:
+    """Return a field of a message as an integer; text has its first octet highest."""
+    entry, offset = message.field(name)
+    return big_endian(octets, offset, entry.size)
+
+
+def raw_field(octets: Value, message: Message, name: str) -> Value:
+    """Return a field's octets as they are, the first one lowest."""
+    entry, offset = message.field(name)
+    return octets[_OCTET * offset:_OCTET * (offset + entry.size)]
+
+
+def big_endian(octets: Value, offset: int, size: int) -> Value:
+    """Return ``size`` octets from ``offset`` as a big-endian integer."""
+    return Cat(octets[_OCTET * at:_OCTET * (at + 1)]
+               for at in range(offset + size - 1, offset - 1, -1))
+
+
+def letter(octets: Value) -> Value:
+    """Return the type octet."""
+    return octets[:_OCTET]
+
+
+def is_one_of(octets: Value, letters: str) -> Value:
+    """Return whether the type is among ``letters``."""
+    return Cat(octets[:_OCTET] == LETTERS[tag] for tag in letters).any()
+
+
+def is_readable(m: Module, octets: Value, length: Value, name: str = "is_readable") -> Signal:
+    """Return whether the type is known and ``length`` octets are what it has."""
+    found = Signal(name=name)
+    with m.Switch(octets[:_OCTET]):
+        for message in itch50.MESSAGES:
+            with m.Case(LETTERS[message.tag]):
+                m.d.comb += found.eq(length == message.size)
+    return found
+
+
+assert all(message.size <= MESSAGE_SIZE_MAX for message in itch50.MESSAGES)
