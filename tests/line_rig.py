@@ -135,7 +135,7 @@ def received(model: Model, rows: np.ndarray, lanes: Lanes, now: int = 0) -> list
     """Run frames through a `Receive` and return what it says of each, its cycles checked.
 
     Payload passes in the cycle of its word, in one run of lanes from the first word to the last;
-    the verdict comes two cycles after the last word.
+    the verdict comes three cycles after the last word.
     """
     model.reset()
     found = model.run(rows, when=["payload__valid", "verdict__valid"])
@@ -150,7 +150,7 @@ def received(model: Model, rows: np.ndarray, lanes: Lanes, now: int = 0) -> list
         if row["verdict__valid"]:
             assert not is_open
             number = len(seen)
-            assert cycle == lanes.last_cycles[number] + 2
+            assert cycle == lanes.last_cycles[number] + 3
             codes = (bool(is_for_line[place]), bool(row["is_other"]), bool(row["is_malformed"]))
             assert sum(codes) == 1, "a frame has one verdict"
             assert (line is not None) == codes[0]

@@ -20,7 +20,7 @@ def halves(word: Value) -> list[Value]:
 
 
 def add_to(total: Value, addends: Sequence[Value]) -> Value:
-    """Sum with up to seven ``addends`` of 16 bits added; its shape is ``SUM``."""
+    """Sum with ``addends`` added that count as up to seven of 16 bits; its shape is ``SUM``."""
     parts = [total[:_HALF_BITS], total[_HALF_BITS:], *addends]
     assert sum((1 << len(part)) - 1 for part in parts) < 1 << SUM.width
     return reduce(add, parts)[:SUM.width]
@@ -32,4 +32,5 @@ def is_right(total: Value) -> Value:
     Low half and carries add up to 0xFFFF when the carries are the complement of the lowest bits,
     above which there are only ones. They cannot add up to 0x1FFFE, which would fold to it too.
     """
-    return total[_CARRY_BITS:_HALF_BITS].all() & (total[:_CARRY_BITS] == ~total[_HALF_BITS:])
+    carries = total[_HALF_BITS:]
+    return total[len(carries):_HALF_BITS].all() & (total[:len(carries)] == ~carries)

@@ -3,7 +3,7 @@
 from functools import reduce
 from operator import or_
 
-from amaranth.hdl import Cat, Module, Mux, Signal, Value
+from amaranth.hdl import Cat, Module, Mux, Signal
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -11,7 +11,6 @@ from tickwire.spec.network import (
     ETHER_TYPE_IPV4,
     ETHER_TYPE_SERVICE_VLAN,
     ETHER_TYPE_VLAN,
-    ETHERNET,
     FRAGMENT_OFFSET_MASK,
     IPV4,
     IPV4_HEADER_WORDS,
@@ -19,41 +18,27 @@ from tickwire.spec.network import (
     MORE_FRAGMENTS,
     PROTOCOL_UDP,
     UDP,
-    VLAN,
-    VLAN_TAGS_MAX,
 )
 from tickwire.spec.records import Line
-from tickwire_hw.internet_sum import SUM, add_to, halves, is_right
-from tickwire_hw.stream import (
-    LANES,
-    WORD_BITS,
-    FrameVerdict,
-    Payload,
-    Word,
-    big_endian,
-    offset_of,
+from tickwire_hw.frame_layout import (
+    IP_AT,
+    PAYLOAD_AT,
+    START,
+    SUMMED_AT,
+    TAGS,
+    TYPE_AT,
+    UDP_AT,
+    WORD_AFTER,
+    WORD_OF_LATER_TYPES,
+    WORD_OF_TYPE,
+    WORDS,
+    field_at,
 )
+from tickwire_hw.internet_sum import SUM, add_to, halves, is_right
+from tickwire_hw.stream import LANES, WORD_BITS, FrameVerdict, Payload, Word, offset_of
 
-# Where things are in a frame: for no tag, one and two.
-_TAGS = range(VLAN_TAGS_MAX + 1)
-_TYPE_AT = tuple(offset_of(ETHERNET, "ether_type") + tags * VLAN.size for tags in _TAGS)
-_IP_AT = tuple(ETHERNET.size + tags * VLAN.size for tags in _TAGS)
-_UDP_AT = tuple(at + IPV4.size for at in _IP_AT)
-_PAYLOAD_AT = tuple(at + UDP.size for at in _UDP_AT)
-_SUMMED_AT = tuple(at + offset_of(IPV4, "source") for at in _IP_AT)    # UDP's pseudo header too
-
-_WORDS = _PAYLOAD_AT[-1] // LANES + 1      # a frame's first words, in which its headers lie
-_START = tuple(at % LANES for at in _PAYLOAD_AT)
-_WORD_OF_TYPE, _WORD_OF_LATER_TYPES, _WORD_AFTER = 1, 2, 3
 _FRAGMENT = MORE_FRAGMENTS | FRAGMENT_OFFSET_MASK
 _SIZE_BITS = 17                            # holds more than any size limit or IPv4 length
-
-# What the design leans on: every field of 16 bits lies in one word, and IPv4's last octets come
-# one word before the payload's first.
-assert [at // LANES for at in _TYPE_AT] == [_WORD_OF_TYPE, *2 * [_WORD_OF_LATER_TYPES]]
-assert all(at % 2 == 0 for at in _IP_AT)
-assert all((udp - 1) // LANES == at // LANES - 1
-           for udp, at in zip(_UDP_AT, _PAYLOAD_AT, strict=True))
 
 
 class Key(data.Struct):
@@ -87,7 +72,7 @@ class Receive(wiring.Component):
     payload : ``Out(stream.Signature(Payload, always_ready=True))``
         Payload of frames that are for a line; an empty one is one word without lanes.
     verdict : ``Out(stream.Signature(FrameVerdict, always_ready=True))``
-        Verdict on each frame, 2 cycles after its last word.
+        Verdict on each frame, 3 cycles after its last word.
     is_other, is_malformed : ``Out(1)``
         With the verdict: the frame counts in ``frames_other`` or ``frames_malformed``.
     """
@@ -119,37 +104,37 @@ class Receive(wiring.Component):
     def _follow(self, m):
         """Follow the frame word by word."""
         words = self.words
-        index = Signal(range(_WORDS + 1))
-        self._is_word = Signal(_WORDS)
+        index = Signal(range(WORDS + 1))
+        self._is_word = Signal(WORDS)
         self._held = Signal(WORD_BITS)           # the word before this one
         self._stamp = Signal.like(self.now)
         self._octets_before = before = Signal(_SIZE_BITS + 1)
 
         m.d.comb += self._is_word.eq(Cat(words.valid & (index == number)
-                                         for number in range(_WORDS)))
+                                         for number in range(WORDS)))
         with m.If(words.valid):
             m.d.sync += self._held.eq(words.p.data)
             with m.If(words.p.last):
                 m.d.sync += [index.eq(0), before.eq(0)]
             with m.Else():
-                m.d.sync += [index.eq(Mux(index == _WORDS, index, index + 1)),
+                m.d.sync += [index.eq(Mux(index == WORDS, index, index + 1)),
                              before.eq(Mux(before[-1], before, before + LANES))]
         with m.If(self._is_word[0]):
             m.d.sync += self._stamp.eq(self.now)
 
     def _read_tags(self, m):
         """Count the tags: known after the third word; in it, 1 means one or two."""
-        tags = Signal(_TAGS)
-        self._has = Signal(len(_TAGS))
+        tags = Signal(TAGS)
+        self._has = Signal(len(TAGS))
         self._is_ipv4 = is_ipv4 = Signal()
-        types = [_half(self.words.p.data, at) for at in _TYPE_AT]
+        types = [field_at(self.words.p.data, at) for at in TYPE_AT]
         is_tag = [(kind == ETHER_TYPE_VLAN) | (kind == ETHER_TYPE_SERVICE_VLAN) for kind in types]
         is_ip = [kind == ETHER_TYPE_IPV4 for kind in types]
 
-        m.d.comb += self._has.eq(Cat(tags == count for count in _TAGS))
-        with m.If(self._is_word[_WORD_OF_TYPE]):
+        m.d.comb += self._has.eq(Cat(tags == count for count in TAGS))
+        with m.If(self._is_word[WORD_OF_TYPE]):
             m.d.sync += [tags.eq(is_tag[0]), is_ipv4.eq(is_ip[0])]
-        with m.If(self._is_word[_WORD_OF_LATER_TYPES] & self._has[1]):
+        with m.If(self._is_word[WORD_OF_LATER_TYPES] & self._has[1]):
             m.d.sync += [tags.eq(Mux(is_tag[1], 2, 1)),
                          is_ipv4.eq(Mux(is_tag[1], is_ip[2], is_ip[1]))]
 
@@ -164,10 +149,10 @@ class Receive(wiring.Component):
                 ("total_length", total.eq),
                 ("flags_fragment", lambda half: is_fragment.eq((half & _FRAGMENT).any())),
                 ("protocol", lambda half: is_udp.eq(half[:8] == PROTOCOL_UDP))):
-            for tags, ip in enumerate(_IP_AT):
+            for tags, ip in enumerate(IP_AT):
                 at = ip + offset_of(IPV4, name)
                 with m.If(self._is_word[at // LANES + 1] & self._has[tags]):
-                    m.d.sync += read(_half(self._held, at))
+                    m.d.sync += read(field_at(self._held, at))
 
         # A cycle later: at the latest when the first word with payload is here.
         is_wrong, has_options = Signal(), Signal()
@@ -180,14 +165,14 @@ class Receive(wiring.Component):
             has_options.eq(header_words != IPV4_HEADER_WORDS),
             self._can_have_udp.eq(total >= IPV4.size + UDP.size),
             self._udp_size_max.eq(total - IPV4.size),
-            self._ip_end.eq(total + self._by_tags(_IP_AT))]
+            self._ip_end.eq(total + self._by_tags(IP_AT))]
 
         # In time: halves of a line's address may come in different words.
         is_group = [Signal(len(Line), name=f"is_group_{part}") for part in ("high", "low")]
         for part, matches in enumerate(is_group):
-            for tags, ip in enumerate(_IP_AT):
+            for tags, ip in enumerate(IP_AT):
                 at = ip + offset_of(IPV4, "destination") + 2 * part
-                half = _half(self.words.p.data, at)
+                half = field_at(self.words.p.data, at)
                 with m.If(self._is_word[at // LANES] & self._has[tags]):
                     m.d.sync += matches.eq(Cat(
                         half == key.group.word_select(1 - part, 16) for key in self.keys))
@@ -205,51 +190,58 @@ class Receive(wiring.Component):
     def _sum_ipv4(self, m):
         """Sum the IPv4 header without options as its words come.
 
-        Which halves of the third word belong to it is known only a word later, so those that
-        may not wait until then.
+        Which halves of the third word belong to it is known only a word later, so two of them
+        wait until then; of the words after it the upper halves do too, to keep each sum short.
         """
-        total = Signal(SUM)
+        total = Signal(range(IPV4.size // 2 << 16))
         waiting = Signal(range(2 << 16))
         parts = halves(self.words.p.data)
 
-        with m.If(self._is_word[_WORD_OF_TYPE]):
+        with m.If(self._is_word[WORD_OF_TYPE]):
             m.d.sync += total.eq(parts[3])
-        with m.If(self._is_word[_WORD_OF_LATER_TYPES]):
+        with m.If(self._is_word[WORD_OF_LATER_TYPES]):
             m.d.sync += [waiting.eq(parts[1] + parts[2]), total.eq(parts[3])]
             with m.If(self._has[0]):
-                m.d.sync += total.eq(add_to(total, [parts[0], parts[3]]))
-        with m.If(self._is_word[_WORD_AFTER]):
-            m.d.sync += total.eq(add_to(total, [*parts, Mux(self._has[2], 0, waiting)]))
-        for number in range(_WORD_AFTER + 1, _WORDS - 1):
-            with m.If(self._is_word[number]):
-                m.d.sync += total.eq(add_to(total, [
-                    Mux(self._is_within(number * LANES + 2 * part, _IP_AT, _UDP_AT), half, 0)
-                    for part, half in enumerate(parts)]))
+                m.d.sync += total.eq(total + (parts[0] + parts[3]))
+        with m.If(self._is_word[WORD_AFTER]):
+            m.d.sync += [total.eq((total + Mux(self._has[2], 0, waiting)) + (parts[0] + parts[1])),
+                         waiting.eq(parts[2] + parts[3])]
+        # Two tags have one word more; in what is the last one for one tag, there are three halves.
+        with m.If(self._is_word[WORD_AFTER + 1]):
+            m.d.sync += [
+                total.eq((total + waiting) + (parts[0] + Mux(self._has[0], 0, parts[1]))
+                         + Mux(self._has[1], parts[2], 0)),
+                waiting.eq(parts[2] + parts[3])]
+        with m.If(self._is_word[WORD_AFTER + 2] & self._has[2]):
+            m.d.sync += total.eq((total + waiting) + parts[0])
         return total
 
     def _read_udp(self, m):
         """Read the UDP header in the word in which it ends, the first that can have payload."""
         self._is_first = is_first = Signal()
-        m.d.comb += is_first.eq(self._any_tags(self._is_word[at // LANES] for at in _PAYLOAD_AT))
+        m.d.comb += is_first.eq(self._any_tags(self._is_word[at // LANES] for at in PAYLOAD_AT))
         words = self.words
         length = self._read_by_tags("length")
         checksum = self._read_by_tags("checksum")
 
         # Port and length of both kinds of frame are judged in the word that they come in, which
         # for one tag is this one, for others the one before. Only the results are selected.
-        is_port, is_size = Signal(len(Line)), Signal()
-        was_port, was_size = Signal(len(Line)), Signal()
-        port_at, length_at = (_UDP_AT[0] + offset_of(UDP, name)
+        is_port, is_size, is_end = Signal(len(Line)), Signal(), Signal()
+        was_port, was_size, was_end = Signal(len(Line)), Signal(), Signal()
+        port_at, length_at = (UDP_AT[0] + offset_of(UDP, name)
                               for name in ("destination_port", "length"))
         with m.If(words.valid):
             m.d.sync += [was_port.eq(self._match_ports(port_at)),
-                         was_size.eq(self._match_size(length_at, self._ip_total - IPV4.size))]
-        port_at, length_at = (_UDP_AT[1] + offset_of(UDP, name)
+                         was_size.eq(self._match_size(length_at, self._ip_total - IPV4.size)),
+                         was_end.eq(self._match_end(length_at, START[0]))]
+        port_at, length_at = (UDP_AT[1] + offset_of(UDP, name)
                               for name in ("destination_port", "length"))
         m.d.comb += [
             is_port.eq(Mux(self._has[1], self._match_ports(port_at), was_port)),
             is_size.eq(Mux(self._has[1], self._match_size(length_at, self._udp_size_max),
-                           was_size))]
+                           was_size)),
+            is_end.eq(Mux(self._has[1], self._match_end(length_at, START[1]), was_end))]
+        self._is_first_end = is_end              # the datagram ends in its first word
 
         is_key = Signal(len(Line))
         self._length = Signal(16)
@@ -262,7 +254,7 @@ class Receive(wiring.Component):
             m.d.sync += [self._line.eq(self._line_now), self._has_line.eq(is_key.any()),
                          self._has_checksum.eq(checksum != 0)]
 
-        is_whole = self._by_tags(words.p.keep[start - 1] for start in _START)
+        is_whole = self._by_tags(words.p.keep[start - 1] for start in START)
         self._is_let_in = Signal()
         m.d.comb += self._is_let_in.eq(
             self._is_ipv4 & self._is_ip_good & self._can_have_udp & is_whole & is_key.any()
@@ -270,19 +262,23 @@ class Receive(wiring.Component):
 
     def _match_ports(self, octet):
         """Lines whose port is the field at an octet of this word."""
-        return Cat(key.port == _half(self.words.p.data, octet) for key in self.keys)
+        return Cat(key.port == field_at(self.words.p.data, octet) for key in self.keys)
 
     def _match_size(self, octet, size_max):
         """Whether the field at an octet of this word can be a UDP datagram's size."""
-        size = _half(self.words.p.data, octet)
+        size = field_at(self.words.p.data, octet)
         return (size >= UDP.size) & (size <= size_max)
+
+    def _match_end(self, octet, start):
+        """Whether a datagram of the size at an octet of this word ends in its first word."""
+        return field_at(self.words.p.data, octet) <= UDP.size + LANES - start
 
     def _read_by_tags(self, name):
         """Field of the UDP header, in this word or the one before."""
-        places = [at + offset_of(UDP, name) for at in _UDP_AT]
+        places = [at + offset_of(UDP, name) for at in UDP_AT]
         return self._by_tags(
-            _half(self.words.p.data if at // LANES == end // LANES else self._held, at)
-            for at, end in zip(places, _PAYLOAD_AT, strict=True))
+            field_at(self.words.p.data if at // LANES == end // LANES else self._held, at)
+            for at, end in zip(places, PAYLOAD_AT, strict=True))
 
     def _give_payload(self, m):
         """Let payload pass as far as UDP's length and the frame go."""
@@ -291,15 +287,15 @@ class Receive(wiring.Component):
         left = Signal(16)                        # octets of it from the coming word on
         lanes, is_end = Signal(LANES), Signal()  # those of it in the coming word; whether its last
         self._is_passed = Signal()
-        start = self._by_tags(_START)
+        start = self._by_tags(START)
         length = self._length
 
-        is_behind_start = Cat(self._any_tags(number >= start for start in _START)
+        is_behind_start = Cat(self._any_tags(number >= start for start in START)
                               for number in range(LANES))
         self._is_first_payload = Cat(
             self._any_tags(start <= number and length > UDP.size + number - start
-                           for start in _START) for number in range(LANES))
-        is_first_end = self._any_tags(length <= UDP.size + LANES - start for start in _START)
+                           for start in START) for number in range(LANES))
+        is_first_end = self._is_first_end
         m.d.comb += [
             payload.valid.eq((is_first & self._is_let_in) | (words.valid & is_open)),
             payload.p.data.eq(words.p.data),
@@ -315,7 +311,7 @@ class Receive(wiring.Component):
                            & ~words.p.last),
                 left.eq(left - LANES), is_end.eq(left <= 2 * LANES),
                 lanes.eq(Cat(left > LANES + number for number in range(LANES)))]
-        for here, start in zip(self._has, _START, strict=True):
+        for here, start in zip(self._has, START, strict=True):
             before = UDP.size + LANES - start
             with m.If(is_first & here):
                 m.d.sync += [
@@ -327,7 +323,7 @@ class Receive(wiring.Component):
             m.d.sync += self._is_passed.eq(0)
 
     def _sum_udp(self, m):
-        """Sum pseudo header, UDP header and payload, one word behind."""
+        """Sum pseudo header, UDP header and payload: right three cycles after the last word."""
         words = self.words
         is_summed = Signal(LANES)
         is_valid, is_begin = Signal(), Signal()
@@ -337,19 +333,26 @@ class Receive(wiring.Component):
         is_payload = words.p.keep & Mux(self._is_first, self._is_first_payload, Mux(
             self.payload.valid, self.payload.p.mask, 0))
         m.d.comb += is_summed.eq(is_payload | Cat(reduce(or_, (
-            here & self._is_within(number * LANES + place, _SUMMED_AT, _PAYLOAD_AT)
+            here & self._is_within(number * LANES + place, SUMMED_AT, PAYLOAD_AT)
             for number, here in enumerate(self._is_word))) for place in range(LANES)))
         m.d.sync += [
             is_valid.eq(words.valid), is_begin.eq(self._is_word[0]),
             summed.eq(words.p.data & Cat(lane.replicate(8) for lane in is_summed)),
             pseudo_length.eq(Mux(self._is_first, self._length, 0))]
-        with m.If(is_begin):
+
+        parts = halves(summed)
+        was_valid, was_begin = Signal(), Signal()
+        pairs = Signal(range(3 << 16)), Signal(range(2 << 16))
+        m.d.sync += [
+            was_valid.eq(is_valid), was_begin.eq(is_begin),
+            pairs[0].eq(parts[0] + parts[1] + pseudo_length), pairs[1].eq(parts[2] + parts[3])]
+        with m.If(was_begin):
             m.d.sync += total.eq(PROTOCOL_UDP)
-        with m.Elif(is_valid):
-            m.d.sync += total.eq(add_to(total, [*halves(summed), pseudo_length]))
+        with m.Elif(was_valid):
+            m.d.sync += total.eq(add_to(total, pairs))
 
     def _judge(self, m):
-        """Judge a frame by what was read, in the two cycles after its last word."""
+        """Judge a frame by what was read, in the cycles after its last word."""
         words = self.words
         is_over, has_error = Signal(), Signal()
         size = Signal(_SIZE_BITS + 1)
@@ -359,18 +362,19 @@ class Receive(wiring.Component):
 
         has_type, has_ip, has_udp = (
             self._any_tags(size >= end for end in ends)
-            for ends in (_IP_AT, _UDP_AT, _PAYLOAD_AT))
+            for ends in (IP_AT, UDP_AT, PAYLOAD_AT))
         is_other = Signal()
         m.d.comb += is_other.eq(has_type & (~self._is_ipv4 | (has_ip & (
             self._is_ip_foreign
             | (self._is_ip_good & has_udp & self._can_have_udp & ~self._has_line)))))
-        is_late = Signal()                       # what the frame's size and the MAC show
+        was_over, was_passed, was_other = Signal(), Signal(), Signal()
+        was_late, is_late = Signal(), Signal()   # what the frame's size and the MAC show
         m.d.sync += [
-            self.verdict.valid.eq(is_over),
-            self.verdict.p.is_for_line.eq(self._is_passed),
-            self.is_other.eq(is_over & ~self._is_passed & is_other),
-            self.is_malformed.eq(is_over & ~self._is_passed & ~is_other),
-            is_late.eq(has_error | (size > self.size_max) | (size < self._ip_end))]
+            was_over.eq(is_over), was_passed.eq(self._is_passed), was_other.eq(is_other),
+            was_late.eq(has_error | (size > self.size_max) | (size < self._ip_end)),
+            self.verdict.valid.eq(was_over), self.verdict.p.is_for_line.eq(was_passed),
+            self.is_other.eq(was_over & ~was_passed & was_other),
+            self.is_malformed.eq(was_over & ~was_passed & ~was_other), is_late.eq(was_late)]
         m.d.comb += self.verdict.p.is_damaged.eq(self.verdict.p.is_for_line & (
             is_late | (self.check_udp & self._has_checksum & ~is_right(self._udp_sum))))
 
@@ -388,8 +392,3 @@ class Receive(wiring.Component):
         """Whether an octet of the frame lies between two places that tags move."""
         return self._any_tags(start <= octet < end
                               for start, end in zip(starts, ends, strict=True))
-
-
-def _half(word: Value, octet: int) -> Value:
-    """16-bit field at an octet of the frame, ``word`` being the one that it lies in."""
-    return big_endian(word.word_select(octet % LANES // 2, 16))

@@ -333,7 +333,7 @@ def through(port, frames, *, is_exact=True, idle_after=8):
             first = np.searchsorted(valid, lanes.first_cycles[number])
             assert found.message_cycles == [valid[first + (begin + block.end) // 8] + 1
                                             for block in contents.blocks]
-            assert found.verdict_cycle == lanes.last_cycles[number] + 3
+            assert found.verdict_cycle == lanes.last_cycles[number] + 4
     return seen
 
 

@@ -3,7 +3,7 @@
 Method: the component runs as a batch model beside :func:`tickwire.kernels.receive.frame`, which
 ``tests/unit/test_receive.py`` holds against the documents; its frames, good and bad, are used here
 too, cut at every octet, with random damage, idle cycles and noise in every lane that carries
-nothing. Cycles are exact: payload in the cycle of its word, verdict two cycles after the end.
+nothing. Cycles are exact: payload in the cycle of its word, verdict three cycles after the end.
 """
 
 import random
