@@ -411,9 +411,7 @@ class Card:
         ahead = rng.integers(0, self.geometry.instruments, len(operations))
         rows["i_ahead__payload"][self.cycles] = np.where(
             np.isin(operations["kind"], (FEED, NONE)), ahead, operations["instrument"])
-        # What is nothing may be announced and not come.
-        rows["i__valid"][self.cycles + AHEAD] = (operations["kind"] != NONE) | (
-            rng.random(len(operations)) < .5)
+        rows["i__valid"][self.cycles + AHEAD] = 1
         given = rows[self.cycles + AHEAD]
         self._put(rng, given, operations, octets)
         rows[self.cycles + AHEAD] = given
@@ -453,14 +451,14 @@ class Card:
                 ("timestamp", operations["timestamp"], always),
                 ("feed_flags", operations["feed_flags"], always),
                 ("data", data.view("<u8"), said),
-                ("is_touched", is_touched, books | (kind == STEP)),
+                ("is_touched", touched, always),
                 ("touched_side", operations["touched_side"], touched),
                 ("has_best", operations["has_best"], touched),
                 ("best_price", operations["best_price"], best),
                 ("best_value", operations["best_value"], best),
                 ("is_hidden", operations["is_hidden"], touched),
-                ("is_desync", is_desync, books | (kind == STEP)),
-                ("checksum", operations["checksum"].view(np.uint64), books),
+                ("is_desync", is_desync & (books | (kind == STEP)), always),
+                ("checksum", np.where(books, operations["checksum"], 0).view(np.uint64), always),
                 ("is_found", operations["is_found"], (kind == EXECUTE) & is_watched),
                 ("price", operations["price"], found), ("side", operations["side"], found),
                 ("is_desync_all", operations["is_desync_all"], kind == SHOW),

@@ -53,23 +53,26 @@ class Publish(wiring.Component):
     The first record and the state line come 3 cycles after their operation, with 6 cycles from
     its instrument; the BBO that follows a TRADE of the same operation comes one cycle later. Takes
     an operation every two cycles or at any greater distance, whatever the instruments. Never
-    exerts backpressure and loses nothing. Ready within two cycles an instrument after reset.
+    exerts backpressure and loses nothing. Ready as many cycles after reset as there are
+    instruments, rounded up to a power of two.
 
     Cycles: -3 to 0 the instrument's book; 0 the side that was touched is put into it, and it is
     compared with what it was before the message; 1 whether that is to be shown, meanwhile prices
     are compared for CROSSED and sizes are saturated; 2 version, status and last price; 3 out of
     registers, through one multiplexer.
 
-    The geometry's ``depth`` must be 0: there are no LEVEL records.
+    The geometry's ``depth`` must be 0: there are no LEVEL records. The locate of an instrument is
+    its number until a Stock Directory message tells another.
 
     Members
     -------
     ready : ``Out(1)``
         Whether all rows are clear; operations whose instrument comes before are ignored.
     i_ahead : ``In(stream.Signature(range(instruments), always_ready=True))``
-        The instrument of the operation that comes 3 cycles later, if that is valid.
+        The instrument of the operation that comes 3 cycles later; each is announced, whether it
+        has an instrument or not.
     i : ``In(stream.Signature(Operation, always_ready=True))``
-        The operation; each is announced by ``i_ahead``, whether it has an instrument or not.
+        The operation.
     o : ``Out(stream.Signature({kind, octets}, always_ready=True))``
         Records: ``kind`` is their RecordType, ``octets`` all but the trailer; latencies are 0.
     state : ``Out(stream.Signature({instrument, line}, always_ready=True))``
@@ -115,25 +118,24 @@ class Publish(wiring.Component):
     def _book(self, m: Module, books: Rows, is_valid: Signal) -> Signal:
         """Keep the book; return at age 2 whether it is to be shown because it changed."""
         given, kind = self.i.p, self.i.p.kind
-        is_order, is_execute, is_step, is_show = (
+        is_order, is_execute, is_step, is_show, is_unreadable = (
             is_valid & (kind == which) for which in (
-                PublishKind.ORDER, PublishKind.EXECUTE, PublishKind.STEP, PublishKind.SHOW))
-        is_mine = (is_order | is_execute) & given.is_watched
-        is_marked = ((is_valid & (kind == PublishKind.UNREADABLE)
-                      | is_show & given.is_desync_all) & given.is_watched)
+                PublishKind.ORDER, PublishKind.EXECUTE, PublishKind.STEP, PublishKind.SHOW,
+                PublishKind.UNREADABLE))
+        is_marked = (is_unreadable | is_show & given.is_desync_all) & given.is_watched
 
         after = Signal(_BOOK)
         m.d.comb += [after.eq(books.row), books.i_row.eq(after)]
         for number, side in enumerate(SIDES):
-            with m.If((is_mine | is_step) & given.is_touched & (given.touched_side == number)):
+            with m.If(given.is_touched & (given.touched_side == number)):
                 best, has_best = after.visible[side], given.has_best
                 m.d.comb += [best.price.eq(Mux(has_best, given.best_price, 0)),
                              best.level.eq(Mux(has_best, given.best_value.as_value(), 0)),
                              best.is_hidden.eq(given.is_hidden)]
-        with m.If((is_mine | is_step) & given.is_desync | is_marked):
-            m.d.comb += after.visible.is_desynced.eq(1)
-        with m.If(is_mine):
-            m.d.comb += after.checksum.eq(books.row.checksum + given.checksum)
+        m.d.comb += [
+            after.visible.is_desynced.eq(books.row.visible.is_desynced | given.is_desync
+                                         | is_marked),
+            after.checksum.eq(books.row.checksum + given.checksum)]
 
         # What was shown before the message: of its first half, where it has two.
         before, is_second = Signal(_VISIBLE), Signal()
@@ -142,8 +144,8 @@ class Publish(wiring.Component):
         with m.If(books.is_early & ~is_second):
             m.d.sync += before.eq(books.early.visible)
         same_1 = stages(m, equal_pieces(before.as_value(), after.visible.as_value()), 1, "same")[1]
-        can_show = (is_order & given.is_last | is_execute | is_marked) & given.is_watched
-        can_show_1 = stages(m, can_show | is_step | is_show, 1, "can_show")[1]
+        can_show = is_order & given.is_last | is_execute | is_step | is_show | is_unreadable
+        can_show_1 = stages(m, can_show, 1, "can_show")[1]
         return stages(m, can_show_1 & ~same_1.all(), 1, "due")[1]
 
     def _line(self, m: Module, books: Rows, lines: Rows, messages: MessageRecord,

@@ -23,7 +23,9 @@ class PublishKind(enum.Enum, shape=4):
 
 
 class Operation(data.Struct):
-    """One operation; what its kind does not name means nothing.
+    """One operation; what its kind does not name means nothing, but for what is 0 then.
+
+    An ORDER or EXECUTE of an instrument that is not watched touches nothing.
 
     ``sequence`` and ``timestamp`` go into the record: a message's number and time, for ``STEP``
     those of the message before it, for ``FEED`` and ``SHOW`` those of the event, but the number of
@@ -37,14 +39,14 @@ class Operation(data.Struct):
     timestamp: 64
     feed_flags: FLAGS_SHAPE                # always: BookFlag bits of the whole feed, in force
     data: 8 * MESSAGE_SIZE_MAX             # EXECUTE, PRINT, OTHER: the message, octet 0 lowest
-    is_touched: 1                          # ORDER, EXECUTE, STEP: may have changed a side,
-    touched_side: 1                        # 0 bid, 1 ask,
+    is_touched: 1                          # ORDER, EXECUTE, STEP, else 0: may have changed
+    touched_side: 1                        # this side, 0 bid, 1 ask,
     has_best: 1                            # whose best level now is
     best_price: PRICE                      # this
     best_value: LEVEL
     is_hidden: 1                           # or cannot be shown
-    is_desync: 1                           # ORDER, EXECUTE, STEP: the instrument is to be marked
-    checksum: 64                           # ORDER, EXECUTE: what the book's checksum grows by
+    is_desync: 1                           # ORDER, EXECUTE, STEP, else 0: marks the instrument
+    checksum: 64                           # ORDER, EXECUTE, else 0: the book's checksum grows by
     is_found: 1                            # EXECUTE: the order is there,
     price: PRICE                           # and this is its price
     side: 1                                # and its side
