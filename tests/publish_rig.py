@@ -42,7 +42,13 @@ from tickwire.kernels.messages import (
 from tickwire.kernels.ring import ring_at
 from tickwire.kernels.status import WATCHED, other_message
 from tickwire.spec.geometry import SWEEP_PERIOD, Geometry
-from tickwire.spec.records import TRAILER_OFFSET, BookFlag
+from tickwire.spec.records import (
+    RECORD_SIZE,
+    STATE_LINE,
+    TRAILER_OFFSET,
+    BookFlag,
+    RecordType,
+)
 from tickwire_hw.blocks_port import MESSAGE_SIZE_MAX
 from tickwire_hw.publish import AHEAD, RECORD_AGE, Publish
 from tickwire_hw.publish_port import PublishKind
@@ -65,6 +71,7 @@ MARKED, MAY_MARK = 1, 2                     # a book that is marked may be marke
     kind.value for kind in PublishKind)
 _EVENT_SIZE, _OPERATION_SIZE, _LINE_SIZE = EVENT.itemsize, OPERATION.itemsize, LINE.itemsize
 _event_at, _operation_at, _line_at = view(EVENT), view(OPERATION), view(LINE)
+_FLAGS_AT = STATE_LINE.field("flags")[1]
 _DESYNCED, _BID_HIDDEN = BookFlag.DESYNCED.value, BookFlag.BID_HIDDEN.value
 
 
@@ -473,7 +480,7 @@ class Card:
 
 def compare(card: Card, events: np.ndarray, octets: np.ndarray, gaps: Sequence[int] = (2,),
             nothing: float = 0) -> Counter:
-    """Compare everything, cycle by cycle; return how many records of each type there were.
+    """Compare everything, cycle by cycle; count records by type, and state lines by flag.
 
     ``nothing`` is the part of operations that has one of kind NONE before it.
     """
@@ -515,4 +522,6 @@ def compare(card: Card, events: np.ndarray, octets: np.ndarray, gaps: Sequence[i
     words = card.model.get(found, "state__payload", "line")[is_line]
     wrong = np.flatnonzero((words != expected.lines["words"].view(np.uint64)).any(axis=1))
     assert not len(wrong), (wrong[0], words[wrong[0]], expected.lines[wrong[0]])
-    return Counter(kinds.tolist())
+    seen = Counter(RecordType(kind).name for kind in kinds)
+    flags = expected.lines["words"].view(np.uint8).reshape(-1, RECORD_SIZE)[:, _FLAGS_AT]
+    return seen + Counter({flag.name: int((flags & flag != 0).sum()) for flag in BookFlag})
