@@ -11,6 +11,7 @@ from tickwire.spec.records import BookFlag
 from tickwire_hw.book import Book
 from tickwire_hw.feed_port import EventKind
 from tickwire_hw.grid import row
+from tickwire_hw.publish import AHEAD
 from tickwire_sim.verilate import verilate
 
 WORD = 8
@@ -71,15 +72,17 @@ class Card:
                       "message.length": np.array([len(message) for message in messages])})
         assert len(np.unique(cycles)) == len(cycles)
         rows[cycles] = given
-        found = model.run(rows, when="o__valid")
+        every = model.run(rows, when=("o__valid", "o_ahead__valid"))
+        found, ahead = (every[every[name] == 1] for name in ("o__valid", "o_ahead__valid"))
+        assert (found["cycle"] == ahead["cycle"] + AHEAD).all()
         return {name: model.get(found, "o__payload", path).astype(np.int64) for name, path in (
-            ("sequence", "context.sequence"), ("kind", "context.kind"),
-            ("is_last", "context.is_last"), ("instrument", "instrument"),
-            ("is_found", "is_found"), ("is_desync", "is_desync"), ("price", "price"),
-            ("is_touched", "is_touched"), ("side", "touched_side"), ("has_best", "has_best"),
-            ("best_price", "best_price"), ("shares", "best_value.shares"),
-            ("orders", "best_value.orders"), ("is_hidden", "is_hidden"),
-            ("checksum", "checksum"))} | {"cycle": found["cycle"].astype(np.int64)}
+            *((name, name) for name in (
+                "sequence", "kind", "is_last", "is_found", "is_desync", "price", "is_touched",
+                "has_best", "best_price", "is_hidden", "checksum")),
+            ("side", "touched_side"), ("shares", "best_value.shares"),
+            ("orders", "best_value.orders"))} | {
+                "cycle": found["cycle"].astype(np.int64),
+                "instrument": ahead["o_ahead__payload"].astype(np.int64)}
 
 
 def shown(outcomes: dict[str, np.ndarray], count: int, instruments: int) -> Iterator[tuple]:

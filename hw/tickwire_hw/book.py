@@ -23,32 +23,21 @@ from tickwire_hw.logic import stages
 from tickwire_hw.order_table import PRICE, SHARES
 from tickwire_hw.product import AGE as PRODUCT_AGE
 from tickwire_hw.product import product
-from tickwire_hw.sequencer import Sequencer, context_layout
+from tickwire_hw.publish import AHEAD
+from tickwire_hw.publish_port import Operation
+from tickwire_hw.sequencer import CONTEXT, Sequencer, context_layout
 from tickwire_hw.window import RESULT_AGE as WINDOW_AGE
 from tickwire_hw.window import Window
 from tickwire_hw.window_rules import WindowOperation
 
-OUTCOME_AGE = COMMIT_AGE + WINDOW_AGE + VALUE_AGE + PRODUCT_AGE + 1
+OUTCOME_AGE = COMMIT_AGE + WINDOW_AGE + VALUE_AGE + AHEAD
 """Cycles from an operation to its outcome."""
+assert AHEAD == PRODUCT_AGE + 1             # the checksum's product takes that long
 _IN_FLIGHT = OUTCOME_AGE // 2 + 1
 _KINDS = {LevelChange.NONE: WindowOperation.NONE, LevelChange.CHANGED: WindowOperation.CHANGE,
           LevelChange.NEW: WindowOperation.NEW, LevelChange.LOST: WindowOperation.LOST}
 _ERRORS = ("unknown", "over", "zero", "bad_price", "duplicate", "level_overflow",
            "order_overflow")
-
-
-def outcome_layout(geometry: Geometry) -> data.StructLayout:
-    """Layout of an operation's outcome.
-
-    ``order`` fields are those of the order that it found, as it was. ``is_touched`` says that the
-    best level of ``touched_side`` of ``instrument`` is now as told. ``checksum`` is what the
-    book's checksum grows by.
-    """
-    return data.StructLayout({
-        "context": context_layout(geometry), "instrument": max(1, ceil_log2(geometry.instruments)),
-        "is_found": 1, "is_desync": 1, "price": PRICE, "side": 1,
-        "is_touched": 1, "touched_side": 1, "has_best": 1, "best_price": PRICE,
-        "best_value": LEVEL, "is_hidden": 1, "checksum": 64})
 
 
 class Book(wiring.Component):
@@ -66,7 +55,10 @@ class Book(wiring.Component):
         From ``Arbiter``, which ``hold`` holds.
     i_filter, i_grid : ``In``
         Entries of the instrument filter, see ``Sequencer``, and of the tick grids, see ``Grid``.
-    o : ``Out(stream.Signature(outcome_layout, always_ready=True))``
+    o_ahead : ``Out(stream.Signature(range(instruments), always_ready=True))``
+        The instrument of the outcome that comes 3 cycles later.
+    o : ``Out(stream.Signature(Operation, always_ready=True))``
+        Outcomes, for ``Publish``.
     """
 
     def __init__(self, geometry: Geometry) -> None:
@@ -79,7 +71,9 @@ class Book(wiring.Component):
             "i_grid": In(stream.Signature(data.StructLayout(
                 {"instrument": max(1, ceil_log2(geometry.instruments)), "row": GRID_ROW}),
                 always_ready=True)),
-            "o": Out(stream.Signature(outcome_layout(geometry), always_ready=True))})
+            "o_ahead": Out(stream.Signature(max(1, ceil_log2(geometry.instruments)),
+                                            always_ready=True)),
+            "o": Out(stream.Signature(Operation, always_ready=True))})
 
     def elaborate(self, platform):
         """Return the components and what runs beside them."""
@@ -87,13 +81,12 @@ class Book(wiring.Component):
 
         instrument = max(1, ceil_log2(self._geometry.instruments))
         effect = data.StructLayout({                  # of an operation on its order and level
-            "is_found": 1, "is_desync": 1, "price": PRICE, "side": 1, "is_touched": 1,
-            "is_less": 1, "moved_shares": SHARES, "moved_order": 1})
+            "instrument": instrument, "is_found": 1, "is_desync": 1, "price": PRICE, "side": 1,
+            "is_touched": 1, "is_less": 1, "moved_shares": SHARES, "moved_order": 1})
         passed = data.StructLayout({"effect": effect, "serial": SERIAL})
-        best = data.StructLayout({"effect": effect, "instrument": instrument, "side": 1,
-                                  "is_hidden": 1, "is_desync": 1})
+        best = data.StructLayout({"effect": effect, "side": 1, "is_hidden": 1, "is_desync": 1})
         m.submodules.sequencer = sequencer = self._sequencer
-        m.submodules.commit = commit = Commit(self._geometry)
+        m.submodules.commit = commit = Commit(self._geometry, context=instrument)
         m.submodules.grid = grid = Grid(self._geometry)
         m.submodules.window = window = Window(self._geometry, context=passed)
         m.submodules.value = value = BestValue(self._geometry, context=best)
@@ -125,7 +118,6 @@ class Book(wiring.Component):
             value.i.p.serial.eq(window.o.p.context.serial),
             value.i.p.context.effect.eq(window.o.p.context.effect),
             value.i.p.context.side.eq(window.o.p.side),
-            value.i.p.context.instrument.eq(window.o.p.instrument),
             value.i.p.context.is_hidden.eq(window.o.p.is_hidden),
             value.i.p.context.is_desync.eq(window.o.p.is_desync)]
         self._outcome(m, value, contexts)
@@ -142,6 +134,7 @@ class Book(wiring.Component):
             given.side.eq(result.order.side), given.key.eq(tick.key),
             given.on_grid.eq(tick.on_grid), given.least_floor.eq(tick.least_floor),
             given.is_found.eq(result.is_level_found), given.context.serial.eq(value.serial),
+            effect.instrument.eq(result.context),
             effect.is_found.eq(result.is_found), effect.price.eq(result.order.price),
             effect.side.eq(result.order.side), effect.is_touched.eq(has_changed | is_step),
             effect.is_desync.eq(Cat(result[f"is_{error}"] for error in _ERRORS).any()),
@@ -163,7 +156,7 @@ class Book(wiring.Component):
 
     def _outcome(self, m: Module, value: BestValue, contexts: SyncFIFOBuffered) -> None:
         """Put the outcome together; the checksum takes another three cycles."""
-        age = PRODUCT_AGE + 1
+        age = AHEAD
         shown = stages(m, value.o.p, age, "shown")[age]
         valid = stages(m, value.o.valid, age, "outcome")[age]
         effect = value.o.p.context.effect
@@ -174,17 +167,15 @@ class Book(wiring.Component):
         moved_total = (shares + orders)[:64]
         m.d.sync += moved.eq(Mux(last.side ^ last.is_less, -moved_total, moved_total))
         outcome, seen = self.o.p, shown.context
+        context = data.View(context_layout(self._geometry), contexts.r_data)
         m.d.comb += [
-            self.o.valid.eq(valid), contexts.r_en.eq(valid), outcome.context.eq(contexts.r_data),
-            outcome.instrument.eq(Mux(seen.effect.is_touched, seen.instrument,
-                                      outcome.context.instrument)),
+            self.o_ahead.valid.eq(value.o.valid), self.o_ahead.p.eq(effect.instrument),
+            self.o.valid.eq(valid), contexts.r_en.eq(valid),
+            *(outcome[name].eq(context[name]) for name in CONTEXT),
             outcome.is_found.eq(seen.effect.is_found), outcome.price.eq(seen.effect.price),
             outcome.side.eq(seen.effect.side),
-            outcome.is_desync.eq(seen.effect.is_desync | seen.is_desync
-                                 | outcome.context.is_bad_side),
+            outcome.is_desync.eq(seen.effect.is_desync | seen.is_desync | context.is_bad_side),
             outcome.is_touched.eq(seen.effect.is_touched), outcome.touched_side.eq(seen.side),
             outcome.has_best.eq(shown.has_best), outcome.best_price.eq(shown.price),
             outcome.best_value.eq(shown.value), outcome.is_hidden.eq(seen.is_hidden),
             outcome.checksum.eq(moved)]
-
-

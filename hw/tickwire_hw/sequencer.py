@@ -5,26 +5,19 @@ after the other where all are marked - is one operation each here, in the same o
 """
 
 from amaranth.hdl import Cat, Module, Mux, Signal, signed
-from amaranth.lib import data, enum, stream, wiring
+from amaranth.lib import data, stream, wiring
 from amaranth.lib.fifo import SyncFIFOBuffered
 from amaranth.lib.wiring import In, Out
 from amaranth.utils import ceil_log2
 
 from tickwire.spec import itch50
 from tickwire.spec.geometry import SWEEP_DELAY, SWEEP_PERIOD, Geometry
-from tickwire_hw.blocks_port import MESSAGE_SIZE_MAX
 from tickwire_hw.commit import BookOperation, operation_layout
-from tickwire_hw.feed_port import (
-    FLAGS_SHAPE,
-    LINE_SHAPE,
-    SESSION_SHAPE,
-    STATE_SHAPE,
-    EventKind,
-    FeedEvent,
-)
+from tickwire_hw.feed_port import FLAGS_SHAPE, EventKind, FeedEvent
 from tickwire_hw.logic import stages
 from tickwire_hw.messages import LETTERS, field, is_one_of, is_readable, letter
 from tickwire_hw.order_table import PRICE
+from tickwire_hw.publish_port import Operation, PublishKind
 from tickwire_hw.ram import RAM
 from tickwire_hw.sweep import KEY, STEP_DISTANCE
 
@@ -34,29 +27,16 @@ _LATE = 12                                  # events that may still come after `
 _FILTER_AGE = 2
 _NAMED_SIZE = 3                             # octets of a message that name its instrument
 LOCATES = 1 << 16
-
-
-class BookEvent(enum.Enum, shape=4):
-    """What an operation belongs to, for who writes the records."""
-
-    NONE = 0
-    ORDER = 1            # A, F, X, D, one half of U
-    EXECUTE = 2          # E, C
-    PRINT = 3            # P, Q, B
-    OTHER = 4            # neither an order nor a trade
-    STEP = 5             # step of a sweep
-    SHOW = 6             # one instrument, for a state of the whole feed
-    FEED = 7             # FEED_STATE record
-    UNREADABLE = 8       # a block that is no message, but names an instrument
+CONTEXT = ("kind", "is_last", "is_watched", "sequence", "timestamp", "feed_flags", "data",
+           "is_desync_all", "line", "state", "received", "session")
+"""What the sequencer knows of an ``Operation``."""
 
 
 def context_layout(geometry: Geometry) -> data.StructLayout:
-    """Layout of what goes beside an operation to the records."""
+    """Layout of what goes beside an operation to the records; fields as ``publish_port`` has."""
+    operation = Operation.as_shape()
     return data.StructLayout({
-        "kind": BookEvent, "is_last": 1, "is_bad_side": 1, "is_desync_all": 1, "is_watched": 1,
-        "instrument": max(1, ceil_log2(geometry.instruments)), "sequence": 64, "timestamp": 64,
-        "data": 8 * MESSAGE_SIZE_MAX, "line": LINE_SHAPE, "state": STATE_SHAPE, "received": 64,
-        "session": SESSION_SHAPE, "feed_flags": FLAGS_SHAPE})
+        **{name: operation[name].shape for name in CONTEXT}, "is_bad_side": 1})
 
 
 class Sequencer(wiring.Component):
@@ -74,12 +54,13 @@ class Sequencer(wiring.Component):
     hold : ``Out(1)``
         The queue is more than half full: 12 more events find room.
     i_filter : ``In(stream.Signature({locate, is_watched, instrument}, always_ready=True))``
-        Sets an entry of the instrument filter; all are not watched at configuration.
+        Sets an entry of the instrument filter; all are not watched at configuration. An instrument
+        has one locate at most.
     i_ask : ``In(ArrayLayout)``
         ``Window.ask``.
     o_ask, i_asked : to and from ``Grid``: the tick that the next step looks up, and its price.
     o : ``Out(stream.Signature(operation_layout, always_ready=True))``
-        For ``Commit``, at even distances.
+        For ``Commit``, at even distances; ``context`` is the instrument that it belongs to.
     o_context : ``Out(context_layout)``
         With ``o``.
     """
@@ -97,7 +78,8 @@ class Sequencer(wiring.Component):
             "o_ask": Out(data.StructLayout({"side": 1, "instrument": instrument,
                                             "key": signed(KEY)})),
             "i_asked": In(PRICE),
-            "o": Out(stream.Signature(operation_layout(geometry, 0), always_ready=True)),
+            "o": Out(stream.Signature(operation_layout(geometry, instrument),
+                                      always_ready=True)),
             "o_context": Out(context_layout(geometry))})
 
     def elaborate(self, platform):
@@ -136,12 +118,17 @@ class Sequencer(wiring.Component):
         m.d.sync += [phase.eq(~phase), pause.eq(Mux(pause == 0, 0, pause - 1))]
         m.d.comb += [
             context.sequence.eq(event.sequence), context.timestamp.eq(event.stamp),
-            context.data.eq(octets), context.instrument.eq(entry.instrument),
+            context.data.eq(octets), given.context.eq(entry.instrument),
             context.is_watched.eq(entry.is_watched), context.is_last.eq(1),
             context.line.eq(event.line), context.state.eq(event.state),
             context.received.eq(event.received), context.session.eq(event.session),
             context.feed_flags.eq(flags), given.instrument.eq(entry.instrument)]
         self._order(m, given, octets)
+
+        # Locate 0 names no stock, whatever its entry says.
+        has_locate, entered = Signal(self._geometry.instruments), self.i_filter.p
+        with m.If(self.i_filter.valid & (entered.locate != 0)):
+            m.d.sync += has_locate.bit_select(entered.instrument, 1).eq(entered.is_watched)
 
         asked = self.i_ask[number]
         m.d.comb += [self.o_ask.side.eq(asked.side), self.o_ask.key.eq(asked.key),
@@ -155,16 +142,17 @@ class Sequencer(wiring.Component):
             m.d.comb += [
                 self.o.valid.eq(~phase & (pause == 0)), given.operation.eq(BookOperation.STEP),
                 given.side.eq(asked.side), given.instrument.eq(asked.instrument),
-                given.price.eq(self.i_asked), context.kind.eq(BookEvent.STEP),
-                context.instrument.eq(asked.instrument), context.sequence.eq(sequence),
+                given.price.eq(self.i_asked), context.kind.eq(PublishKind.STEP),
+                given.context.eq(asked.instrument), context.sequence.eq(sequence),
                 context.timestamp.eq(stamp), context.is_watched.eq(1)]
             with m.If(self.o.valid):
                 m.d.sync += [is_step.eq(0), number.eq(number + 1), pause.eq(STEP_DISTANCE - 1)]
         with m.Elif(is_showing):
             m.d.comb += [
-                self.o.valid.eq(~phase), context.kind.eq(BookEvent.SHOW),
-                context.instrument.eq(shown), context.sequence.eq(sequence),
-                context.is_desync_all.eq(event.kind != EventKind.FLAGS), context.is_watched.eq(1)]
+                self.o.valid.eq(~phase), context.kind.eq(PublishKind.SHOW),
+                given.context.eq(shown), context.sequence.eq(sequence),
+                context.is_desync_all.eq(event.kind != EventKind.FLAGS),
+                context.is_watched.eq(has_locate.bit_select(shown, 1))]
             with m.If(~phase):
                 m.d.sync += shown.eq(shown + 1)
                 with m.If(shown == last):
@@ -173,7 +161,7 @@ class Sequencer(wiring.Component):
         with m.Elif(queue.r_rdy):
             with m.Switch(event.kind):
                 with m.Case(EventKind.FEED):
-                    m.d.comb += [self.o.valid.eq(~phase), context.kind.eq(BookEvent.FEED),
+                    m.d.comb += [self.o.valid.eq(~phase), context.kind.eq(PublishKind.FEED),
                                  is_done.eq(~phase)]
                 with m.Case(EventKind.DESYNC_ALL):
                     m.d.sync += [flags.eq(event.flags), sequence.eq(event.sequence)]
@@ -186,7 +174,7 @@ class Sequencer(wiring.Component):
                     with m.If(~readable):
                         is_short = message.length < _NAMED_SIZE
                         m.d.comb += [
-                            context.kind.eq(BookEvent.UNREADABLE),
+                            context.kind.eq(PublishKind.UNREADABLE),
                             is_start.eq(is_short & (message.length != 0)),
                             is_void.eq((message.length == 0) | ~is_short & ~entry.is_watched),
                             self.o.valid.eq(~phase & ~is_short & ~is_void),
@@ -236,24 +224,24 @@ class Sequencer(wiring.Component):
         with m.Switch(letter(octets)):
             with m.Case(LETTERS["A"], LETTERS["F"]):
                 m.d.comb += [
-                    context.kind.eq(BookEvent.ORDER), is_void.eq(~entry.is_watched),
+                    context.kind.eq(PublishKind.ORDER), is_void.eq(~entry.is_watched),
                     context.is_bad_side.eq((side != ord("B")) & (side != ord("S"))),
                     given.operation.eq(Mux(context.is_bad_side, BookOperation.NONE,
                                            BookOperation.ADD))]
             with m.Case(LETTERS["D"], LETTERS["U"]):
-                m.d.comb += [context.kind.eq(BookEvent.ORDER), is_void.eq(~entry.is_watched),
+                m.d.comb += [context.kind.eq(PublishKind.ORDER), is_void.eq(~entry.is_watched),
                              given.operation.eq(BookOperation.REMOVE)]
             with m.Case(LETTERS["X"]):
-                m.d.comb += [context.kind.eq(BookEvent.ORDER), is_void.eq(~entry.is_watched),
+                m.d.comb += [context.kind.eq(PublishKind.ORDER), is_void.eq(~entry.is_watched),
                              given.operation.eq(BookOperation.TAKE)]
             with m.Case(LETTERS["E"], LETTERS["C"]):
-                m.d.comb += [context.kind.eq(BookEvent.EXECUTE), is_void.eq(~entry.is_watched),
+                m.d.comb += [context.kind.eq(PublishKind.EXECUTE), is_void.eq(~entry.is_watched),
                              given.operation.eq(BookOperation.TAKE)]
             with m.Case(*(LETTERS[tag] for tag in "PQB")):
-                m.d.comb += [context.kind.eq(BookEvent.PRINT), is_void.eq(~entry.is_watched)]
+                m.d.comb += [context.kind.eq(PublishKind.PRINT), is_void.eq(~entry.is_watched)]
             with m.Case(*(LETTERS[tag] for tag in "RSVW")):
-                m.d.comb += context.kind.eq(BookEvent.OTHER)
+                m.d.comb += context.kind.eq(PublishKind.OTHER)
             with m.Case(*(LETTERS[tag] for tag in "HYJKIh")):
-                m.d.comb += [context.kind.eq(BookEvent.OTHER), is_void.eq(~entry.is_watched)]
+                m.d.comb += [context.kind.eq(PublishKind.OTHER), is_void.eq(~entry.is_watched)]
             with m.Default():
                 m.d.comb += is_void.eq(1)

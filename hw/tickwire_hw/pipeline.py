@@ -1,0 +1,94 @@
+"""Market data from the MACs' words to records, composed."""
+
+from amaranth.hdl import Module
+from amaranth.lib import data, stream, wiring
+from amaranth.lib.wiring import In, Out, connect, flipped
+
+from tickwire.spec.geometry import Geometry
+from tickwire.spec.records import Line
+from tickwire_hw.arbiter import Arbiter
+from tickwire_hw.arbiter_machine import PORTS
+from tickwire_hw.book import Book
+from tickwire_hw.line_port import LinePort
+from tickwire_hw.publish import Publish
+from tickwire_hw.receive import Key
+from tickwire_hw.stream import Word
+
+_CONFIGURATION = ("lines", "policy", "accept_session", "line_timeout_ns", "patience_ns",
+                  "stale_ns", "restart", "start", "has_session", "session", "tick", "tick_stamp",
+                  "give_up", "give_up_number", "give_up_stamp")
+_REGISTERS = ("state", "expected", "highest")
+
+
+class Pipeline(wiring.Component):
+    """Frames in, records and state lines out, at line rate; books are exact or say so.
+
+    A port for each line's MAC and one for frames of the host, all alike: the destination of a
+    frame says whose it is. Nothing is held back at the ports. From the word with a message's last
+    octet: message 1, arbitration 1, operation 4 or 5, books 38, first record 6 cycles, in order;
+    more when messages before it wait. Each operation takes two cycles, a replace is two, and every
+    fourth message gives one to the sweep: messages of 21 octets and more never wait for long at
+    line rate. Shorter ones, system events alone, wait in the ports' queues of 1,024 words.
+
+    Members
+    -------
+    ready : ``Out(1)``
+        Whether all tables are clear; frames come only then.
+    words : ``In(stream.Signature(Word, always_ready=True)).array(PORTS)``
+        Frames without preamble and FCS.
+    now : ``In(64)``
+        Time, ns.
+    keys, size_max, check_udp : ``In``
+        As of ``Receive``.
+    i_filter, i_grid : ``In``
+        As of ``Book``.
+    records : ``Out(stream.Signature({kind, octets}, always_ready=True))``
+        At most one a cycle: RecordType, and all octets but the trailer.
+    lines_out : ``Out(stream.Signature({instrument, line}, always_ready=True))``
+        State lines, each with the first record of its version.
+    is_overflow, is_lost : ``Out(PORTS)``
+        Strobes: a port lost octets of a datagram, see ``Blocks``, or an event, see ``Arbiter``.
+
+    What else goes in and out is the arbiter's configuration, strobes and registers.
+    """
+
+    def __init__(self, geometry: Geometry) -> None:
+        self._arbiter, self._book, self._publish = Arbiter(), Book(geometry), Publish(geometry)
+        arbiter, book, publish = (part.signature.members for part in (
+            self._arbiter, self._book, self._publish))
+        super().__init__({
+            "ready": Out(1), "words": In(stream.Signature(Word, always_ready=True)).array(PORTS),
+            "now": In(64), "keys": In(data.ArrayLayout(Key, len(Line))), "size_max": In(16),
+            "check_udp": In(1), "i_filter": book["i_filter"], "i_grid": book["i_grid"],
+            "records": publish["o"], "lines_out": publish["state"],
+            "is_overflow": Out(PORTS), "is_lost": Out(PORTS),
+            **{name: arbiter[name] for name in (*_CONFIGURATION, *_REGISTERS)}})
+
+    def elaborate(self, platform):
+        """Return the components, connected."""
+        m = Module()
+
+        m.submodules.arbiter, m.submodules.book = arbiter, book = self._arbiter, self._book
+        m.submodules.publish = publish = self._publish
+        for number in range(PORTS):
+            m.submodules[f"port_{number}"] = port = LinePort()
+            connect(m, flipped(self.words[number]), port.words)
+            connect(m, port.packet, arbiter.i[number])
+            m.d.comb += [
+                port.now.eq(self.now), port.keys.eq(self.keys), port.size_max.eq(self.size_max),
+                port.check_udp.eq(self.check_udp), port.hold.eq(arbiter.holds[number]),
+                self.is_overflow[number].eq(port.is_overflow)]
+        m.d.comb += [getattr(arbiter, name).eq(getattr(self, name)) for name in _CONFIGURATION]
+        m.d.comb += [getattr(self, name).eq(getattr(arbiter, name)) for name in _REGISTERS]
+        connect(m, arbiter.o, book.i)
+        connect(m, flipped(self.i_filter), book.i_filter)
+        connect(m, flipped(self.i_grid), book.i_grid)
+        m.d.comb += [
+            arbiter.hold.eq(book.hold), self.is_lost.eq(arbiter.is_lost),
+            self.ready.eq(book.ready & publish.ready)]
+        connect(m, book.o_ahead, publish.i_ahead)
+        connect(m, book.o, publish.i)
+        connect(m, publish.o, flipped(self.records))
+        connect(m, publish.state, flipped(self.lines_out))
+        return m
+

@@ -1,0 +1,148 @@
+"""The card's market data is the kernels': the same frames give the same records, octet for octet.
+
+Method: frames at line rate into the compiled pipeline, and one after the other into the kernels;
+all records and the state tables are compared, time stamps included. Frames of two ports do not
+overlap here, because the kernels take whole frames; ``test_arbiter`` has those that do.
+"""
+
+import dataclasses
+import functools
+import os
+import random
+
+import numpy as np
+import pytest
+
+from tests.captures import ethernet, ipv4, mold, udp
+from tests.pipeline_rig import GROUPS, LANES, PORT, Card, Sent, compare
+from tests.reference import itch
+from tests.reference.flow import flow
+from tickwire.spec.geometry import CARD_SMALL
+from tickwire.spec.records import FeedState, RecordType
+from tickwire_sim.traffic import generate
+
+SMALL = dataclasses.replace(CARD_SMALL, instruments=5)
+MESSAGES = int(os.environ.get("TICKWIRE_CARD_DAY", "60000"))
+STATE_AT = 25                               # of a FEED_STATE record
+SIZE = 1_300                                # octets of messages in a packet, at most
+
+
+@functools.cache
+def card() -> Card:
+    return Card(SMALL, "small_5")
+
+
+def packet(number: int, messages: list[bytes], line: int = 0, **damage) -> bytes:
+    return ethernet(ipv4(udp(mold(number, *messages, **damage), PORT), destination=GROUPS[line]))
+
+
+def packets(messages: list[bytes], line: int = 0, each: int = 20) -> list[bytes]:
+    return [packet(1 + at, messages[at:at + each], line)
+            for at in range(0, len(messages), each)]
+
+
+def full_packets(messages: list[bytes]) -> list[bytes]:
+    """Packets as large as they may be."""
+    found, waiting, size, number = [], [], 0, 1
+    for message in messages:
+        if size + 2 + len(message) > SIZE:
+            found.append(packet(number, waiting))
+            number, waiting, size = number + len(waiting), [], 0
+        waiting.append(message)
+        size += 2 + len(message)
+    return [*found, packet(number, waiting)]
+
+
+def in_turn(frames: list[Sent]) -> list[Sent]:
+    """Frames one after the other, whatever their ports."""
+    cycle = 0
+    for frame in frames:
+        frame.cycle = cycle
+        cycle += -(-len(frame.octets) // LANES) + 3
+    return frames
+
+
+def kinds(records: np.ndarray) -> set[int]:
+    return set(records[:, -1].tolist())
+
+
+def states(records: np.ndarray) -> set[int]:
+    return set(records[records[:, -1] == RecordType.FEED_STATE][:, STATE_AT].tolist())
+
+
+@pytest.mark.parametrize("each", (1, 20))
+def test_a_flow_of_all_types_on_one_line_gives_the_kernels_records(each):
+    records = compare(card(), [Sent(frame) for frame in packets(flow(2_500, 3), each=each)])
+    assert kinds(records) == {kind.value for kind in (
+        RecordType.BBO, RecordType.TRADE, RecordType.FEED_STATE, RecordType.STATUS,
+        RecordType.DIRECTORY, RecordType.IMBALANCE)}
+
+
+def test_a_generated_day_gives_the_kernels_records():
+    octets = bytearray()
+    generate(octets.extend, MESSAGES, 4, 1_200, 3)
+    messages = list(itch.messages_of(bytes(octets)))
+    records = compare(card(), [Sent(frame) for frame in full_packets(messages)], gap=2)
+    assert len(records) > MESSAGES // 10
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_two_lines_that_lose_frames_and_a_server_that_repeats_give_the_kernels_records(seed):
+    draw = random.Random(seed)
+    messages = flow(1_500, 30 + seed)
+    frames = []
+    for at in range(0, len(messages), 10):
+        for line in draw.sample((0, 1), 2):
+            if draw.random() > .3:
+                frames.append(Sent(packet(1 + at, messages[at:at + 10], line), line))
+        if draw.random() < .4:
+            first = draw.randrange(max(0, at - 60), at + 1)
+            frames.append(Sent(packet(1 + first, messages[first:first + 30], 2), 2))
+        if draw.random() < .05:
+            frames.append(Sent(packet(2 + at, [], draw.randrange(2)), draw.randrange(2)))
+    records = compare(card(), in_turn(frames))
+    assert {FeedState.LIVE, FeedState.RECOVERING} <= states(records)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_damaged_frames_and_lies_give_the_kernels_records(seed):
+    draw = random.Random(100 + seed)
+    messages = flow(1_200, 60 + seed)
+    frames = []
+    for at in range(0, len(messages), 8):
+        octets = bytearray(packet(1 + at, messages[at:at + 8], 0))
+        kind = draw.randrange(12)
+        if kind == 0:                          # any octet wrong, FCS wrong as well
+            octets[draw.randrange(len(octets))] ^= 1 << draw.randrange(8)
+        elif kind == 1:                        # a message that is none
+            broken = [bytes(draw.randrange(256) for _ in range(draw.randrange(60))),
+                      *messages[at + 1:at + 8]]
+            octets = bytearray(packet(1 + at, broken, 0))
+        elif kind == 2:                        # a header that lies
+            octets = bytearray(packet(1 + at, messages[at:at + 8], 0, count=draw.choice(
+                (0, 1, 7, 9, 0xFFFF))))
+        elif kind == 3:
+            octets = octets[:draw.randrange(20, len(octets))]
+        is_damaged = kind == 0 or draw.random() < .05
+        frames.append(Sent(bytes(octets), 0, is_damaged=is_damaged))
+        if draw.random() < .6:                 # the other line's copy repairs it
+            frames.append(Sent(packet(1 + at, messages[at:at + 8], 1), 1))
+    records = compare(card(), in_turn(frames))
+    assert FeedState.RETRACTED in states(records)
+
+
+def test_a_change_of_session_gives_the_kernels_records():
+    messages = flow(600, 9)
+    first = packets(messages[:300])
+    other = [ethernet(ipv4(udp(mold(1 + at, *messages[at:at + 20], session=b"ANOTHER   "), PORT),
+                           destination=GROUPS[0])) for at in range(0, 300, 20)]
+    records = compare(card(), [Sent(frame) for frame in first + other])
+    assert FeedState.NEW_SESSION in states(records)
+
+
+@pytest.mark.parametrize("name", ("lobster/AAPL_2012-06-21_oracle.itch",
+                                  "ritch/ex20101224.TEST_ITCH_50"))
+def test_a_recording_gives_the_kernels_records(shared_data, name):
+    messages = list(itch.messages_of((shared_data / name).read_bytes()))[:20_000]
+    records = compare(card(), [Sent(frame) for frame in full_packets(messages)], tick=0)
+    assert len(records) > 100

@@ -1,0 +1,198 @@
+"""Frames through the card's whole market-data pipeline, compiled, and through the kernels.
+
+The card gets words with idle cycles between frames; the kernels get the same frames, one after
+the other in the order in which they end, each at the time at which it began.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from tests.feed_rig import FeedRig
+from tickwire.spec.geometry import Geometry
+from tickwire.spec.records import Line, RecordType
+from tickwire_hw.grid import row
+from tickwire_hw.pipeline import Pipeline
+from tickwire_sim.verilate import verilate
+
+LANES, BODY = 8, 56
+GROUPS = ("233.54.12.111", "233.49.196.111", "10.0.0.7")     # of line A, B and recovery
+PORT = 26477
+SIZE_MAX = 1_514
+BOTH_LINES = 3
+DRAIN = 2_000                              # cycles in which all that waits comes out
+_KINDS = {int(kind): kind.name for kind in RecordType}
+_LATENCY = slice(48, 52)
+
+
+@dataclass
+class Sent:
+    """One frame: its port, the cycle of its first word, and whether its FCS is wrong."""
+
+    octets: bytes
+    port: int = 0
+    cycle: int = -1                        # -1: right behind the frame before it on its port
+    is_damaged: bool = False
+
+
+def schedule(frames: Sequence[Sent], gap: int = 3) -> tuple[list[int], int]:
+    """Return the first cycle of each frame, and the number of cycles of all."""
+    free, firsts = [0, 0, 0], []
+    for frame in frames:
+        first = max(free[frame.port], frame.cycle)
+        firsts.append(first)
+        free[frame.port] = first + -(-len(frame.octets) // LANES) + gap
+    return firsts, max(free)
+
+
+class Card:
+    """The compiled pipeline; every locate below ``instruments`` is its own instrument."""
+
+    def __init__(self, geometry: Geometry, name: str) -> None:
+        self.geometry = geometry
+        self.model = verilate(Pipeline(geometry), f"pipeline_{name}")
+
+    def start(self, tick: int = 100) -> int:
+        """Begin anew, configured, with empty tables; return the cycle in which frames may come."""
+        model, count = self.model, self.geometry.instruments
+        model.restart()
+        rows = self._rows(count)
+        rows["i_filter__valid"] = rows["i_grid__valid"] = 1
+        model.put(rows, "i_filter__payload", locate=np.arange(count), is_watched=1,
+                  instrument=np.arange(count))
+        model.put(rows, "i_grid__payload", instrument=np.arange(count),
+                  **{f"row.{name}": value for name, value in row(tick).items()})
+        rows["restart"][0], rows["start"][0] = 1, 1
+        model.run(rows)
+        for _ in range(1 << 12):
+            last = model.run(self._rows(256))[-1]
+            if last["ready"]:
+                return int(last["cycle"]) + 1
+        raise AssertionError("the pipeline never gets ready")
+
+    def _rows(self, count: int) -> np.ndarray:
+        rows = self.model.rows(count)
+        one = rows[:1].copy()
+        for line, group in enumerate(GROUPS):
+            address = int.from_bytes(bytes(int(part) for part in group.split(".")), "big")
+            self.model.put(one, "keys", **{f"{line}.is_set": 1, f"{line}.group": address,
+                                           f"{line}.port": PORT})
+        for name, value in (("size_max", SIZE_MAX), ("check_udp", 1), ("lines", BOTH_LINES),
+                            ("accept_session", 1)):
+            one[name] = value
+        rows[...] = one
+        return rows
+
+    def send(self, frames: Sequence[Sent], gap: int = 3, time: int = 0) -> np.ndarray:
+        """Send frames; return the rows in which a record or a state line came out.
+
+        ``time`` is the clock's in the cycle before the first.
+        """
+        firsts, cycles = schedule(frames, gap)
+        rows = self._rows(cycles + DRAIN)
+        rows["now"] = time + 1 + np.arange(len(rows))
+        for port in range(3):
+            mine = [(frame, first) for frame, first in zip(frames, firsts, strict=True)
+                    if frame.port == port]
+            if not mine:
+                continue
+            at, words, flags = [], [], []
+            for frame, first in mine:
+                count = -(-len(frame.octets) // LANES)
+                padded = frame.octets.ljust(LANES * count, b"\0")
+                words.append(np.frombuffer(padded, "<u8"))
+                at.append(np.arange(first, first + count))
+                keep = np.full(count, 0xFF, np.int64)
+                keep[-1] = (1 << (len(frame.octets) - 1) % LANES + 1) - 1
+                ends = np.zeros((3, count), np.int64)
+                ends[0, 0] = ends[1, -1] = 1
+                ends[2, -1] = frame.is_damaged
+                flags.append(np.vstack((keep, ends)))
+            where, control = np.concatenate(at), np.hstack(flags)
+            given = rows[where]
+            given[f"words__{port}__valid"] = 1
+            self.model.put(given, f"words__{port}__payload", data=np.concatenate(words),
+                           keep=control[0], first=control[1], last=control[2], error=control[3])
+            rows[where] = given
+        return self.model.run(rows, when=("records__valid", "lines_out__valid"))
+
+    def records(self, found: np.ndarray) -> np.ndarray:
+        """Records of such rows: (n, 57) octets, the type last, latencies zero."""
+        rows = found[found["records__valid"] == 1]
+        octets = self.model.get(rows, "records__payload", "octets")
+        result = np.zeros((len(rows), BODY + 1), np.uint8)
+        result[:, :BODY] = np.ascontiguousarray(octets).view(np.uint8).reshape(
+            len(rows), -1)[:, :BODY]
+        result[:, BODY] = self.model.get(rows, "records__payload", "kind")
+        return result
+
+    def table(self, found: np.ndarray, before: np.ndarray) -> np.ndarray:
+        """State table after such rows, (instruments, 64) octets."""
+        rows = found[found["lines_out__valid"] == 1]
+        table = before.copy()
+        lines = np.ascontiguousarray(self.model.get(rows, "lines_out__payload", "line")).view(
+            np.uint8).reshape(len(rows), 64)
+        for instrument, line in zip(self.model.get(rows, "lines_out__payload", "instrument"),
+                                    lines, strict=True):
+            table[instrument] = line
+        return table
+
+
+def kernel_rig(geometry: Geometry, tick: int = 100, ring_log2: int = 18) -> FeedRig:
+    """Return the kernels' feed and books, configured alike."""
+    rig = FeedRig(geometry, ring_log2=ring_log2, cut_through=True)
+    if tick:
+        rig.book.set_tick(tick)
+    for line in Line:
+        rig.memory.listen(line, GROUPS[line], PORT)
+    return rig
+
+
+def kernel_records(rig: FeedRig, frames: Sequence[Sent], gap: int = 3,
+                   time: int = 0) -> np.ndarray:
+    """Records of the kernels for the same frames, as :meth:`Card.records` gives them."""
+    firsts, _ = schedule(frames, gap)
+    ends = [first + -(-len(frame.octets) // LANES)
+            for first, frame in zip(firsts, frames, strict=True)]
+    for number in sorted(range(len(frames)), key=lambda number: (ends[number],
+                                                                 frames[number].port)):
+        rig.frame(frames[number].octets, time + firsts[number] + 1, frames[number].is_damaged)
+    octets = rig.records()
+    octets[:, _LATENCY] = 0
+    return np.hstack((octets[:, :BODY], octets[:, 60:61]))
+
+
+def compare(card: Card, frames: Sequence[Sent], tick: int = 100, gap: int = 3,
+            chunk: int = 4_000) -> np.ndarray:
+    """Compare all records, octet for octet, and the state tables; return the records."""
+    card.start(tick)
+    rig, time, every = kernel_rig(card.geometry, tick), 0, []
+    table = np.zeros((card.geometry.instruments, 64), np.uint8)
+    for start in range(0, len(frames), chunk):
+        part = frames[start:start + chunk]
+        found = card.send(part, gap, time)
+        ours, expected = card.records(found), kernel_records(rig, part, gap, time)
+        _compare_records(ours, expected)
+        table = card.table(found, table)
+        assert (table == rig.table()).all(), "state tables differ"
+        every.append(ours)
+        time += schedule(part, gap)[1] + DRAIN
+    return np.concatenate(every)
+
+
+def _compare_records(ours: np.ndarray, expected: np.ndarray) -> None:
+    count = min(len(ours), len(expected))
+    wrong = np.flatnonzero((ours[:count] != expected[:count]).any(axis=1))
+    if len(wrong) or len(ours) != len(expected):
+        at = int(wrong[0]) if len(wrong) else count
+        raise AssertionError(
+            f"{len(ours)} records, not {len(expected)}; the first that differs is {at}:\n"
+            f"{_words(ours, at)}, not\n{_words(expected, at)}")
+
+
+def _words(records: np.ndarray, at: int) -> str:
+    if at >= len(records):
+        return "none"
+    octets = records[at].tobytes()
+    return f"{_KINDS.get(octets[BODY])} {octets[:BODY].hex(' ', 8)}"
