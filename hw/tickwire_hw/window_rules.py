@@ -211,7 +211,7 @@ class WindowRules(wiring.Component):
             m.d.comb += self.o_row.floor.eq(moved[4])
             with m.If(leaves_levels & row.summary.any()):
                 m.d.comb += self.o_row.unseen_high.eq(moved[4] - 1)
-                with m.If(no_low):
+                with m.If(no_low | is_swept):
                     m.d.comb += self.o_row.unseen_low.eq(row.floor)
         with m.Elif(is_inserted):
             with m.If(is_higher):

@@ -16,9 +16,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.table_rig import HostileRAM
-from tests.window_rig import ADD, EVENT, NEW, NOTHING, REMOVE, TICKS, Card, compare
+from tests.window_rig import ADD, EVENT, NEW, NOTHING, REMOVE, TICKS, Card, compare, kernel_log
 from tickwire.kernels import layout
-from tickwire.spec.geometry import CARD_SMALL, Geometry
+from tickwire.spec.geometry import CARD_SMALL, SWEEP_DELAY, SWEEP_PERIOD, Geometry
 from tickwire_hw import sweep, window, window_rules
 from tickwire_hw.window import RESULT_AGE, ROW_AGE, Window
 
@@ -85,7 +85,7 @@ def drawn(count: int, seed: int, base: int, sides: int, reach: int) -> np.ndarra
     draw = random.Random(seed)
     flow = Flow()
     steps = [step for step in STEPS if step <= reach]
-    pauses = (1, 1, 1, 2, 5, 40, 4 * reach)
+    pauses = (*(1, 2, 5, 20, 80) * 3, 4 * reach)
     attacked = 0
     while len(flow.events) < count:
         instrument, side = divmod(draw.randrange(sides), 2)
@@ -101,9 +101,9 @@ def drawn(count: int, seed: int, base: int, sides: int, reach: int) -> np.ndarra
         kind = draw.random()
         if kind < 0.06:
             flow.nothing(draw.choice(pauses), instrument)
-        elif not orders or (kind < 0.5 and not attacked and len(orders) < LIVE_MAX):
+        elif not orders or (kind < 0.52 and not attacked and len(orders) < LIVE_MAX):
             flow.add(instrument, side, price)
-        elif kind < 0.6:
+        elif kind < 0.55:
             flow.add(instrument, side, draw.choice(list(orders.values())))
         else:
             is_best = attacked or kind < 0.8
@@ -182,6 +182,25 @@ def test_the_level_below_a_gap_is_shown_at_once_or_found_by_the_sweep(side, gap)
     lower = ~10_000 if side else 10_000
     floor = (lower + gap - TINY.window_ticks * 3 // 4) // 64 * 64
     assert seen["hidden"] == seen["window_sweeps"] == seen["taken"] == (floor > lower)
+
+
+def test_what_leaves_the_window_is_unseen_though_the_sweep_was_below_what_was_unseen_before():
+    flow, unseen = Flow(), 19_960          # in one word less than the next level
+    flow.add(0, 0, 100 * 20_020)
+    flow.add(0, 0, 100 * 20_170)           # moves the floor to 19,968
+    flow.remove(0, 0, 2)
+    flow.add(0, 0, 100 * unseen)           # is asked for at once
+    flow.nothing(SWEEP_DELAY * SWEEP_PERIOD)
+    flow.remove(0, 0, 3)                   # was found
+    flow.add(0, 0, 100 * 20_170)
+    flow.remove(0, 0, 4)                   # nothing left the window; the sweep asks for one below
+    flow.nothing(1 + SWEEP_DELAY * SWEEP_PERIOD)
+    flow.add(0, 0, 100 * 20_420)           # the first level leaves, before the sweep is done
+    log = kernel_log(TINY, flow.array())
+    assert log["floor"][-2] < unseen == log["unseen_low"][-2] and log["window_shifts"][-1]
+    card = tiny()
+    card.restart()
+    compare(card, flow.array())
 
 
 def test_reset_empties_every_window_and_nothing_is_taken_before_it_is_ready():
