@@ -36,6 +36,8 @@ _VERILATE = ("--cc", "-O3", "--prefix", "Vtop", "--Mdir", ".", "-Wno-fatal", "-W
 _COMPILE = ("-std=gnu++17", "-fPIC", "-faligned-new", "-w",
             "-DVERILATOR=1", "-DVM_COVERAGE=0", "-DVM_SC=0", "-DVM_TIMING=0", "-DVM_TRACE_FST=0",
             "-DVM_TRACE_SAIF=0")
+_ZERO_MEMORY = re.compile(
+    r"  initial begin\n    (\S+ ?)\[0\] = (\d+'h0+);\n(?:    \1\[\d+\] = \2;\n)+  end\n")
 _FAST, _SLOW, _GLOBAL = "-O2", "-O0", "-O1"   # slow is what runs once, at the start
 
 
@@ -77,8 +79,7 @@ def build(component: wiring.Component, name: str, recipe: Recipe, *,
         work = Path(temporary)
         text, signals = verilog.convert_fragment(Fragment.get(component, None), plain, name,
                                                  emit_src=False)
-        # `always @*` never runs when all that it reads is constant.
-        (work / VERILOG).write_text(text.replace("always @*", "always_comb"))
+        (work / VERILOG).write_text(_simulated(text))
         known = {"top": name, "names": waves.names(text, ((path, signal)
                                                           for signal, path in signals.items()))}
         (work / NAMES).write_text(json.dumps(known))
@@ -86,6 +87,17 @@ def build(component: wiring.Component, name: str, recipe: Recipe, *,
         _publish(work / "done", folder)
     _prune(f"{recipe.kind}.{name}-")
     return folder
+
+
+def _simulated(text: str) -> str:
+    """Return Verilog as it simulates well: what is constant is set, zero memory in one line."""
+    def loop(block: re.Match[str]) -> str:
+        rows = block[0].splitlines()[1:-1]
+        return (f"  initial for (int row = 0; row < {len(rows)}; row++) "
+                f"{block[1]}[row] = {block[2]};\n")
+
+    # `always @*` never runs when all that it reads is constant.
+    return _ZERO_MEMORY.sub(loop, text.replace("always @*", "always_comb"))
 
 
 def _digest(netlist: str, recipe: Recipe, is_traced: bool, key: str) -> str:
