@@ -130,56 +130,63 @@ class Window(wiring.Component):
         m.d.comb += [self.o_row.eq(row), rows.write_data.eq(Mux(self.ready, row, void)),
                      bits.write_data.eq(word), bits_after.write_data.eq(word)]
 
-        # Ages 5 to 7: the best level's word. Places below the floor's are the circle's upper end.
-        def later(name: str, value, count: int = 1):
-            return stages(m, value, count, name)[count]
-        upper = Signal(self._words)
-        floor_word = row.floor.shift_right(TICK_BITS)
-        place_bits = ceil_log2(self._words)
-        m.d.comb += upper.eq(row.summary & below(floor_word[:place_bits], self._words))
-        word_6 = later("floor_word", floor_word)
-        candidates_6 = later("candidates", Mux(upper.any(), upper, row.summary))
-        round_6 = word_6.shift_right(place_bits) + later("is_upper", upper.any())
-        place_6, height_6 = Signal(place_bits), Signal(place_bits)
-        has_best_6 = Signal()
-        m.d.comb += [place_6.eq(_highest(m, candidates_6)), has_best_6.eq(candidates_6.any()),
-                     height_6.eq(place_6 - word_6[:place_bits]),
-                     bits_after.read_address.eq(Cat(place_6, sides[6]))]
+        # Ages 5 to 9: the best level.
+        has_best_6, height_6, best = self._best(m, row, sides[6], bits_after)
 
         # Age 7: the sweep. A side wants one while something is unseen below it that it can reach.
         events = stages(m, rules.o, RESULT_AGE - DECISION_AGE, "event")
-        could_6 = later("could", (row.unseen_high != EMPTY)
-                        & (row.floor > operations[ROW_AGE].least_floor))
+        could_6 = _later(m, "could", (row.unseen_high != EMPTY)
+                         & (row.floor > operations[ROW_AGE].least_floor))
         is_near_6 = ~has_best_6 | (height_6 < self._words // 4)
+        wanted_6 = events[_SWEEP_AGE - 1 - DECISION_AGE].is_wanted & could_6 & is_near_6
         event_7, given_7 = events[_SWEEP_AGE - DECISION_AGE], sweep.i.p
         m.d.comb += [
             sweep.i.valid.eq(valid[_SWEEP_AGE]), given_7.side.eq(sides[_SWEEP_AGE]),
-            given_7.is_wanted.eq(later("wants", events[2].is_wanted & could_6 & is_near_6)),
+            given_7.is_wanted.eq(_later(m, "is_wanted", wanted_6)),
             given_7.is_step.eq(operations[_SWEEP_AGE].kind == WindowOperation.STEP),
             given_7.is_done.eq(event_7.is_done), given_7.is_moved.eq(event_7.is_moved),
-            given_7.floor.eq(later("floor", row.floor, 2)),
-            given_7.unseen_high.eq(later("unseen_high", row.unseen_high, 2)),
+            given_7.floor.eq(_later(m, "floor", row.floor, 2)),
+            given_7.unseen_high.eq(_later(m, "unseen_high", row.unseen_high, 2)),
             self.pending.eq(sweep.pending)]
         for ours, theirs in zip(self.ask, sweep.ask, strict=True):
             m.d.comb += [ours.is_asked.eq(theirs.is_asked), ours.key.eq(theirs.key),
                          Cat(ours.side, ours.instrument).eq(theirs.side)]
 
-        # Ages 8 and 9: the best level's tick.
-        word_8 = later("best_word", Cat(place_6, round_6), 2)
-        tick_8 = _highest(m, bits_after.read_data)
+        # Age 9: the result.
         event, given, result = events[-1], operations[-1], self.o.p
-        has_best, is_empty = later("has_best", has_best_6, 3), later("is_empty", row.levels == 0, 4)
+        has_best = _later(m, "has_best", has_best_6, 3)
+        is_empty = _later(m, "is_empty", row.levels == 0, RESULT_AGE - ROW_AGE)
         m.d.comb += [
-            self.o.valid.eq(valid[-1]), result.best.eq(later("best", Cat(tick_8, word_8))),
-            result.has_best.eq(has_best), result.is_empty.eq(is_empty),
-            result.is_hidden.eq(~has_best & ~is_empty),
-            result.window_sweeps.eq(later("is_begun", sweep.is_begun, 2))]
+            self.o.valid.eq(valid[-1]), result.best.eq(best), result.has_best.eq(has_best),
+            result.is_empty.eq(is_empty), result.is_hidden.eq(~has_best & ~is_empty),
+            result.window_sweeps.eq(_later(m, "is_begun", sweep.is_begun,
+                                           RESULT_AGE - _SWEEP_AGE))]
         m.d.comb += [getattr(result, name).eq(getattr(given, name))
                      for name in ("kind", "instrument", "side", "context")]
         m.d.comb += [getattr(result, name).eq(getattr(event, name))
                      for name in ("has_bit", "is_desync", "off_grid", "hidden", "window_shifts")]
 
         return m
+
+    def _best(self, m: Module, row, side_6, bits: RAM) -> tuple:
+        """Find the best level of a row, given at age 5.
+
+        Returns whether there is one, and its word's distance from the floor's, at age 6; and its
+        key at age 9. ``bits`` shows at age 6 what was written until age 5.
+        """
+        # Words whose places are below that of the floor's are the upper end of the circle.
+        upper, place_6 = Signal(self._words), Signal(ceil_log2(self._words))
+        place_5, word_6 = _place(row.floor, self._words), Signal(signed(KEY - TICK_BITS))
+        m.d.sync += word_6.eq(row.floor.shift_right(TICK_BITS))
+        m.d.comb += upper.eq(row.summary & below(place_5, self._words))
+        candidates_6 = _later(m, "candidates", Mux(upper.any(), upper, row.summary))
+        m.d.comb += [place_6.eq(_highest(m, candidates_6)),
+                     bits.read_address.eq(Cat(place_6, side_6))]
+        height_6 = (place_6 - word_6[:len(place_6)])[:len(place_6)]
+        round_6 = word_6.shift_right(len(place_6)) + _later(m, "is_upper", upper.any())
+        word_8 = _later(m, "best_word", Cat(place_6, round_6), 2)
+        best_9 = _later(m, "best", Cat(_highest(m, bits.read_data), word_8))
+        return candidates_6.any(), height_6, best_9
 
     def _memory(self, m: Module, sides: list, places: list, write: Signal) -> tuple:
         """Add RAM for rows and, twice, for words; rows are cleared, what they void needs not be."""
@@ -196,6 +203,11 @@ class Window(wiring.Component):
         for copy in copies:
             m.d.comb += [copy.write_enable.eq(write), copy.write_address.eq(places[ROW_AGE])]
         return rows, *copies
+
+
+def _later(m: Module, name: str, value, count: int = 1):
+    """Return ``value`` of so many cycles ago."""
+    return stages(m, value, count, name)[count]
 
 
 def _place(key, words: int):
