@@ -14,7 +14,7 @@ import pytest
 from rich.console import Console
 
 from tests.reference import itch
-from tests.system.conformance import DOLLAR, LOCATES, accepted, executed, software
+from tests.system.conformance import DOLLAR, LOCATES, accepted, executed, rejected, software
 from tickwire.commands import stat as stat_command
 from tickwire.commands.stat import document, stat
 from tickwire.engine import Engine
@@ -23,7 +23,8 @@ from tickwire.kernels import histogram
 from tickwire.observe import view
 from tickwire.observe.live import LiveView, screen
 from tickwire.observe.observer import Holding, Observer
-from tickwire.observe.summary import cause_text, dollars, lines, price, summary
+from tickwire.observe.summary import cause_text, dollars, lines, price, rejects_text, summary
+from tickwire.spec.checks import CHECKS
 from tickwire.spec.counters import COUNTERS
 from tickwire.spec.intents import Operation
 from tickwire.spec.registers import KillCause
@@ -33,7 +34,7 @@ BUSY = {"messages", "orders_sent", "fills", "gaps", "messages_recovered", "frame
 AAA = LOCATES["AAA"]
 numbers = itertools.count()
 KEYS = {"messages", "lost", "gaps", "recovered", "orders_sent", "fills", "rejects", "position",
-        "pnl", "latency_ns", "digest", "seconds", "device", "version"}
+        "rejects_by_reason", "pnl", "latency_ns", "digest", "seconds", "device", "version"}
 
 
 @pytest.fixture
@@ -102,6 +103,37 @@ def test_the_summary_reads_well(observer):
         assert part in text
 
 
+def test_rejects_are_told_by_the_first_check_that_failed(bench, observer):
+    wrong = ((100 * DOLLAR, 50_000), (100 * DOLLAR + 1, 100), (100 * DOLLAR + 1, 100))
+    for intent_id, (price_of, quantity) in enumerate(wrong, 2):
+        bench.engine.submit({"operation": Operation.NEW, "locate": AAA, "price": price_of,
+                             "quantity": quantity, "intent_id": intent_id})
+        bench.turn()
+    found = summary(observer)
+    assert found["rejects"] == 3
+    assert list(found["rejects_by_reason"].items()) == [("tick_size", 2), ("quantity", 1)]
+    assert "3 rejects (tick size 2, quantity 1)" in "\n".join(lines(found))
+    out = io.StringIO()
+    Console(file=out, width=120).print(screen(observer, 0.0, []))
+    assert "3 rejects (tick size 2, quantity 1)" in out.getvalue()
+
+
+def test_what_the_venue_rejects_is_a_reason_too(bench, observer):
+    bench.engine.submit({"operation": Operation.NEW, "locate": AAA, "price": 100 * DOLLAR,
+                         "quantity": 100, "intent_id": 2})
+    bench.turn()
+    bench.say(rejected(2))
+    assert summary(observer)["rejects_by_reason"] == {"venue": 1}
+
+
+def test_of_many_reasons_the_greatest_are_told():
+    reasons = {"position": 9_000, "gross_notional": 80, "collar": 7, "rate": 1}
+    assert rejects_text(9_088, reasons, 2) == (
+        "9,088 rejects (position 9,000, gross notional 80, other 8)")
+    assert rejects_text(9_088, reasons, 0) == "9,088 rejects"
+    assert rejects_text(0, {}) == "0 rejects"
+
+
 def test_of_many_symbols_the_greatest_are_told(observer):
     found = summary(observer)
     found["position"] = {f"S{number:02}": number * (-1) ** number for number in range(30)}
@@ -152,6 +184,8 @@ def test_a_screen_fits_its_terminal_and_cuts_nothing(observer, monkeypatch, widt
         counter.name: 1_234_567 if counter.name in BUSY else 0 for counter in COUNTERS})
     monkeypatch.setattr(observer, "stages", lambda: {stage.name: dict.fromkeys(
         ("p50", "p90", "p99", "p999", "max", "count"), 2_345_678) for stage in STAGES[:7]})
+    monkeypatch.setattr(observer, "rejects", lambda: {
+        check.name: 1_234_567 for check in CHECKS})
     events = [f"event {number}" for number in range(8)]
     out = io.StringIO()
     console = Console(file=out, width=width, height=height)

@@ -15,7 +15,16 @@ from tickwire.kernels.engine_layout import (
     token_at,
 )
 from tickwire.kernels.jit import kernel
-from tickwire.kernels.memory import load8, load32, load64, store64, store64_release, view
+from tickwire.kernels.memory import (
+    load8,
+    load32,
+    load64,
+    low_bit,
+    store64,
+    store64_release,
+    view,
+)
+from tickwire.spec.checks import CHECKS
 from tickwire.spec.intents import WINDOW_SLOTS, Operation
 from tickwire.spec.records import (
     INTENT_ERROR,
@@ -26,6 +35,7 @@ from tickwire.spec.records import (
     RecordType,
 )
 from tickwire.spec.render import dtype
+from tickwire.spec.shared import ENGINE_STATUS
 
 _sent_at = view(dtype(ORDER_SENT))
 _answer_at = view(dtype(ORDER_ACCEPTED))
@@ -42,7 +52,10 @@ _NEW = Operation.NEW.value
 _CANCEL = Operation.CANCEL.value
 _BUY = ord("B")
 _REJECT_ID = RISK_REJECT.field("intent_id")[1]
+_REJECT_CHECKS = RISK_REJECT.field("checks")[1]
 _ERROR_ID = INTENT_ERROR.field("intent_id")[1]
+_FIRST_REASON = ENGINE_STATUS.field(f"rejects_{CHECKS[0].name}")[1]
+_REASONS = len(CHECKS)
 _TYPE = TRAILER_OFFSET + 4
 _TOKEN_SIZE = TOKEN.itemsize
 
@@ -199,6 +212,15 @@ def _answer(host, kind, record):
 
 
 @kernel
+def _count_reason(host, record):
+    """Count a refusal of the risk gate at the first check that failed."""
+    checks = load32(record + _REJECT_CHECKS)
+    if checks != 0 and low_bit(checks) < _REASONS:
+        place = host_at(host)["status"] + _FIRST_REASON + 8 * low_bit(checks)
+        store64(place, load64(place) + 1)
+
+
+@kernel
 def note(host, record):
     """Take one record of the order ring into account; returns its instrument, -1 without one."""
     kind = load8(record + _TYPE)
@@ -208,6 +230,8 @@ def note(host, record):
     if _ACCEPTED <= kind <= _REPLACED:
         _answer(host, kind, record)
         return instrument_of(host, np.int64(_answer_at(record)["locate"]))
+    if kind == _RISK_REJECT:
+        _count_reason(host, record)
     if kind == _RISK_REJECT or kind == _INTENT_ERROR:
         intent_id = load32(record + (_REJECT_ID if kind == _RISK_REJECT else _ERROR_ID))
         instrument = _decided(host, intent_id)

@@ -20,7 +20,7 @@ from rich.text import Text
 
 from tickwire.device.base import RecordReader, RingLayout
 from tickwire.observe.observer import Holding, Observer
-from tickwire.observe.summary import cause_text, dollars, price
+from tickwire.observe.summary import REASONS_IN_LINE, cause_text, dollars, price, rejects_text
 from tickwire.spec.checks import failing
 from tickwire.spec.intents import IntentError, Operation
 from tickwire.spec.records import BookFlag, RecordType
@@ -93,7 +93,8 @@ def print_state(observer: Observer) -> None:
 def screen(observer: Observer, rate: float, events: list[str],
            size: ConsoleDimensions | None = None) -> RenderableType:
     """Return everything that is shown; books and events as far as ``size`` has room for them."""
-    head, latencies, counters = _head(observer, rate), _latencies(observer), _counters(observer)
+    head = _head(observer, rate, size.width if size else Console().width)
+    latencies, counters = _latencies(observer), _counters(observer)
     holdings = list(observer.holdings())
     instruments, blank = INSTRUMENTS, [Text("")]
     if size is not None:
@@ -108,7 +109,8 @@ def screen(observer: Observer, rate: float, events: list[str],
                  Text("\n".join(events), style="dim"))
 
 
-def _head(observer: Observer, rate: float) -> Text:
+def _head(observer: Observer, rate: float, width: int) -> Text:
+    """Three lines; of the reasons of rejects as many as ``width`` has room for."""
     c, status = observer.counters(), observer.status
     killed = cause_text(observer.killed)
     text = Text()
@@ -125,9 +127,13 @@ def _head(observer: Observer, rate: float) -> Text:
                 style="green" if Status.SESSION_UP in status else "red")
     text.append(f"\nfeed    {c['messages']:,} messages, {rate:,.0f}/s, "
                 f"{c['messages_lost']:,} lost, {c['gaps']:,} gaps, "
-                f"{c['messages_recovered']:,} recovered"
-                f"\norders  {c['orders_sent']:,} sent, {c['cancels_sent']:,} cancels, "
-                f"{c['fills']:,} fills, {c['risk_rejects'] + c['orders_rejected']:,} rejects")
+                f"{c['messages_recovered']:,} recovered\n")
+    orders = (f"orders  {c['orders_sent']:,} sent, {c['cancels_sent']:,} cancels, "
+              f"{c['fills']:,} fills, ")
+    total, reasons = c["risk_rejects"] + c["orders_rejected"], observer.rejects()
+    shown = [orders + rejects_text(total, reasons, most)
+             for most in range(REASONS_IN_LINE, -1, -1)]
+    text.append(next((line for line in shown if len(line) <= width), shown[-1]))
     return text
 
 

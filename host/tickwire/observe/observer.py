@@ -8,6 +8,7 @@ import numpy as np
 
 from tickwire.device.shared import SharedMemory, attach
 from tickwire.kernels import histogram
+from tickwire.spec.checks import CHECKS
 from tickwire.spec.counters import COUNTERS
 from tickwire.spec.records import STATE_LINE, FeedState
 from tickwire.spec.registers import REGISTERS, KillCause, RegisterOffset, Status
@@ -132,6 +133,17 @@ class Observer:
         """Every counter by its name."""
         return {counter.name: int(self._counters[index])
                 for index, counter in enumerate(COUNTERS)}
+
+    def rejects(self) -> dict[str, int]:
+        """Refused orders by reason, the most frequent first; a reason without any is left out.
+
+        A reason is the first check of the risk gate that failed, or ``venue``.
+        """
+        engine = self._engine[0]
+        found = {check.name: int(engine[f"rejects_{check.name}"]) for check in CHECKS}
+        found["venue"] = self.counters()["orders_rejected"]
+        return {name: found[name] for name in sorted(found, key=lambda name: -found[name])
+                if found[name]}
 
     def stages(self) -> dict[str, dict[str, int]]:
         """Latency of every stage: p50, p90, p99, p999, min, mean, max (ns) and count."""

@@ -1,6 +1,6 @@
 """Summary of a run: the same facts as plain values for JSON and as lines for a terminal."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from tickwire import __version__
@@ -9,14 +9,16 @@ from tickwire.spec.registers import KillCause
 
 SYMBOLS_SHOWN = 64                         # beyond so many only those that were traded are told
 SYMBOLS_IN_LINE = 8                        # in the text; the values have all
+REASONS_IN_LINE = 5
 _QUANTILES = ("p50", "p90", "p99", "p999", "max", "count")
 
 
 def summary(observer: Observer) -> dict[str, Any]:
     """Return everything that a run came to, as plain values.
 
-    ``pnl`` and ``pnl_by_symbol`` are ten-thousandths of a dollar, positions valued at the middle
-    of the book. ``latency_ns`` has a row for each stage.
+    ``pnl`` and ``pnl_by_symbol`` are ten-thousandths of a dollar, positions valued as
+    :attr:`Holding.mark` says. ``rejects_by_reason`` has the first check that failed, or ``venue``;
+    ``latency_ns`` has a row for each stage. ``docs/files.md`` has every key.
     """
     counters = observer.counters()
     every = list(observer.holdings())
@@ -39,6 +41,7 @@ def summary(observer: Observer) -> dict[str, Any]:
         "accepted": counters["orders_accepted"],
         "fills": counters["fills"],
         "rejects": counters["risk_rejects"] + counters["orders_rejected"],
+        "rejects_by_reason": observer.rejects(),
         "intent_errors": counters["intent_errors"],
         "position": {holding.symbol: holding.position for holding in holdings},
         "pnl": sum(holding.profit for holding in holdings),
@@ -59,11 +62,20 @@ def lines(found: dict[str, Any]) -> list[str]:
         f"feed    {found['messages']:,} messages ({rate:,.0f}/s), {found['lost']:,} lost, "
         f"{found['gaps']:,} gaps, {found['recovered']:,} recovered",
         f"orders  {found['orders_sent']:,} sent, {found['cancels_sent']:,} cancels, "
-        f"{found['fills']:,} fills, {found['rejects']:,} rejects",
+        f"{found['fills']:,} fills, "
+        f"{rejects_text(found['rejects'], found['rejects_by_reason'])}",
         f"shares  {_by_symbol(found['position'], '{:+,}'.format)}",
         f"P&L     {dollars(found['pnl'])} dollars ({_by_symbol(found['pnl_by_symbol'], dollars)})",
         *_latencies(found["latency_ns"])]
     return shown
+
+
+def rejects_text(total: int, reasons: Mapping[str, int], most: int = REASONS_IN_LINE) -> str:
+    """Return the refused orders with up to ``most`` of their reasons, which come greatest first."""
+    shown = [f"{name.replace('_', ' ')} {count:,}" for name, count in [*reasons.items()][:most]]
+    if shown and len(reasons) > most:
+        shown.append(f"other {sum([*reasons.values()][most:]):,}")
+    return f"{total:,} rejects" + (f" ({', '.join(shown)})" if shown else "")
 
 
 def _by_symbol(values: dict[str, int], text: Callable[[int], str]) -> str:

@@ -7,6 +7,7 @@ holds an exclusive lock on the file for as long as it lives: a file without a lo
 
 from dataclasses import dataclass
 
+from .checks import CHECKS
 from .wire import Field, Message
 
 SHARED_MAGIC = b"TICKWIRE"
@@ -69,8 +70,9 @@ ENGINE_STATUS = Message("engine_status", "", "What the engine tells", "tickwire 
     Field("started",          8, "uint", "Begin of the engine's loop, ns since 1970."),
     Field("reserved",         8, "uint", "Zero."),
     Field("strategy",        64, "ascii", "Path of the strategy."),
+    *(Field(f"rejects_{check.name}", 8, "uint", f"Orders refused by the risk gate whose first failing check is {check.name}.") for check in CHECKS),
 ), order="little")
-assert ENGINE_STATUS.size == 128
+assert ENGINE_STATUS.size == 128 + 8 * len(CHECKS)
 
 POSITION = Message("position", "", "Position of one instrument, as the records tell it", "tickwire shared memory", (
     Field("version",      8, "uint",  "Odd while the row is being written."),
