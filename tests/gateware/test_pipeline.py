@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from tests.captures import ethernet, ipv4, mold, udp
-from tests.pipeline_rig import GROUPS, LANES, PORT, Card, Sent, compare
+from tests.pipeline_rig import GROUPS, LANES, PORT, Card, Sent, compare, schedule
 from tests.reference import itch
 from tests.reference.flow import flow
 from tickwire.spec.geometry import CARD_SMALL
@@ -25,6 +25,7 @@ SMALL = dataclasses.replace(CARD_SMALL, instruments=5)
 MESSAGES = int(os.environ.get("TICKWIRE_CARD_DAY", "60000"))
 STATE_AT = 25                               # of a FEED_STATE record
 SIZE = 1_300                                # octets of messages in a packet, at most
+RECORD_CYCLES = 47                          # the grid adds 0 or 1, a step right before it 0 to 2
 
 
 @functools.cache
@@ -146,3 +147,43 @@ def test_a_recording_gives_the_kernels_records(shared_data, name):
     messages = list(itch.messages_of((shared_data / name).read_bytes()))[:20_000]
     records = compare(card(), [Sent(frame) for frame in full_packets(messages)], tick=0)
     assert len(records) > 100
+
+
+# Cycles from the word with a message's last octet to its first record
+
+
+def unwatched(locate: int, octets: int) -> list[bytes]:
+    """Messages that no book takes, so many octets of blocks modulo 8."""
+    halt, label = itch.action(locate, b"T"), itch.position(locate)
+    for halts in range(8):
+        for labels in range(8):
+            if (halts * (2 + len(halt)) + labels * (2 + len(label))) % LANES == octets:
+                return [halt] * halts + [label] * labels
+    raise AssertionError(octets)
+
+
+ORDERS = [itch.add(1, 1, b"B", 100, 2_000_000), itch.add(1, 2, b"B", 50, 1_999_900),
+          itch.add(1, 3, b"S", 100, 2_000_200)]
+MEASURED = {
+    "A, better": itch.add(1, 4, b"B", 10, 2_000_100), "A": itch.add(1, 4, b"B", 10, 2_000_000),
+    "D, best lost": itch.delete(1, 1), "X": itch.cancel(1, 1, 10),
+    "E": itch.executed(1, 1, 10, 5), "E, best lost": itch.executed(1, 1, 100, 5),
+    "C": itch.executed_with_price(1, 1, 10, 5, b"Y", 2_000_000),
+    "U": itch.replace(1, 1, 9, 100, 2_000_100), "P": itch.trade(1, 0, b"B", 100, 2_000_000, 1),
+    "H": itch.action(1, b"T"), "S": itch.system(b"Q")}
+
+
+@pytest.mark.parametrize("name", MEASURED)
+def test_the_first_record_comes_in_so_many_cycles_at_every_alignment(name):
+    cycles = set()
+    for octets in range(LANES):
+        start = card().start()
+        frames = [Sent(packet(1, ORDERS)),
+                  Sent(packet(4, [*unwatched(9, octets), MEASURED[name]]), cycle=400)]
+        found = card().send(frames)
+        begin = start + schedule(frames)[0][1]
+        last = begin + (len(frames[1].octets) - 1) // LANES
+        came = found["cycle"][found["records__valid"] == 1].astype(int)
+        cycles.add(int(came[came > begin][0]) - last)
+    halves = 2 * (name == "U")
+    assert cycles <= set(range(RECORD_CYCLES + halves, RECORD_CYCLES + halves + 4))
