@@ -8,10 +8,12 @@ nothing, is noise. Prices off the grid and above the window are left out: see th
 
 import functools
 import random
+import warnings
 from collections import Counter
 
 import numpy as np
 import pytest
+from amaranth.hdl import UnusedElaboratable
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -226,7 +228,8 @@ def test_a_result_comes_after_nine_cycles():
 
 
 def test_a_window_that_looks_up_more_than_a_tick_a_step_is_refused():
-    with pytest.raises(ValueError, match=r"geometry\.lookups must be 1 for a card, not 16"):
+    with (warnings.catch_warnings(action="ignore", category=UnusedElaboratable),
+          pytest.raises(ValueError, match=r"geometry\.lookups must be 1 for a card, not 16")):
         Window(Geometry())
 
 
