@@ -155,11 +155,38 @@ def test_a_path_that_leads_nowhere_is_told(path, sentence):
         load(path, SYMBOLS, {})
 
 
-def test_a_module_that_does_not_compile_is_told(tmp_path, monkeypatch):
-    (tmp_path / "broken_strategy.py").write_text("def trade(:\n")
+HANDLER = """from tickwire.kernels import engine_actions as act
+from tickwire.strategy.base import handler
+
+@handler
+def trade(c, record, out):
+"""
+
+
+@pytest.mark.parametrize(("source", "sentence"), [
+    ("def trade(:\n", r"does not compile: .+ \({file}, line 1\)\.$"),
+    (HANDLER + "    return act.bbo_at(record)['nope']\n",
+     r"does not compile: Field 'nope' was not found in record .+ \({file}, line 6\)\.$"),
+    (HANDLER + "    return nowhere\n",
+     r"does not compile: NameError: name 'nowhere' is not defined \({file}, line 6\)\.$"),
+    (HANDLER + "    with open('x'):\n        return 0\n",
+     r"does not compile: .*context manager.* \({file}, line [456]\)\.$"),
+    (HANDLER + "    return act.nope(c)\n",
+     r"does not compile: module .+ has no attribute 'nope' \({file}, line [45]\)\.$"),
+    (HANDLER.replace(", out", "") + "    return 0\n",
+     r"does not compile: Signature mismatch: 3 argument .+ \({file}, line [45]\)\.$"),
+    ("limit = 1 / 0\n",
+     r"cannot be imported: ZeroDivisionError: division by zero \({file}, line 1\)\.$"),
+])
+def test_a_module_that_does_not_compile_is_told_with_its_place(source, sentence, tmp_path,
+                                                               monkeypatch, request):
+    number = request.node.callspec.indices["source"]
+    (tmp_path / f"broken_{number}.py").write_text(source)
     monkeypatch.syspath_prepend(tmp_path)
-    with pytest.raises(TickwireError, match=r"broken_strategy does not compile: .* \(line 1\)"):
-        load("broken_strategy:Trade", SYMBOLS, {})
+    expected = f"^Strategy broken_{number}:Trade " + sentence.format(file=rf"broken_{number}\.py")
+    with pytest.raises(TickwireError, match=expected) as caught:
+        load(f"broken_{number}:Trade", SYMBOLS, {})
+    assert "\n" not in str(caught.value)
 
 
 def test_both_kinds_are_loaded_by_their_path():

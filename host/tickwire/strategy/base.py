@@ -6,15 +6,20 @@ same records a few microseconds later, for trying things out.
 """
 
 import importlib
+import re
+import traceback
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
+from itertools import pairwise
+from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
 
 from tickwire.config import SymbolSettings
 from tickwire.errors import TickwireError
+from tickwire.kernels import jit
 from tickwire.kernels.jit import handler as compiled
 from tickwire.spec.intents import IntentFlag, Operation
 from tickwire.spec.records import RecordType
@@ -24,6 +29,8 @@ handler = compiled("int64(int64, int64, int64)")
 
 Value = int | bool | str | Decimal
 _INTEGER_MAX = (1 << 62) - 1
+_PLACE = re.compile(r" at (\S.*) \((\d+)\)$", re.MULTILINE)    # as the compiler tells it
+_NO_REASON = ("Failed in nopython mode pipeline", "During: ")
 
 
 @dataclass(frozen=True, slots=True)
@@ -233,14 +240,47 @@ def load(path: str, symbols: Sequence[SymbolSettings],
         module = importlib.import_module(module_name)
     except ImportError as error:
         raise TickwireError(f"strategy.path: cannot import {module_name}: {error}.") from None
-    except SyntaxError as error:
-        raise TickwireError(f"strategy.path: {module_name} does not compile: {error.msg} "
-                            f"(line {error.lineno}).") from None
+    except Exception as error:                 # whatever the module's own code raises
+        raise TickwireError(_failure(path, error)) from None
     kind = getattr(module, class_name, None)
     if not isinstance(kind, type) or not issubclass(kind, Strategy | PythonStrategy):
         raise TickwireError(f"strategy.path: {path} is not a class derived from "
                             "tickwire.strategy.base.Strategy or PythonStrategy.")
     return kind(symbols, given)
+
+
+def _failure(path: str, error: Exception) -> str:
+    """Say why the module of a strategy cannot be used: what is wrong, in which file and line."""
+    frames = traceback.extract_tb(error.__traceback__)
+    if isinstance(error, SyntaxError):
+        what, place = error.msg, (error.filename or "", error.lineno or 0)
+        return f"Strategy {path} does not compile: {_reason(what)} {_place(*place)}."
+    if all(frame.filename != jit.__file__ for frame in frames):
+        last = frames[-1]
+        return (f"Strategy {path} cannot be imported: {type(error).__name__}: "
+                f"{_reason(str(error))} {_place(last.filename, last.lineno or 0)}.")
+    text = str(error)
+    found = _PLACE.search(text)                # the innermost place comes first
+    if found:
+        place = found[1], int(found[2])
+    elif loc := getattr(error, "loc", None):
+        place = loc.filename, loc.line
+    else:                                      # the line of the decorator
+        caller = next(before for before, frame in pairwise(frames)
+                      if frame.filename == jit.__file__)
+        place = caller.filename, caller.lineno or 0
+    return f"Strategy {path} does not compile: {_reason(text)} {_place(*place)}."
+
+
+def _reason(text: str) -> str:
+    """First line of a compiler's text that says something."""
+    lines = (line.strip() for line in text.splitlines())
+    found = next((line for line in lines if line and not line.startswith(_NO_REASON)), "no reason")
+    return found.removesuffix(". Raised from None").rstrip(". ")
+
+
+def _place(file: str, line: int) -> str:
+    return f"({Path(file).name}, line {line})"
 
 
 def _amount(name: str, given: Value) -> int:
