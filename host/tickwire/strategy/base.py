@@ -19,7 +19,7 @@ import numpy as np
 
 from tickwire.config import SymbolSettings
 from tickwire.errors import TickwireError
-from tickwire.kernels import jit
+from tickwire.kernels import jit as compiling
 from tickwire.kernels.jit import handler as compiled
 from tickwire.spec.intents import IntentFlag, Operation
 from tickwire.spec.records import RecordType
@@ -157,13 +157,17 @@ class PythonStrategy(_Parametrised):
 
     A record is a NumPy row with the fields of its table. Prices are ten-thousandths of a dollar.
     Methods run in one thread of their own; :attr:`trader` enters and cancels orders.
+
+    Market records come from the moment on at which the device is armed. Trades and status all
+    come, in order; of quotes that came while a method ran only the newest of each place: an
+    instrument's best bid and offer, a position of its depth. A quote may overtake a trade.
     """
 
     timer_ns: ClassVar[int] = 0
     trader: "Trader"
 
     def on_start(self) -> None:
-        """Trading begins."""
+        """Called once, before the first record: prepare here. The device may not be armed yet."""
 
     def on_bbo(self, row: np.void) -> None:
         """Best bid and offer changed."""
@@ -255,7 +259,7 @@ def _failure(path: str, error: Exception) -> str:
     if isinstance(error, SyntaxError):
         what, place = error.msg, (error.filename or "", error.lineno or 0)
         return f"Strategy {path} does not compile: {_reason(what)} {_place(*place)}."
-    if all(frame.filename != jit.__file__ for frame in frames):
+    if all(frame.filename != compiling.__file__ for frame in frames):
         last = frames[-1]
         return (f"Strategy {path} cannot be imported: {type(error).__name__}: "
                 f"{_reason(str(error))} {_place(last.filename, last.lineno or 0)}.")
@@ -267,7 +271,7 @@ def _failure(path: str, error: Exception) -> str:
         place = loc.filename, loc.line
     else:                                      # the line of the decorator
         caller = next(before for before, frame in pairwise(frames)
-                      if frame.filename == jit.__file__)
+                      if frame.filename == compiling.__file__)
         place = caller.filename, caller.lineno or 0
     return f"Strategy {path} does not compile: {_reason(text)} {_place(*place)}."
 
