@@ -70,24 +70,6 @@ def _note(book, o, book_side, sign):
 
 
 @kernel
-def _tame_price(book, e):
-    """Price of an event, but on the grid when it is above the window.
-
-    A level off the grid makes the kernel move the window there, away from the best level, which
-    it goes on showing though it has no bit any more.
-    """
-    b = book_at(book)
-    book_side = e["instrument"] * 2 + e["side"]
-    s = side_at(b["sides"] + book_side * 64)
-    header = b["headers"] + e["instrument"] * 64
-    key = window.tick_key(e["price"], e["side"], header)
-    if s["levels"] and (key >> 6) - (s["floor"] >> 6) >= b["window_words"]:
-        tick = np.int64(header_at(header)["tick"])
-        return max(window.price_of(key, e["side"], tick), tick)
-    return e["price"]
-
-
-@kernel
 def _step(book, o):
     b = book_at(book)
     place = b["asked"] + (b["steps"] & (SWEEP_DELAY - 1)) * ASKED_SIZE
@@ -104,7 +86,7 @@ def _step(book, o):
 
 
 @kernel
-def _run(book, events, count, log, is_tame):
+def _run(book, events, count, log):
     """Book events as messages from number 1 on; return the end of what was logged."""
     b = book_at(book)
     sequence = 1
@@ -116,8 +98,6 @@ def _run(book, events, count, log, is_tame):
         _note(book, o, book_side, -1)
         reference = e["reference"]
         if e["action"] == ADD:
-            if is_tame:
-                e["price"] = _tame_price(book, e)
             kernels.add(book, e["instrument"], e["side"], reference, SHARES, e["price"])
         elif e["action"] == REMOVE:
             bucket = order_table.left_bucket(book, reference)
@@ -133,18 +113,14 @@ def _run(book, events, count, log, is_tame):
     return log
 
 
-def kernel_log(geometry: Geometry, events: np.ndarray, *, is_tame: bool = True) -> np.ndarray:
-    """What each event and each step left in a book of the kernels.
-
-    Prices of ``events`` are changed when it ``is_tame``, see :func:`_tame_price`.
-    """
+def kernel_log(geometry: Geometry, events: np.ndarray) -> np.ndarray:
+    """What each event and each step left in a book of the kernels."""
     memory = BookMemory(geometry, huge=False)
     headers = int(memory.context["headers"])
     for instrument in range(geometry.instruments):
         window.set_grid(headers + 64 * instrument, tick_of(instrument))
     log = np.zeros(2 * len(events) + 1, LOG)
-    end = _run(memory.address, events.ctypes.data, len(events), log.ctypes.data,
-               is_tame)
+    end = _run(memory.address, events.ctypes.data, len(events), log.ctypes.data)
     for name in ("order_overflow", "level_overflow", "duplicate_order", "bad_price"):
         assert memory.counter(CounterIndex[name.upper()]) == 0, name
     return log[:(end - log.ctypes.data) // _LOG_SIZE]
@@ -249,10 +225,10 @@ def best_key(log: np.ndarray) -> np.ndarray:
     return np.where(is_ask, ~number, number)
 
 
-def compare(card: Card, events: np.ndarray, gaps: tuple[int, ...] = (2,), *, seed: int = 1,
-            is_tame: bool = True) -> Counter:
+def compare(card: Card, events: np.ndarray, gaps: tuple[int, ...] = (2,), *,
+            seed: int = 1) -> Counter:
     """Compare both, from an empty card on; return how often what happened."""
-    log = kernel_log(card.geometry, events, is_tame=is_tame)
+    log = kernel_log(card.geometry, events)
     told = operations(card.geometry, events, log, seed)
     cycles = np.cumsum(np.random.default_rng(seed).choice(gaps, len(log)))
     outputs = card.run(told, cycles)

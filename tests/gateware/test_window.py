@@ -237,7 +237,6 @@ def test_no_tick_is_the_same_number_on_both():
     assert window_rules.EMPTY == layout.EMPTY == layout.NO_TICK
 
 
-@pytest.mark.xfail(reason="the kernel moves the window to a level that has no place in it")
 def test_a_level_off_the_grid_and_above_the_window_does_not_move_it():
     flow = Flow()
     flow.add(0, 0, 100 * 20_000)
@@ -245,4 +244,4 @@ def test_a_level_off_the_grid_and_above_the_window_does_not_move_it():
     flow.add(0, 0, 100 * 20_001)
     card = tiny()
     card.restart()
-    compare(card, flow.array(), is_tame=False)
+    compare(card, flow.array())

@@ -195,7 +195,7 @@ def insert(book, book_side, key, on_grid, tick):
     ticks = b["window_words"] * WINDOW_WORD
     if unlikely(s["levels"] == 1):
         _begin(s, book_side, key, ticks, tick)
-    elif unlikely(key >= (s["floor"] & ~_LOW) + ticks):
+    elif unlikely(key >= (s["floor"] & ~_LOW) + ticks) and on_grid:
         _shift_up(book, book_side, key)
     if unlikely(key < s["floor"]):
         _insert_below(s, key, on_grid)
