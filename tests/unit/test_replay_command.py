@@ -16,7 +16,7 @@ from tests import captures
 from tests.reference import itch
 from tests.reference.device import Device
 from tests.reference.digest import stream_digest
-from tickwire.commands.replay import replay
+from tickwire.commands.replay import BOOK_TIMED, replay
 from tickwire.errors import InputError, TickwireError
 from tickwire.spec.geometry import Geometry
 
@@ -113,6 +113,14 @@ def test_the_summary_counts_what_the_file_holds(day, run, capsys):
     assert "messages" in shown.out and summary["digest"] in shown.out
     assert shown.err.startswith("Warning: 1 executions, cancels, deletes or replaces ")
     assert shown.err.endswith("order_reference=99.\n") and shown.err.count("\n") == 1
+    assert "ns a message" not in shown.out          # ten of them say nothing of a book's speed
+
+
+def test_the_time_of_a_message_is_shown_where_there_are_enough_of_them(run, tmp_path, capsys):
+    path = tmp_path / "long.itch"
+    path.write_bytes(itch.binary_file([itch.system(b"O")] * BOOK_TIMED))
+    run(path)
+    assert "ns a message" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(("message", "sentence", "shown"), [
@@ -204,6 +212,12 @@ def test_a_symbol_that_the_file_does_not_name_is_an_error_after_all_the_rest(day
     assert str(error) == f"{day} has no directory message for ZZZ, YYY."
     assert error.exit_code != 0
     assert len(rows_of(tmp_path / "bbo.parquet")) == 4 and summary["messages"] == 10
+
+
+def test_without_any_of_the_symbols_there_is_no_summary_to_read(day, run, capsys):
+    _, error = run(day, symbols="ZZZ,YYY")
+    assert str(error) == f"{day} has no directory message for ZZZ, YYY."
+    assert capsys.readouterr().out == ""
 
 
 @pytest.mark.parametrize(("options", "sentence"), (

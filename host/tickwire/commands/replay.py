@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 SYMBOL_SIZE = 8
 DEPTH_MAX = 8
 TICK_MAX = 1 << 20
+BOOK_TIMED = 10_000                        # messages from which the time of one means something
 _SHOWN = ("messages", "records")           # counters that have a line of their own
 
 
@@ -77,11 +78,13 @@ def replay(
         summary["error"] = str(error) or "Interrupted."
     if json:
         write_json(json, summary)
+    missing = run.missing()
+    unnamed = InputError(f"{file} has no directory message for {', '.join(missing)}.")
+    if missing == names and names and not error:    # there is no book to summarise
+        raise unnamed
     _show(summary)
-    if error:
-        raise error
-    if missing := run.missing():
-        raise InputError(f"{file} has no directory message for {', '.join(missing)}.")
+    if error or missing:
+        raise error or unnamed
     return 0
 
 
@@ -134,7 +137,8 @@ def _show(summary: dict[str, Any]) -> None:
         *((f"  {kind}  {_title(kind)}", f"{count:,}")
           for kind, count in sorted(summary["by_type"].items(), key=lambda item: -item[1])),
         ("time", f"{seconds:.2f} s, {messages / max(seconds, 1e-9) / 1e6:.2f} M messages/s"),
-        ("book", f"{summary['ns_per_message']:.1f} ns a message"),
+        *([("book", f"{summary['ns_per_message']:.1f} ns a message")]
+          if messages >= BOOK_TIMED else []),
         ("live orders", f"{summary['live_orders']:,}"),
         ("records", f"{summary['records']:,}"),
         ("digest", summary["digest"]),

@@ -117,7 +117,9 @@ class Replay:
         self._take()
         for name in ("orders", "levels"):  # hashed: nearly every page is touched soon anyway
             view(name)[::PAGESIZE] |= 0
-        if not source.is_capture:
+        if source.is_capture:
+            _frames(0, 0, self.memory.address, 0, 0, 0, 0)
+        else:
             replay(self.memory.address, 0, 0, 1, len(self.memory.records))
 
     def __iter__(self) -> Iterator[None]:
@@ -203,7 +205,6 @@ class Replay:
             if self._feed is None:
                 self._counters[CounterIndex.FRAMES_OTHER] += len(chunk)
                 return
-            _frames(self._feed.receive, self._feed.arbiter, self.memory.address, 0, 0, 0, 0)
         index, count = 0, len(chunk)
         while index < count:
             began = time.perf_counter_ns()
