@@ -63,7 +63,7 @@ class Card:
                   instrument=np.arange(count))
         model.put(rows, "i_grid__payload", instrument=np.arange(count),
                   **{f"row.{name}": value for name, value in row(tick).items()})
-        rows["restart"][0], rows["start"][0] = 1, 1
+        rows["restart"][0] = 1
         model.run(rows)
         for _ in range(1 << 12):
             last = model.run(self._rows(256))[-1]
@@ -79,7 +79,7 @@ class Card:
             self.model.put(one, "keys", **{f"{line}.is_set": 1, f"{line}.group": address,
                                            f"{line}.port": PORT})
         for name, value in (("size_max", SIZE_MAX), ("check_udp", 1), ("lines", BOTH_LINES),
-                            ("accept_session", 1)):
+                            ("accept_session", 1), ("start", 1)):
             one[name] = value
         rows[...] = one
         return rows

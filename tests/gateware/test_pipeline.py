@@ -23,6 +23,7 @@ from tickwire_sim.traffic import generate
 
 SMALL = dataclasses.replace(CARD_SMALL, instruments=5)
 MESSAGES = int(os.environ.get("TICKWIRE_CARD_DAY", "60000"))
+GARBAGE_CYCLES = int(os.environ.get("TICKWIRE_GARBAGE_CYCLES", "40000"))
 STATE_AT = 25                               # of a FEED_STATE record
 SIZE = 1_300                                # octets of messages in a packet, at most
 RECORD_CYCLES = 47                          # the grid adds 0 or 1, a step right before it 0 to 2
@@ -187,3 +188,45 @@ def test_the_first_record_comes_in_so_many_cycles_at_every_alignment(name):
         cycles.add(int(came[came > begin][0]) - last)
     halves = 2 * (name == "U")
     assert cycles <= set(range(RECORD_CYCLES + halves, RECORD_CYCLES + halves + 4))
+
+
+# Garbage
+
+
+def garbage(draw: random.Random, number: int, messages: list[bytes]) -> bytes:
+    """A frame that no sane sender sends, wrong at one layer or at all of them."""
+    noise = draw.randbytes(draw.randrange(1, 400))
+    kind = draw.randrange(8)
+    if kind == 0:
+        return noise
+    if kind == 1:
+        return ethernet(noise, draw.choice((0x0800, 0x8100, 0x86DD, 0x0806)))
+    if kind == 2:
+        return ethernet(ipv4(noise, draw.choice((6, 17)), destination=GROUPS[draw.randrange(3)]))
+    if kind == 3:
+        return ethernet(ipv4(udp(noise, PORT), destination=GROUPS[draw.randrange(2)]))
+    if kind == 4:                              # blocks that are no messages
+        blocks = [noise[at:at + draw.randrange(6, 60)] for at in range(0, len(noise), 60)]
+        return packet(number, blocks, draw.randrange(2))
+    if kind == 5:
+        good = bytearray(packet(number, messages, draw.randrange(2)))
+        for _ in range(draw.randrange(1, 4)):
+            good[draw.randrange(len(good))] = draw.randrange(256)
+        return bytes(good)
+    if kind == 6:
+        return packet(draw.getrandbits(64), messages, draw.randrange(2))
+    return packet(number, messages, draw.randrange(2), count=draw.randrange(1 << 16))
+
+
+def test_garbage_at_full_rate_gives_the_kernels_records_and_stops_nothing():
+    draw = random.Random(77)
+    messages = flow(400, 5)
+    frames, cycles = [], 0
+    while cycles < GARBAGE_CYCLES:
+        first = draw.randrange(len(messages))
+        frames.append(Sent(garbage(draw, 1 + first, messages[first:first + 4]), draw.randrange(3),
+                           is_damaged=draw.random() < .2))
+        cycles += len(frames[-1].octets) // LANES + 4
+    for at in range(0, len(messages), 10):     # a server repeats all: in step again
+        frames.append(Sent(packet(1 + at, messages[at:at + 10], 2), 2))
+    compare(card(), in_turn(frames))
