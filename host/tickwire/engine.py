@@ -181,6 +181,13 @@ class Engine:
         """What ended a Python strategy; none while it runs."""
         return self._runner.failure if self._runner else None
 
+    @property
+    def strategy_records(self) -> dict[str, int]:
+        """Market records that a Python strategy was not given: ``coalesced`` and ``lost``."""
+        market = self._runner.market if self._runner else None
+        return {"coalesced": market.coalesced if market else 0,
+                "lost": market.lost if market else 0}
+
     def submit(self, fields: Mapping[str, int]) -> None:
         """Hand one intent to the loop, from any thread; raises when 256 wait already."""
         row = np.zeros(1, _INTENT)

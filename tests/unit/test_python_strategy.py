@@ -4,21 +4,38 @@ Method: a device whose loop runs in its thread, strategies that note what they a
 purpose. Nothing is measured; a test waits for a state and fails when it does not come.
 """
 
+import contextlib
 import itertools
 import os
 import threading
+import time
+from dataclasses import replace
 
 import pytest
 
 from tests.reference import itch
-from tests.system.conformance import DOLLAR, LOCATES, accepted, executed, software
+from tests.system.conformance import (
+    DOLLAR,
+    GEOMETRY,
+    LOCATES,
+    MARKET_LOG2,
+    Bench,
+    accepted,
+    executed,
+    software,
+)
+from tests.system.conformance import SYMBOLS as SYMBOL_TICKS
 from tickwire.config import SymbolSettings
+from tickwire.device.software import SoftwareDevice
 from tickwire.engine import Engine
 from tickwire.spec.records import RecordType
 from tickwire.spec.registers import KillCause
+from tickwire.strategy import runner
 from tickwire.strategy.base import BUY, PythonStrategy
+from tickwire.strategy.runner import LatestQuotes
 
-AAA = LOCATES["AAA"]
+AAA, BBB = LOCATES["AAA"], LOCATES["BBB"]
+SLOTS = 1 << MARKET_LOG2
 SYMBOLS = tuple(SymbolSettings(symbol=name) for name in LOCATES)
 numbers = itertools.count()
 
@@ -67,6 +84,35 @@ class Hangs(PythonStrategy):
         self.release.wait(30)
 
 
+class Slow(PythonStrategy):
+    """Waits in its first quote until it is released, and notes what it is given."""
+
+    def on_start(self):
+        self.seen, self.entered, self.release = [], threading.Event(), threading.Event()
+
+    def on_bbo(self, row):
+        self.seen.append(("bbo", int(row["locate"]), int(row["bid_quantity"])))
+        self.entered.set()
+        self.release.wait(30)
+
+    def on_trade(self, row):
+        self.seen.append(("trade", int(row["match_number"])))
+
+
+class Eager(PythonStrategy):
+    """Buys at every quote, and notes which one it was."""
+
+    def on_start(self):
+        self.seen, self.kinds = [], []
+
+    def on_bbo(self, row):
+        self.seen.append((int(row["locate"]), int(row["bid_quantity"])))
+        self.trader.new(self.trader.instrument(row), BUY, int(row["bid_price"]), 100)
+
+    def on_order(self, kind, row):
+        self.kinds.append(kind)
+
+
 @pytest.fixture
 def running(request):
     """A device that trades, its engine and its Python strategy."""
@@ -78,7 +124,7 @@ def running(request):
         try:
             yield bench, engine, strategy
         finally:
-            if isinstance(strategy, Hangs):
+            if isinstance(strategy, Hangs | Slow):
                 strategy.release.set()
             engine.stop()
 
@@ -97,7 +143,7 @@ def test_it_gets_the_records_of_the_rings_and_its_orders_go_out(running):
     until(bench, lambda: bench.device.counters()["orders_sent"] == 1, "send the order")
     bench.say(accepted(1))
     bench.say(executed(1, 100))
-    until(bench, lambda: strategy.seen[-1][0] == RecordType.ORDER_FILLED, "tell the fill")
+    until(bench, lambda: len(strategy.seen) == 6, "tell the records and the fill")
     assert [entry for entry in strategy.seen if isinstance(entry[0], str)] == [
         ("bbo", 100 * DOLLAR, first), ("trade", 100 * DOLLAR, first + 1),
         ("status", ord("T"), first + 2)]
@@ -122,6 +168,91 @@ def test_it_can_cancel_what_it_entered(running):
     assert [message[:1] for message in bench.heard()] == [b"O", b"U", b"X"]
 
 
+def bids(locate, first, quantities):
+    """One order at the best bid for each of ``quantities``, and a trade behind each."""
+    for number, quantity in enumerate(quantities, first):
+        yield itch.add(locate, number, b"B", quantity, 100 * DOLLAR)
+        yield itch.trade(locate, 0, b"B", 5, 100 * DOLLAR, match=number)
+
+
+@pytest.mark.parametrize("running", [Slow], indirect=True)
+def test_a_slow_one_gets_every_trade_and_of_quotes_the_newest(running):
+    bench, engine, strategy = running
+    bench.send(itch.add(AAA, 900, b"B", 10, 100 * DOLLAR))
+    until(bench, strategy.entered.is_set, "call the strategy")
+    before = bench.device.read_register("RING_MARKET_SEQUENCE")
+    bench.send(*bids(AAA, 901, [10] * 20))
+    bench.send(*bids(BBB, 921, [10] * 20))
+    bench.send(*bids(AAA, 941, [10]))
+    until(bench, lambda: sum(row["record_type"] == RecordType.TRADE
+                             for row in bench.device.market_reader(before + 1).read()) == 41,
+          "write the records")
+    quotes = sum(row["record_type"] == RecordType.BBO
+                 for row in bench.device.market_reader(before + 1).read())
+    strategy.release.set()
+    until(bench, lambda: len(strategy.seen) == 1 + 2 + 41, "deliver what waits")
+    told = [entry[1:] for entry in strategy.seen if entry[0] == "bbo"]
+    assert told == [(AAA, 510), (AAA, 510 + 10 * 21), (BBB, 500 + 10 * 20)]
+    trades = [entry[1] for entry in strategy.seen if entry[0] == "trade"]
+    assert trades == list(range(901, 942))
+    assert engine.strategy_records == {"coalesced": quotes - 2, "lost": 0}
+
+
+@pytest.mark.parametrize("running", [Slow], indirect=True)
+def test_what_the_ring_overwrote_is_counted(running):
+    bench, engine, strategy = running
+    bench.send(itch.add(AAA, 900, b"B", 10, 100 * DOLLAR))
+    until(bench, strategy.entered.is_set, "call the strategy")
+    before = bench.device.read_register("RING_MARKET_SEQUENCE")
+    firsts = range(1_000, 1_000 + 2 * SLOTS, 16)
+    last = firsts[-1] + 15
+    for first in firsts:
+        bench.send(*bids(AAA, first, [1] * 16))
+        until(bench, lambda: bench.device.counters()["messages"] == bench.sequence - 1, "read on")
+    strategy.release.set()
+    until(bench, lambda: strategy.seen[-1] == ("trade", last), "deliver the last")
+    written = bench.device.read_register("RING_MARKET_SEQUENCE") - before
+    lost = engine.strategy_records["lost"]
+    assert written - SLOTS <= lost < written
+    trades = [entry[1] for entry in strategy.seen if entry[0] == "trade"]
+    assert trades == list(range(trades[0], last + 1))
+
+
+@pytest.mark.parametrize("is_armed_late", [False, True])
+def test_what_came_before_the_device_was_armed_causes_no_order(is_armed_late):
+    with software(f"python-{os.getpid()}-{next(numbers)}") as bench:
+        bench.open_market()
+        bench.limits()
+        bench.log_in()
+        if not is_armed_late:
+            bench.device.arm()
+        strategy, fresh, shares = Eager(SYMBOLS, {}), itertools.count(1_000), 500
+        engine = Engine(bench.device, strategy)
+        engine.start()
+
+        def is_called():
+            bench.send(itch.add(AAA, next(fresh), b"B", 1, 100 * DOLLAR))
+            time.sleep(0.01)
+            return bool(strategy.seen)
+        try:
+            if is_armed_late:
+                for number in range(900, 920):     # the history, while the runner looks
+                    bench.send(itch.add(AAA, number, b"B", 10, 100 * DOLLAR),
+                               itch.add(BBB, 50 + number, b"B", 10, 100 * DOLLAR))
+                    time.sleep(0.001)
+                shares += 200
+                until(bench, lambda: bench.state(0)["bid_quantity"] == shares, "read the history")
+                bench.device.arm()
+            until(bench, is_called, "call the strategy")
+            until(bench, lambda: RecordType.ORDER_SENT in strategy.kinds, "tell the order")
+            assert min(strategy.seen) > (AAA, shares)  # and none of BBB, which has only history
+            assert {locate for locate, _ in strategy.seen} == {AAA}
+            assert not {RecordType.RISK_REJECT, RecordType.INTENT_ERROR} & set(strategy.kinds)
+            assert engine.strategy_records["lost"] == 0
+        finally:
+            engine.stop()
+
+
 @pytest.mark.parametrize("running", [Fails], indirect=True)
 def test_an_exception_is_told_to_whoever_watches(running):
     bench, engine, _ = running
@@ -138,3 +269,85 @@ def test_one_that_no_longer_reads_is_killed_by_the_watchdog(running):
     bench.send(itch.trade(AAA, 0, b"B", 5, 100 * DOLLAR, match=1))
     until(bench, lambda: bench.device.killed != 0, "kill itself")
     assert bench.device.killed == KillCause.WATCHDOG
+
+
+# What waits for a strategy, record by record
+
+
+@pytest.fixture
+def deep():
+    """A device that trades and reports two levels of a side; it works when the test lets it."""
+    device = SoftwareDevice(f"python-{os.getpid()}-{next(numbers)}", replace(GEOMETRY, depth=2),
+                            SYMBOL_TICKS, market_log2=MARKET_LOG2, order_log2=8, token_log2=8)
+    bench = Bench(device, lambda: [device.work() for _ in range(3)] and None)
+    device.attach_lines(*(near.fileno() for _, near in bench.lines))
+    with contextlib.closing(bench):
+        bench.make_ready()
+        yield bench
+
+
+def taken(quotes):
+    """Everything that waits, as type, locate and number of the message that caused it."""
+    found = []
+    while (row := quotes.next()) is not None:
+        found.append((RecordType(int(row["record_type"])), int(row["locate"]),
+                      int(row["feed_sequence"])))
+    return found
+
+
+def test_only_records_that_are_wanted_and_newer_than_the_reader_are_given(deep):
+    deep.send(itch.add(AAA, 900, b"B", 10, 100 * DOLLAR))
+    quotes = LatestQuotes(deep.device, {RecordType.TRADE, RecordType.STATUS})
+    first = deep.sequence
+    deep.send(itch.add(AAA, 901, b"B", 10, 100 * DOLLAR), itch.action(AAA, b"H"),
+              itch.trade(AAA, 0, b"B", 5, 100 * DOLLAR, match=1),
+              itch.trade(AAA, 0, b"B", 5, 100 * DOLLAR, match=2))
+    assert taken(quotes) == [(RecordType.STATUS, AAA, first + 1),
+                             (RecordType.TRADE, AAA, first + 2),
+                             (RecordType.TRADE, AAA, first + 3)]
+    deep.send(itch.trade(AAA, 0, b"B", 5, 100 * DOLLAR, match=3))
+    quotes.skip()
+    assert taken(quotes) == [] and (quotes.coalesced, quotes.lost) == (0, 0)
+
+
+def test_a_quote_that_waits_behind_a_trade_is_replaced_where_it_waits(deep):
+    quotes = LatestQuotes(deep.device, {RecordType.BBO, RecordType.TRADE})
+    first = deep.sequence
+    deep.send(itch.add(AAA, 900, b"B", 10, 100 * DOLLAR),
+              itch.trade(AAA, 0, b"B", 5, 100 * DOLLAR, match=1),
+              itch.add(BBB, 901, b"B", 10, 100 * DOLLAR))
+    assert int(quotes.next()["feed_sequence"]) == first
+    deep.send(itch.add(BBB, 902, b"B", 10, 100 * DOLLAR),
+              itch.add(AAA, 903, b"B", 10, 100 * DOLLAR))
+    assert taken(quotes) == [(RecordType.TRADE, AAA, first + 1), (RecordType.BBO, BBB, first + 3),
+                             (RecordType.BBO, AAA, first + 4)]
+    assert quotes.coalesced == 1
+
+
+def test_every_position_of_the_depth_keeps_its_newest_level(deep):
+    quotes = LatestQuotes(deep.device, {RecordType.LEVEL})
+    for number, quantity in enumerate((10, 20, 30), 900):
+        deep.send(itch.add(AAA, number, b"B", quantity, 100 * DOLLAR),
+                  itch.add(AAA, 10 + number, b"S", quantity, 100 * DOLLAR + 200),
+                  itch.add(BBB, 20 + number, b"B", quantity, 99 * DOLLAR))
+    found = []
+    while (row := quotes.next()) is not None:
+        found.append((int(row["locate"]), chr(row["side"]), int(row["level"]),
+                      int(row["quantity"])))
+    assert found == [(AAA, "B", 0, 560), (AAA, "S", 1, 60), (BBB, "B", 1, 60)]
+    assert quotes.coalesced == 6
+
+
+def test_it_takes_no_more_than_it_has_room_for(deep, monkeypatch):
+    monkeypatch.setattr(runner, "WAITING_MAX", runner.BATCH + 8)
+    quotes = LatestQuotes(deep.device, {RecordType.TRADE})
+
+    def trades(first):
+        for start in range(first, first + 200, 20):
+            deep.send(*(itch.trade(AAA, 0, b"B", 5, 100 * DOLLAR, match=number)
+                        for number in range(start, start + 20)))
+    trades(0)
+    assert int(quotes.next()["match_number"]) == 0     # 199 wait: no room for another batch
+    trades(200)
+    found = taken(quotes)
+    assert len(found) == 399 and quotes.lost == 0

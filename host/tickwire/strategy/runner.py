@@ -2,6 +2,9 @@
 
 The engine's loop carries its intents; the order ring's credit is returned here, so a strategy that
 no longer reads stops the orders, and the watchdog kills when it is configured.
+
+Plain Python is slower than the market in its bursts, so a strategy begins where the market is when
+the device is armed, and is never given a quote while a newer one of the same place is in the ring.
 """
 
 import threading
@@ -10,10 +13,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from tickwire.device.base import RecordReader
-from tickwire.kernels import histogram
+from tickwire.device.base import RECORD_DTYPES, Device, RecordReader
+from tickwire.kernels import histogram, ring
 from tickwire.spec.intents import Operation
-from tickwire.spec.records import STATE_LINE, RecordType
+from tickwire.spec.records import RECORD_SIZE, STATE_LINE, RecordType
+from tickwire.spec.registers import Status
 from tickwire.spec.render import dtype
 from tickwire.spec.stages import HISTOGRAM_WORDS, StageIndex
 from tickwire.strategy.base import PythonStrategy, Trader
@@ -23,21 +27,86 @@ if TYPE_CHECKING:
 
 REST_SECONDS = 0.000_2                     # between looks that found nothing
 STOP_SECONDS = 2.0
+BATCH = 256                                # records copied from the ring at a time
+WAITING_MAX = 1 << 14                      # records that wait here; beyond them the ring holds them
 _FIRST_ORDER = RecordType.ORDER_SENT
 _STATE = dtype(STATE_LINE)
 _MARKET = {RecordType.BBO: "on_bbo", RecordType.LEVEL: "on_level", RecordType.TRADE: "on_trade",
            RecordType.STATUS: "on_status"}
+_PLACES = {RecordType.BBO: ("locate",), RecordType.LEVEL: ("locate", "side", "level")}
+"""Fields that name what a quote is about: a newer record with the same ones replaces it."""
+
+
+class LatestQuotes:
+    """Market records that wait for a strategy: every trade and status, of quotes the newest.
+
+    A quote (BBO, LEVEL) takes the turn of the older one that it replaces, so it may overtake a
+    trade that came before it, and trades cannot hold it up for ever. At most ``WAITING_MAX``
+    records wait; while so many do, nothing is read, and a ring that goes round meanwhile is lost.
+
+    Attributes
+    ----------
+    coalesced
+        Quotes that were not given because a newer one of their place had come.
+    lost
+        Records that the ring overwrote before they were read.
+    """
+
+    def __init__(self, device: Device, kinds: set[RecordType]) -> None:
+        """Read records of ``kinds`` from the newest one on."""
+        self.coalesced = self.lost = 0
+        self._device, self._layout = device, device.layout.market
+        self._kinds = np.array(sorted(kinds), np.uint8)
+        self._epoch = device.read_register("RING_EPOCH")
+        self._batch = np.zeros((BATCH, RECORD_SIZE), np.uint8)
+        self._types = self._batch.view(RECORD_DTYPES[RecordType.BBO])["record_type"][:, 0]
+        self._target = self._batch.ctypes.data
+        self._waiting: dict[tuple[int, ...], np.void] = {}
+        self.skip()
+
+    def skip(self) -> None:
+        """Go on behind the newest record of the ring; what came before is not given."""
+        self._waiting.clear()
+        self._number = self._device.read_register("RING_MARKET_SEQUENCE") + 1
+
+    def next(self) -> np.void | None:
+        """Return the record whose turn it is, none when no record waits."""
+        self._fill()
+        return self._waiting.pop(next(iter(self._waiting))) if self._waiting else None
+
+    def _fill(self) -> None:
+        """Take what has come, as far as there is room."""
+        copied = BATCH
+        while copied == BATCH and len(self._waiting) <= WAITING_MAX - BATCH:
+            copied, self._number, lost = ring.read(
+                self._layout.base, self._layout.mask, self._number, self._epoch, self._target,
+                BATCH)
+            self.lost += lost
+            for index in np.flatnonzero(np.isin(self._types[:copied], self._kinds)):
+                self._take(RecordType(int(self._types[index])), self._batch[index])
+
+    def _take(self, kind: RecordType, octets: np.ndarray) -> None:
+        row = octets.copy().view(RECORD_DTYPES[kind])[0]
+        fields = _PLACES.get(kind, ("record_sequence",))
+        place = (kind, *(int(row[field]) for field in fields))
+        self.coalesced += kind in _PLACES and place in self._waiting
+        self._waiting[place] = row             # an older one's turn, or the last
 
 
 class PythonRunner:
-    """Runs ``strategy`` beside the loop of ``engine``."""
+    """Runs ``strategy`` beside the loop of ``engine``.
+
+    Until the device is armed it gets no market record; see :class:`LatestQuotes` for what then.
+    """
 
     def __init__(self, engine: "Engine", strategy: PythonStrategy) -> None:
         """Take over from the loop: the order ring's credit and the watchdog's kick."""
         self._engine, self._strategy = engine, strategy
         device = engine.device
-        self._market: RecordReader = device.market_reader(
-            device.read_register("RING_MARKET_SEQUENCE") + 1)
+        self.market = LatestQuotes(device, {
+            kind for kind, method in _MARKET.items()
+            if getattr(getattr(strategy, method), "__func__", None)
+            is not getattr(PythonStrategy, method)})
         self._orders: RecordReader = device.order_reader(
             device.read_register("RING_ORDER_SEQUENCE") + 1)
         engine.host["consumed"] = engine.host["kick"] = 0
@@ -47,7 +116,7 @@ class PythonRunner:
         self._stage = device.layout.histograms + 8 * HISTOGRAM_WORDS * int(
             StageIndex.TICK_TO_ORDER)
         self._thread = threading.Thread(target=self._run, name="strategy", daemon=True)
-        self._stopping = False
+        self._stopping = self._is_live = False
         self._kicks = 0
         self.failure: BaseException | None = None
 
@@ -65,29 +134,37 @@ class PythonRunner:
             self._strategy.on_start()
             due = time.time_ns() + self._strategy.timer_ns
             while not self._stopping:
-                busy = self._look()
+                is_busy = self._look_at_orders() + self._look_at_market()
                 if self._strategy.timer_ns and time.time_ns() >= due:
                     due = time.time_ns() + self._strategy.timer_ns
                     self._strategy.on_timer(time.time_ns())
                 self._kick()
-                if not busy:
+                if not is_busy:
                     time.sleep(REST_SECONDS)
         except BaseException as error:         # told by whoever watches the engine
             self.failure = error
 
-    def _look(self) -> int:
-        """Deliver what came; returns how many records that was."""
+    def _look_at_orders(self) -> bool:
+        """Deliver every order record that came; returns whether there was one."""
         orders = self._orders.read()
         for row in orders:
             self._order(row)
         if orders:
             self._engine.device.write_register("RING_ORDER_CONSUMED", self._orders.number - 1)
-        market = self._market.read()
-        for row in market:
-            method = _MARKET.get(RecordType(int(row["record_type"])))
-            if method is not None:
-                getattr(self._strategy, method)(row)
-        return len(orders) + len(market)
+        return bool(orders)
+
+    def _look_at_market(self) -> bool:
+        """Deliver one market record; returns whether there was one."""
+        if not self._is_live:
+            # STATUS is written after the number of the newest record: that one is of before.
+            self._is_live = Status.ARMED in self._engine.device.status
+            self.market.skip()
+            return False
+        row = self.market.next()
+        if row is None:
+            return False
+        getattr(self._strategy, _MARKET[RecordType(int(row["record_type"]))])(row)
+        return True
 
     def _order(self, row: np.void) -> None:
         kind = RecordType(int(row["record_type"]))
