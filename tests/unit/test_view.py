@@ -134,6 +134,13 @@ def test_of_many_reasons_the_greatest_are_told():
     assert rejects_text(0, {}) == "0 rejects"
 
 
+def test_messages_a_second_are_those_that_came_live(observer):
+    found = {**summary(observer), "messages": 100_000, "seconds": 2.0}
+    assert "100,000 messages (50,000/s), 0 lost" in "\n".join(lines(found))
+    found["recovered"] = 90_000
+    assert "100,000 messages (5,000/s live), 0 lost" in "\n".join(lines(found))
+
+
 def test_of_many_symbols_the_greatest_are_told(observer):
     found = summary(observer)
     found["position"] = {f"S{number:02}": number * (-1) ** number for number in range(30)}

@@ -86,7 +86,9 @@ def print_state(observer: Observer) -> None:
                for row in observer.positions_table() if row["locate"]}
     events = [event_text(row, symbols) for row in _order_reader(observer).read()[-EVENTS:]]
     seconds = observer.seconds
-    rate = observer.counters()["messages"] / seconds if seconds else 0.0
+    counters = observer.counters()
+    live = counters["messages"] - counters["messages_recovered"]
+    rate = live / seconds if seconds else 0.0
     Console().print(screen(observer, rate, events))
 
 

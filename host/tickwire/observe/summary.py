@@ -56,10 +56,12 @@ def summary(observer: Observer) -> dict[str, Any]:
 
 def lines(found: dict[str, Any]) -> list[str]:
     """Return the summary as lines of text."""
-    rate = found["messages"] / found["seconds"] if found["seconds"] else 0.0
+    live = found["messages"] - found["recovered"]      # the rest was asked for, faster than it came
+    rate = live / found["seconds"] if found["seconds"] else 0.0
     shown = [
         f"{found['device']} device, {found['strategy']}, {found['seconds']:.1f} s",
-        f"feed    {found['messages']:,} messages ({rate:,.0f}/s), {found['lost']:,} lost, "
+        f"feed    {found['messages']:,} messages ({rate:,.0f}/s"
+        f"{' live' if found['recovered'] else ''}), {found['lost']:,} lost, "
         f"{found['gaps']:,} gaps, {found['recovered']:,} recovered",
         f"orders  {found['orders_sent']:,} sent, {found['cancels_sent']:,} cancels, "
         f"{found['fills']:,} fills, "

@@ -34,6 +34,15 @@ _COMMON = [("timestamp_ns", pa.int64()), ("instrument", pa.int32()), ("symbol", 
            ("sequence", pa.int64())]
 _BID = ord("B")
 _RISING = ("timestamp_ns", "sequence")     # small differences: a quarter of the size
+_UNITS = {"timestamp_ns": "ns", "price": "1e-4 dollars", "quantity": "shares", "orders": "orders",
+          "flags": "BookFlag bits"}
+
+
+def _schema(*columns: tuple[str, pa.DataType]) -> pa.Schema:
+    """Schema whose columns tell their unit, named by the last word of their name, as metadata."""
+    units = [_UNITS.get(name) or _UNITS.get(name.rpartition("_")[2]) for name, _ in columns]
+    return pa.schema([pa.field(name, kind, metadata={"unit": unit} if unit else None)
+                      for (name, kind), unit in zip(columns, units, strict=True)])
 
 
 @kernel
@@ -194,12 +203,12 @@ class BBOTable(Table):
 
     record_type = RecordType.BBO
     record = dtype(BBO)
-    schema = pa.schema([
+    schema = _schema(
         *_COMMON,
         ("bid_price", pa.int64()), ("bid_quantity", pa.int64()), ("bid_orders", pa.int32()),
         ("ask_price", pa.int64()), ("ask_quantity", pa.int64()), ("ask_orders", pa.int32()),
         ("flags", pa.uint8()),
-    ])
+    )
 
     def columns(self, records: np.ndarray) -> list[pa.Array]:
         """Return the columns of BBO records."""
@@ -218,10 +227,10 @@ class LevelTable(Table):
 
     record_type = RecordType.LEVEL
     record = dtype(LEVEL)
-    schema = pa.schema([
+    schema = _schema(
         *_COMMON, ("side", _SIDE), ("level", pa.uint8()),
         ("price", pa.int64()), ("quantity", pa.int64()), ("orders", pa.int32()),
-    ])
+    )
 
     def columns(self, records: np.ndarray) -> list[pa.Array]:
         """Return the columns of LEVEL records."""
