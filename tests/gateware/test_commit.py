@@ -101,7 +101,7 @@ def test_a_long_day_in_hostile_memory_gives_the_kernels_results():
     rng = np.random.default_rng(9)
     seen = compare(small(), drawn(rng, 100_000, 1_200, 200, MIX, (2, 2, 2, 4)))
     seen += compare(small(), drawn(rng, 100_000, 12, 3, MIX))
-    assert seen["placed"] > 20_000 and seen["lost"] > 5_000, seen
+    assert seen["placed"] > 10_000 and seen["lost"] > 2_000, seen
 
 
 def test_every_run_of_five_operations_on_one_order_and_two_levels_gives_the_kernels_results():
