@@ -60,6 +60,7 @@ def test_json_is_an_object_a_line_with_raw_numbers_and_the_place(day, capsys):
     ({"limit": 0}, "--limit must be 1 or more, not 0."),
     ({"types": "A,?"}, "--type must name types such as A or A,D,U, not '?'."),
     ({"types": "AD"}, "--type must name types such as A or A,D,U, not 'AD'."),
+    ({"types": "A,Z"}, "--type must name types such as A or A,D,U, not 'Z'."),
     ({"types": ","}, "--type must name types such as A or A,D,U, not ''."),
 ))
 def test_an_option_that_cannot_be_is_one_sentence(day, options, sentence):
@@ -95,6 +96,27 @@ def test_a_capture_shows_messages_and_why_other_frames_have_none(tmp_path, capsy
     assert [line.split()[0] for line in lines] == ["5", "6", "7", "#", "8"]
     assert lines[3] == "# frame 2: ether type 0x86dd is not IPv4"
     assert "downstream_header" in lines[4] and "message_count=0" in lines[4]
+
+
+def test_a_malformed_packet_is_a_line_with_the_reason_after_its_whole_blocks(tmp_path, capsys):
+    payloads = [captures.mold(5, *MESSAGES)[:-1], captures.mold(0, MESSAGES[0]),
+                captures.mold(1 << 63, MESSAGES[0]), captures.mold(8, MESSAGES[2]) + b"ab",
+                captures.mold(9, count=3), b"short"]
+    path = tmp_path / "malformed.pcap"
+    path.write_bytes(captures.pcap(*(
+        captures.ethernet(captures.ipv4(captures.udp(payload))) for payload in payloads)))
+    status, lines = printed(capsys, path)
+    assert status == 0
+    assert [line.split()[0] for line in lines] == ["5", "6", "#", "0", str(1 << 63), "8", "#",
+                                                   "#"]
+    assert lines[2] == (f"# frame 1: MoldUDP64 block 3 of 3 does not fit the payload of "
+                        f"{len(payloads[0])} octets")
+    for line, sequence in ((lines[3], 0), (lines[4], 1 << 63)):
+        assert line.endswith(f"  # MoldUDP64 sequence number {sequence} cannot be; the device "
+                             "drops the packet")
+    assert lines[5].endswith("  # octets after the last block: 2")
+    assert lines[6] == "# frame 5: MoldUDP64 block 1 of 3 does not fit the payload of 20 octets"
+    assert lines[7] == "# frame 6: 5 octets are left, but a MoldUDP64 header has 20"
 
 
 def test_an_order_inside_a_session_packet_is_shown_as_the_order(tmp_path, capsys):

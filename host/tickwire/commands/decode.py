@@ -1,7 +1,7 @@
 """``tickwire decode``: what a file or capture holds, one line a message."""
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -10,7 +10,7 @@ from cyclopts import Parameter
 from tickwire import decode as text
 from tickwire.commands.arguments import Whole
 from tickwire.errors import TickwireError
-from tickwire.spec import itch50, ouch50, soupbintcp
+from tickwire.spec import itch50, moldudp64, ouch50, soupbintcp
 
 _TYPES = frozenset({*itch50.BY_TYPE, *ouch50.INBOUND, *ouch50.OUTBOUND, *soupbintcp.BY_TYPE})
 # An OUCH message is the payload of a sequenced (venue) or unsequenced (client) SoupBinTCP packet.
@@ -28,10 +28,11 @@ def decode(
 ) -> int:
     """Print what FILE holds: an ITCH 5.0 BinaryFILE, a pcap or pcapng capture, or one in gzip.
 
-    Captures may carry ITCH 5.0 in MoldUDP64 or OUCH 5.0 in SoupBinTCP. A frame without a message
-    is a line with the reason, after a #. The exit status is 1 when a message could not be decoded.
+    Captures may carry ITCH 5.0 in MoldUDP64 or OUCH 5.0 in SoupBinTCP. A frame without a message,
+    and a packet that is cut or malformed, is a line with the reason, after a #. The exit status
+    is 1 when a message could not be decoded.
     """
-    wanted = _wanted(types)
+    wanted = _wanted(types, _TYPES)
     if limit is not None and limit < 1:
         raise TickwireError(f"--limit must be 1 or more, not {limit}.")
     show = text.json_line if json else _line
@@ -44,9 +45,10 @@ def decode(
     return status
 
 
-def _wanted(types: str) -> frozenset[str]:
+def _wanted(types: str, known: Iterable[str]) -> frozenset[str]:
+    """Types that are asked for; refuses one that is not ``known``."""
     found = frozenset(kind.strip() for kind in types.split(",")) if types else frozenset()
-    for kind in sorted(found - _TYPES):
+    for kind in sorted(found.difference(known)):
         raise TickwireError(f"--type must name types such as A or A,D,U, not {kind!r}.")
     return found
 
@@ -56,6 +58,8 @@ def _entries(file: Path, wanted: frozenset[str]) -> Iterator[dict[str, Any]]:
     from tickwire.feed import open_source
     from tickwire.feed.frames import listing
     with open_source(file) as source:
+        if not source.is_capture:          # nothing but ITCH can come
+            _wanted(",".join(wanted), itch50.BY_TYPE)
         try:
             for item in listing(source):
                 entry = _entry(item.protocol, item.octets)
@@ -66,12 +70,19 @@ def _entries(file: Path, wanted: frozenset[str]) -> Iterator[dict[str, Any]]:
                     place["captured_ns"] = item.timestamp
                 if item.sequence is not None:
                     place["sequence"] = item.sequence
-                if item.note:
-                    place["note"] = item.note
+                if note := item.note or _number_fault(item.sequence):
+                    place["note"] = note
                 yield {**place, **entry}
         finally:
             for warning in source.warnings:
                 sys.stderr.write(f"Warning: {warning}\n")
+
+
+def _number_fault(sequence: int | None) -> str:
+    """Say what is wrong with the number of a message, for which the device drops its packet."""
+    if sequence is None or 1 <= sequence <= moldudp64.SEQUENCE_MAX:
+        return ""
+    return f"MoldUDP64 sequence number {sequence} cannot be; the device drops the packet"
 
 
 def _entry(protocol: str, octets: bytes) -> dict[str, Any]:

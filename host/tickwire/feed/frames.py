@@ -153,17 +153,27 @@ def unwrap(frame: bytes) -> Datagram:
 
 def mold(payload: bytes) -> Packet:
     """Return the blocks of a MoldUDP64 packet, or raise :class:`Skipped` when they do not fit."""
+    packet, fault = _mold(payload)
+    if fault:
+        raise Skipped(fault)
+    return packet
+
+
+def _mold(payload: bytes) -> tuple[Packet, str]:
+    """Whole blocks of a MoldUDP64 packet, and why there are no more of them, if they do not fit."""
     head = _header(moldudp64.DOWNSTREAM_HEADER, payload, "a MoldUDP64 header")
+    fault = ""
     place, count, messages = moldudp64.DOWNSTREAM_HEADER.size, head["message_count"], []
     for number in range(0 if count == moldudp64.END_OF_SESSION else count):
         after = place + _BLOCK + int.from_bytes(payload[place:place + _BLOCK], "big")
         if place + _BLOCK > len(payload) or after > len(payload):
-            raise Skipped(f"MoldUDP64 block {number + 1} of {count} does not fit the payload of "
-                          f"{len(payload)} octets")
+            fault = (f"MoldUDP64 block {number + 1} of {count} does not fit the payload of "
+                     f"{len(payload)} octets")
+            break
         messages.append(payload[place + _BLOCK:after])
         place = after
     return Packet(head["session"], head["sequence_number"], count, tuple(messages),
-                  len(payload) - place)
+                  len(payload) - place), fault
 
 
 class SoupStreams:
@@ -241,10 +251,13 @@ def _of_frame(place: str, stamp: int, datagram: Datagram, streams: SoupStreams) 
         if not packets:
             yield Item(place, stamp, "", None, datagram.payload, remark or "part of a packet")
         return
-    packet = mold(datagram.payload)
-    remark = f"octets after the last block: {packet.excess}" if packet.excess else ""
+    packet, fault = _mold(datagram.payload)
+    is_longer = packet.excess and not fault
+    remark = f"octets after the last block: {packet.excess}" if is_longer else ""
     for number, octets in enumerate(packet.messages):
         yield Item(f"{place} block {number + 1}", stamp, "itch50", packet.sequence + number,
                    octets, remark)
-    if not packet.messages:
+    if fault:
+        yield Item(place, stamp, "", None, datagram.payload, fault)
+    elif not packet.messages:
         yield Item(place, stamp, "moldudp64", packet.sequence, datagram.payload, remark)
