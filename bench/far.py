@@ -54,27 +54,42 @@ def opening() -> list[bytes]:
         add(1, "B", PRICE - 100), add(2, "S", PRICE + 100)]
 
 
-class Pairs:
-    """The sockets of both ends: UDP on loopback and a TCP connection, none of them blocking."""
+def _tcp_pair() -> tuple[socket.socket, socket.socket]:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        near = socket.create_connection(listener.getsockname())
+        far, _ = listener.accept()
+    for end in (near, far):
+        end.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    return near, far
 
-    def __init__(self) -> None:
+
+def _udp_pair() -> tuple[socket.socket, socket.socket]:
+    near, far = (socket.socket(socket.AF_INET, socket.SOCK_DGRAM) for _ in range(2))
+    for end in (near, far):
+        end.bind(("127.0.0.1", 0))
+    near.connect(far.getsockname())
+    far.connect(near.getsockname())
+    return near, far
+
+
+class Pairs:
+    """The sockets of both ends, none of them blocking: UDP for the feed; for orders a TCP
+    connection, or with ``orders_over_udp`` two UDP sockets that are connected to each other."""
+
+    def __init__(self, *, orders_over_udp: bool = False) -> None:
         self.near_udp = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         self.near_udp.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER)
         self.near_udp.bind(("127.0.0.1", 0))
         self.far_udp = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         self.far_udp.connect(self.near_udp.getsockname())
-        with socket.create_server(("127.0.0.1", 0)) as listener:
-            self.near_tcp = socket.create_connection(listener.getsockname())
-            self.far_tcp, _ = listener.accept()
-        for end in (self.near_tcp, self.far_tcp):
-            end.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self.near_order, self.far_order = (_udp_pair if orders_over_udp else _tcp_pair)()
         for end in self.ends:
             end.setblocking(False)
 
     @property
     def ends(self) -> tuple[socket.socket, ...]:
         """All four."""
-        return self.near_udp, self.far_udp, self.near_tcp, self.far_tcp
+        return self.near_udp, self.far_udp, self.near_order, self.far_order
 
     def close(self) -> None:
         """Close all four."""
@@ -113,10 +128,10 @@ def refusal() -> bytes:
 def begin(device: SoftwareDevice, pairs: Pairs) -> int:
     """Give a device its sockets, a book and a session; returns the next sequence number."""
     device.attach_lines(pairs.near_udp.fileno())
-    device.attach_session(pairs.near_tcp.fileno(), b"", 1)
+    device.attach_session(pairs.near_order.fileno(), b"", 1)
     messages = opening()
     pairs.far_udp.send(mold(1, *messages))
-    pairs.far_tcp.send(next_number())
+    pairs.far_order.send(next_number())
     permit_everything(device)
     return 1 + len(messages)
 

@@ -103,7 +103,7 @@ def trial(cause: int, cores: list[int]) -> tuple[int, int]:
     executed = encode(soupbintcp.SEQUENCED_DATA, {"message": encode(ouch50.ORDER_EXECUTED, {
         "timestamp": 1, "user_ref_num": 4_000_000, "quantity": 1, "price": 10_000,
         "liquidity_flag": "R", "match_number": 1})})
-    arguments = [pairs.far_udp.fileno(), pairs.far_tcp.fileno(), arena.take("buffer", 1 << 16)]
+    arguments = [pairs.far_udp.fileno(), pairs.far_order.fileno(), arena.take("buffer", 1 << 16)]
     for name, packet in (("tick", mold(1, add(1, "B", 1_000_000))),
                          ("gone", mold(1, message(itch50.ORDER_DELETE, order_reference=1))),
                          ("answer", executed)):

@@ -6,6 +6,8 @@ engine's loop: arbiter, book, strategy, risk gate, encoder. Both poll without sl
 processor of its own. What the device measures runs from the return of recv to the return of send.
 
 The floor is the same pair of sockets with nothing but recv, two clocks and send between them.
+Both are measured a second time with orders as UDP datagrams, which no venue takes: it shows what of
+the time is the kernel's TCP.
 """
 
 import os
@@ -127,7 +129,7 @@ class FarEnd:
         arena = self._arena = Arena()
         packets = [mold(1, add(1, "B", PRICE)),
                    mold(1, message(itch50.ORDER_DELETE, order_reference=1)), refusal()]
-        arguments: list[int] = [pairs.far_udp.fileno(), pairs.far_tcp.fileno(),
+        arguments: list[int] = [pairs.far_udp.fileno(), pairs.far_order.fileno(),
                                 arena.take("buffer", 4_096)]
         for number, packet in enumerate(packets):
             arguments += [arena.take(f"packet {number}", 4_096), len(packet)]
@@ -147,9 +149,10 @@ class FarEnd:
         thread.join()
 
 
-def through_the_device(rounds: int, cores: list[int]) -> tuple[dict[str, np.ndarray], np.ndarray]:
+def through_the_device(rounds: int, cores: list[int], *,
+                       is_udp: bool = False) -> tuple[dict[str, np.ndarray], np.ndarray]:
     """Histograms of the device's stages and of the round trips that the far end saw."""
-    pairs = Pairs()
+    pairs = Pairs(orders_over_udp=is_udp)
     with SoftwareDevice(f"bench-{os.getpid()}", DEMO, {SYMBOL: 100}, busy=True) as device:
         engine = Engine(device, Answer((SymbolSettings(symbol=SYMBOL),), {}), core=cores[0])
         first = begin(device, pairs)
@@ -165,9 +168,10 @@ def through_the_device(rounds: int, cores: list[int]) -> tuple[dict[str, np.ndar
     return stages, far.trips
 
 
-def floor(rounds: int, cores: list[int]) -> tuple[np.ndarray, np.ndarray]:
+def floor(rounds: int, cores: list[int], *,
+          is_udp: bool = False) -> tuple[np.ndarray, np.ndarray]:
     """Histograms of the stage and of the round trips with nothing between the two calls."""
-    pairs, arena = Pairs(), Arena()
+    pairs, arena = Pairs(orders_over_udp=is_udp), Arena()
     stage = np.zeros(HISTOGRAM_WORDS, np.int64)
     order, buffer = arena.take("order", 4_096), arena.take("buffer", 4_096)
     far = FarEnd(pairs, rounds, 1)
@@ -175,7 +179,7 @@ def floor(rounds: int, cores: list[int]) -> tuple[np.ndarray, np.ndarray]:
     os.sched_setaffinity(0, {cores[0]})
     try:
         far.run(cores[-1], lambda: nothing_between(
-            pairs.near_udp.fileno(), pairs.near_tcp.fileno(), buffer, order, 50, rounds,
+            pairs.near_udp.fileno(), pairs.near_order.fileno(), buffer, order, 50, rounds,
             stage.ctypes.data))
     finally:
         os.sched_setaffinity(0, before)
@@ -186,12 +190,14 @@ def floor(rounds: int, cores: list[int]) -> tuple[np.ndarray, np.ndarray]:
 def main(report: Report, rounds: int = ROUNDS) -> None:
     """Measure the device and the floor in turns."""
     cores = sorted(os.sched_getaffinity(0))
-    found, floors = [], []
+    found, floors, found_udp, floors_udp = [], [], [], []
     through_the_device(200, cores)
     floor(200, cores)
     for _ in range(report.repeats):
         found.append(through_the_device(rounds, cores))
         floors.append(floor(rounds, cores))
+        found_udp.append(through_the_device(rounds, cores, is_udp=True))
+        floors_udp.append(floor(rounds, cores, is_udp=True))
     rows = [("tick to order", [stages["tick_to_order"] for stages, _ in found]),
             ("of it: datagram to books", [stages["receive"] for stages, _ in found]),
             ("of it: record to intent", [stages["decision"] for stages, _ in found]),
@@ -199,7 +205,10 @@ def main(report: Report, rounds: int = ROUNDS) -> None:
             ("of it: send", [stages["send"] for stages, _ in found]),
             ("floor: recv to send", [stage for stage, _ in floors]),
             ("round trip at the far end", [trips for _, trips in found]),
-            ("floor: round trip", [trips for _, trips in floors])]
+            ("floor: round trip", [trips for _, trips in floors]),
+            ("orders over UDP: tick to order",
+             [stages["tick_to_order"] for stages, _ in found_udp]),
+            ("orders over UDP: floor, recv to send", [stage for stage, _ in floors_udp])]
     for name, histograms in rows:
         for quantile in ("p50", "p99"):
             report.add(f"{name}, {quantile}", "ns",
