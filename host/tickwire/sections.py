@@ -3,7 +3,7 @@
 A field is declared with :func:`setting` (one value), :func:`section` (a table of its own),
 :func:`named` (one table for each name) or :func:`array` (an array of tables). :func:`read_section`
 turns a TOML document into such a dataclass; whatever is wrong becomes one sentence with the place,
-the key, the rule and the value.
+the key, the rule and the value. All mistakes of a file are told, each on its line.
 """
 
 import dataclasses
@@ -17,6 +17,7 @@ from tickwire.errors import TickwireError
 from tickwire.rules import Refused, Rule, integer
 
 SHOWN = 60                                 # characters of a wrong value that a message repeats
+MISTAKES = 20                              # that one message tells
 _Section = TypeVar("_Section")
 
 
@@ -171,28 +172,34 @@ def read_section(kind: type[_Section], value: object, place: Place, key: str = "
                  base: _Section | None = None) -> _Section:
     """Return a ``kind`` with what ``value`` says and the rest as in ``base``, or as by default.
 
-    Raises :class:`TickwireError` for a value that is not a table, a key that is not known, a value
-    against its rule, and for what ``kind`` itself refuses with a ``ValueError`` that begins with
-    the key.
+    Raises :class:`TickwireError` for a value that is not a table, for every key that is not known
+    and every value against its rule, a line each (the first one where keys were overridden), and
+    for what ``kind`` itself refuses with a ``ValueError`` that begins with the key.
     """
     reading = _Reading(place, key, {})
     table = _table(value, reading)
     known = forms(kind)
     start = base if base is not None else kind()
     values = {name: getattr(start, name) for name in known}
-    prefix = f"{key}." if key else ""
+    prefix, wrong = f"{key}." if key else "", []
     for name in table:
         if name not in known:
             near = nearest(prefix + name, [*(prefix + other for other in known), *place.keys])
-            raise place.error(prefix + name, f"is not a key; the nearest is {near}")
+            wrong.append(place.error(prefix + name, f"is not a key; the nearest is {near}"))
     for name, form in known.items():
         if name in table:
-            values[name] = form.read(table[name], _Reading(place, prefix + name, values))
+            try:
+                values[name] = form.read(table[name], _Reading(place, prefix + name, values))
+            except TickwireError as error:
+                wrong.append(error)
+    if wrong:
+        told = 1 if place.overridden else MISTAKES
+        raise TickwireError("\n".join("\n".join(map(str, wrong)).split("\n")[:told]))
     try:
         return kind(**values)
     except ValueError as error:
-        wrong, _, complaint = str(error).partition(" ")
-        raise place.error(wrong, complaint) from None
+        refused, _, complaint = str(error).partition(" ")
+        raise place.error(refused, complaint) from None
 
 
 def describe(kind: type[Any], key: str = "") -> Iterator[str]:

@@ -370,6 +370,15 @@ def test_an_assignment_needs_a_key_and_a_value(assignment):
         parse_override(assignment)
 
 
+def test_all_mistakes_of_a_file_are_told_each_on_its_line(tmp_path):
+    found = complaint("[run]\nsecnods = 5\nseconds = -1\n[feed]\nport_a = 0\n"
+                      "[risk.default]\nburst = 0\n[colour]\n", tmp_path).split("\n")
+    assert [line.split(" ")[1] for line in found] == [
+        "colour", "feed.port_a", "risk.default.burst", "run.secnods", "run.seconds"]
+    many = "".join(f"key_{number} = 1\n" for number in range(100))
+    assert complaint(many, tmp_path).count("\n") + 1 == sections.MISTAKES
+
+
 # Whatever comes
 
 
@@ -398,7 +407,9 @@ def test_any_file_gives_a_configuration_or_one_sentence(tmp_path_factory, octets
     try:
         load(path)
     except TickwireError as error:
-        assert str(error).startswith(f"{path}: ") and str(error).isprintable()
+        sentences = str(error).split("\n")
+        assert all(sentence.startswith(f"{path}: ") and sentence.isprintable()
+                   for sentence in sentences) and len(sentences) <= sections.MISTAKES
 
 
 # What it must never do
