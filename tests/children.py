@@ -13,6 +13,14 @@ def sleep(parent: Parent, _: object) -> None:
     parent.wait_here("stop")
 
 
+def compile_once(parent: Parent, _: object) -> None:
+    """Say that it compiles, as a device does; at the end tell a number."""
+    parent.say(compiling=True)
+    parent.say(state="running")
+    parent.wait_here("stop")
+    parent.say(state="ended", statistics={"records_coalesced": 3})
+
+
 def refuse(parent: Parent, _: object) -> None:
     """Refuse, as for something that an operator can put right."""
     raise TickwireError("Nothing works today.")

@@ -2,10 +2,12 @@
 
 import re
 
-from tickwire.commands.run import EXPLANATION
+from tickwire.commands.run import AWAITED, EXPLANATION, LIVE, WAITING
 from tickwire.device.process import FULL
 
 _OF_MACHINE = (re.escape(EXPLANATION),     # the kernel cache is cold
+               *(re.escape(WAITING.format(what)) for what in (
+                   *AWAITED.values(), " and ".join(AWAITED.values()), LIVE)),
                re.escape(FULL),            # other work keeps the cores
                r"The system granted \d+ octets of receive buffer for .*")    # not root
 _LINE = re.compile(rf"^(?:{'|'.join(_OF_MACHINE)})\n", re.MULTILINE)

@@ -183,10 +183,10 @@ class Engine:
 
     @property
     def strategy_records(self) -> dict[str, int]:
-        """Market records that a Python strategy was not given: ``coalesced`` and ``lost``."""
+        """What a Python strategy was not given: quotes coalesced, records overwritten unread."""
         market = self._runner.market if self._runner else None
-        return {"coalesced": market.coalesced if market else 0,
-                "lost": market.lost if market else 0}
+        return {"records_coalesced": market.coalesced if market else 0,
+                "records_unread": market.lost if market else 0}
 
     def submit(self, fields: Mapping[str, int]) -> None:
         """Hand one intent to the loop, from any thread; raises when 256 wait already."""

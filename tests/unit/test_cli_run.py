@@ -17,7 +17,10 @@ from tests.ports import free_ports
 from tests.reference import itch
 from tests.remarks import without_remarks
 from tickwire import cli
+from tickwire.commands import run as run_command
 from tickwire.commands.children import Child
+from tickwire.commands.run import AWAITED, EXPLANATION, WAITING, Session
+from tickwire.config import demo
 from tickwire.device import shared
 
 SECONDS = 120                              # for anything that a test waits for
@@ -226,6 +229,37 @@ def test_what_a_child_raises_arrives_as_a_sentence():
         assert sentence in error["error"] and error["status"] == status
         assert child.end_sentence() == f"The test process ended with status {status}."
         child.stop()
+
+
+@pytest.mark.parametrize(("is_compiling", "sentences"), [
+    (False, [WAITING.format(" and ".join(AWAITED.values())), WAITING.format(AWAITED["venue"])]),
+    (True, [EXPLANATION])])
+def test_a_slow_start_tells_what_is_waited_for(is_compiling, sentences, capsys, monkeypatch):
+    monkeypatch.setattr(run_command, "PATIENCE_SECONDS", 0.0)
+    monkeypatch.setattr(run_command, "LOOK_SECONDS", 0.0)
+    session = Session(demo(), with_venue=True, has_view=False)
+    missing = [dict(AWAITED)] * 3 + [{"venue": AWAITED["venue"]}] * 3 + [{}]
+
+    def hear(_):
+        session.is_compiling |= is_compiling
+        missing.pop(0)
+    monkeypatch.setattr(session, "_hear", hear)
+    hear(0)
+    session._until(lambda: not missing[0], "started", lambda: " and ".join(missing[0].values()))
+    assert capsys.readouterr().err.splitlines() == sentences
+    assert not session.is_compiling
+
+
+def test_a_child_tells_that_it_compiles_and_what_it_says_at_its_end_is_kept(monkeypatch):
+    session = Session(demo(), with_venue=False, has_view=False)
+    monkeypatch.setattr(session, "config", None)
+    session._spawn("device", "tests.children:compile_once")
+    deadline = time.monotonic() + SECONDS
+    while session.states.get("device") != "running" and time.monotonic() < deadline:
+        session._hear(0.01)
+    assert session.is_compiling
+    assert session.children["device"].stop() == [
+        {"state": "ended", "statistics": {"records_coalesced": 3}}]
 
 
 def test_a_child_that_ignores_its_parent_is_ended_by_force(monkeypatch):

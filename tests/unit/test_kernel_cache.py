@@ -75,6 +75,26 @@ def test_a_change_in_a_callee_or_a_constant_of_another_module_is_compiled_anew(s
     assert call() == "41 1"                # as it was: the first folder fits again
 
 
+TOLD = ("from tickwire.kernels.compiling import when_compiling\n"
+        "told = []\nwhen_compiling(lambda: told.append(1))\nfrom small.caller import call\n"
+        "before = len(told)\n"
+        "call(20)\nafter = len(told)\n{more}\nprint(before, after, len(told))")
+
+
+def test_compiling_is_told_once_and_not_when_everything_is_on_the_disk(small, tmp_path):
+    def told(more=""):
+        return python(TOLD.format(more=more), small.parent, HOST, cache=tmp_path / "cache")
+    assert told() == "0 1 1"
+    assert told() == "0 0 0"
+    (small / "constants.py").write_text("ADDEND = 5\n")
+    assert told() == "0 1 1"
+    (small / "back.py").write_text("from tickwire.kernels.jit import handler\n\n\n"
+                                   "@handler('int64(int64)')\ndef back(value):\n"
+                                   "    return value\n")
+    assert told("from small import back") == "0 0 1"     # a strategy's function alone
+    assert told("from small import back") == "0 0 0"
+
+
 def test_only_a_few_folders_of_a_module_are_kept(small, tmp_path):
     for addend in range(8):
         (small / "constants.py").write_text(f"ADDEND = {addend}\n")

@@ -195,7 +195,7 @@ def test_a_slow_one_gets_every_trade_and_of_quotes_the_newest(running):
     assert told == [(AAA, 510), (AAA, 510 + 10 * 21), (BBB, 500 + 10 * 20)]
     trades = [entry[1] for entry in strategy.seen if entry[0] == "trade"]
     assert trades == list(range(901, 942))
-    assert engine.strategy_records == {"coalesced": quotes - 2, "lost": 0}
+    assert engine.strategy_records == {"records_coalesced": quotes - 2, "records_unread": 0}
 
 
 @pytest.mark.parametrize("running", [Slow], indirect=True)
@@ -212,7 +212,7 @@ def test_what_the_ring_overwrote_is_counted(running):
     strategy.release.set()
     until(bench, lambda: strategy.seen[-1] == ("trade", last), "deliver the last")
     written = bench.device.read_register("RING_MARKET_SEQUENCE") - before
-    lost = engine.strategy_records["lost"]
+    lost = engine.strategy_records["records_unread"]
     assert written - SLOTS <= lost < written
     trades = [entry[1] for entry in strategy.seen if entry[0] == "trade"]
     assert trades == list(range(trades[0], last + 1))
@@ -248,7 +248,7 @@ def test_what_came_before_the_device_was_armed_causes_no_order(is_armed_late):
             assert min(strategy.seen) > (AAA, shares)  # and none of BBB, which has only history
             assert {locate for locate, _ in strategy.seen} == {AAA}
             assert not {RecordType.RISK_REJECT, RecordType.INTENT_ERROR} & set(strategy.kinds)
-            assert engine.strategy_records["lost"] == 0
+            assert engine.strategy_records["records_unread"] == 0
         finally:
             engine.stop()
 

@@ -1,8 +1,9 @@
 """Child processes of a command: started with a payload, talked to in JSON lines, never left behind.
 
 A child has one socket to its parent. What the parent says is ``{"go": ...}`` and ``{"stop": ...}``;
-what the child says has one of the keys ``remark``, ``state``, ``error``. The end of the socket on
-either side means that the other is gone: a child then stops, a parent reports it.
+what the child says has one of the keys ``remark``, ``compiling``, ``state`` (with ``statistics``
+at its end), ``error``. The end of the socket on either side means that the other is gone: a child
+then stops, a parent reports it.
 """
 
 import asyncio
@@ -71,8 +72,8 @@ class Child:
         *lines, self._buffer = self._buffer.split(b"\n")
         return [json.loads(line) for line in lines]
 
-    def stop(self) -> None:
-        """End it in good order; by force when it does not."""
+    def stop(self) -> list[dict[str, Any]]:
+        """End it in good order, by force when it does not; return what it still said."""
         self.say({"stop": True})
         for seconds, end in ((STOP_SECONDS, self._process.terminate),
                              (KILL_SECONDS, self._process.kill), (KILL_SECONDS, None)):
@@ -81,7 +82,9 @@ class Child:
                 break
             if end is not None:
                 end()
+        said = self.hear()
         self._socket.close()
+        return said
 
     def end_sentence(self) -> str:
         """Say how the process ended."""

@@ -23,6 +23,10 @@ START_SECONDS = 900.0                      # with a cold cache the kernels are c
 PATIENCE_SECONDS = 6.0                     # before an operator is told what takes so long
 EXPLANATION = ("Still starting: the first time, kernels are compiled for this machine, "
                "which takes a minute or two.")
+WAITING = "Still starting: waiting for {}."
+LIVE = "the order session and live market data"
+AWAITED = {"venue": "the venue to open its ports", "device": "the device to open its lines"}
+MISSED = ("records_coalesced", "records_unread")   # what a Python strategy was not given
 LOOK_SECONDS = 0.25
 
 
@@ -35,7 +39,7 @@ class Session:
         self.children: dict[str, Child] = {}
         self.states: dict[str, str] = {}
         self.statistics: dict[str, Any] = {}
-        self.is_interrupted = False
+        self.is_interrupted = self.is_compiling = False
         self.failure: TickwireError | None = None
         self._memory: SharedMemory | None = None
         self._since = 0.0                  # when trading began
@@ -82,33 +86,38 @@ class Session:
         self._spawn("device", "tickwire.device.process:main")
         ready = {"venue": "open", "device": "joined"}
         self._until(lambda: all(self.states.get(name) == ready[name] for name in self.children),
-                    "started", EXPLANATION)
+                    "started", lambda: " and ".join(
+                        AWAITED[name] for name in self.children
+                        if self.states.get(name) != ready[name]))
         # Mapped from here on: whatever becomes of the device, its numbers can be read.
         self._memory = attach(self.config.device.name)
         for child in reversed(self.children.values()):
             child.say({"go": True})
-        self._until(lambda: self.states.get("device") == "trading", "trading")
+        self._until(lambda: self.states.get("device") == "trading", "trading",
+                    lambda: LIVE)
         self._since = time.monotonic()
 
     def _spawn(self, name: str, function: str) -> None:
         child = self.children[name] = Child(name, function, self.config)
         self._selector.register(child, selectors.EVENT_READ, child)
 
-    def _until(self, is_done: Callable[[], bool], what: str, explanation: str = "") -> None:
-        """Wait for the children; tell ``explanation`` when it takes long."""
-        begin = time.monotonic()
+    def _until(self, is_done: Callable[[], bool], what: str, awaited: Callable[[], str]) -> None:
+        """Wait for the children; when it takes long tell ``awaited``, or that they compile."""
+        begin, told = time.monotonic(), ""
         while not is_done():
             if self.is_interrupted:
                 raise KeyboardInterrupt
             passed = time.monotonic() - begin
-            if explanation and passed > PATIENCE_SECONDS:
-                sys.stderr.write(explanation + "\n")
-                explanation = ""
+            sentence = EXPLANATION if self.is_compiling else WAITING.format(awaited())
+            if passed > PATIENCE_SECONDS and told not in (EXPLANATION, sentence):
+                sys.stderr.write(sentence + "\n")
+                told = sentence
             if passed > START_SECONDS:
                 late = ", ".join(self.children)
                 raise TickwireError(f"The run was not {what} within {START_SECONDS:g} s; "
                                     f"still waiting for: {late}.")
             self._hear(LOOK_SECONDS)
+        self.is_compiling = False
 
     def _hear(self, seconds: float) -> None:
         """Wait for news of the children for so long; raises with what went wrong."""
@@ -117,6 +126,7 @@ class Session:
             for message in child.hear():
                 if "remark" in message:
                     sys.stderr.write(f"{message['remark']}\n")
+                self.is_compiling |= "compiling" in message
                 if "error" in message:
                     error = TickwireError(message["error"])
                     error.exit_code = message.get("status", 1)
@@ -168,8 +178,10 @@ class Session:
         for name in ("device", "venue"):
             child = self.children.get(name)
             if child is not None:
-                child.stop()
-        found = {**summary(observer), "kill_cause": cause}
+                for message in child.stop():
+                    self.statistics |= message.get("statistics", {})
+        told = {name: self.statistics[name] for name in MISSED if name in self.statistics}
+        found = {**summary(observer), **told, "kill_cause": cause}
         observer.close()
         return found
 
@@ -222,6 +234,15 @@ def run(
     return trade(found, with_venue=venue, has_view=view, json_path=json)
 
 
+def _missed(found: dict[str, Any]) -> list[str]:
+    """Say how many records a Python strategy was not given, if any."""
+    coalesced, unread = (found.get(name, 0) for name in MISSED)
+    if not coalesced and not unread:
+        return []
+    return [f"strategy was not given {coalesced:,} quotes that newer ones replaced and "
+            f"{unread:,} records that were overwritten unread"]
+
+
 def trade(config: Config, *, with_venue: bool = True, has_view: bool = True,
           json_path: Path | None = None) -> int:
     """Run ``config`` and write the summary; returns the exit status."""
@@ -230,7 +251,7 @@ def trade(config: Config, *, with_venue: bool = True, has_view: bool = True,
     with _signals(session):
         found = session.run()
     from tickwire.observe.summary import lines
-    sys.stdout.write("\n".join(lines(found)) + "\n")
+    sys.stdout.write("\n".join((*lines(found), *_missed(found))) + "\n")
     if json_path is not None:
         write_json(json_path, found)
     if session.failure is not None:

@@ -66,7 +66,9 @@ def venue_config(config: Config) -> "VenueConfig":
 
 def child(parent: Parent, config: Config) -> None:
     """Run the venue as a child of ``parent``: open, wait for ``go``, trade until ``stop``."""
+    from tickwire.kernels.compiling import when_compiling
     from tickwire_sim.exchange.venue import Venue
+    when_compiling(lambda: parent.say(compiling=True))
     venue = Venue(venue_config(config))
     venue.open()
     parent.say(state="open")

@@ -22,6 +22,7 @@ from tickwire.device.software import SoftwareDevice
 from tickwire.engine import Engine
 from tickwire.errors import TickwireError
 from tickwire.feed.udp import Line, open_lines
+from tickwire.kernels.compiling import when_compiling
 from tickwire.spec.limits import UNLIMITED, LimitFlag
 from tickwire.spec.records import FeedState
 from tickwire.spec.registers import KillCause, Status
@@ -32,6 +33,8 @@ SESSION_SECONDS = 10.0                     # until the order session must be up
 CLOSE_SECONDS = 1.0                        # for open orders to be cancelled at the end
 FULL = ("The system drops datagrams, because the receive buffers of the lines are full: "
         "the machine is too busy.")
+SLOW = ("The strategy is too slow for this market: records were overwritten before it had read "
+        "them.")
 _SECOND = 1_000_000_000
 _MILLISECOND = 1_000_000
 _MICROSECONDS = 1_000                      # of a millisecond: the watchdog's unit
@@ -164,7 +167,7 @@ class DeviceProcess:
 
     async def _trade(self, hooks: Hooks, tasks: list[asyncio.Task[None]], link: OrderLink) -> None:
         """Let the engine trade; stop when asked, or when something that must run has ended."""
-        stop, is_told = asyncio.ensure_future(hooks.stop()), False
+        stop, is_told, is_slow = asyncio.ensure_future(hooks.stop()), False, False
         try:
             while not stop.done():
                 await asyncio.wait([stop], timeout=0.1)
@@ -175,6 +178,9 @@ class DeviceProcess:
                 if not is_told and self._has_drops():
                     hooks.remark(FULL)
                     is_told = True
+                if not is_slow and self.engine.strategy_records["records_unread"]:
+                    hooks.remark(SLOW)
+                    is_slow = True
                 if not self.engine.is_running:
                     raise TickwireError("The engine's loop ended by itself.")
                 if self.engine.failure is not None:
@@ -211,6 +217,7 @@ class DeviceProcess:
 
 def main(parent: Parent, config: Config) -> None:
     """Run the device as a child process of ``parent``."""
+    when_compiling(lambda: parent.say(compiling=True))
     process = DeviceProcess(config)
     try:
         asyncio.run(process.run(Hooks(
@@ -221,7 +228,7 @@ def main(parent: Parent, config: Config) -> None:
             stop=lambda: parent.wait("stop"))))
     finally:
         process.close()
-    parent.say(state="ended")
+    parent.say(state="ended", statistics=process.engine.strategy_records)
 
 
 def _failure(error: BaseException) -> str:
