@@ -13,6 +13,7 @@ import pyarrow.parquet as parquet
 from tests.reference import itch
 from tests.system.conformance import software
 from tickwire.commands.replay import replay
+from tickwire.commands.run import MISSED
 from tickwire.engine import Engine
 from tickwire.observe.observer import Observer
 from tickwire.observe.summary import summary
@@ -66,7 +67,7 @@ def test_every_key_of_a_run_is_on_the_page():
         observer = Observer(bench.device.name)
         found = summary(observer)
         observer.close()
-    assert keys("Summary of `tickwire run") == {*found, "start_seconds"}
+    assert keys("Summary of `tickwire run") == {*found, *MISSED, "start_seconds"}
 
 
 def test_every_key_of_a_replay_is_on_the_page_and_units_reach_the_file(tmp_path):
