@@ -7,7 +7,7 @@ applies. Framing is BinaryFILE's: a big-endian length of 2 octets before each me
 
 import numpy as np
 
-from tickwire.kernels import level_table, order_table
+from tickwire.kernels import level_table, order_table, window
 from tickwire.kernels.jit import kernel
 from tickwire.kernels.layout import book_at
 from tickwire.kernels.memory import (
@@ -15,6 +15,7 @@ from tickwire.kernels.memory import (
     load32,
     load64,
     load_be16,
+    load_be32,
     load_be64,
     low_bit,
     match4,
@@ -23,6 +24,9 @@ from tickwire.kernels.memory import (
     unlikely,
 )
 from tickwire.kernels.messages import (
+    ADD_PRICE,
+    ADD_SIDE,
+    ASK,
     LOCATE,
     NEW_REFERENCE,
     REFERENCE,
@@ -70,12 +74,17 @@ def ask_for_level(book, place):
         bucket = level_bucket_of(book, address, entry)
         store64(place + 24, bucket)
         prefetch(bucket)
+        instrument = entry & 0xFFFF
+        side = 1 if load8(address + ADD_SIDE) == ASK else 0
+        b = book_at(book)
+        key = window.tick_key(load_be32(address + ADD_PRICE), side, b["headers"] + instrument * 64)
+        prefetch(window.word_of(b, instrument * 2 + side, key))
+        prefetch(b["state"] + instrument * 64)
         return
     bucket = load64(place + 16)
     ways = match4(bucket, load_be64(address + REFERENCE))
     level = level_table.entry_of(book, order_table.level_of(bucket + 8 * low_bit(ways | 8)))
     prefetch(level)
-    prefetch(level + level_table.VALUES)
     prefetch(book_at(book)["state"] + (entry & 0xFFFF) * 64)
 
 

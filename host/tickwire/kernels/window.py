@@ -79,6 +79,12 @@ def _bitmap(b, book_side):
 
 
 @kernel(inline=True)
+def word_of(b, book_side, key):
+    """Address of the bitmap word of ``key``."""
+    return _bitmap(b, book_side) + ((key >> 6) & (b["window_words"] - 1)) * 8
+
+
+@kernel(inline=True)
 def set_bit(book, book_side, key):
     """Set the bit of ``key``, which lies in the window."""
     b = book_at(book)
