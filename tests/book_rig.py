@@ -12,6 +12,7 @@ from tickwire_hw.book import Book
 from tickwire_hw.feed_port import EventKind
 from tickwire_hw.grid import row
 from tickwire_hw.publish import AHEAD
+from tickwire_sim.model import Model
 from tickwire_sim.verilate import verilate
 
 WORD = 8
@@ -32,6 +33,15 @@ def distant(messages: list[bytes]) -> np.ndarray:
     return np.arange(len(messages)) * 60
 
 
+def watch_all(model: Model, rows: np.ndarray, tick: int) -> None:
+    """Let ``rows`` make every locate below their number its own instrument, on one grid."""
+    numbers = np.arange(len(rows))
+    rows["i_filter__valid"] = rows["i_grid__valid"] = 1
+    model.put(rows, "i_filter__payload", locate=numbers, is_watched=1, instrument=numbers)
+    model.put(rows, "i_grid__payload", instrument=numbers,
+              **{f"row.{name}": value for name, value in row(tick).items()})
+
+
 class Card:
     """The compiled book; every locate below ``instruments`` is its own instrument."""
 
@@ -44,11 +54,7 @@ class Card:
         model, count = self.model, self.geometry.instruments
         model.restart()
         rows = model.rows(count)
-        rows["i_filter__valid"] = rows["i_grid__valid"] = 1
-        model.put(rows, "i_filter__payload", locate=np.arange(count), is_watched=1,
-                  instrument=np.arange(count))
-        model.put(rows, "i_grid__payload", instrument=np.arange(count),
-                  **{f"row.{name}": value for name, value in row(tick).items()})
+        watch_all(model, rows, tick)
         model.run(rows)
         for _ in range(1 << 16):
             if model.run(model.rows(64))["ready"][-1]:

@@ -4,6 +4,7 @@ from collections import Counter
 
 import numpy as np
 
+from tests.table_rig import clear, noisy_rows
 from tickwire.device.book_memory import BookMemory
 from tickwire.kernels import level_table, order_table
 from tickwire.kernels.book import add, reduce
@@ -130,13 +131,9 @@ class Card:
         """Results of the component, from empty tables on; each comes exactly when it should."""
         self.model.restart()
         wait = 1 << max(self.geometry.orders_log2, self.geometry.levels_log2)
-        assert self.model.run(self.model.rows(wait + 1))["ready"].tolist() == [0] * wait + [1]
+        clear(self.model, wait)
         cycles = np.cumsum(operations["gap"]) - operations["gap"]
-        rows = self.model.rows(int(cycles[-1]) + RESULT_AGE + 1)
-        rng = np.random.default_rng(1)
-        payload = rows["i__payload"]           # what is not valid may be anything
-        payload[...] = rng.integers(0, 1 << 63, payload.shape, np.uint64)
-        payload[:, -1] &= np.uint64((1 << self.model.ports["i__payload"].width % 64) - 1)
+        rows = noisy_rows(self.model, int(cycles[-1]) + RESULT_AGE + 1)
         rows["i__valid"][cycles] = 1
         given = rows[cycles]
         self.model.put(given, "i__payload", context=np.arange(len(cycles)) % (1 << CONTEXT),

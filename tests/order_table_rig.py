@@ -4,6 +4,7 @@ from collections import Counter
 
 import numpy as np
 
+from tests.table_rig import clear, noisy_rows
 from tickwire.device.book_memory import BookMemory
 from tickwire.kernels import order_table
 from tickwire.kernels.jit import kernel
@@ -114,18 +115,14 @@ class Card:
 
     def clear(self) -> None:
         """Wait until the tables are clear: one cycle for each bucket of a table."""
-        ready = self.model.run(self.model.rows((1 << self.geometry.orders_log2) + 1))["ready"]
-        assert not ready[:-1].any() and ready[-1]
+        clear(self.model, 1 << self.geometry.orders_log2)
 
     def run(self, operations: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Run operations; return the cycle of each and the rows in which something came out."""
         cycles = np.cumsum(operations["gap"]) - operations["gap"]
-        rows = self.model.rows(int(cycles[-1]) + max(RESULT_AGE + 1, int(operations["gap"][-1])))
-        rng = np.random.default_rng(1)
-        payload = rows["i__payload"]           # what is not valid may be anything
-        payload[...] = rng.integers(0, 1 << 63, payload.shape, np.uint64)
-        payload[:, -1] &= np.uint64((1 << self.model.ports["i__payload"].width % 64) - 1)
-        rows["i_refuse"] = rng.integers(0, 2, len(rows))
+        rows = noisy_rows(self.model,
+                          int(cycles[-1]) + max(RESULT_AGE + 1, int(operations["gap"][-1])))
+        rows["i_refuse"] = np.random.default_rng(1).integers(0, 2, len(rows))
         rows["i_refuse"][cycles + RESULT_AGE - 1] = operations["refuse"]
         rows["i__valid"][cycles] = 1
         taken = rows[cycles]

@@ -9,10 +9,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from tests.book_rig import watch_all
 from tests.feed_rig import FeedRig
 from tickwire.spec.geometry import Geometry
 from tickwire.spec.records import Line, RecordType
-from tickwire_hw.grid import row
 from tickwire_hw.pipeline import Pipeline
 from tickwire_sim.verilate import verilate
 
@@ -58,11 +58,7 @@ class Card:
         model, count = self.model, self.geometry.instruments
         model.restart()
         rows = self._rows(count)
-        rows["i_filter__valid"] = rows["i_grid__valid"] = 1
-        model.put(rows, "i_filter__payload", locate=np.arange(count), is_watched=1,
-                  instrument=np.arange(count))
-        model.put(rows, "i_grid__payload", instrument=np.arange(count),
-                  **{f"row.{name}": value for name, value in row(tick).items()})
+        watch_all(model, rows, tick)
         rows["restart"][0] = 1
         model.run(rows)
         for _ in range(1 << 12):

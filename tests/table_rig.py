@@ -1,8 +1,16 @@
-"""What the tests of the hashed tables share: memory at its worst, and sequences of everything."""
+"""What the tests of operations on tables share: memory at its worst, noise, and all sequences."""
 
+import numpy as np
+import pytest
 from amaranth.hdl import Module, Mux, Signal, Value
 
+from tickwire.spec.geometry import Geometry
 from tickwire_hw.ram import RAM
+from tickwire_sim.model import Model
+
+TINY = Geometry(instruments=4, orders_log2=4, order_stash=4, levels_log2=4, level_stash=4,
+                window_words=4)
+LARGEST = (1 << 32) - 1                     # shares
 
 
 class HostileRAM(RAM):
@@ -42,3 +50,26 @@ def sequence_of_all(symbols: int, length: int) -> list[int]:
             extend(at + 1, at)
     extend(1, 1)
     return found + found[:length - 1]
+
+
+def in_hostile_memory(modules, make):
+    """What ``make`` returns while the RAMs of ``modules`` are hostile."""
+    with pytest.MonkeyPatch.context() as patch:
+        for module in modules:
+            patch.setattr(module, "RAM", HostileRAM)
+        return make()
+
+
+def clear(model: Model, cycles: int) -> None:
+    """Wait until the tables are clear, which takes exactly so many cycles."""
+    ready = model.run(model.rows(cycles + 1))["ready"]
+    assert not ready[:-1].any() and ready[-1]
+
+
+def noisy_rows(model: Model, count: int) -> np.ndarray:
+    """Rows whose payload is noise: what is not valid may be anything."""
+    rows = model.rows(count)
+    payload = rows["i__payload"]
+    payload[...] = np.random.default_rng(1).integers(0, 1 << 63, payload.shape, np.uint64)
+    payload[:, -1] &= np.uint64((1 << model.ports["i__payload"].width % 64) - 1)
+    return rows

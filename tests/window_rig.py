@@ -9,6 +9,7 @@ from collections import Counter
 
 import numpy as np
 
+from tests.table_rig import clear, noisy_rows
 from tickwire.device.book_memory import BookMemory
 from tickwire.kernels import book as kernels
 from tickwire.kernels import order_table, window
@@ -192,16 +193,11 @@ class Card:
     def clear(self) -> None:
         """Wait until the sides are clear: two cycles an instrument."""
         sides = 2 << (self.geometry.instruments - 1).bit_length()
-        ready = self.model.run(self.model.rows(sides + 1))["ready"]
-        assert not ready[:-1].any() and ready[-1]
+        clear(self.model, sides)
 
     def run(self, told: dict[str, np.ndarray], cycles: np.ndarray) -> np.ndarray:
         """Outputs of all cycles, with operations given at ``cycles``."""
-        rows = self.model.rows(int(cycles[-1]) + ASK_AGE + 1)
-        rng = np.random.default_rng(1)
-        payload = rows["i__payload"]           # what is not valid may be anything
-        payload[...] = rng.integers(0, 1 << 63, payload.shape, np.uint64)
-        payload[:, -1] &= np.uint64((1 << self.model.ports["i__payload"].width % 64) - 1)
+        rows = noisy_rows(self.model, int(cycles[-1]) + ASK_AGE + 1)
         rows["i__valid"][cycles] = 1
         taken = rows[cycles]
         unsigned = {name: values & (1 << 32) - 1 for name, values in told.items()}

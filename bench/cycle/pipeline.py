@@ -6,7 +6,10 @@ from collections.abc import Iterator
 import numpy as np
 
 from bench.cycle import Row
+from bench.far import LOCATE, PRICE, SYMBOL, add, message, mold
+from tickwire.spec import itch50
 from tickwire.spec.geometry import CARD_SMALL
+from tickwire.spec.network import ETHER_TYPE_IPV4, IPV4, PROTOCOL_UDP, UDP
 from tickwire_hw.grid import row
 from tickwire_hw.pipeline import Pipeline
 from tickwire_sim.model import Model
@@ -14,48 +17,47 @@ from tickwire_sim.verilate import verilate
 
 LANES = 8
 GROUP, PORT, LINE = bytes((233, 54, 12, 111)), 26477, 0
-LOCATE, UNWATCHED = 1, 60_000
+UNWATCHED = 60_000                         # a locate
 APART = 400                                # cycles: nothing of the first packet is under way
-_BID, _PRICE, _TICK = b"B", 2_000_000, 100
+TICK = 100
 
-
-def _message(kind: bytes, layout: str, *values, locate: int = LOCATE) -> bytes:
-    return kind + struct.pack(">HH6s" + layout, locate, 0, bytes(6), *values)
-
-
-def _add(reference: int, price: int) -> bytes:
-    return _message(b"A", "QcI8sI", reference, _BID, 100, b"ANY     ", price)
-
-
-BOOK = [_add(1, _PRICE), _add(2, _PRICE - _TICK)]
+BOOK = [add(1, "B", PRICE), add(2, "B", PRICE - TICK)]
+_FIRST = {"order_reference": 1}
+_SOME, _ALL = ({"executed_shares": shares, "match_number": 5} for shares in (10, 100))
 MESSAGES = {
-    "A": _add(3, _PRICE + _TICK), "D, best lost": _message(b"D", "Q", 1),
-    "E": _message(b"E", "QIQ", 1, 10, 5), "E, best lost": _message(b"E", "QIQ", 1, 100, 5),
-    "C": _message(b"C", "QIQcI", 1, 10, 5, b"Y", _PRICE), "X": _message(b"X", "QI", 1, 10),
-    "U": _message(b"U", "QQII", 1, 4, 100, _PRICE + _TICK)}
-_HALT = _message(b"H", "8scc4s", b"ANY     ", b"T", b" ", b"    ", locate=UNWATCHED)
-_LABEL = _message(b"L", "4s8sccc", b"MPID", b"ANY     ", b"Y", b"N", b"A", locate=UNWATCHED)
+    "A": add(3, "B", PRICE + TICK), "D, best lost": message(itch50.ORDER_DELETE, **_FIRST),
+    "E": message(itch50.ORDER_EXECUTED, **_FIRST, **_SOME),
+    "E, best lost": message(itch50.ORDER_EXECUTED, **_FIRST, **_ALL),
+    "C": message(itch50.ORDER_EXECUTED_WITH_PRICE, **_FIRST, **_SOME, printable="Y",
+                 execution_price=PRICE),
+    "X": message(itch50.ORDER_CANCEL, **_FIRST, canceled_shares=10),
+    "U": message(itch50.ORDER_REPLACE, original_reference=1, new_reference=4, shares=100,
+                 price=PRICE + TICK)}
+_HALT = message(itch50.STOCK_TRADING_ACTION, stock_locate=UNWATCHED, stock=SYMBOL,
+                trading_state="T", reserved=" ", reason="")
+_REG_SHO = message(itch50.REG_SHO_RESTRICTION, stock_locate=UNWATCHED, stock=SYMBOL,
+                   reg_sho_action="0")
 
 
 def _fillers(octets: int) -> list[bytes]:
     """Messages of no book, before the one that counts: so many octets modulo the word."""
     for halts in range(LANES):
-        for labels in range(LANES):
-            if (halts * (2 + len(_HALT)) + labels * (2 + len(_LABEL))) % LANES == octets:
-                return [_HALT] * halts + [_LABEL] * labels
+        for notes in range(LANES):
+            if (halts * (2 + len(_HALT)) + notes * (2 + len(_REG_SHO))) % LANES == octets:
+                return [_HALT] * halts + [_REG_SHO] * notes
     raise AssertionError(octets)
 
 
 def _frame(first: int, messages: list[bytes]) -> bytes:
     """Ethernet, IPv4 and UDP around a MoldUDP64 packet; without a UDP checksum."""
-    mold = struct.pack(">10sQH", b"SESSION   ", first, len(messages)) + b"".join(
-        struct.pack(">H", len(message)) + message for message in messages)
-    udp = struct.pack(">HHHH", PORT, PORT, 8 + len(mold), 0) + mold
-    head = struct.pack(">BBHHHBBH4s4s", 0x45, 0, 20 + len(udp), 1, 0, 64, 17, 0, bytes(4), GROUP)
+    payload = mold(first, *messages)
+    udp = struct.pack(">HHHH", PORT, PORT, UDP.size + len(payload), 0) + payload
+    head = struct.pack(">BBHHHBBH4s4s", 0x45, 0, IPV4.size + len(udp), 1, 0, 64, PROTOCOL_UDP, 0,
+                       bytes(4), GROUP)
     total = sum(struct.unpack(">10H", head))
     total = (total & 0xFFFF) + (total >> 16)
     checksum = struct.pack(">H", ~((total & 0xFFFF) + (total >> 16)) & 0xFFFF)
-    return bytes(12) + b"\x08\x00" + head[:10] + checksum + head[12:] + udp
+    return bytes(12) + struct.pack(">H", ETHER_TYPE_IPV4) + head[:10] + checksum + head[12:] + udp
 
 
 def _configured(model: Model, count: int) -> np.ndarray:
@@ -76,7 +78,7 @@ def _start(model: Model) -> int:
     rows["i_filter__valid"] = rows["i_grid__valid"] = 1
     model.put(rows, "i_filter__payload", locate=LOCATE, is_watched=1, instrument=1)
     model.put(rows, "i_grid__payload", instrument=1,
-              **{f"row.{name}": value for name, value in row(_TICK).items()})
+              **{f"row.{name}": value for name, value in row(TICK).items()})
     model.run(rows)
     while True:
         last = model.run(_configured(model, 256))[-1]
@@ -104,7 +106,7 @@ def _cycles(model: Model, message: bytes, octets: int) -> int:
 def rows() -> Iterator[Row]:
     """Yield the cycles of each type of order message, over all eight alignments of its end."""
     model = verilate(Pipeline(CARD_SMALL), "pipeline_small")
-    for name, message in MESSAGES.items():
-        counted = [_cycles(model, message, octets) for octets in range(LANES)]
+    for name, measured in MESSAGES.items():
+        counted = [_cycles(model, measured, octets) for octets in range(LANES)]
         yield Row.of("pipeline: last octet to first record", counted,
                      "words valid to records valid", message=name)

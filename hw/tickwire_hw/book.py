@@ -82,7 +82,7 @@ class Book(wiring.Component):
         instrument = max(1, ceil_log2(self._geometry.instruments))
         effect = data.StructLayout({                  # of an operation on its order and level
             "instrument": instrument, "is_found": 1, "is_desync": 1, "price": PRICE, "side": 1,
-            "is_touched": 1, "is_less": 1, "moved_shares": SHARES, "moved_order": 1})
+            "is_touched": 1, "moved_shares": SHARES, "moved_order": 1})
         passed = data.StructLayout({"effect": effect, "serial": SERIAL})
         best = data.StructLayout({"effect": effect, "side": 1, "is_hidden": 1, "is_desync": 1})
         m.submodules.sequencer = sequencer = self._sequencer
@@ -138,7 +138,6 @@ class Book(wiring.Component):
             effect.is_found.eq(result.is_found), effect.price.eq(result.order.price),
             effect.side.eq(result.order.side), effect.is_touched.eq(has_changed | is_step),
             effect.is_desync.eq(Cat(result[f"is_{error}"] for error in _ERRORS).any()),
-            effect.is_less.eq(result.is_found),
             effect.moved_order.eq(has_changed & (result.is_placed | result.is_gone)),
             effect.moved_shares.eq(Mux(~has_changed, 0, Mux(
                 result.is_placed, result.order.shares, result.taken))),
@@ -156,16 +155,15 @@ class Book(wiring.Component):
 
     def _outcome(self, m: Module, value: BestValue, contexts: SyncFIFOBuffered) -> None:
         """Put the outcome together; the checksum takes another three cycles."""
-        age = AHEAD
-        shown = stages(m, value.o.p, age, "shown")[age]
-        valid = stages(m, value.o.valid, age, "outcome")[age]
+        shown = stages(m, value.o.p, AHEAD, "shown")[AHEAD]
+        valid = stages(m, value.o.valid, AHEAD, "outcome")[AHEAD]
         effect = value.o.p.context.effect
         shares = product(m, effect.price, effect.moved_shares, "moved", 64)
         last = stages(m, effect, PRODUCT_AGE, "moved_effect")[-1]
         orders = Mux(last.moved_order, last.price, 0) << LEVEL["orders"].offset
         moved = Signal(64)
         moved_total = (shares + orders)[:64]
-        m.d.sync += moved.eq(Mux(last.side ^ last.is_less, -moved_total, moved_total))
+        m.d.sync += moved.eq(Mux(last.side ^ last.is_found, -moved_total, moved_total))
         outcome, seen = self.o.p, shown.context
         context = data.View(context_layout(self._geometry), contexts.r_data)
         m.d.comb += [

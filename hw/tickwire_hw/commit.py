@@ -153,7 +153,7 @@ class Commit(wiring.Component):
         named = stages(m, key, 1, "named")[1]
         is_looked = stages(m, self.i_look_up.valid, HASH_AGE, "is_looked")
         hash_key = Mux(self.i_look_up.valid, self.i_look_up.p, named)
-        keys = stages(m, _view(named.shape(), hash_key), HASH_AGE + RECORD_AGE, "key")
+        keys = stages(m, data.View(named.shape(), hash_key), HASH_AGE + RECORD_AGE, "key")
         is_step = valid[UPDATE_AGE] & (updated.operation == BookOperation.STEP)
         m.d.comb += [
             self.o_level.key.eq(named), hashed.key.eq(hash_key),
@@ -220,7 +220,7 @@ class Commit(wiring.Component):
 
         key = Signal(level_key(self._geometry))
         source = Mux(is_add | (given.operation == BookOperation.STEP), added, known)
-        m.d.comb += key.eq(Cat(_view(order, source)[name] for name in ("price", "side",
+        m.d.comb += key.eq(Cat(data.View(order, source)[name] for name in ("price", "side",
                                                                         "instrument")))
         return key, can_be & ~exists
 
@@ -296,7 +296,3 @@ class Commit(wiring.Component):
                 result.is_bad_price.eq(is_bad), result.is_duplicate.eq(is_duplicate),
                 result.is_level_overflow.eq(is_full), result.is_order_overflow.eq(is_crowded),
                 result.is_level_found.eq(level.found)]
-
-
-def _view(layout: data.StructLayout, value) -> data.View:
-    return data.View(layout, value)

@@ -9,7 +9,7 @@ from amaranth.lib import data, memory, stream, wiring
 from amaranth.lib.wiring import In, Out
 from amaranth.utils import ceil_log2
 
-from tickwire.spec.geometry import Geometry
+from tickwire.spec.geometry import CENT_TICK, DOLLAR, FINE_TICK, Geometry
 from tickwire_hw.logic import stages
 from tickwire_hw.order_table import PRICE
 from tickwire_hw.product import AGE as PRODUCT_AGE
@@ -22,17 +22,16 @@ PRICE_AGE = 1 + PRODUCT_AGE
 """Cycles from a tick key to its price."""
 TICK_BITS = 21                              # of a tick size, up to 2^20
 _SHIFT = 31                                 # of the product, for a tick of 0.0001
-_DOLLAR, _CENT = 10_000, 100                # Rule 612 of Regulation NMS: finer below a dollar
 
 
 ROW = data.StructLayout({"tick": TICK_BITS, "bits": TICK_BITS.bit_length(), "multiplier": 32,
-                         "least": _DOLLAR.bit_length()})
+                         "least": DOLLAR.bit_length()})
 """What is kept of an instrument's grid."""
 
 
 def least_bid_floor(tick: int) -> int:
     """Lowest floor of bids: below a dollar they are off the grid of ticks above 0.0001."""
-    return 0 if tick <= 1 else -(-_DOLLAR // tick)
+    return 0 if tick <= FINE_TICK else -(-DOLLAR // tick)
 
 
 def row(tick: int) -> dict[str, int]:
@@ -86,9 +85,9 @@ class Grid(wiring.Component):
         write, read = rows.write_port(), rows.read_port()
         m.d.comb += [read.addr.eq(self.i.instrument), read.en.eq(1)]
         given = stages(m, self.i, KEY_AGE, "given")
-        fine, cent = (ROW.const(row(size)) for size in (1, _CENT))
+        fine, cent = (ROW.const(row(size)) for size in (FINE_TICK, CENT_TICK))
         first_1, row_1 = Signal(ROW), Signal(ROW)
-        m.d.comb += [first_1.eq(Mux(given[1].price < _DOLLAR, fine, cent)),
+        m.d.comb += [first_1.eq(Mux(given[1].price < DOLLAR, fine, cent)),
                      row_1.eq(Mux(read.data.tick == 0, first_1, read.data)),
                      write.en.eq(self.i_write.valid | given[1].is_first & (read.data.tick == 0)),
                      write.addr.eq(Mux(self.i_write.valid, self.i_write.p.instrument,

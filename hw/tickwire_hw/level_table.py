@@ -8,7 +8,13 @@ from amaranth.lib import data, enum, stream, wiring
 from amaranth.lib.wiring import In, Out
 from amaranth.utils import ceil_log2
 
-from tickwire.spec.geometry import ONE_ORDER, SHARE_LIMIT, Geometry
+from tickwire.spec.geometry import (
+    LEVEL_LEFT_MULTIPLIER,
+    LEVEL_RIGHT_MULTIPLIER,
+    ONE_ORDER,
+    SHARE_LIMIT,
+    Geometry,
+)
 from tickwire_hw.hashed_table import RECORD_AGE, HashedTable
 from tickwire_hw.logic import stages
 from tickwire_hw.order_table import PRICE, SHARES
@@ -21,8 +27,6 @@ LEVEL = data.StructLayout({"shares": SHARE_LIMIT.bit_length(),
                            "orders": 64 - SHARE_LIMIT.bit_length()})
 """What is kept of a level: one 64-bit number, ``orders << 40 | shares``."""
 assert 1 << LEVEL["orders"].offset == ONE_ORDER
-_LEFT_MULTIPLIER = 0x9E3779B1               # as in the kernel
-_RIGHT_MULTIPLIER = 0x85EBCA77
 _HALF = 16                                  # bits of one factor of a multiplier block
 
 
@@ -63,7 +67,8 @@ class LevelHash(wiring.Component):
         mixed = Signal(2 * _HALF)
         m.d.sync += mixed.eq(self.key.price ^ Cat(self.key.side, self.key.instrument) << _HALF - 1)
         low, high = mixed[:_HALF], mixed[_HALF:]
-        for bucket, multiplier in ((self.left, _LEFT_MULTIPLIER), (self.right, _RIGHT_MULTIPLIER)):
+        for bucket, multiplier in ((self.left, LEVEL_LEFT_MULTIPLIER),
+                                   (self.right, LEVEL_RIGHT_MULTIPLIER)):
             low_low, low_high, high_low = Signal(2 * _HALF), Signal(_HALF), Signal(_HALF)
             upper = multiplier >> _HALF
             lower = multiplier & (1 << _HALF) - 1

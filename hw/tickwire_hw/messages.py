@@ -4,11 +4,12 @@ A message is its octets, octet 0 lowest, as ``Blocks`` and ``Arbiter`` give it; 
 big-endian, and where they are is in the tables.
 """
 
-from amaranth.hdl import Cat, Module, Signal, Value
+from amaranth.hdl import Module, Signal, Value
 
 from tickwire.spec import itch50
 from tickwire.spec.wire import Message
 from tickwire_hw.blocks_port import MESSAGE_SIZE_MAX
+from tickwire_hw.stream import big_endian
 
 _OCTET = 8
 LETTERS = {message.tag: ord(message.tag) for message in itch50.MESSAGES}
@@ -17,8 +18,7 @@ LETTERS = {message.tag: ord(message.tag) for message in itch50.MESSAGES}
 
 def field(octets: Value, message: Message, name: str) -> Value:
     """Return a field of a message as an integer; text has its first octet highest."""
-    entry, offset = message.field(name)
-    return big_endian(octets, offset, entry.size)
+    return big_endian(raw_field(octets, message, name))
 
 
 def raw_field(octets: Value, message: Message, name: str) -> Value:
@@ -27,20 +27,9 @@ def raw_field(octets: Value, message: Message, name: str) -> Value:
     return octets[_OCTET * offset:_OCTET * (offset + entry.size)]
 
 
-def big_endian(octets: Value, offset: int, size: int) -> Value:
-    """Return ``size`` octets from ``offset`` as a big-endian integer."""
-    return Cat(octets[_OCTET * at:_OCTET * (at + 1)]
-               for at in range(offset + size - 1, offset - 1, -1))
-
-
 def letter(octets: Value) -> Value:
     """Return the type octet."""
     return octets[:_OCTET]
-
-
-def is_one_of(octets: Value, letters: str) -> Value:
-    """Return whether the type is among ``letters``."""
-    return Cat(octets[:_OCTET] == LETTERS[tag] for tag in letters).any()
 
 
 def is_readable(m: Module, octets: Value, length: Value, name: str = "is_readable") -> Signal:

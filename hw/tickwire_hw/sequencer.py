@@ -15,7 +15,7 @@ from tickwire.spec.geometry import SWEEP_DELAY, SWEEP_PERIOD, Geometry
 from tickwire_hw.commit import BookOperation, operation_layout
 from tickwire_hw.feed_port import FLAGS_SHAPE, EventKind, FeedEvent
 from tickwire_hw.logic import stages
-from tickwire_hw.messages import LETTERS, field, is_one_of, is_readable, letter
+from tickwire_hw.messages import LETTERS, field, is_readable, letter
 from tickwire_hw.order_table import PRICE
 from tickwire_hw.publish_port import Operation, PublishKind
 from tickwire_hw.ram import RAM
@@ -123,7 +123,6 @@ class Sequencer(wiring.Component):
             context.line.eq(event.line), context.state.eq(event.state),
             context.received.eq(event.received), context.session.eq(event.session),
             context.feed_flags.eq(flags), given.instrument.eq(entry.instrument)]
-        self._order(m, given, octets)
 
         # Locate 0 names no stock, whatever its entry says.
         has_locate, entered = Signal(self._geometry.instruments), self.i_filter.p
@@ -189,7 +188,7 @@ class Sequencer(wiring.Component):
                                     field(octets, itch50.ORDER_REPLACE, "new_reference"))]
                         m.d.comb += [
                             self.o.valid.eq(~phase & ~is_void),
-                            context.is_last.eq(~is_one_of(octets, "U") | is_second),
+                            context.is_last.eq((letter(octets) != LETTERS["U"]) | is_second),
                             is_done.eq(is_void | ~phase & context.is_last)]
                         with m.If(self.o.valid):
                             m.d.sync += is_second.eq(~is_done)
@@ -199,49 +198,44 @@ class Sequencer(wiring.Component):
             m.d.sync += is_showing.eq(is_start)
         m.d.comb += queue.r_en.eq(is_done)
 
-    def _order(self, m: Module, given, octets) -> None:
-        """Set an operation's fields, by the type of the message."""
-        m.d.comb += given.reference.eq(field(octets, itch50.ORDER_DELETE, "order_reference"))
-        with m.Switch(letter(octets)):
-            with m.Case(LETTERS["A"], LETTERS["F"]):
-                m.d.comb += [
-                    given.shares.eq(field(octets, itch50.ADD_ORDER, "shares")),
-                    given.price.eq(field(octets, itch50.ADD_ORDER, "price")),
-                    given.side.eq(field(octets, itch50.ADD_ORDER, "side") == ord("S"))]
-            with m.Case(LETTERS["E"], LETTERS["C"]):
-                m.d.comb += given.shares.eq(
-                    field(octets, itch50.ORDER_EXECUTED, "executed_shares"))
-            with m.Case(LETTERS["X"]):
-                m.d.comb += given.shares.eq(field(octets, itch50.ORDER_CANCEL, "canceled_shares"))
-            with m.Case(LETTERS["U"]):
-                m.d.comb += [given.shares.eq(field(octets, itch50.ORDER_REPLACE, "shares")),
-                             given.price.eq(field(octets, itch50.ORDER_REPLACE, "price"))]
-
     def _message(self, m: Module, octets, entry, is_void: Signal) -> None:
         """Set what a readable message means to the book of its instrument."""
         given, context = self.o.p, self.o_context
         side = field(octets, itch50.ADD_ORDER, "side")
+        m.d.comb += [
+            is_void.eq(~entry.is_watched),
+            given.reference.eq(field(octets, itch50.ORDER_DELETE, "order_reference"))]
         with m.Switch(letter(octets)):
             with m.Case(LETTERS["A"], LETTERS["F"]):
                 m.d.comb += [
-                    context.kind.eq(PublishKind.ORDER), is_void.eq(~entry.is_watched),
+                    context.kind.eq(PublishKind.ORDER),
                     context.is_bad_side.eq((side != ord("B")) & (side != ord("S"))),
                     given.operation.eq(Mux(context.is_bad_side, BookOperation.NONE,
-                                           BookOperation.ADD))]
-            with m.Case(LETTERS["D"], LETTERS["U"]):
-                m.d.comb += [context.kind.eq(PublishKind.ORDER), is_void.eq(~entry.is_watched),
+                                           BookOperation.ADD)),
+                    given.side.eq(side == ord("S")),
+                    given.shares.eq(field(octets, itch50.ADD_ORDER, "shares")),
+                    given.price.eq(field(octets, itch50.ADD_ORDER, "price"))]
+            with m.Case(LETTERS["D"]):
+                m.d.comb += [context.kind.eq(PublishKind.ORDER),
                              given.operation.eq(BookOperation.REMOVE)]
+            with m.Case(LETTERS["U"]):
+                m.d.comb += [context.kind.eq(PublishKind.ORDER),
+                             given.operation.eq(BookOperation.REMOVE),
+                             given.shares.eq(field(octets, itch50.ORDER_REPLACE, "shares")),
+                             given.price.eq(field(octets, itch50.ORDER_REPLACE, "price"))]
             with m.Case(LETTERS["X"]):
-                m.d.comb += [context.kind.eq(PublishKind.ORDER), is_void.eq(~entry.is_watched),
-                             given.operation.eq(BookOperation.TAKE)]
+                m.d.comb += [
+                    context.kind.eq(PublishKind.ORDER), given.operation.eq(BookOperation.TAKE),
+                    given.shares.eq(field(octets, itch50.ORDER_CANCEL, "canceled_shares"))]
             with m.Case(LETTERS["E"], LETTERS["C"]):
-                m.d.comb += [context.kind.eq(PublishKind.EXECUTE), is_void.eq(~entry.is_watched),
-                             given.operation.eq(BookOperation.TAKE)]
+                m.d.comb += [
+                    context.kind.eq(PublishKind.EXECUTE), given.operation.eq(BookOperation.TAKE),
+                    given.shares.eq(field(octets, itch50.ORDER_EXECUTED, "executed_shares"))]
             with m.Case(*(LETTERS[tag] for tag in "PQB")):
-                m.d.comb += [context.kind.eq(PublishKind.PRINT), is_void.eq(~entry.is_watched)]
+                m.d.comb += context.kind.eq(PublishKind.PRINT)
             with m.Case(*(LETTERS[tag] for tag in "RSVW")):
-                m.d.comb += context.kind.eq(PublishKind.OTHER)
+                m.d.comb += [context.kind.eq(PublishKind.OTHER), is_void.eq(0)]
             with m.Case(*(LETTERS[tag] for tag in "HYJKIh")):
-                m.d.comb += [context.kind.eq(PublishKind.OTHER), is_void.eq(~entry.is_watched)]
+                m.d.comb += context.kind.eq(PublishKind.OTHER)
             with m.Default():
                 m.d.comb += is_void.eq(1)

@@ -25,13 +25,9 @@ from tests.commit_rig import (
     Card,
     compare,
 )
-from tests.table_rig import HostileRAM, sequence_of_all
-from tickwire.spec.geometry import CARD_SMALL, Geometry
+from tests.table_rig import LARGEST, TINY, in_hostile_memory, sequence_of_all
+from tickwire.spec.geometry import CARD_SMALL
 from tickwire_hw import hashed_table
-
-TINY = Geometry(instruments=4, orders_log2=4, order_stash=4, levels_log2=4, level_stash=4,
-                window_words=4)
-LARGEST = (1 << 32) - 1
 
 
 @functools.cache
@@ -42,9 +38,7 @@ def tiny() -> Card:
 @functools.cache
 def small() -> Card:
     """The small card's geometry, in hostile memory."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(hashed_table, "RAM", HostileRAM)
-        return Card(CARD_SMALL)
+    return in_hostile_memory([hashed_table], lambda: Card(CARD_SMALL))
 
 
 def column(*rows: tuple) -> np.ndarray:

@@ -25,16 +25,12 @@ from tests.level_table_rig import (
     Card,
     compare,
 )
-from tests.table_rig import HostileRAM, sequence_of_all
+from tests.table_rig import LARGEST, TINY, in_hostile_memory, sequence_of_all
 from tickwire.device.book_memory import BookMemory
 from tickwire.kernels import level_table as kernel
 from tickwire.spec.geometry import CARD_SMALL, SHARE_LIMIT, Geometry
 from tickwire_hw import hashed_table
 from tickwire_hw.level_table import RESULT_AGE
-
-TINY = Geometry(instruments=4, orders_log2=4, order_stash=4, levels_log2=4, level_stash=4,
-                window_words=4)
-LARGEST = (1 << 32) - 1
 
 
 @functools.cache
@@ -45,9 +41,7 @@ def tiny() -> Card:
 @functools.cache
 def small() -> Card:
     """The small card's geometry, in hostile memory."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(hashed_table, "RAM", HostileRAM)
-        return Card(CARD_SMALL)
+    return in_hostile_memory([hashed_table], lambda: Card(CARD_SMALL))
 
 
 CARDS = {"tiny": tiny, "small, hostile memory": small}

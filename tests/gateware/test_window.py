@@ -17,7 +17,7 @@ from amaranth.hdl import UnusedElaboratable
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.table_rig import HostileRAM
+from tests.table_rig import in_hostile_memory
 from tests.window_rig import ADD, EVENT, NEW, NOTHING, REMOVE, TICKS, Card, compare, kernel_log
 from tickwire.kernels import layout
 from tickwire.spec.geometry import CARD_SMALL, SWEEP_DELAY, SWEEP_PERIOD, Geometry
@@ -41,10 +41,8 @@ def tiny() -> Card:
 @functools.cache
 def small() -> Card:
     """The small card's geometry, in hostile memory."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(window, "RAM", HostileRAM)
-        patch.setattr(sweep, "RAM", HostileRAM)
-        return Card(CARD_SMALL, "window_in_hostile_memory")
+    return in_hostile_memory([window, sweep],
+                             lambda: Card(CARD_SMALL, "window_in_hostile_memory"))
 
 
 CARDS = {"tiny": tiny, "small, hostile memory": small}

@@ -17,7 +17,15 @@ from tickwire.kernels.memory import load64, multiply, store64, unlikely
 from tickwire.kernels.publish import next_version, write_bbo, write_state
 from tickwire.kernels.ring import count
 from tickwire.spec.counters import CounterIndex
-from tickwire.spec.geometry import ONE_ORDER, SHARE_LIMIT, SWEEP_DELAY, SWEEP_PERIOD
+from tickwire.spec.geometry import (
+    CENT_TICK,
+    DOLLAR,
+    FINE_TICK,
+    ONE_ORDER,
+    SHARE_LIMIT,
+    SWEEP_DELAY,
+    SWEEP_PERIOD,
+)
 from tickwire.spec.records import BookFlag
 
 NONE = 0
@@ -33,7 +41,6 @@ LEVEL_STASH_MAX = CounterIndex.LEVEL_STASH_MAX.value
 OFF_GRID = CounterIndex.OFF_GRID.value
 HIDDEN = CounterIndex.HIDDEN.value
 _PRICE_LIMIT = 1 << 31
-_DOLLAR, _CENT, _FINE_TICK = 10_000, 100, 1
 
 
 @kernel
@@ -90,7 +97,7 @@ def _new_level(book, instrument, side, price, price_key, value):
     s = side_at(b["sides"] + book_side * 64)
     s["levels"] += 1
     if unlikely(h["tick"] == 0):
-        window.set_grid(header, _FINE_TICK if price < _DOLLAR else _CENT)
+        window.set_grid(header, FINE_TICK if price < DOLLAR else CENT_TICK)
     tick = np.int64(h["tick"])
     key = window.tick_key(price, side, header)
     on_grid = window.price_of(key, side, tick) == price

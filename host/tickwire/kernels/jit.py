@@ -9,7 +9,6 @@ imports, directly or not; a kernel can inline nothing else.
 import ctypes
 import functools
 import hashlib
-import os
 import re
 import shutil
 from collections.abc import Callable, Iterator
@@ -20,13 +19,12 @@ import llvmlite
 import numba
 import numpy
 
+from tickwire.kernels.cache import BASE
+
 _TOOLS = f"{numba.__version__} {llvmlite.__version__} {numpy.__version__}"
 _IMPORT = re.compile(r"^\s*(?:from\s+([\w.]+)\s+import\s+(\([^)]*\)|[^\n]*)|import\s+([\w.]+))",
                      re.MULTILINE)
 _KEPT = 3                                  # older cache folders of the same module that are kept
-
-_base = Path(os.environ.get("TICKWIRE_CACHE")
-             or Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "tickwire")
 
 
 def _module(dotted: str, importer: Path) -> Path | None:
@@ -97,7 +95,7 @@ def cache_folder(path: Path) -> Path:
         state.update(str(source).encode() + b"\0" + _read(source)[0])
     name = path.parent.name + "." + path.stem
     _prune(name)
-    return _base / f"{name}-{state.hexdigest()}"
+    return BASE / f"{name}-{state.hexdigest()}"
 
 
 def _prune(name: str) -> None:
@@ -107,7 +105,7 @@ def _prune(name: str) -> None:
             return path.stat().st_mtime
         except OSError:
             return 0.0
-    for path in sorted(_base.glob(f"{name}-*"), key=age)[:-_KEPT]:
+    for path in sorted(BASE.glob(f"{name}-*"), key=age)[:-_KEPT]:
         shutil.rmtree(path, ignore_errors=True)
 
 

@@ -20,14 +20,17 @@ from tickwire.kernels.memory import (
     store64,
     unlikely,
 )
-from tickwire.spec.geometry import LEFT_FILL, WAYS
+from tickwire.spec.geometry import (
+    LEFT_FILL,
+    LEVEL_LEFT_MULTIPLIER,
+    LEVEL_RIGHT_MULTIPLIER,
+    WAYS,
+)
 
 BUCKET = 64
 VALUES = 32
 NONE = 0
 SPILL_MAX = 255
-_LEFT_MULTIPLIER = 0x9E3779B1               # primes near 2^32 / golden ratio and 2^31
-_RIGHT_MULTIPLIER = 0x85EBCA77
 
 
 @kernel(inline=True)
@@ -46,7 +49,7 @@ def _mix(key):
 def left_bucket(book, key):
     """Address of the key's left bucket."""
     b = book_at(book)
-    return b["levels"] + (((_mix(key) * _LEFT_MULTIPLIER) & 0xFFFFFFFF)
+    return b["levels"] + (((_mix(key) * LEVEL_LEFT_MULTIPLIER) & 0xFFFFFFFF)
                           >> b["levels_shift"]) * BUCKET
 
 
@@ -54,7 +57,7 @@ def left_bucket(book, key):
 def right_bucket(book, key):
     """Address of the key's right bucket."""
     b = book_at(book)
-    return b["levels_right"] + (((_mix(key) * _RIGHT_MULTIPLIER) & 0xFFFFFFFF)
+    return b["levels_right"] + (((_mix(key) * LEVEL_RIGHT_MULTIPLIER) & 0xFFFFFFFF)
                                 >> b["levels_shift"]) * BUCKET
 
 

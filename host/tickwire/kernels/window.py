@@ -25,14 +25,12 @@ from tickwire.kernels.layout import EMPTY, NO_TICK, book_at, header_at, side_at
 from tickwire.kernels.memory import load64, shift_right, store64, top_bit, unlikely
 from tickwire.kernels.ring import count
 from tickwire.spec.counters import CounterIndex
-from tickwire.spec.geometry import WINDOW_WORD
+from tickwire.spec.geometry import DOLLAR, FINE_TICK, WINDOW_WORD
 
 LOWERED, MOVED, DONE = range(3)
 WINDOW_SHIFTS = CounterIndex.WINDOW_SHIFTS.value
 WINDOW_SWEEPS = CounterIndex.WINDOW_SWEEPS.value
 _LOW = WINDOW_WORD - 1
-_DOLLAR = 10_000                            # below one dollar a finer grid holds (Reg NMS 612)
-_FINE_TICK = 1
 
 
 @kernel
@@ -70,7 +68,7 @@ def least_floor(side, tick):
     """Lowest floor of a side: bids below a dollar are off the grid of ticks above 0.0001."""
     if side:
         return NO_TICK + 1
-    return 0 if tick <= _FINE_TICK else -(-_DOLLAR // tick)
+    return 0 if tick <= FINE_TICK else -(-DOLLAR // tick)
 
 
 @kernel(inline=True)

@@ -7,6 +7,11 @@ record for record only when their geometry agrees, overflow included.
 from dataclasses import dataclass
 
 HASH_MULTIPLIER = 0x9E3779B97F4A7C15       # 2^64 / golden ratio, odd (Knuth, TAOCP 3, 6.4)
+LEVEL_LEFT_MULTIPLIER = 0x9E3779B1         # hash of a level's left bucket, prime near 2^32 / golden ratio
+LEVEL_RIGHT_MULTIPLIER = 0x85EBCA77        # hash of its right bucket, prime near 2^31
+DOLLAR = 10_000                            # below it a finer grid holds (Rule 612 of Regulation NMS)
+CENT_TICK = 100                            # grid by a first order of a dollar or more
+FINE_TICK = 1                              # grid by a first order below a dollar
 WAYS = 4                                   # entries of one bucket: one cache line of 16 octets each
 LEFT_FILL = 3                              # the left bucket is taken while it holds fewer than this
 WINDOW_WORD = 64                           # ticks of one bitmap word
