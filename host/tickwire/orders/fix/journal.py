@@ -1,0 +1,238 @@
+"""A file that is only ever appended to: records with a checksum, whole or not there at all.
+
+A record is a head of 32 octets (length, CRC-32, mark, kind, number, time), its payload, and zeros
+up to the next multiple of 8. It is written into a mapped window of the file, so it is the kernel's
+as soon as :meth:`Journal.append` returns: a process that is killed loses nothing that was appended.
+What a machine that loses its power may lose is the mode's promise:
+
+- ``none``: whatever the kernel had not written yet, usually up to 30 seconds.
+- ``batch``: what was appended since the last :meth:`Journal.sync`. ``append`` calls it when
+  ``batch_ms`` have passed since the last one; whoever owns the journal calls it when idle.
+- ``each``: nothing; ``append`` returns after the disk has the record (fdatasync).
+
+A record that was cut off in its middle is the last one. Opening cuts it off and tells how many
+octets that were. Whole records after a broken one are no torn tail but damage: that is refused.
+"""
+
+import errno
+import fcntl
+import mmap
+import os
+import struct
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Literal, NamedTuple
+
+from tickwire.errors import TickwireError
+
+Durability = Literal["none", "batch", "each"]
+DURABILITIES: tuple[Durability, ...] = ("none", "batch", "each")
+
+_MARK = 0x57F1_E5A9                        # what every head has, to find the next one by
+_HEAD = struct.Struct("<IIIIQQ")           # length, CRC-32 of all that follows it, mark, kind, ...
+_REST = struct.Struct("<IIQQ")             # the head behind its checksum
+_LENGTH_MAX = 1 << 26
+_WINDOW = 1 << 18                          # octets mapped, and reserved on the disk, at a time
+_PAGE = mmap.PAGESIZE
+_SEARCH = 1 << 24                          # octets searched for whole records behind a broken one
+
+
+class StoreError(TickwireError):
+    """A file of a session that cannot be opened, read or extended."""
+
+
+class Record(NamedTuple):
+    """One record: ``kind``, ``number`` and ``time`` (ns since 1970) are its writer's."""
+
+    kind: int
+    number: int
+    time: int
+    payload: bytes
+    offset: int
+    end: int
+
+
+class Journal:
+    """One append-only file. Only one process at a time writes to it.
+
+    ``torn`` is the number of octets that were cut off when it was opened. Raises
+    :class:`StoreError` when the file is used by another process or cannot be written.
+    """
+
+    def __init__(self, path: Path, durability: Durability = "batch", batch_ms: int = 20,
+                 start: int = 0, *, is_repaired: bool = False) -> None:
+        """Open or make the file; records before ``start`` are taken as checked.
+
+        With ``is_repaired`` a broken record and all that follow it are cut off.
+        """
+        self.path = path
+        self.durability: Durability = durability
+        self.torn = 0
+        self._batch = batch_ms * 1_000_000
+        self._synced = 0
+        self._is_dirty = False
+        self._map: mmap.mmap | None = None
+        self._file = _opened(path, os.O_RDWR | os.O_CREAT)
+        try:
+            _lock(self._file, path)
+            self._tail = self._checked_end(start, is_repaired)
+            self._open_window(0)
+        except BaseException:
+            self.close()
+            raise
+
+    @property
+    def size(self) -> int:
+        """Octets of all whole records."""
+        return self._tail
+
+    def append(self, kind: int, number: int, time: int, payload: bytes = b"") -> int:
+        """Append a record and return its offset. ``time`` (ns) also drives the batches.
+
+        Raises :class:`StoreError` when the disk is full; then nothing was appended.
+        """
+        rest = _REST.pack(_MARK, kind, number, time)
+        length = len(payload)
+        check = zlib.crc32(payload, zlib.crc32(rest))
+        offset = self._tail
+        start = offset - self._base
+        end = start + 32 + length
+        if end > self._room:
+            self._open_window(length)
+            start = offset - self._base
+            end = start + 32 + length
+        assert self._map is not None
+        self._map[start:end] = _HEAD.pack(length, check, _MARK, kind, number, time) + payload
+        self._tail = self._base + (end + 7 & -8)
+        self._is_dirty = True
+        if self.durability == "each" or (self.durability == "batch"
+                                         and not 0 <= time - self._synced < self._batch):
+            self.sync(time)
+        return offset
+
+    def sync(self, time: int = 0) -> None:
+        """Have the disk take everything that was appended, unless the mode is ``none``."""
+        if self._is_dirty and self.durability != "none":
+            try:
+                os.fdatasync(self._file)
+            except OSError as error:
+                raise StoreError(f"{self.path}: the disk refuses: {error.strerror}.") from None
+        self._is_dirty = False
+        self._synced = time or self._synced
+
+    def read(self, offset: int) -> Record | None:
+        """Return the record at ``offset``, or nothing when there is no whole one."""
+        return _record(self._file, offset, self._tail)
+
+    def records(self, start: int = 0) -> Iterator[Record]:
+        """Yield the records from ``start`` on, an offset that :meth:`append` gave."""
+        while (record := _record(self._file, start, self._tail)) is not None:
+            yield record
+            start = record.end
+
+    def replace(self, path: Path) -> None:
+        """Move this journal onto ``path``, at once, as the one that is found there afterwards."""
+        self.sync()
+        os.replace(self.path, path)
+        if self.durability != "none":
+            folder = _opened(path.parent, os.O_RDONLY)
+            os.fsync(folder)
+            os.close(folder)
+        self.path = path
+
+    def close(self) -> None:
+        """Give the file back, without what was only reserved."""
+        if self._map is not None:
+            self._map.close()
+            self._map = None
+            self.sync()
+            os.ftruncate(self._file, self._tail)
+        if self._file >= 0:
+            os.close(self._file)
+            self._file = -1
+
+    def _open_window(self, length: int) -> None:
+        """Reserve and map room for a record with ``length`` octets behind the last record."""
+        base = self._tail & -_PAGE
+        room = max(_WINDOW, self._tail - base + length + 64 + _PAGE - 1 & -_PAGE)
+        try:
+            # Pages that exist already are three times as cheap to write to as reserved ones.
+            zeros = bytes(base + room - self._tail)
+            if os.pwrite(self._file, zeros, self._tail) < len(zeros):
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+            window = mmap.mmap(self._file, room, offset=base)
+        except OSError as error:
+            raise StoreError(f"{self.path}: cannot be extended: {error.strerror}.") from None
+        if self._map is not None:
+            self._map.close()
+        self._map, self._base, self._room = window, base, room
+
+    def _checked_end(self, start: int, is_repaired: bool) -> int:
+        """Return the end of the last whole record; cut off what is behind it."""
+        size = os.fstat(self._file).st_size
+        end = start
+        while (record := _record(self._file, end, size)) is not None:
+            end = record.end
+        rest = os.pread(self._file, min(max(size - end, 0), _SEARCH), end)
+        garbage = len(rest.rstrip(b"\0"))
+        if garbage:
+            later = _later_record(self._file, rest, end, size)
+            if later is not None and not is_repaired:
+                raise StoreError(f"{self.path}: the record at octet {end} is damaged, and whole "
+                                 f"ones follow it at octet {later}; `tickwire fix sessions` can "
+                                 "repair it.")
+            self.torn = garbage
+        os.ftruncate(self._file, end)
+        return end
+
+
+def scan(path: Path, start: int = 0) -> Iterator[Record]:
+    """Yield the whole records of a file that another process may be writing."""
+    file = _opened(path, os.O_RDONLY)
+    try:
+        while (record := _record(file, start, os.fstat(file).st_size)) is not None:
+            yield record
+            start = record.end
+    finally:
+        os.close(file)
+
+
+def _record(file: int, offset: int, size: int) -> Record | None:
+    head = os.pread(file, 512, offset)
+    if len(head) < _HEAD.size:
+        return None
+    length, check, mark, kind, number, time = _HEAD.unpack_from(head)
+    if mark != _MARK or length > min(_LENGTH_MAX, size - offset - _HEAD.size):
+        return None
+    payload = head[32:32 + length] if length <= len(head) - 32 \
+        else os.pread(file, length, offset + 32)
+    if len(payload) != length or zlib.crc32(payload, zlib.crc32(head[8:32])) != check:
+        return None
+    return Record(kind, number, time, payload, offset, offset + 32 + length + 7 & -8)
+
+
+def _later_record(file: int, rest: bytes, offset: int, size: int) -> int | None:
+    """Return where a whole record begins in ``rest``, which begins at ``offset``."""
+    mark = struct.pack("<I", _MARK)
+    found = rest.find(mark, 16)
+    while found >= 0:
+        start = offset + found - 8
+        if start % 8 == 0 and _record(file, start, size) is not None:
+            return start
+        found = rest.find(mark, found + 1)
+    return None
+
+
+def _opened(path: Path, flags: int) -> int:
+    try:
+        return os.open(path, flags | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        raise StoreError(f"{path}: cannot be opened: {error.strerror}.") from None
+
+
+def _lock(file: int, path: Path) -> None:
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        raise StoreError(f"{path}: another process uses this session; stop it first.") from None

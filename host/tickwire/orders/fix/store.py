@@ -1,0 +1,317 @@
+"""What a FIX session must never lose: its two sequence numbers and the messages that it sent.
+
+:class:`FileStore` keeps them in a journal (:mod:`tickwire.orders.fix.journal`, which states what
+each durability mode promises) and its index, :class:`MemoryStore` for as long as the process lives.
+A message is in the store before its first octet goes to the socket; a number that was received
+counts after the message has been acted on. So a message may be acted on twice, which its
+PossDupFlag shows, and never not at all.
+"""
+
+import os
+import struct
+from array import array
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Protocol
+
+from tickwire.orders.fix.journal import Durability, Journal, Record, StoreError, scan
+
+CREATED, SENT, NEXT_IN, NEXT_OUT = 1, 2, 3, 4
+_STRIDE = 64                               # messages between two rows of the index
+_INDEX_HEAD = struct.Struct("<8sQ")        # name of the format, when the journal was created
+_INDEX_ROW = struct.Struct("<QQQ")         # number, offset of its record, next number in
+_INDEX_NAME = b"twfixidx"
+NUMBER_MAX = (1 << 62) - 1
+
+
+class Store(Protocol):
+    """Numbers and sent messages of one session.
+
+    ``next_out`` is the number of the next message to be sent, ``next_in`` the one that is awaited,
+    ``created`` when both last began at 1, in ns since 1970. A broken promise of the disk is a
+    :class:`StoreError`.
+    """
+
+    next_out: int
+    next_in: int
+    created: int
+
+    def put(self, octets: bytes, time: int) -> None:
+        """Keep the message numbered ``next_out``, and count it."""
+
+    def received(self, number: int, time: int) -> None:
+        """Await ``number`` from now on."""
+
+    def renumber(self, next_out: int, time: int) -> None:
+        """Send ``next_out`` next. Kept messages from that number on are forgotten."""
+
+    def sent(self, first: int, last: int) -> Iterator[tuple[int, bytes]]:
+        """Yield the kept messages numbered ``first`` to ``last`` in order; some may be missing."""
+
+    def reset(self, time: int) -> None:
+        """Begin again at 1 both ways, without messages."""
+
+    def sync(self, time: int) -> None:
+        """Make durable what the mode promises; for the caller's idle moments."""
+
+    def close(self) -> None:
+        """Give back what is held."""
+
+
+class MemoryStore:
+    """A store that ends with the process. Keeps the last ``octets_max`` octets of messages."""
+
+    def __init__(self, time: int, octets_max: int = 1 << 26) -> None:
+        self._octets_max = octets_max
+        self._octets = 0
+        self._messages: dict[int, bytes] = {}
+        self.next_out = self.next_in = 1
+        self.created = time
+
+    def put(self, octets: bytes, time: int) -> None:
+        """Keep a message; the oldest ones go when there is no room."""
+        self._messages[self.next_out] = octets
+        self.next_out += 1
+        self._octets += len(octets)
+        while self._octets > self._octets_max and len(self._messages) > 1:
+            self._octets -= len(self._messages.pop(next(iter(self._messages))))
+
+    def received(self, number: int, time: int) -> None:
+        """Await ``number`` from now on."""
+        self.next_in = number
+
+    def renumber(self, next_out: int, time: int) -> None:
+        """Send ``next_out`` next."""
+        for number in [number for number in self._messages if number >= next_out]:
+            self._octets -= len(self._messages.pop(number))
+        self.next_out = next_out
+
+    def sent(self, first: int, last: int) -> Iterator[tuple[int, bytes]]:
+        """Yield the kept messages of a range."""
+        numbers = list(self._messages)
+        for number in numbers[bisect_left(numbers, first):bisect_right(numbers, last)]:
+            yield number, self._messages[number]
+
+    def reset(self, time: int) -> None:
+        """Begin again at 1 both ways."""
+        self._octets = 0
+        self._messages.clear()
+        self.next_out = self.next_in = 1
+        self.created = time
+
+    def sync(self, time: int) -> None:
+        """Nothing is durable here."""
+
+    def close(self) -> None:
+        """Nothing is held."""
+
+
+class _State:
+    """What the records of a journal amount to, and the index: a row for every 64 messages."""
+
+    def __init__(self) -> None:
+        self.next_out = self.next_in = 1
+        self.created = 0
+        self.name = ""
+        self.numbers, self.offsets, self.numbers_in = array("Q"), array("Q"), array("Q")
+        self.until_row = 0
+
+    def sent(self, number: int, offset: int) -> bool:
+        """Count a message; return whether it became a row of the index."""
+        self.next_out = number + 1
+        self.until_row -= 1
+        if self.until_row >= 0:
+            return False
+        self._add_row(number, offset)
+        return True
+
+    def apply(self, record: Record) -> None:
+        """Take one record up."""
+        if record.kind == SENT:
+            self.sent(record.number, record.offset)
+        elif record.kind == NEXT_IN:
+            self.next_in = record.number
+        elif record.kind == NEXT_OUT:
+            self.renumber(record.number, record.offset)
+        elif record.kind == CREATED:
+            self.created, self.name = record.time, record.payload.decode("latin-1")
+
+    def renumber(self, next_out: int, offset: int) -> None:
+        """Forget the messages from a number on: a row begins that ends the one before it."""
+        keep = bisect_left(self.numbers, next_out)
+        del self.numbers[keep:], self.offsets[keep:], self.numbers_in[keep:]
+        self._add_row(next_out, offset)
+        self.next_out = next_out
+
+    def _add_row(self, number: int, offset: int) -> None:
+        self.until_row = _STRIDE - 1
+        self.numbers.append(number)
+        self.offsets.append(offset)
+        self.numbers_in.append(self.next_in)
+
+    def rows(self) -> bytes:
+        """Return the index as it stands in its file."""
+        return _INDEX_HEAD.pack(_INDEX_NAME, self.created) + b"".join(
+            map(_INDEX_ROW.pack, self.numbers, self.offsets, self.numbers_in))
+
+
+class FileStore:
+    """A store in the file ``path``, with its index in ``path`` + ``.index``.
+
+    One process at a time has it open. ``torn`` octets of a half-written record were cut off when it
+    was opened. The index only saves time: it is checked against the journal, and written anew when
+    it does not fit. Memory: 16 octets for 64 messages.
+    """
+
+    def __init__(self, path: Path, name: str, time: int, durability: Durability = "batch",
+                 batch_ms: int = 20, *, is_repaired: bool = False) -> None:
+        """Open or make the store of the session ``name``; raises :class:`StoreError`."""
+        self.path, self.name = path, name
+        self._mode = (durability, batch_ms)
+        self._index = -1
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self._state, start = self._from_index()
+        self._journal = Journal(path, *self._mode, start, is_repaired=is_repaired)
+        self.torn = self._journal.torn
+        try:
+            self._load(start, time)
+        except BaseException:
+            self.close()
+            raise
+
+    @property
+    def next_out(self) -> int:
+        """Number of the next message to be sent."""
+        return self._state.next_out
+
+    @property
+    def next_in(self) -> int:
+        """Number that is awaited."""
+        return self._state.next_in
+
+    @property
+    def created(self) -> int:
+        """When both numbers last began at 1, in ns since 1970."""
+        return self._state.created
+
+    def put(self, octets: bytes, time: int) -> None:
+        """Keep a message; what the mode promises holds when this returns."""
+        state = self._state
+        number = state.next_out
+        if state.sent(number, self._journal.append(SENT, number, time, octets)):
+            os.write(self._index, _INDEX_ROW.pack(number, state.offsets[-1], state.next_in))
+
+    def received(self, number: int, time: int) -> None:
+        """Await ``number`` from now on."""
+        self._journal.append(NEXT_IN, number, time)
+        self._state.next_in = number
+
+    def renumber(self, next_out: int, time: int) -> None:
+        """Send ``next_out`` next."""
+        self._state.renumber(next_out, self._journal.append(NEXT_OUT, next_out, time))
+        self._write_index()
+
+    def sent(self, first: int, last: int) -> Iterator[tuple[int, bytes]]:
+        """Yield the kept messages of a range, each checked when it is read."""
+        state = self._state
+        rows = len(state.numbers)
+        for row in range(max(bisect_right(state.numbers, first) - 1, 0), rows):
+            end = state.numbers[row + 1] if row + 1 < rows else state.next_out
+            for record in self._journal.records(state.offsets[row]):
+                if record.kind != SENT:
+                    continue
+                if record.number >= end:   # the next row, or what a new number replaced
+                    break
+                if record.number > last:
+                    return
+                if record.number >= first:
+                    yield record.number, record.payload
+
+    def reset(self, time: int) -> None:
+        """Begin again at 1 both ways, in a new file that takes the old one's place at once."""
+        fresh = self.path.with_name(self.path.name + ".new")
+        fresh.unlink(missing_ok=True)
+        journal = Journal(fresh, *self._mode)
+        try:
+            self._create(journal, time)
+            journal.replace(self.path)
+        except BaseException:
+            journal.close()
+            raise
+        self._journal.close()
+        self._journal = journal
+        self._write_index()
+
+    def sync(self, time: int) -> None:
+        """Have the disk take what was appended, where the mode promises that."""
+        self._journal.sync(time)
+
+    def close(self) -> None:
+        """Close both files; everything appended is durable where the mode promises that."""
+        self._journal.close()
+        if self._index >= 0:
+            os.close(self._index)
+            self._index = -1
+
+    def _load(self, start: int, time: int) -> None:
+        if self._journal.size == 0:
+            self._create(self._journal, time)
+        for record in self._journal.records(start):
+            self._state.apply(record)
+        if self._state.name != self.name:
+            raise StoreError(f"{self.path}: is the store of {self._state.name}, not {self.name}.")
+        self._write_index()
+
+    def _create(self, journal: Journal, time: int) -> None:
+        journal.append(CREATED, 0, time, self.name.encode("latin-1"))
+        self._state = _State()
+        self._state.created, self._state.name = time, self.name
+
+    def _from_index(self) -> tuple[_State, int]:
+        """Return the state before the last row of the index and its offset, or from the start."""
+        try:
+            octets = _index_path(self.path).read_bytes()
+            whole = (len(octets) - _INDEX_HEAD.size) // _INDEX_ROW.size * _INDEX_ROW.size
+            *rows, (number, offset, next_in) = _INDEX_ROW.iter_unpack(
+                octets[_INDEX_HEAD.size:_INDEX_HEAD.size + whole])
+            first, last = next(scan(self.path)), next(scan(self.path, offset))
+        except (OSError, StoreError, StopIteration, ValueError):
+            return _State(), 0
+        state = _State()
+        state.apply(first)
+        if (octets[:_INDEX_HEAD.size] != _INDEX_HEAD.pack(_INDEX_NAME, state.created)
+                or last.kind not in (SENT, NEXT_OUT) or last.number != number):
+            return _State(), 0
+        for row in rows:
+            for column, value in zip((state.numbers, state.offsets, state.numbers_in), row,
+                                     strict=True):
+                column.append(value)
+        state.next_in = next_in
+        return state, offset
+
+    def _write_index(self) -> None:
+        if self._index >= 0:
+            os.close(self._index)
+        self._index = os.open(_index_path(self.path), os.O_WRONLY | os.O_CREAT | os.O_TRUNC
+                              | os.O_APPEND | os.O_CLOEXEC, 0o600)
+        os.write(self._index, self._state.rows())
+
+
+def read_state(path: Path) -> tuple[str, int, int, int, int]:
+    """Return name, next number out, next number in, when created and octets of a store.
+
+    The store may be in use; nothing is locked or changed. Raises :class:`StoreError` for a file
+    that is no store.
+    """
+    state, end = _State(), 0
+    for record in scan(path):
+        state.apply(record)
+        end = record.end
+    if not state.created:
+        raise StoreError(f"{path}: is not the store of a FIX session.")
+    return state.name, state.next_out, state.next_in, state.created, end
+
+
+def _index_path(path: Path) -> Path:
+    return path.with_name(path.name + ".index")

@@ -1,0 +1,44 @@
+"""The audit log keeps every octet with its time, a file a day, and shows it readably.
+
+Method: octets of all values go in, files are read back with the journal's reader and as lines.
+"""
+
+import pytest
+
+from tickwire.orders.fix.audit import NOTE, RECEIVED, SENT, AuditLog, lines
+from tickwire.orders.fix.journal import StoreError, scan
+
+NOON = 1_767_268_800_000_000_000           # 2026-01-01 12:00:00 UTC
+DAY = 86_400_000_000_000
+
+
+def test_every_octet_is_kept_and_shown(tmp_path):
+    log = AuditLog(tmp_path / "new", "venue")
+    log.add(NOTE, 1, NOON, b"accepted 127.0.0.1:5")
+    log.add(RECEIVED, 1, NOON + 1, bytes(range(256)))
+    log.add(SENT, 1, NOON + 123_456_789, b"8=FIX.4.4\x0135=0\x01")
+    log.close()
+    path = tmp_path / "new" / "venue-20260101.audit"
+    assert [record.payload for record in scan(path)][1] == bytes(range(256))
+    shown = list(lines(path))
+    assert shown[0] == "2026-01-01 12:00:00.000000000 1 # accepted 127.0.0.1:5"
+    assert shown[1].startswith("2026-01-01 12:00:00.000000001 1 < \\x00|\\x02")
+    assert shown[2] == "2026-01-01 12:00:00.123456789 1 > 8=FIX.4.4|35=0|"
+
+
+def test_a_day_has_its_file_and_a_second_start_goes_on_in_it(tmp_path):
+    for _ in range(2):
+        log = AuditLog(tmp_path, "venue")
+        log.add(SENT, 1, NOON, b"today")
+        log.add(SENT, 1, NOON + DAY, b"tomorrow")
+        log.sync(NOON + DAY)
+        log.close()
+        log.close()
+    assert {path.name: len(list(scan(path))) for path in tmp_path.iterdir()} == {
+        "venue-20260101.audit": 2, "venue-20260102.audit": 2}
+
+
+def test_a_file_that_is_no_log_is_told(tmp_path):
+    (tmp_path / "x").write_bytes(b"8=FIX.4.4\x01")
+    with pytest.raises(StoreError, match="is not an audit log"):
+        list(lines(tmp_path / "x"))
