@@ -95,6 +95,11 @@ COUNTERS = (
     Counter("line_silences_a",     "times",    "Times line A was silent for longer than its limit."),
     Counter("line_silences_b",     "times",    "Times line B was silent for longer than its limit."),
     Counter("stales",              "times",    "Times that neither line brought a packet for longer than the limit."),
+    Counter("mac_bad_starts",      "frames",   "Frames that a MAC did not begin because their preamble was wrong."),
+    Counter("mac_damaged",         "frames",   "Frames whose check was wrong, or with a control character inside."),
+    Counter("mac_runts",           "frames",   "Frames of fewer than 64 octets, check included."),
+    Counter("mac_oversize",        "frames",   "Frames longer than the limit."),
+    Counter("mac_underruns",       "frames",   "Frames that a MAC had to cut because their words did not come in time."),
 )
 
 CounterIndex: Any = IntEnum("CounterIndex", {counter.name.upper(): index
