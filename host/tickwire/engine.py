@@ -20,7 +20,8 @@ from tickwire.kernels.arena import Arena
 from tickwire.kernels.engine import run
 from tickwire.kernels.engine_host import enqueue
 from tickwire.kernels.engine_layout import HOST, OUT_SLOTS, QUEUE_SLOTS, STRATEGY, TOKEN
-from tickwire.spec.intents import INTENT, WINDOW_SLOTS
+from tickwire.orders.release import ReleaseQueue
+from tickwire.spec.intents import INTENT, SETTLE, WINDOW_SLOTS
 from tickwire.spec.records import RECORD_SIZE, STATE_LINE
 from tickwire.spec.registers import KillCause, RegisterOffset
 from tickwire.spec.render import dtype
@@ -30,6 +31,7 @@ from tickwire.strategy.base import PythonStrategy, Strategy
 from tickwire.strategy.runner import PythonRunner
 
 _INTENT = dtype(INTENT)
+_SETTLE = dtype(SETTLE)
 _STATUS = dtype(ENGINE_STATUS)
 _POSITION = dtype(POSITION)
 _STATE = dtype(STATE_LINE)
@@ -43,6 +45,7 @@ class Engine:
 
     ``core`` -1 leaves the thread unpinned, ``priority`` 0 keeps the usual scheduler. What the
     machine does not permit is said in :attr:`remarks`, and trading goes on without it.
+    :attr:`releases` has what a device whose order session the host runs has released.
     """
 
     def __init__(self, device: SoftwareDevice, strategy: Strategy | PythonStrategy | None = None, *,
@@ -57,6 +60,7 @@ class Engine:
         self._thread: threading.Thread | None = None
         self._runner: PythonRunner | None = None
         self._ready = threading.Event()
+        self.releases = ReleaseQueue() if device.is_released else None
         self._compose()
         self._wire_strategy()
         device.attach_host(self.address, self)
@@ -71,6 +75,8 @@ class Engine:
         h["market_next"] = self.device.read_register("RING_MARKET_SEQUENCE") + 1
         h["orders_next"] = self.device.read_register("RING_ORDER_SEQUENCE") + 1
         h["ring_epoch"] = self.device.read_register("RING_EPOCH")
+        if self.releases is not None:
+            h["releases"], h["release_wake"] = self.releases.address, self.releases.wake
         h["consumed"] = registers + RegisterOffset.RING_ORDER_CONSUMED
         h["arming"] = registers + RegisterOffset.EPOCH
         h["kick"] = registers + RegisterOffset.WATCHDOG_KICK
@@ -171,6 +177,12 @@ class Engine:
         if self._runner is not None:
             self._runner.stop()
 
+    def close(self) -> None:
+        """Stop the loop and give back what the operating system lent."""
+        self.stop()
+        if self.releases is not None:
+            self.releases.close()
+
     @property
     def is_running(self) -> bool:
         """Whether the loop runs."""
@@ -190,8 +202,18 @@ class Engine:
 
     def submit(self, fields: Mapping[str, int]) -> None:
         """Hand one intent to the loop, from any thread; raises when 256 wait already."""
-        row = np.zeros(1, _INTENT)
-        for name, value in {"timestamp": time.time_ns(), **fields}.items():
+        self._enqueue(_INTENT, {"timestamp": time.time_ns(), **fields})
+
+    def settle(self, fields: Mapping[str, int]) -> None:
+        """Hand over an answer of the venue that the host's session got, as :meth:`submit` does.
+
+        ``fields`` are those of the table ``settle``.
+        """
+        self._enqueue(_SETTLE, fields)
+
+    def _enqueue(self, kind: np.dtype, fields: Mapping[str, int]) -> None:
+        row = np.zeros(1, kind)
+        for name, value in fields.items():
             row[0][name] = value
         with self._lock:
             if not enqueue(self.address, row.ctypes.data):

@@ -71,7 +71,7 @@ def _mask(width: int) -> np.uint64:
 
 def _as_words(column: np.ndarray) -> np.ndarray:
     """Return a copy of a column as 64-bit words, one row an element."""
-    return column.astype(np.uint64).reshape(len(column), -1)
+    return column.astype(np.uint64).reshape(len(column), column.shape[1] if column.ndim > 1 else 1)
 
 
 def _given(values: Any, width: int, count: int) -> np.ndarray:

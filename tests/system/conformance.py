@@ -178,10 +178,10 @@ def rejected(token: int, reason: int = 0x0F) -> bytes:
 
 
 @contextmanager
-def software(name: str) -> Iterator[Bench]:
+def software(name: str, **settings) -> Iterator[Bench]:
     """A software device that works only when the test lets it."""
     device = SoftwareDevice(name, GEOMETRY, SYMBOLS, market_log2=MARKET_LOG2,
-                            order_log2=ORDER_LOG2, token_log2=TOKEN_LOG2)
+                            order_log2=ORDER_LOG2, token_log2=TOKEN_LOG2, **settings)
     bench = Bench(device, lambda: [device.work() for _ in range(3)] and None)
     device.attach_lines(*(near.fileno() for _, near in bench.lines))
     try:

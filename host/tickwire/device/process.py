@@ -208,7 +208,7 @@ class DeviceProcess:
     def close(self) -> None:
         """Stop the loop and give everything back."""
         try:
-            self.engine.stop()
+            self.engine.close()
         finally:
             for opened in reversed(self._open):
                 opened.close()

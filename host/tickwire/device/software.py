@@ -59,10 +59,11 @@ class SoftwareDevice(Device):
                  stale_ns: int = 0, line_timeout_ns: int = 3 * _SECOND, patience_ns: int = 0,
                  busy: bool = False, market_log2: int = MARKET_LOG2, order_log2: int = ORDER_LOG2,
                  token_log2: int = TOKEN_LOG2, epoch: int = 0,
-                 accept_session: bool = True) -> None:
+                 accept_session: bool = True, is_released: bool = False) -> None:
         """Make the shared memory and everything behind it.
 
-        Without ``accept_session`` the feed's first session is its only one.
+        Without ``accept_session`` the feed's first session is its only one. With ``is_released``
+        the host runs the order session (FIX): order messages leave as ORDER_RELEASED records.
         Raises :class:`TickwireError` when the name is taken or the system refuses memory.
         ``remark`` afterwards says what was cleared away.
         """
@@ -78,6 +79,7 @@ class SoftwareDevice(Device):
             state=at("state"), window=at("window"), registers=at("registers"),
             counters=at("counters"), histograms=at("histograms"), limits=at("limits"),
             positions=at("positions"), engine=at("engine"), token_log2=token_log2)
+        self.is_released = is_released
         self.is_driven = False                 # an engine's thread runs the loop
         self._host_owner: object = None
         self._arena = Arena()
@@ -113,6 +115,7 @@ class SoftwareDevice(Device):
             market_ring=self.book.ring, ring_epoch=self.epoch)
         self.orders.gate["staging"] = layout.limits
         self.orders.context["acknowledge_stage"] = self._stage("ORDER_TO_ACK")
+        self.orders.context["released"] = self.is_released    # the one session, number 0
         self.recovery = FrameRing()
 
     def _stage(self, name: str) -> int:

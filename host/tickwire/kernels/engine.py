@@ -28,7 +28,7 @@ from tickwire.kernels.memory import (
     unlikely,
 )
 from tickwire.kernels.order_layout import orders_at
-from tickwire.kernels.order_path import execute, ready, sent, sweep, sweeping, watch
+from tickwire.kernels.order_path import execute, is_released, ready, sent, sweep, sweeping, watch
 from tickwire.kernels.ring import commit, count, ring_at, slot
 from tickwire.spec.counters import CounterIndex
 from tickwire.spec.intents import INTENT, Operation
@@ -63,9 +63,11 @@ _U32 = 0xFFFF_FFFF
 
 @kernel
 def _leave(device, octets, encoded):
-    """Send what the order path encoded, then write its ORDER_SENT records."""
+    """Send what the order path encoded, unless the host's session does; then write its records."""
     d = device_at(device)
-    engine_session.transmit(d["session"], orders_at(d["orders"])["tx"], octets, encoded)
+    o = orders_at(d["orders"])
+    if not is_released(d["orders"], o["tx_session"]):
+        engine_session.transmit(d["session"], o["tx"], octets, encoded)
     egress = nanoseconds(CLOCK_REALTIME)
     sent(d["orders"], egress)
     return egress

@@ -5,7 +5,7 @@ and knows nothing else. A record is copied before it is believed, because a ring
 written by a card.
 """
 
-from tickwire.kernels import digest, histogram
+from tickwire.kernels import digest, frame_ring, histogram
 from tickwire.kernels.engine_layout import (
     BATCH,
     OUT_SLOTS,
@@ -21,6 +21,8 @@ from tickwire.kernels.intent_window import seal
 from tickwire.kernels.jit import kernel
 from tickwire.kernels.memory import (
     CLOCK_REALTIME,
+    MSG_DONTWAIT,
+    MSG_NOSIGNAL,
     call3,
     copy64,
     load8,
@@ -30,6 +32,7 @@ from tickwire.kernels.memory import (
     load64,
     load64_acquire,
     nanoseconds,
+    send,
     store32,
     store64,
     store64_release,
@@ -47,6 +50,7 @@ _TRADE = RecordType.TRADE.value
 _STATUS = RecordType.STATUS.value
 _IMBALANCE = RecordType.IMBALANCE.value
 _DIRECTORY = RecordType.DIRECTORY.value
+_RELEASED = RecordType.ORDER_RELEASED.value
 _NEW = Operation.NEW.value
 _REPLACE = Operation.REPLACE.value
 _RECORDS_LOST = CounterIndex.RECORDS_LOST.value
@@ -139,13 +143,18 @@ def _is_wanted(wanted, kind):
 def _order_records(host, now):
     """Read the order ring: ledger first, then the strategy. Returns how many records came."""
     h = host_at(host)
-    read = 0
+    read = released = 0
     while read < BATCH:
         number = h["orders_next"]
         if poll(h["orders"], h["orders_mask"], number, h["ring_epoch"]) <= 0:
             break
         record = h["record"]
         copy64(record, h["orders"] + ((number - 1) & h["orders_mask"]) * RECORD_SIZE)
+        if unlikely(load8(record + _TYPE) == _RELEASED):
+            # The session must have it: while it has no room the ring waits, and so does the device.
+            if frame_ring.put(h["releases"], record, RECORD_SIZE, now) == 0:
+                break
+            released += 1
         h["orders_next"] = number + 1
         read += 1
         _take_credit(host, load64(record + TRAILER_OFFSET))
@@ -155,6 +164,8 @@ def _order_records(host, now):
             strategy_at(h["strategy"])["now"] = now
             count(h["counters"], _CALLS)
             _call(host, record, instrument, now)
+    if released != 0:
+        send(h["release_wake"], h["record"], 1, MSG_DONTWAIT | MSG_NOSIGNAL)
     if read != 0 and h["consumed"] != 0:
         store64_release(h["consumed"], h["orders_next"] - 1)
     return read

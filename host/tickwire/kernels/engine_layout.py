@@ -25,6 +25,8 @@ HOST = np.dtype([
     ("orders_mask", "i8"),
     ("orders_next", "i8"),
     ("ring_epoch", "i8"),
+    ("releases", "i8"),          # byte ring of ORDER_RELEASED records for the host's sessions
+    ("release_wake", "i8"),      # socket that tells of them
     ("consumed", "i8"),          # where the order ring's credit is returned; 0: another reader does
     ("arming", "i8"),            # address of register EPOCH
     ("kick", "i8"),              # address of register WATCHDOG_KICK; 0: another thread kicks

@@ -20,13 +20,14 @@ from tickwire.kernels.memory import (
     unlikely,
 )
 from tickwire.kernels.order_layout import orders_at, risk_at
-from tickwire.kernels.order_path import arm, commit, kick, kill, kill_instrument
-from tickwire.kernels.ring import ring_at
+from tickwire.kernels.order_path import arm, commit, is_released, kick, kill, kill_instrument
+from tickwire.kernels.ring import count, ring_at
+from tickwire.spec.counters import CounterIndex
 from tickwire.spec.records import FeedState, Line
 from tickwire.spec.registers import KillCause, RegisterOffset, Status
 
 MAILBOXES = {"KILL": 1 << 31, "ARM": 1 << 62, "LIMITS_COMMIT": 0, "INSTRUMENT_KILL": 1 << 31,
-             "FEED_GIVE_UP": 0}
+             "FEED_GIVE_UP": 0, "SESSION_STATE": 1 << 31}
 """Mark of each mailbox; 0 where no value that makes sense is 0."""
 
 _KILL = RegisterOffset.KILL.value
@@ -34,6 +35,7 @@ _ARM = RegisterOffset.ARM.value
 _COMMIT = RegisterOffset.LIMITS_COMMIT.value
 _INSTRUMENT = RegisterOffset.INSTRUMENT_KILL.value
 _GIVE_UP = RegisterOffset.FEED_GIVE_UP.value
+_SESSION = RegisterOffset.SESSION_STATE.value
 _KICK = RegisterOffset.WATCHDOG_KICK.value
 _PERIOD = RegisterOffset.WATCHDOG_PERIOD.value
 _ACTION = RegisterOffset.KILL_ACTION.value
@@ -49,6 +51,7 @@ _KILL_TIME = RegisterOffset.KILL_TIME.value
 _EPOCH = RegisterOffset.EPOCH.value
 _NOW = RegisterOffset.TIME_NOW.value
 _REGISTER = KillCause.REGISTER.value
+_DROPS = CounterIndex.SESSION_DROPS.value
 _CAUSES = sum(KillCause)
 _RUNNING, _ARMED, _KILLED, _FEED_LIVE, _SESSION_UP, _ENDED = (
     status.value for status in (Status.RUNNING, Status.ARMED, Status.KILLED, Status.FEED_LIVE,
@@ -59,6 +62,7 @@ _RECOVERY = Line.RECOVERY.value
 _U32 = 0xFFFF_FFFF
 _WATCHDOG_TICK = 1_000                     # ns of one microsecond
 _INSTRUMENT_BIT = 1 << 16
+_UP_BIT = 1 << 16
 
 
 @kernel(inline=True)
@@ -70,6 +74,20 @@ def take_kill(device, now):
         store32(d["registers"] + _KILL, 0)
         cause = word & _CAUSES
         kill(d["orders"], cause if cause != 0 else _REGISTER, now)
+
+
+@kernel
+def _session_state(device, session, is_up, now):
+    """A session that the host runs came up or went down; of the device's own it is no news."""
+    d = device_at(device)
+    orders = d["orders"]
+    if session >= orders_at(orders)["session_count"] or not is_released(orders, session):
+        return
+    word = risk_at(orders_at(orders)["risk"])["sessions"] + 8 * session
+    if load64_relaxed(word) == 1 and not is_up:
+        count(d["counters"], _DROPS)
+    store64_release(word, is_up)
+    show(device, now)
 
 
 @kernel
@@ -102,6 +120,11 @@ def _mailboxes(device, now):
         arbiter.give_up(d["arbiter"], d["book"], _RECOVERY, word, now)
         store64_release(registers + _GIVE_UP, 0)
         done += 1
+    word = load32_relaxed(registers + _SESSION)
+    if word != 0:
+        _session_state(device, word & (_UP_BIT - 1), 1 if word & _UP_BIT else 0, now)
+        store32(registers + _SESSION, 0)
+        done += 1
     return done
 
 
@@ -115,7 +138,8 @@ def take(device, now):
     done = 0
     if unlikely(load64_relaxed(registers + _ARM) | load64_relaxed(registers + _COMMIT)
                 | load64_relaxed(registers + _GIVE_UP)
-                | load32_relaxed(registers + _INSTRUMENT) != 0):
+                | load32_relaxed(registers + _INSTRUMENT)
+                | load32_relaxed(registers + _SESSION) != 0):
         done = _mailboxes(device, now)
     o["watchdog_ns"] = load32_relaxed(registers + _PERIOD) * _WATCHDOG_TICK
     o["kill_action"] = load32_relaxed(registers + _ACTION)

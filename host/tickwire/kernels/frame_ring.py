@@ -82,3 +82,17 @@ def release(ring):
     consumed = load64(ring + CONSUMED)
     size = load64(ring + DATA + (consumed & (load64(ring + CAPACITY) - 1)))
     store64_release(ring + CONSUMED, consumed + HEADER + ((size + 7) & ~7))
+
+
+@kernel
+def drain(ring, target, size, limit):
+    """Move up to ``limit`` entries of ``size`` octets each to ``target``; returns how many."""
+    moved = 0
+    while moved < limit:
+        address = take(ring)
+        if address == 0:
+            break
+        copy(target + moved * size, address, size)
+        release(ring)
+        moved += 1
+    return moved

@@ -21,9 +21,10 @@ from tickwire.kernels.order_layout import (
 )
 from tickwire.kernels.orders import DEAD
 from tickwire.kernels.ring import count, room
-from tickwire.kernels.staging import sent, stage
+from tickwire.kernels.staging import is_released, sent, stage
 from tickwire.spec.counters import CounterIndex
 from tickwire.spec.intents import Operation
+from tickwire.spec.records import RECORD_SIZE
 
 ALL = -1                                   # instead of an instrument
 _CANCEL = Operation.CANCEL.value
@@ -80,16 +81,18 @@ def sweep(orders, now):
         if a["state"] != DEAD and token < o["sweep_token"] and (
                 o["sweep_instrument"] == ALL
                 or o["sweep_instrument"] == np.int64(a["instrument"])):
+            records = 2 if is_released(orders, session) else 1     # of one message
             if not is_up(orders, session):
                 count(o["counters"], _CANCELS_UNSENT)
             elif (o["staged_count"] == BATCH
                   or (octets > 0 and session != o["tx_session"])
-                  or room(o["ring"]) - o["staged_count"] <= RESERVED_RECORDS):
+                  or room(o["ring"]) - records * o["staged_count"] < RESERVED_RECORDS + records):
                 break
             else:
                 o["tx_session"] = session
                 stage(orders, token, _CANCEL, 0, 0, o["sweep_intent"], o["sweep_timestamp"])
-                octets += encoder.encode_cancel(token, 0, o["tx"] + octets)
+                octets += (RECORD_SIZE if records == 2
+                           else encoder.encode_cancel(token, 0, o["tx"] + octets))
                 count(o["counters"], _CANCELS_SENT)
         o["sweep_row"] += 1
     return octets

@@ -136,6 +136,7 @@ ORDERS = np.dtype([
     ("errors", "i8"),            # intents with a wrong CRC, epoch or sequence since arming
     ("last_intent", "i8"),       # intent_id of the last order intent executed
     ("session_count", "i8"),
+    ("released", "i8"),          # one bit a session: the host runs it, the device releases records
     ("ring", "i8"),              # order ring
     ("market_ring", "i8"),       # market ring, whose records carry the credit too; 0 none
     ("counters", "i8"),

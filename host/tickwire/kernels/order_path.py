@@ -13,6 +13,9 @@ The engine's loop, one thread, calls in this order::
         ... as above ...
     watch(orders, now)
 
+Of a session that the host runs (``released``) nothing lies in ``tx``: it leaves as the
+ORDER_RELEASED records that :func:`sent` writes, and a message counts ``RECORD_SIZE`` octets.
+
 ORDER_SENT records are written by :func:`sent`, after the send, with the egress stamp: they cost
 nothing between the decision and the wire. Exposures and counters change at the decision.
 
@@ -54,15 +57,15 @@ from tickwire.kernels.orders import (
 from tickwire.kernels.ring import count
 from tickwire.kernels.risk import check, explain, reserve
 from tickwire.kernels.settle import has_room, reconcile, settle
-from tickwire.kernels.staging import sent, stage
+from tickwire.kernels.staging import is_released, sent, stage
 from tickwire.kernels.translate import translate
 from tickwire.spec.counters import CounterIndex
 from tickwire.spec.intents import INTENT, IntentError, IntentFlag, Operation
 from tickwire.spec.records import RECORD_SIZE, STATE_LINE
 
 __all__ = [
-    "NO_ROOM", "arm", "commit", "execute", "kick", "kill", "kill_instrument", "ready", "reconcile",
-    "seal", "sent", "settle", "sweep", "sweeping", "translate", "watch",
+    "NO_ROOM", "arm", "commit", "execute", "is_released", "kick", "kill", "kill_instrument",
+    "ready", "reconcile", "seal", "sent", "settle", "sweep", "sweeping", "translate", "watch",
 ]
 
 NO_ROOM = -1                               # the intent was left where it is
@@ -204,6 +207,8 @@ def _new(orders, intent, now):
     stage(orders, token, _NEW, price, quantity, load32(intent + _ID),
            load64(intent + _TIMESTAMP))
     count(o["counters"], _ORDERS_SENT)
+    if unlikely(is_released(orders, session)):
+        return RECORD_SIZE
     return encoder.encode_new(orders, token, o["tx"])
 
 
@@ -247,6 +252,8 @@ def _replace(orders, intent, now):
     stage(orders, token, _REPLACE, price, quantity, load32(intent + _ID),
            load64(intent + _TIMESTAMP))
     count(o["counters"], _REPLACES_SENT)
+    if unlikely(is_released(orders, o["tx_session"])):
+        return RECORD_SIZE
     return encoder.encode_replace(orders, token, o["tx"])
 
 
@@ -268,6 +275,8 @@ def _cancel(orders, intent, now):
     o["tx_session"] = session
     stage(orders, token, _CANCEL, 0, quantity, load32(intent + _ID), load64(intent + _TIMESTAMP))
     count(o["counters"], _CANCELS_SENT)
+    if unlikely(is_released(orders, session)):
+        return RECORD_SIZE
     return encoder.encode_cancel(token, quantity, o["tx"])
 
 

@@ -3,7 +3,7 @@
 import numpy as np
 
 from tickwire.kernels.jit import kernel
-from tickwire.kernels.memory import load32, store64, view
+from tickwire.kernels.memory import load32, load64, store64, store_be64, view
 from tickwire.kernels.order_layout import (
     EXPOSURE,
     exposure_at,
@@ -22,6 +22,7 @@ from tickwire.spec.records import (
     INTENT_ERROR,
     KILL,
     ORDER_ACCEPTED,
+    ORDER_RELEASED,
     ORDER_SENT,
     RISK_REJECT,
     TRAILER_OFFSET,
@@ -30,6 +31,7 @@ from tickwire.spec.records import (
 from tickwire.spec.render import dtype
 
 _sent_at = view(dtype(ORDER_SENT))
+_released_at = view(dtype(ORDER_RELEASED))
 _answer_at = view(dtype(ORDER_ACCEPTED))   # the five answers have one layout
 _reject_at = view(dtype(RISK_REJECT))
 _error_at = view(dtype(INTENT_ERROR))
@@ -38,11 +40,14 @@ _config_at = view(dtype(CONFIG_ACKNOWLEDGED))
 _intent_at = view(dtype(INTENT))
 
 _SENT = RecordType.ORDER_SENT.value
+_RELEASED = RecordType.ORDER_RELEASED.value
 _REJECT = RecordType.RISK_REJECT.value
 _ERROR = RecordType.INTENT_ERROR.value
 _KILL = RecordType.KILL.value
 _CONFIG = RecordType.CONFIG_ACKNOWLEDGED.value
 _CANCEL = Operation.CANCEL.value
+_REPLACE = Operation.REPLACE.value
+_SYMBOL = ORDER_RELEASED.field("symbol")[1]
 _DROPPED = CounterIndex.RECORDS_DROPPED.value
 _ERRORS = CounterIndex.INTENT_ERRORS.value
 _REJECTS = CounterIndex.RISK_REJECTS.value
@@ -93,6 +98,40 @@ def record_sent(orders, staged, now):
     t["operation"] = s["operation"]
     t["strategy"] = a["strategy"]
     commit(o["ring"], _SENT)
+
+
+@kernel
+def record_released(orders, staged):
+    """ORDER_RELEASED of one staged message."""
+    record = _begin(orders)
+    if record == 0:
+        return
+    o = orders_at(orders)
+    s = staged_at(staged)
+    a = order_at(row(orders, np.int64(s["token"])))
+    previous = np.int64(a["previous"]) if s["operation"] == _REPLACE else 0
+    t = _released_at(record)
+    t["timestamp"] = o["taken"]
+    store_be64(record + _SYMBOL, load64(o["symbols"] + 8 * np.int64(a["instrument"])))
+    t["intent_id"] = s["intent_id"]
+    t["token"] = s["token"]
+    t["previous"] = previous
+    t["price"] = a["price"]
+    t["quantity"] = s["quantity"]
+    if s["operation"] == _CANCEL:
+        t["total"] = a["quantity"]
+        t["executed"] = a["executed"]
+    elif s["operation"] == _REPLACE:
+        p = order_at(row(orders, previous))
+        t["total"] = p["quantity"]
+        t["executed"] = p["executed"]
+    t["locate"] = a["locate"]
+    t["side"] = side_letter(np.int64(a["flags"]))
+    t["operation"] = s["operation"]
+    t["session"] = a["session"]
+    t["strategy"] = a["strategy"]
+    t["flags"] = a["flags"]
+    commit(o["ring"], _RELEASED)
 
 
 @kernel

@@ -1,10 +1,14 @@
-"""Order messages between encoder and wire: their ORDER_SENT records wait for the egress stamp."""
+"""Order messages between gate and wire: their ORDER_SENT records wait for the egress stamp.
+
+A message of a session that the host runs has no octets of its own: its ORDER_RELEASED record is
+what leaves.
+"""
 
 import numpy as np
 
 from tickwire.kernels.jit import kernel
 from tickwire.kernels.order_layout import STAGED, order_at, orders_at, staged_at
-from tickwire.kernels.order_records import record_sent
+from tickwire.kernels.order_records import record_released, record_sent
 from tickwire.kernels.orders import row
 from tickwire.spec.intents import Operation
 
@@ -27,13 +31,21 @@ def stage(orders, token, operation, price, quantity, intent_id, timestamp):
 
 
 @kernel(inline=True)
+def is_released(orders, session):
+    """Whether the host runs the session and the device releases its messages as records."""
+    return orders_at(orders)["released"] >> session & 1 != 0
+
+
+@kernel(inline=True)
 def sent(orders, now):
-    """Write the ORDER_SENT records of what was sent; ``now`` is the egress stamp."""
+    """Write the records of what leaves; ``now`` is the egress stamp."""
     o = orders_at(orders)
     for index in range(o["staged_count"]):
         staged = o["staged"] + index * _SIZE
         s = staged_at(staged)
         if s["operation"] != _CANCEL:
             order_at(row(orders, np.int64(s["token"])))["sent"] = now
+        if is_released(orders, np.int64(order_at(row(orders, np.int64(s["token"])))["session"])):
+            record_released(orders, staged)
         record_sent(orders, staged, now)
     o["staged_count"] = 0

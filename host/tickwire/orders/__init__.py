@@ -1,1 +1,1 @@
-"""Order sessions: SoupBinTCP and OUCH 5.0."""
+"""Order sessions of the host, and what the device released to them."""

@@ -30,6 +30,7 @@ class RecordType(IntEnum):
     ORDER_CANCELED = 0x13
     ORDER_REJECTED = 0x14
     ORDER_REPLACED = 0x15
+    ORDER_RELEASED = 0x16
     RISK_REJECT = 0x18
     INTENT_ERROR = 0x19
     KILL = 0x20
@@ -258,6 +259,25 @@ ORDER_FILLED = _answer(RecordType.ORDER_FILLED, "Order filled")
 ORDER_CANCELED = _answer(RecordType.ORDER_CANCELED, "Order cancelled")
 ORDER_REJECTED = _answer(RecordType.ORDER_REJECTED, "Order rejected by the venue")
 ORDER_REPLACED = _answer(RecordType.ORDER_REPLACED, "Order replaced")
+ORDER_RELEASED = _record(RecordType.ORDER_RELEASED, "Order released",
+    Field("timestamp", 8, "uint", "Decision stamp, ns.", volatile=True),
+    Field("symbol",    8, "ascii", "Stock, blank-padded."),
+    _INTENT,
+    Field("token",     4, "uint",  "New order's number; for a cancel the order's."),
+    Field("previous",  4, "uint",  "For a replace the order that it replaces; else 0."),
+    Field("price",     4, "price", "Limit price of the order."),
+    Field("quantity",  4, "uint",  "Shares, those executed included; for a cancel the size that is to remain."),
+    Field("total",     4, "uint",  "Shares of the order that it changes, those executed included; 0 for a new one."),
+    Field("executed",  4, "uint",  "Shares of it that were executed."),
+    _LOCATE,
+    Field("side",      1, "ascii", "B S T E."),
+    Field("operation", 1, "uint",  "Operation: NEW, CANCEL, REPLACE."),
+    Field("session",   2, "uint",  "Order session."),
+    Field("strategy",  2, "uint",  "Strategy that owns it."),
+    Field("flags",     1, "uint",  "IntentFlag."),
+    _pad("reserved_1", 1), _pad("reserved_2", 2),
+    note="The device's release of an order message to a session that the host runs (FIX). It comes before the ORDER_SENT record of the message, and without it the session sends nothing.",
+)
 RISK_REJECT = _record(RecordType.RISK_REJECT, "Refused by the risk gate",
     _stamp("Decision stamp, ns."),
     Field("intent_timestamp", 8, "uint",  "Decision time stamp of the intent, ns.", volatile=True),
@@ -321,6 +341,7 @@ RECORDS: dict[RecordType, Message] = {
     RecordType[message.name.upper()]: message for message in (
         HEARTBEAT, BBO, LEVEL, TRADE, FEED_STATE, STATUS, IMBALANCE, DIRECTORY,
         ORDER_SENT, ORDER_ACCEPTED, ORDER_FILLED, ORDER_CANCELED, ORDER_REJECTED, ORDER_REPLACED,
+        ORDER_RELEASED,
         RISK_REJECT, INTENT_ERROR, KILL, CONFIG_ACKNOWLEDGED, TIME, LOST)
 }
 

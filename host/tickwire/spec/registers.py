@@ -90,6 +90,7 @@ REGISTERS = (
     Register("KILL_ACTION",    0x0628, 4, "rw", "Bit 0 mass-cancel on kill."),
     Register("EPOCH",          0x062C, 4, "ro", "Arming token that intents must carry."),
     Register("INSTRUMENT_KILL", 0x0630, 4, "wo", "Instrument in the low half; bit 16 set blocks its orders, clear lets them pass."),
+    Register("SESSION_STATE",  0x0634, 4, "wo", "Order session that the host runs, in the low half; bit 16 set: it is up, clear: it is down and no order passes."),
     Register("TIME_NOW",       0x0700, 8, "ro", "Device clock, ns."),
 )
 

@@ -1,1 +1,1 @@
-"""FIX: dictionaries, codec and sessions. Nothing here sends an order that no device has released."""
+"""FIX: dictionaries, codec and sessions. No order is sent that no device has released."""
