@@ -17,6 +17,7 @@ from tests.reference import itch
 from tests.system.conformance import (
     DOLLAR,
     FACTORIES,
+    GEOMETRY,
     LOCATES,
     MARKET_LOG2,
     ORDER_LOG2,
@@ -30,6 +31,7 @@ from tests.system.conformance import (
 from tickwire.errors import TickwireError
 from tickwire.spec.checks import CheckIndex
 from tickwire.spec.digest import digest
+from tickwire.spec.geometry import Geometry
 from tickwire.spec.intents import WINDOW_SLOTS, IntentError, Operation
 from tickwire.spec.records import BookFlag, FeedState, RecordType
 from tickwire.spec.registers import ABI_MAJOR, ARM_KEY, MAGIC, GapPolicy, KillCause, Status
@@ -67,6 +69,13 @@ def test_a_device_says_who_it_is(bench: Bench):
     assert read("DIGEST") == digest()
     assert 1 <= read("RING_EPOCH") <= 255
     bench.device.check()
+
+
+def test_a_device_tells_its_geometry(bench: Bench):
+    read = bench.device.read_register
+    found, token_log2 = Geometry.of(read("GEOMETRY_BOOK"), read("GEOMETRY_QUEUES"))
+    assert found == bench.device.geometry == GEOMETRY
+    assert token_log2 == bench.device.layout.token_log2
 
 
 def test_echo_answers_with_the_complement(bench: Bench):

@@ -156,9 +156,11 @@ class SoftwareDevice(Device):
         rows["socket"][3] = self._waker.fileno()
 
     def _fill_registers(self) -> None:
+        book, queues = self.geometry.registers(self.layout.token_log2)
         for name, value in (
                 ("MAGIC", MAGIC), ("ABI", ABI), ("DIGEST", digest()),
                 ("CAPABILITIES", 1 if self.geometry.depth else 0), ("CORE_HZ", _NANOSECOND_HZ),
+                ("GEOMETRY_BOOK", book), ("GEOMETRY_QUEUES", queues),
                 ("ECHO", 0xFFFF_FFFF), ("CONTROL", 1), ("RING_EPOCH", self.epoch),
                 ("RING_MARKET_LOG2", self.layout.market.log2),
                 ("RING_ORDER_LOG2", self.layout.orders.log2),

@@ -71,6 +71,27 @@ class Geometry:
         """Ticks of one side's price window."""
         return self.window_words * WINDOW_WORD
 
+    def registers(self, token_log2: int) -> tuple[int, int]:
+        """Return registers GEOMETRY_BOOK and GEOMETRY_QUEUES of a device of this geometry."""
+        book = (self.orders_log2, self.levels_log2, self.window_words, self.lookups, self.depth,
+                token_log2)
+        return ((self.instruments - 1) | sum(value << 16 + 8 * place
+                                             for place, value in enumerate(book)),
+                self.order_stash | self.level_stash << 16 | self.sweep_queue << 32)
+
+    @classmethod
+    def of(cls, book: int, queues: int) -> tuple["Geometry", int]:
+        """Return the geometry that the two registers tell, and the order table's logarithm.
+
+        Raises ``ValueError`` as the constructor does.
+        """
+        octets = [book >> 16 + 8 * place & 0xFF for place in range(6)]
+        stashes = [queues >> 16 * place & 0xFFFF for place in range(3)]
+        return cls(instruments=(book & 0xFFFF) + 1, orders_log2=octets[0], levels_log2=octets[1],
+                   window_words=octets[2], lookups=octets[3], depth=octets[4],
+                   order_stash=stashes[0], level_stash=stashes[1],
+                   sweep_queue=stashes[2]), octets[5]
+
 
 CARD_SMALL = Geometry(instruments=4, orders_log2=9, order_stash=8, levels_log2=8, level_stash=8,
                       window_words=16, lookups=1)

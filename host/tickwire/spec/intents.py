@@ -10,6 +10,7 @@ from enum import IntEnum, IntFlag
 from .wire import Field, Message
 
 WINDOW_SLOTS = 64
+PARTIAL_NS = 10_000                        # a slot that waits longer for the rest of its words is discarded
 
 
 class Operation(IntEnum):

@@ -11,6 +11,14 @@ MAGIC = 0x4B435454                         # "TTCK"
 ABI_MAJOR, ABI_MINOR = 1, 0
 ARM_KEY = 0xA5A5_A5A5                      # first arming key is EPOCH ^ ARM_KEY, the second its complement
 REGISTER_SPACE = 0x1000
+COUNTER_OFFSET = 0x0800                    # in BAR 0: the counter page, 8 octets a counter
+BAR_REGISTERS, BAR_WINDOW, BAR_INTERRUPTS = 0, 2, 4
+BAR_LOG2 = 16                              # octets of BAR 0 and of BAR 4, logarithm
+WINDOW_LOG2 = 12                           # octets of BAR 2
+PCI_VENDOR, PCI_DEVICE = 0x10EE, 0x7443    # the hard block's vendor: no number of our own is registered
+INTERRUPT_VECTORS = 8                      # rows of the MSI-X table, at the begin of BAR 4
+INTERRUPT_PENDING = 0x0800                 # MSI-X pending bits, in BAR 4
+RING_LOG2_MIN, RING_LOG2_MAX = 6, 20
 
 
 class KillCause(IntFlag):
@@ -38,6 +46,25 @@ class Status(IntFlag):
     FEED_LIVE = 8
     SESSION_UP = 16
     ENDED = 32
+    RING_ERROR = 64      # a ring or the state table was refused: see its CONTROL
+
+
+class RingControl(IntFlag):
+    """Registers RING_*_CONTROL and STATE_CONTROL."""
+
+    ENABLE = 1           # set: begin at record 1; clear: write nothing more
+    REFUSED = 2          # reads as set when base or size were refused; a clear of ENABLE clears it
+
+
+class Interrupt(IntFlag):
+    """Slow events, registers INTERRUPT_*; bit n is MSI-X vector n."""
+
+    KILL = 1             # the kill latched
+    CONFIGURATION = 2    # a limits table was committed or refused
+    RING_ERROR = 4       # a ring was refused
+    LOST = 8             # records were dropped before a ring
+    FEED = 16            # FEED_STATE changed
+    INTENT_ERROR = 32    # an intent was refused before the risk gate
 
 
 class GapPolicy(IntEnum):
@@ -92,6 +119,26 @@ REGISTERS = (
     Register("INSTRUMENT_KILL", 0x0630, 4, "wo", "Instrument in the low half; bit 16 set blocks its orders, clear lets them pass."),
     Register("SESSION_STATE",  0x0634, 4, "wo", "Order session that the host runs, in the low half; bit 16 set: it is up, clear: it is down and no order passes."),
     Register("TIME_NOW",       0x0700, 8, "ro", "Device clock, ns."),
+    Register("INTERRUPT_MASK", 0x0048, 4, "rw", "Interrupt: events that may send a message."),
+    Register("INTERRUPT_CAUSE", 0x004C, 4, "rw", "Interrupt: events since they were cleared; a bit written as 1 clears it."),
+    Register("GEOMETRY_BOOK",  0x0050, 8, "ro", "Octets from the lowest: instruments - 1 (two), orders_log2, levels_log2, window_words, lookups, depth, token_log2."),
+    Register("GEOMETRY_QUEUES", 0x0058, 8, "ro", "Two octets each: order_stash, level_stash, sweep_queue; zero."),
+    Register("RING_MARKET_BASE", 0x0100, 8, "rw", "Bus address of the market ring, a multiple of its octets; taken when it is enabled."),
+    Register("RING_MARKET_CONTROL", 0x0108, 4, "rw", "RingControl."),
+    Register("RING_MARKET_DROPS", 0x0128, 8, "ro", "Records that found no room before the market ring."),
+    Register("RING_MARKET_QUEUE_MAX", 0x0130, 4, "ro", "Greatest fill of the queue before the market ring."),
+    Register("RING_ORDER_BASE", 0x0140, 8, "rw", "Bus address of the order ring, a multiple of its octets; taken when it is enabled."),
+    Register("RING_ORDER_CONTROL", 0x0148, 4, "rw", "RingControl."),
+    Register("RING_CAPTURE_BASE", 0x0180, 8, "rw", "Bus address of the capture ring, a multiple of its octets; taken when it is enabled."),
+    Register("RING_CAPTURE_CONTROL", 0x0188, 4, "rw", "RingControl."),
+    Register("RING_CAPTURE_SEQUENCE", 0x0198, 8, "ro", "Records written to the capture ring."),
+    Register("RING_CAPTURE_LOG2", 0x01A0, 4, "rw", "Slots of the capture ring, logarithm."),
+    Register("RING_CAPTURE_DROPS", 0x01A8, 8, "ro", "Records that found no room before the capture ring."),
+    Register("STATE_BASE",     0x0300, 8, "rw", "Bus address of the state table, a multiple of its octets rounded up to a power of two."),
+    Register("STATE_CONTROL",  0x0308, 4, "rw", "RingControl."),
+    Register("TABLE_INDEX",    0x0450, 4, "rw", "Next word of the limits table that TABLE_DATA loads, in units of 8 octets; 0 begins a table."),
+    Register("TABLE_DATA",     0x0458, 8, "wo", "Loads a word into the bank that is not in force; TABLE_INDEX goes on by one."),
+    Register("TABLE_CRC",      0x0460, 4, "ro", "CRC-32C of the words that were loaded in sequence since TABLE_INDEX was 0."),
 )
 
 RegisterOffset: Any = IntEnum("RegisterOffset", {row.name: row.offset for row in REGISTERS})
