@@ -24,6 +24,7 @@ COMMANDS = {
     "decode": "Show the messages of a file or capture.",
     "stat": "Show what a running device does.",
     "venue": "Run the simulated venue alone, until Ctrl-C.",
+    "fix": "FIX sessions: acceptance server, stored numbers, audit logs.",
 }
 
 

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from tickwire.errors import TickwireError
+from tickwire.orders.fix.settings import FIXSettings
 from tickwire.rules import (
     DOLLAR,
     address,
@@ -229,6 +230,7 @@ class Config:
     venue: VenueSettings = section(VenueSettings)
     observe: ObserveSettings = section(ObserveSettings)
     run: RunSettings = section(RunSettings)
+    fix: FIXSettings = section(FIXSettings)
     source: str = "defaults"
     document: Mapping[str, Any] = dataclasses.field(default_factory=dict, repr=False, compare=False)
 

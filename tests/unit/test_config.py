@@ -186,7 +186,7 @@ def test_both_bounds_of_an_integer_are_allowed_and_the_next_ones_are_not(key):
 def test_no_key_takes_a_value_of_another_kind(key):
     wrong = [[], {}, [1], {"x": 1}, Decimal("1.00000001"), Decimal("NaN"), -2 ** 70, 2 ** 5000,
              "\x1b[31m\n", "x" * 500, date(2024, 1, 1)]
-    if key not in ("device.busy_poll", "device.lock_memory", "observe.view"):
+    if key not in ("device.busy_poll", "device.lock_memory", "fix.audit", "observe.view"):
         wrong.append(True)
     for value in wrong:
         with pytest.raises(TickwireError) as caught:

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
-from tickwire.orders.fix.journal import Durability, Journal, StoreError, scan
+from tickwire.orders.fix.journal import Journal, StoreError, scan
 
 RECEIVED, SENT, NOTE = 1, 2, 3
 SIGNS = {RECEIVED: "<", SENT: ">", NOTE: "#"}
@@ -19,7 +19,7 @@ _DAY = 86_400_000_000_000
 class AuditLog:
     """The log of one process; connections are numbered by who opens them."""
 
-    def __init__(self, folder: Path, name: str, durability: Durability = "none") -> None:
+    def __init__(self, folder: Path, name: str, durability: str = "none") -> None:
         """Log into ``folder``, made when it is missing."""
         folder.mkdir(parents=True, exist_ok=True)
         self._folder, self._name, self._durability = folder, name, durability

@@ -22,12 +22,11 @@ import struct
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 from tickwire.errors import TickwireError
 
-Durability = Literal["none", "batch", "each"]
-DURABILITIES: tuple[Durability, ...] = ("none", "batch", "each")
+DURABILITIES = ("none", "batch", "each")
 
 _MARK = 0x57F1_E5A9                        # what every head has, to find the next one by
 _HEAD = struct.Struct("<IIIIQQ")           # length, CRC-32 of all that follows it, mark, kind, ...
@@ -60,14 +59,16 @@ class Journal:
     :class:`StoreError` when the file is used by another process or cannot be written.
     """
 
-    def __init__(self, path: Path, durability: Durability = "batch", batch_ms: int = 20,
+    def __init__(self, path: Path, durability: str = "batch", batch_ms: int = 20,
                  start: int = 0, *, is_repaired: bool = False) -> None:
         """Open or make the file; records before ``start`` are taken as checked.
 
         With ``is_repaired`` a broken record and all that follow it are cut off.
         """
+        if durability not in DURABILITIES:
+            raise ValueError(f"durability must be one of {DURABILITIES}, not {durability!r}")
         self.path = path
-        self.durability: Durability = durability
+        self.durability = durability
         self.torn = 0
         self._batch = batch_ms * 1_000_000
         self._synced = 0

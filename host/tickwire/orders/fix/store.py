@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Protocol
 
-from tickwire.orders.fix.journal import Durability, Journal, Record, StoreError, scan
+from tickwire.orders.fix.journal import Journal, Record, StoreError, scan
 
 CREATED, SENT, NEXT_IN, NEXT_OUT = 1, 2, 3, 4
 _STRIDE = 64                               # messages between two rows of the index
@@ -28,14 +28,22 @@ NUMBER_MAX = (1 << 62) - 1
 class Store(Protocol):
     """Numbers and sent messages of one session.
 
-    ``next_out`` is the number of the next message to be sent, ``next_in`` the one that is awaited,
-    ``created`` when both last began at 1, in ns since 1970. A broken promise of the disk is a
-    :class:`StoreError`.
+    A broken promise of the disk is a :class:`StoreError`.
     """
 
-    next_out: int
-    next_in: int
-    created: int
+    batch_seconds: float                   # sync is to be called this soon; 0: never needed
+
+    @property
+    def next_out(self) -> int:
+        """Number of the next message to be sent."""
+
+    @property
+    def next_in(self) -> int:
+        """Number that is awaited."""
+
+    @property
+    def created(self) -> int:
+        """When both last began at 1, in ns since 1970."""
 
     def put(self, octets: bytes, time: int) -> None:
         """Keep the message numbered ``next_out``, and count it."""
@@ -61,6 +69,8 @@ class Store(Protocol):
 
 class MemoryStore:
     """A store that ends with the process. Keeps the last ``octets_max`` octets of messages."""
+
+    batch_seconds = 0.0
 
     def __init__(self, time: int, octets_max: int = 1 << 26) -> None:
         self._octets_max = octets_max
@@ -164,11 +174,12 @@ class FileStore:
     it does not fit. Memory: 16 octets for 64 messages.
     """
 
-    def __init__(self, path: Path, name: str, time: int, durability: Durability = "batch",
+    def __init__(self, path: Path, name: str, time: int, durability: str = "batch",
                  batch_ms: int = 20, *, is_repaired: bool = False) -> None:
         """Open or make the store of the session ``name``; raises :class:`StoreError`."""
         self.path, self.name = path, name
         self._mode = (durability, batch_ms)
+        self.batch_seconds = batch_ms / 1_000 if durability == "batch" else 0.0
         self._index = -1
         path.parent.mkdir(parents=True, exist_ok=True)
         self._state, start = self._from_index()

@@ -1,0 +1,167 @@
+"""The sending half of a FIX session: numbers, headers, the store, and what refuses to send."""
+
+import logging
+import time
+from collections.abc import Callable, Sequence
+from enum import Enum
+
+from tickwire.orders.fix import bodies
+from tickwire.orders.fix.application import ORDER_TYPES, Application, GateError, SendError
+from tickwire.orders.fix.bodies import Header
+from tickwire.orders.fix.encode import assemble
+from tickwire.orders.fix.journal import StoreError
+from tickwire.orders.fix.parse import Parsed
+from tickwire.orders.fix.rules import Rules
+from tickwire.orders.fix.settings import FIXSessionSettings
+from tickwire.orders.fix.store import NUMBER_MAX, Store
+from tickwire.orders.fix.throttle import Throttle
+from tickwire.orders.fix.times import utc_timestamp
+from tickwire.spec.fix import APPLICATION_VERSIONS, REJECT_TEXTS, RejectReason, Tag
+
+SECOND = 1_000_000_000
+NEVER = 1 << 63
+
+log = logging.getLogger("tickwire.fix")
+Clock = Callable[[], int]
+
+
+class State(Enum):
+    """Where a session stands."""
+
+    DISCONNECTED = "disconnected"
+    LOGON_AWAITED = "waiting for a Logon"
+    ACTIVE = "logged on"
+    LOGOUT_SENT = "waiting for a Logout"
+
+
+class Sender:
+    """What a session needs to send. ``guarded`` are the messages that only the gate sends."""
+
+    def __init__(self, settings: FIXSessionSettings, rules: Rules, store: Store,
+                 application: Application | None, clock: Clock = time.time_ns,
+                 guarded: frozenset[str] = ORDER_TYPES) -> None:
+        self.settings, self.rules, self.store = settings, rules, store
+        self.application = application or Application()
+        self.state = State.DISCONNECTED
+        self.closing = ""
+        self.wake: Callable[[], None] | None = None    # set by a transport: writes the output
+        self._clock = clock
+        self._guarded = guarded
+        self._is_told = False              # the log has the reason why the connection ends
+        self._output: list[bytes] = []
+        self._last_out = self._state_until = 0
+        self._begin_string = settings.begin_string.encode()
+        self._header: Header = [(int(tag), value.encode("latin-1")) for tag, value in (
+            (Tag.SENDER, settings.sender), (Tag.TARGET, settings.target),
+            (50, settings.sender_sub), (57, settings.target_sub)) if value]
+        self._throttle = Throttle(settings.messages_per_second, settings.burst)
+        self.application_version = next(
+            (code for code, version in APPLICATION_VERSIONS.items()
+             if rules.is_fixt and version == rules.application_version), "")
+
+    @property
+    def is_logged_on(self) -> bool:
+        """Whether application messages can be sent."""
+        return self.state is State.ACTIVE and not self.closing
+
+    def send(self, msg_type: str, body: bytes, header: Sequence[tuple[int, bytes]] = (), *,
+             is_kept: bool = False) -> int:
+        """Send an application message and return its number.
+
+        ``body`` is whole fields, each ended by SOH; ``header`` holds further fields of the header.
+        Raises :class:`GateError` for orders, :class:`SendError` when the session is not logged on
+        or the throttle holds. With ``is_kept`` a session that is not logged on stores the message;
+        the other side then sees that it is missing, and gets it.
+        """
+        if msg_type in self._guarded:
+            raise GateError(f"{self.settings.identity}: {msg_type} places, changes or cancels "
+                            "orders; only orders that a device released are sent")
+        return self._send(msg_type, body, header, is_kept)
+
+    def business_reject(self, message: Parsed, reason: int, text: str, last: bytes = b"") -> int:
+        """Answer an application message with BusinessMessageReject; ``last`` ends its body."""
+        body = bodies.fields((Tag.REFERENCE_SEQUENCE, message.seq_num),
+                             (Tag.TEXT, text.encode("latin-1")),
+                             (Tag.REFERENCE_MESSAGE_TYPE, message.msg_type.encode("latin-1")),
+                             (Tag.BUSINESS_REJECT_REASON, reason))
+        return self._send("j", body + last, bodies.turned_route(message), False)
+
+    def logout(self, text: str = "") -> None:
+        """Log off; the connection closes when the other side has answered, or in time."""
+        if self.state is State.ACTIVE:
+            self._transmit(bodies.LOGOUT, bodies.fields((Tag.TEXT, text.encode("latin-1")))
+                           if text else b"")
+            self.state = State.LOGOUT_SENT
+            self._state_until = self._clock() + self.settings.logout_seconds * SECOND
+        elif self.state is State.LOGON_AWAITED:
+            self._close("stopped before the Logon")
+
+    def take(self) -> bytes:
+        """Return the octets to be written next, and forget them."""
+        output = self._output
+        if not output:
+            return b""
+        octets = output[0] if len(output) == 1 else b"".join(output)
+        output.clear()
+        return octets
+
+    def _send(self, msg_type: str, body: bytes, header: Sequence[tuple[int, bytes]],
+              is_kept: bool) -> int:
+        is_on = self.state is State.ACTIVE and not self.closing
+        if not is_on and not is_kept:
+            raise SendError(f"{self.settings.identity}: not logged on ({self.state.value})")
+        if not self._throttle.takes(self._clock()):
+            raise SendError(f"{self.settings.identity}: more than "
+                            f"{self.settings.messages_per_second} messages a second")
+        number = self._transmit(msg_type, body, header, is_written=is_on)
+        self.application.on_sent(self, msg_type, body)     # type: ignore[arg-type]
+        if self.wake is not None:
+            self.wake()
+        return number
+
+    def _transmit(self, msg_type: str, body: bytes, header: Sequence[tuple[int, bytes]] = (), *,
+                  is_written: bool = True) -> int:
+        """Store a message, then have it written; return its number."""
+        now, number = self._clock(), self.store.next_out
+        if number >= NUMBER_MAX:
+            raise SendError(f"{self.settings.identity}: {number} is the last number there is")
+        octets = assemble(self._begin_string, msg_type.encode("latin-1"), [
+            (34, b"%d" % number), (52, utc_timestamp(now)), *self._header, *header], body)
+        try:
+            self.store.put(octets, now)
+        except StoreError as error:
+            self._close(f"the store failed: {error}")
+            raise
+        if is_written:
+            self._output.append(octets)
+            self._last_out = now
+        return number
+
+    def _gap_fill(self, number: int, following: int) -> bytes:
+        """Return a SequenceReset numbered ``number``; it is sent once more, so not stored."""
+        timestamp = self._timestamp()
+        return assemble(self._begin_string, b"4", [
+            (34, b"%d" % number), (43, b"Y"), (52, timestamp), (122, timestamp), *self._header],
+            bodies.fields((Tag.NEW_SEQUENCE, following), (Tag.GAP_FILL, b"Y")))
+
+    def _reject(self, message: Parsed, reason: RejectReason, tag: int = 0) -> None:
+        self._transmit(bodies.REJECT,
+                       bodies.reject(message, reason, tag, self.settings.begin_string),
+                       bodies.turned_route(message))
+        self._warn(f"rejected {message.seq_num} ({message.msg_type}): "
+                   f"{REJECT_TEXTS[reason]}{f', tag {tag}' if tag else ''}")
+
+    def _timestamp(self) -> bytes:
+        return utc_timestamp(self._clock())
+
+    def _close(self, reason: str) -> None:
+        if not self.closing:
+            self.closing = reason
+            self._is_told = True
+            self._warn(f"disconnects: {reason}")
+
+    def _info(self, sentence: str) -> None:
+        log.info("%s: %s", self.settings.identity, sentence)
+
+    def _warn(self, sentence: str) -> None:
+        log.warning("%s: %s", self.settings.identity, sentence)

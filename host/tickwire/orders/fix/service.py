@@ -1,0 +1,110 @@
+"""All FIX sessions of a configuration in one process and one event loop."""
+
+import asyncio
+import itertools
+import time
+from collections.abc import Mapping
+
+from tickwire.errors import TickwireError
+from tickwire.orders.fix.acceptor import Acceptor
+from tickwire.orders.fix.application import Application
+from tickwire.orders.fix.audit import AuditLog
+from tickwire.orders.fix.dictionary import Dictionary
+from tickwire.orders.fix.drop_copy import DropCopy
+from tickwire.orders.fix.initiator import Initiator
+from tickwire.orders.fix.rules import Options, Rules
+from tickwire.orders.fix.sending import Clock
+from tickwire.orders.fix.session import Session
+from tickwire.orders.fix.settings import FIXSessionSettings, FIXSettings
+from tickwire.orders.fix.store import FileStore
+from tickwire.orders.fix.tls import tls_context
+
+
+class FIXService:
+    """Opens the stores, listens and connects; ``sessions`` by name.
+
+    ``applications`` are by the names of sessions; a session without one only logs on. Acceptors
+    with the same host and port share it. Raises :class:`TickwireError` for files that are in use
+    or cannot be read; then nothing is left open.
+    """
+
+    def __init__(self, settings: FIXSettings, applications: Mapping[str, Application],
+                 clock: Clock = time.time_ns) -> None:
+        self.settings = settings
+        self.sessions: dict[str, Session] = {}
+        self.audit = AuditLog(settings.store_path("x").parent, "fix") if settings.audit else None
+        self._acceptors: list[Acceptor] = []
+        self._initiators: list[Initiator] = []
+        self._tasks: list[asyncio.Task[None]] = []
+        try:
+            for entry in settings.sessions:
+                store = FileStore(settings.store_path(entry.name), entry.identity, clock(),
+                                  settings.durability, settings.batch_ms)
+                self.sessions[entry.name] = Session(
+                    entry, session_rules(entry), store, applications.get(entry.name),
+                    clock=clock)
+            self._wire_copies()
+        except BaseException:
+            self._close()
+            raise
+
+    async def start(self) -> None:
+        """Listen for the acceptors' sessions, connect the initiators'."""
+        ports: dict[tuple[str, int], list[Session]] = {}
+        numbers = itertools.count(1)
+        for session in self.sessions.values():
+            entry = session.settings
+            if entry.role == "acceptor":
+                ports.setdefault((entry.host, entry.port), []).append(session)
+            else:
+                self._initiators.append(Initiator(session, audit=self.audit, numbers=numbers))
+        try:
+            for (host, port), sessions in ports.items():
+                acceptor = Acceptor(sessions, host, port, audit=self.audit, numbers=numbers,
+                                    tls=tls_context(sessions[0].settings))
+                await acceptor.start()
+                self._acceptors.append(acceptor)
+        except BaseException:
+            await self.stop()
+            raise
+        self._tasks = [asyncio.create_task(initiator.run()) for initiator in self._initiators]
+
+    async def stop(self, text: str = "") -> None:
+        """Log every session off, then close connections and files."""
+        stopping = [initiator.stop(text) for initiator in self._initiators]
+        stopping += [acceptor.stop(text) for acceptor in self._acceptors]
+        await asyncio.gather(*stopping)
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        self._close()
+
+    def _wire_copies(self) -> None:
+        watchers: dict[str, list[Session]] = {}
+        for session in self.sessions.values():
+            for name in filter(None, session.settings.drop_copy_of.split(",")):
+                if name not in self.sessions or name == session.settings.name:
+                    raise TickwireError(f"fix.sessions.{session.settings.name}.drop_copy_of names "
+                                        f"{name}, which is not another session.")
+                watchers.setdefault(name, []).append(session)
+        for name, found in watchers.items():
+            self.sessions[name].application = DropCopy(self.sessions[name].application, found)
+
+    def _close(self) -> None:
+        for session in self.sessions.values():
+            session.store.close()
+        if self.audit is not None:
+            self.audit.close()
+
+
+def session_rules(settings: FIXSessionSettings) -> Rules:
+    """Return the rules of a session: the own dictionary, or the files that its settings name."""
+    options = Options(settings.check_user_defined, settings.check_has_value, settings.check_order)
+    if not settings.dictionary:
+        return Rules.own(settings.begin_string, options)
+    application = Dictionary.read(settings.dictionary)
+    if settings.begin_string != "FIXT.1.1":
+        return Rules(application, None, options)
+    transport = Dictionary.read(settings.transport_dictionary) if settings.transport_dictionary \
+        else Dictionary.own("FIXT.1.1")
+    return Rules(transport, application, options)

@@ -1,0 +1,397 @@
+"""One FIX session as a state machine: events and a clock in, octets and callbacks out.
+
+It opens no socket and starts nothing. A transport tells it :meth:`Session.connected`,
+:meth:`~Session.received`, :meth:`~Session.tick` and :meth:`~Session.disconnected`; after each the
+transport writes what :meth:`~Session.take` gives, calls :meth:`~Session.resume` while it has room,
+and closes when :attr:`~Session.closing` says why. One thread; callbacks come from within an event.
+
+A message is in the store before it is in the output. A number that came counts after its message
+was acted on. docs/fix.md states what is answered to what.
+"""
+
+import hmac
+import time
+
+from tickwire.orders.fix import bodies
+from tickwire.orders.fix.application import ORDER_TYPES, Application
+from tickwire.orders.fix.gaps import GapKeeper
+from tickwire.orders.fix.parse import Parsed
+from tickwire.orders.fix.rules import Rules
+from tickwire.orders.fix.sending import NEVER, SECOND, Clock, State, log
+from tickwire.orders.fix.settings import FIXSessionSettings
+from tickwire.orders.fix.store import NUMBER_MAX, Store
+from tickwire.spec.fix import RejectReason, Tag
+
+GARBAGE_MAX = 1 << 20                      # octets in a row that are no message
+_HEARTBEAT_MAX = 3_600
+
+
+class Session(GapKeeper):
+    """One session between two CompIDs. ``garbled`` and ``logons`` count."""
+
+    def __init__(self, settings: FIXSessionSettings, rules: Rules, store: Store,
+                 application: Application | None = None, *, clock: Clock = time.time_ns,
+                 guarded: frozenset[str] = ORDER_TYPES) -> None:
+        super().__init__(settings, rules, store, application, clock, guarded)
+        self.heartbeat = settings.heartbeat_seconds * SECOND
+        self.garbled = self.logons = 0
+        self._is_initiator = settings.role == "initiator"
+        self._latency = settings.latency_seconds * SECOND
+        self._schedule = settings.schedule()
+        self._period_end = NEVER
+        self._is_tested = self._has_reset = self._is_on = False
+        self._last_in = self._cancel_at = self._garbage = 0
+
+    # What a transport tells
+
+    def connected(self) -> None:
+        """The connection stands: an initiator logs on, an acceptor waits for the Logon."""
+        now = self._clock()
+        self.closing = ""
+        self._is_told = False
+        self._output.clear()
+        self._last_in = self._last_out = now
+        self._is_tested = self._has_reset = False
+        self.state = State.LOGON_AWAITED
+        self._state_until = now + self.settings.logon_seconds * SECOND
+        if not self._enter_period(now):
+            self._close("the session is not open at this time")
+        elif self._is_initiator:
+            if self.settings.reset_on_logon:
+                self.store.reset(now)
+                self._has_reset = True
+            self._send_logon(self.settings.heartbeat_seconds, self.store.next_in, self._has_reset)
+
+    def received(self, message: Parsed) -> None:
+        """Act on one message, or on a garbled stretch."""
+        if self.closing or self.state is State.DISCONNECTED:
+            return
+        if message.garbled:
+            self._ignore(message)
+            return
+        self._last_in = self._clock()
+        self._is_tested = False
+        self._garbage = 0
+        if self.state is State.LOGON_AWAITED:
+            self._first(message)
+        else:
+            self._next(message)
+        if self._early or self._asked:
+            self._take_early(self._in_turn)
+
+    def tick(self) -> None:
+        """Do what is due; to be called at or after :meth:`deadline`."""
+        now = self._clock()
+        self.store.sync(now)
+        if self._cancel_at and now >= self._cancel_at:
+            self._cancel_at = 0
+            self._warn("the connection is lost and not back: open orders are to be cancelled")
+            self._call("on_cancel")
+        if self.state is State.DISCONNECTED or self.closing:
+            return
+        if self.state is not State.ACTIVE:
+            if now >= self._state_until:
+                self._close(f"no {'Logout' if self.state is State.LOGOUT_SENT else 'Logon'} "
+                            "came in time")
+        elif now >= self._period_end:
+            self.logout("the session ends now")
+        elif self.heartbeat:
+            silent = now - self._last_in
+            if 10 * silent >= 24 * self.heartbeat:
+                self._close(f"silent for {silent / SECOND:.1f} s, a TestRequest included")
+            elif 10 * silent >= 12 * self.heartbeat and not self._is_tested:
+                self._is_tested = True
+                self._transmit(bodies.TEST_REQUEST,
+                               bodies.fields((Tag.TEST_REQUEST_ID, bodies.TEST_REQUEST_ID)))
+            elif now - self._last_out >= self.heartbeat and not self._is_tested:
+                self._transmit(bodies.HEARTBEAT, b"")
+
+    def deadline(self) -> int:
+        """Return when :meth:`tick` is to be called next, in ns since 1970."""
+        due = [self._cancel_at or NEVER]
+        if self.state is State.ACTIVE:
+            due.append(self._period_end)
+            if self.heartbeat:
+                due.append(self._last_in + self.heartbeat * (24 if self._is_tested else 12) // 10)
+                if not self._is_tested:
+                    due.append(self._last_out + self.heartbeat)
+        elif self.state is not State.DISCONNECTED:
+            due.append(self._state_until)
+        return min(due)
+
+    def delay(self) -> float:
+        """Return the seconds until :meth:`tick` is to be called next."""
+        return max(0.0, (self.deadline() - self._clock()) / SECOND)
+
+    def disconnected(self, reason: str) -> None:
+        """The connection is gone, whoever closed it."""
+        was_on, self._is_on = self._is_on, False
+        reason = self.closing or reason
+        if not self._is_told and self.state is not State.DISCONNECTED:
+            self._info(f"disconnected: {reason}")
+        self.state, self.closing = State.DISCONNECTED, ""
+        self._output.clear()
+        self._forget_gaps()
+        now = self._clock()
+        self.store.sync(now)
+        if was_on:
+            if self.settings.cancel_on_disconnect:
+                self._cancel_at = now + self.settings.cancel_after_ms * 1_000_000
+            self._call("on_logout", reason)
+
+    # The Logon
+
+    def _enter_period(self, now: int) -> bool:
+        """Begin at 1 when the numbers are of an earlier period; return whether one is open."""
+        period = self._schedule.period(now)
+        if period is None:
+            return False
+        if self.store.created < period[0]:
+            self._info("a new period: numbers begin at 1")
+            self.store.reset(now)
+        self._period_end = period[1]
+        return True
+
+    def _first(self, message: Parsed) -> None:
+        """Act on the first message of a connection, which is to be a Logon."""
+        if message.msg_type == bodies.LOGOUT and self._is_initiator:
+            if message.seq_num == self.store.next_in:
+                self._count(message)
+            self._close(f"Logout instead of a Logon: {message.text(Tag.TEXT) or 'without a text'}")
+            return
+        refusal = self._refusal(message)
+        if refusal:
+            self._close(f"Logon refused: {refusal}")
+        else:
+            self._log_on(message)
+
+    def _refusal(self, message: Parsed) -> str:
+        """Return why a Logon is refused, empty when it is not."""
+        settings, heartbeat = self.settings, message.integer(Tag.HEARTBEAT_SECONDS)
+        if message.msg_type != bodies.LOGON:
+            return f"it is {message.msg_type}, not A"
+        if message.begin_string != settings.begin_string:
+            return f"BeginString is {message.begin_string}, not {settings.begin_string}"
+        if (message.sender, message.target) != (settings.target, settings.sender):
+            return f"CompIDs are {message.sender} and {message.target}"
+        if message.fault is not None:
+            return f"{message.fault.text}, tag {message.fault.tag}"
+        if self._is_late(message):
+            return "SendingTime is too far from this clock"
+        if message.find(Tag.ENCRYPT_METHOD) != b"0":
+            return "it asks for encryption (98)"
+        if heartbeat is None or not 0 <= heartbeat <= _HEARTBEAT_MAX:
+            return f"108 must be from 0 to {_HEARTBEAT_MAX}, not {heartbeat}"
+        version = message.text(Tag.DEFAULT_APPLICATION_VERSION)
+        if self.rules.is_fixt and version != self.application_version:
+            return f"1137 must be {self.application_version}, not {version or 'missing'}"
+        if not self._is_initiator and settings.username and not (
+                _same(message.text(Tag.USERNAME), settings.username)
+                and _same(message.text(Tag.PASSWORD), settings.password)):
+            return "username or password is wrong"
+        return ""
+
+    def _log_on(self, message: Parsed) -> None:
+        """Take a Logon that is good but for its number, the first one or one within a session."""
+        is_first = self.state is State.LOGON_AWAITED
+        is_reset = message.flag(Tag.RESET_SEQUENCE)
+        begins_anew = is_reset and not self._has_reset     # not: the echo of our own wish
+        if begins_anew or (is_first and not self._is_initiator and self.settings.reset_on_logon):
+            self._info("numbers begin at 1, as the Logon asks" if is_reset
+                       else "numbers begin at 1 with every logon")
+            self.store.reset(self._clock())
+            self._forget_gaps()
+        number, expected = message.seq_num, self.store.next_in
+        if number < expected:
+            self._too_low(message)
+            return
+        if not self._is_initiator:
+            self.heartbeat = (message.integer(Tag.HEARTBEAT_SECONDS) or 0) * SECOND
+        next_out = self.store.next_out
+        if begins_anew or not (is_reset or self._is_initiator):
+            self._send_logon(self.heartbeat // SECOND,
+                             expected + (number == expected), is_reset)
+        theirs = message.integer(Tag.NEXT_EXPECTED_SEQUENCE) if self.settings.next_expected \
+            else None
+        if theirs is not None and theirs > next_out:
+            self.state = State.ACTIVE
+            self.logout(f"NextExpectedMsgSeqNum too high, expecting {next_out} "
+                        f"but received {theirs}")
+            self._close("the other side awaits a number that was never sent")
+            return
+        self.state, self._has_reset = State.ACTIVE, False
+        if number > expected:
+            self._early.keep(number, None)
+            if theirs is None:
+                self._ask(number)
+            else:                          # our own 789 has asked already
+                self._asked, self._asked_at = number - 1, self._clock()
+        else:
+            self._count(message)
+        if theirs is not None and theirs < next_out:
+            self._repeat(theirs, next_out - 1)
+        if is_first:
+            self._cancel_at, self._is_on = 0, True
+            self.logons += 1
+            self._info(f"logged on, next {self.store.next_out} out and {self.store.next_in} in")
+            self._call("on_logon")
+
+    def _send_logon(self, heartbeat: int, next_expected: int, is_reset: bool) -> None:
+        settings = self.settings
+        self._transmit(bodies.LOGON, bodies.logon(
+            heartbeat, is_reset=is_reset,
+            username=settings.username if self._is_initiator else "",
+            password=settings.password if self._is_initiator else "",
+            next_expected=next_expected if settings.next_expected else 0,
+            application_version=self.application_version))
+
+    # Every other message
+
+    def _ignore(self, stretch: Parsed) -> None:
+        """Pass over octets that are no message; nothing else for too long ends the connection."""
+        self.garbled += 1
+        if not self._garbage:              # one line, however many stretches follow each other
+            self._warn(f"ignores {stretch.size} octets that are no message: {stretch.garbled}")
+        self._garbage += stretch.size
+        if self.state is State.LOGON_AWAITED:
+            self._close("garbled octets instead of a Logon")
+        elif self._garbage > GARBAGE_MAX:
+            self._close(f"{self._garbage:,} octets without a message")
+
+    def _next(self, message: Parsed) -> None:
+        """Check a message of a session that is logged on, and act on it when it is its turn."""
+        kind, number = message.msg_type, message.seq_num
+        if message.begin_string != self.settings.begin_string:
+            if kind == bodies.LOGOUT:
+                self._answer_logout(message)
+                return
+            if number == self.store.next_in:
+                self._count(message)
+            self.logout("Incorrect BeginString")
+        elif number < 0:
+            self.logout("Received message without MsgSeqNum")
+            self._close("a message without a number")
+        elif message.fault is None and self._is_refused(message):
+            return
+        elif message.fault is None and kind in (bodies.RESEND_REQUEST, bodies.LOGOUT):
+            self._at_once(message)
+        elif kind == bodies.SEQUENCE_RESET and not message.flag(Tag.GAP_FILL):
+            if message.fault is not None:
+                self._reject(message, *message.fault)
+            else:
+                self._renumber(message)
+        elif kind == bodies.LOGON and message.flag(Tag.RESET_SEQUENCE):
+            refusal = self._refusal(message)
+            if refusal:
+                self.logout(f"Logon refused: {refusal}")
+            else:
+                self._log_on(message)
+        elif number == self.store.next_in:
+            self._in_turn(message)
+        elif number < self.store.next_in:
+            self._too_low(message)
+        else:
+            self._early.keep(number, message)
+            self._ask(number)
+
+    def _is_refused(self, message: Parsed) -> bool:
+        """Reject a message whose time or CompIDs are wrong, and log off; whether it is one."""
+        if self._is_late(message):
+            self._reject(message, RejectReason.SENDING_TIME_ACCURACY)
+        elif (message.sender, message.target) != (self.settings.target, self.settings.sender):
+            self._reject(message, RejectReason.COMP_ID_PROBLEM)
+        else:
+            return False
+        if message.seq_num == self.store.next_in:
+            self._count(message)
+        self.logout()
+        return True
+
+    def _is_late(self, message: Parsed) -> bool:
+        return abs(self._last_in - message.sending_time) > self._latency
+
+    def _in_turn(self, message: Parsed) -> None:
+        """Act on the message that is awaited, and count it."""
+        kind = message.msg_type
+        if message.fault is not None:
+            self._reject(message, *message.fault)
+        elif kind == bodies.TEST_REQUEST:
+            self._transmit(bodies.HEARTBEAT, bodies.fields(
+                (Tag.TEST_REQUEST_ID, message.find(Tag.TEST_REQUEST_ID) or b"")))
+        elif kind == bodies.SEQUENCE_RESET:
+            self._renumber(message)
+            return
+        elif kind == bodies.LOGON:
+            refusal = self._refusal(message)
+            if not refusal:
+                self._log_on(message)      # which counts it
+                return
+            self.logout(f"Logon refused: {refusal}")
+        elif kind == bodies.REJECT:
+            self._warn(f"the other side rejected {message.text(Tag.REFERENCE_SEQUENCE)}: "
+                       f"{message.text(Tag.TEXT) or 'without a text'}")
+            self._call("on_reject", message)
+        elif not message.is_admin:
+            self._call("on_message", message)
+        self._count(message)
+
+    def _at_once(self, message: Parsed) -> None:
+        """Act on a ResendRequest or a Logout, whatever its number."""
+        if message.msg_type == bodies.LOGOUT:
+            self._answer_logout(message)
+            return
+        first, last = message.integer(Tag.BEGIN_SEQUENCE), message.integer(Tag.END_SEQUENCE)
+        sent = self.store.next_out - 1
+        if first is None or last is None or first < 1 or last < 0:
+            self._reject(message, RejectReason.VALUE_OUT_OF_RANGE, Tag.BEGIN_SEQUENCE
+                         if first is None or first < 1 else Tag.END_SEQUENCE)
+        else:
+            self._repeat(first, min(last or sent, sent))
+        if message.seq_num == self.store.next_in:
+            self._count(message)
+        elif message.seq_num > self.store.next_in:
+            self._early.keep(message.seq_num, None)
+
+    def _answer_logout(self, message: Parsed) -> None:
+        if message.seq_num == self.store.next_in:
+            self._count(message)
+        if self.state is not State.LOGOUT_SENT:
+            self._transmit(bodies.LOGOUT, b"")
+        text = message.text(Tag.TEXT)
+        self.closing = self.closing or f"Logout{f': {text}' if text else ''}"
+
+    def _renumber(self, message: Parsed) -> None:
+        """Act on a SequenceReset of either mode; its own number does not count."""
+        number = message.integer(Tag.NEW_SEQUENCE)
+        if number is None or not self.store.next_in <= number < NUMBER_MAX:
+            self._reject(message, RejectReason.VALUE_OUT_OF_RANGE)
+        elif number > self.store.next_in:
+            self.store.received(number, self._clock())
+            self._early.forget_before(number)
+
+    def _too_low(self, message: Parsed) -> None:
+        """Log off after a number that was used before, or ignore a message sent once more."""
+        if not message.is_possible_duplicate:
+            self.state = State.ACTIVE
+            text = (f"MsgSeqNum too low, expecting {self.store.next_in} "
+                    f"but received {message.seq_num}")
+            self.logout(text)
+            self._close(text)
+        elif message.msg_type == bodies.SEQUENCE_RESET:
+            return
+        elif message.find(Tag.ORIGINAL_SENDING_TIME) is None:
+            self._reject(message, RejectReason.REQUIRED_TAG_MISSING, Tag.ORIGINAL_SENDING_TIME)
+        elif message.orig_sending_time > message.sending_time:
+            self._reject(message, RejectReason.SENDING_TIME_ACCURACY)
+            self.logout()
+
+    def _call(self, name: str, *arguments: object) -> None:
+        """Call the application; what it raises is logged and ends nothing."""
+        try:
+            getattr(self.application, name)(self, *arguments)
+        except Exception:
+            log.exception("%s: the application failed in %s", self.settings.identity, name)
+
+
+def _same(given: str, wanted: str) -> bool:
+    return hmac.compare_digest(given.encode("latin-1"), wanted.encode("latin-1"))

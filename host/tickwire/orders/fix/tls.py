@@ -1,0 +1,30 @@
+"""TLS of FIX connections by the standard library: version 1.2 or later, certificates checked."""
+
+import ssl
+
+from tickwire.errors import TickwireError
+from tickwire.orders.fix.settings import FIXSessionSettings
+
+
+def tls_context(settings: FIXSessionSettings) -> ssl.SSLContext | None:
+    """Return the context that a session asks for, or none.
+
+    An initiator checks the server's certificate and its name. An acceptor with ``ca_file`` demands
+    a certificate from whoever connects. Raises :class:`TickwireError` for files that do not serve.
+    """
+    if not settings.tls:
+        return None
+    is_server = settings.role == "acceptor"
+    try:
+        context = ssl.create_default_context(
+            ssl.Purpose.CLIENT_AUTH if is_server else ssl.Purpose.SERVER_AUTH,
+            cafile=settings.ca_file or None)
+        context.minimum_version = ssl.TLSVersion.TLSv1_2
+        if settings.certificate_file:
+            context.load_cert_chain(settings.certificate_file, settings.key_file or None)
+        if is_server and settings.ca_file:
+            context.verify_mode = ssl.CERT_REQUIRED
+    except (OSError, ssl.SSLError) as error:
+        raise TickwireError(f"fix.sessions {settings.name}: its certificates cannot be used: "
+                            f"{error}.") from None
+    return context
