@@ -108,7 +108,8 @@ class Card:
     def __init__(self, geometry: Geometry) -> None:
         self.geometry = geometry
         self.model = verilate(LevelTable(geometry, context=CONTEXT),
-                              f"level_table_{geometry.levels_log2}")
+                              f"level_table_{geometry.levels_log2}",
+                              has_reset=True)
         self.clear()
 
     def restart(self) -> None:

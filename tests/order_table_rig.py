@@ -105,7 +105,8 @@ class Card:
     def __init__(self, geometry: Geometry) -> None:
         self.geometry = geometry
         self.model = verilate(OrderTable(geometry, context=CONTEXT),
-                              f"order_table_{geometry.orders_log2}")
+                              f"order_table_{geometry.orders_log2}",
+                              has_reset=True)
         self.clear()
 
     def restart(self) -> None:

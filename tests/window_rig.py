@@ -183,7 +183,8 @@ class Card:
     def __init__(self, geometry: Geometry, name: str = "") -> None:
         self.geometry = geometry
         self.model = verilate(Window(geometry, context=CONTEXT),
-                              name or f"window_{geometry.window_words}_{geometry.sweep_queue}")
+                              name or f"window_{geometry.window_words}_{geometry.sweep_queue}",
+                              has_reset=True)
 
     def restart(self) -> None:
         """Begin as after configuration, and clear the sides."""

@@ -79,7 +79,12 @@ class Model:
         return np.concatenate(chunks) if chunks else np.empty(0, self.outputs)
 
     def reset(self) -> None:
-        """Hold reset for one cycle; memories keep what they hold, as in hardware."""
+        """Hold reset for one cycle; memories keep what they hold, as in hardware.
+
+        Raises :class:`TickwireError` for a model without a reset, see ``verilate``.
+        """
+        if not self._library.model_has_reset():
+            raise TickwireError("This model has no reset; verilate(..., has_reset=True) has.")
         self._library.model_reset(self._handle)
 
     def restart(self) -> None:
@@ -140,6 +145,7 @@ def _load(path: Path) -> ctypes.CDLL:
     library.model_new.argtypes = [ctypes.c_char_p]
     library.model_free.argtypes = library.model_reset.argtypes = [pointer]
     library.model_free.restype = library.model_reset.restype = None
+    library.model_has_reset.argtypes, library.model_has_reset.restype = [], ctypes.c_int32
     library.model_run.restype = number
     library.model_run.argtypes = [pointer, pointer, number, pointer, ctypes.c_int32, pointer,
                                   number, pointer]

@@ -9,6 +9,7 @@ See :class:`tickwire_sim.model.Model` for rows and calls. A model is compiled on
 later starts take milliseconds.
 """
 
+import dataclasses
 import re
 import shutil
 from pathlib import Path
@@ -25,11 +26,12 @@ _LIBRARY = "model.so"
 
 
 def verilate(component: wiring.Component, name: str | None = None,
-             trace: str | Path | None = None) -> Model:
+             trace: str | Path | None = None, *, has_reset: bool = False) -> Model:
     """Return a model of ``component`` in the state in which a bitstream starts.
 
     ``name``, by default the class's, is the Verilog module's. With ``trace`` the model writes
     every signal to that file, as VCD, for :mod:`tickwire_sim.waves`; it is then many times slower.
+    Only with ``has_reset`` it can be reset, at half the speed.
     """
     found = ports(component)
     name = name or module_name(component)
@@ -37,7 +39,8 @@ def verilate(component: wiring.Component, name: str | None = None,
         trace = waves.place(name)
     key = [Path(__file__).read_text(),
            *(repr(row_type(found, is_input=is_input)) for is_input in (True, False))]
-    folder = build(component, name, RECIPE, is_traced=trace is not None, key="".join(key))
+    recipe = dataclasses.replace(RECIPE, has_reset=has_reset)
+    folder = build(component, name, recipe, is_traced=trace is not None, key="".join(key))
     if trace is not None:
         shutil.copy(folder / NAMES, Path(trace).with_suffix(".names.json"))
     return Model(folder / _LIBRARY, found, trace)
@@ -66,7 +69,7 @@ def _header(found: dict[str, Port], model: str) -> str:
     values = {"INPUTS(X)": fields(is_input=True), "OUTPUTS(X)": fields(is_input=False),
               "FLAGS(X)": flags, "INPUT_ROW": row_type(found, is_input=True).itemsize,
               "OUTPUT_ROW": output.itemsize, "CYCLE_OFFSET": output.fields[CYCLE][1],
-              "CLOCKED": int("clk" in members)}
+              "CLOCKED": int("clk" in members), "RESET": int("rst" in members)}
     return "".join(f"#define {name} {value}\n" for name, value in values.items())
 
 

@@ -3,7 +3,7 @@
 //   INPUTS(X), OUTPUTS(X)   X(member, offset in the row, octets in the row, width in bits)
 //   FLAGS(X)                X(index, member) for every output of one bit
 //   INPUT_ROW, OUTPUT_ROW   octets of a row; CYCLE_OFFSET: where a row has its cycle number
-//   CLOCKED                 1 if the component has clk and rst
+//   CLOCKED, RESET          1 if the component has clk, rst
 #include <cstdint>
 #include <cstring>
 
@@ -65,7 +65,7 @@ struct Model {
 #define X(member, offset, octets, width) std::memset(&top.member, 0, sizeof top.member);
         INPUTS(X)
 #undef X
-#if CLOCKED
+#if RESET
         top.rst = 0;
 #endif
     }
@@ -134,10 +134,12 @@ API Model* model_new(const char* trace) { return new Model(trace); }
 
 API void model_free(Model* model) { delete model; }
 
+API int32_t model_has_reset() { return RESET; }
+
 // Hold reset for one cycle with all inputs zero. Memories keep what they hold.
 API void model_reset(Model* model) {
     model->clear();
-#if CLOCKED
+#if RESET
     model->top.rst = 1;
 #endif
     model->settle();

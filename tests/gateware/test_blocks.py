@@ -39,7 +39,7 @@ SHORTEST = min(SIZES.values())
 @pytest.fixture(scope="module")
 def model():
     """Blocks with a queue that many hostile frames fill."""
-    return verilate(Blocks(depth=128))
+    return verilate(Blocks(depth=128), has_reset=True)
 
 
 def message(tag, source):
@@ -306,7 +306,7 @@ def test_verdicts_on_frames_that_are_for_no_line_are_not_told(model):
 
 @pytest.fixture(scope="module")
 def port():
-    return verilate(LinePort())
+    return verilate(LinePort(), has_reset=True)
 
 
 def through(port, frames, *, is_exact=True, idle_after=8):

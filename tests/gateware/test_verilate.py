@@ -78,7 +78,7 @@ class Sum(wiring.Component):
 
 @pytest.fixture(scope="module")
 def toy():
-    return verilate(Toy())
+    return verilate(Toy(), has_reset=True)
 
 
 def random_rows(model, count, seed):
@@ -158,6 +158,11 @@ def test_reset_clears_registers_and_keeps_memories_and_restart_clears_both(toy):
     agrees(toy.run(rows), rows)
 
 
+def test_a_model_without_a_reset_says_so():
+    with pytest.raises(TickwireError, match="This model has no reset"):
+        verilate(Sum()).reset()
+
+
 def test_a_value_that_does_not_fit_its_port_is_an_error_and_is_not_run(toy):
     toy.restart()
     for name, value in (("short", 1 << 33), ("pair__1__level", 128), ("i__valid", 2)):
@@ -228,7 +233,7 @@ def test_constant_ready_is_no_port(toy):
 
 def test_a_trace_has_every_signal_and_does_not_change_the_outputs(toy, tmp_path):
     rows = random_rows(toy, 50, seed=5)
-    traced = verilate(Toy(), trace=tmp_path / "toy.vcd")
+    traced = verilate(Toy(), trace=tmp_path / "toy.vcd", has_reset=True)
     agrees(traced.run(rows), rows)
     traced.reset()
     traced.run(rows)
