@@ -21,7 +21,15 @@ from tickwire.kernels.fix_checks import (
     tell_member,
 )
 from tickwire.kernels.fix_frame import frame
-from tickwire.kernels.fix_text import NO_NUMBER, SOH, find, integer, timestamp
+from tickwire.kernels.fix_text import (
+    NO_NUMBER,
+    SOH,
+    find,
+    integer,
+    small,
+    tag_digits,
+    timestamp,
+)
 from tickwire.kernels.fix_values import (
     find_member,
     find_type,
@@ -232,6 +240,22 @@ def _finish(parser, count):
 
 
 @kernel
+def _odd_tag(address):
+    """A tag of 8 or 9 digits, or with a minus, and its octets; 0 octets when it is none."""
+    first, is_negative = address, load8(address) == 0x2D
+    address += is_negative
+    tag, digits = 0, 0
+    digit = load8(address) - 0x30
+    while below(digit, 10) and digits <= _TAG_DIGITS:
+        tag = 10 * tag + digit
+        digits += 1
+        digit = load8(address + digits) - 0x30
+    if digit != 0x3D - 0x30 or not 1 <= digits <= _TAG_DIGITS:
+        return 0, 0
+    return (-tag if is_negative else tag), address + digits - first
+
+
+@kernel
 def parse(parser, base, octets):
     """Index and check the message of ``octets`` at ``base``, which ``frame`` has found whole.
 
@@ -247,20 +271,14 @@ def parse(parser, base, octets):
     address, end = base, base + octets
     while address < end:
         offset = address - base
-        is_negative = load8(address) == 0x2D
-        address += is_negative
-        tag, first = 0, address
-        digit = load8(address) - 0x30
-        while below(digit, 10):
-            tag = 10 * tag + digit
-            address += 1
-            digit = load8(address) - 0x30
-        if unlikely(digit != 0x3D - 0x30 or not below(address - first - 1, _TAG_DIGITS)
-                    or count >= p["entries_max"]):
+        digits = tag_digits(address)
+        tag = small(address, digits) if 0 < digits < 8 else -1
+        if unlikely(tag < 0):
+            tag, digits = _odd_tag(address)
+        if unlikely(digits == 0 or count >= p["entries_max"]):
             m["garbled"] = _NO_TAG
             return _NO_TAG
-        tag = -tag if is_negative else tag
-        address += 1
+        address += digits + 1
         stop = address + data_length if data_tag == tag and data_tag != 0 else end
         if stop >= end or load8(stop) != SOH:
             if unlikely(data_tag == tag and data_tag != 0):

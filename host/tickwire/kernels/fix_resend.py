@@ -6,7 +6,7 @@ from tickwire.kernels.fix_text import (
     find,
     integer,
     write_digits,
-    write_integer,
+    write_small,
 )
 from tickwire.kernels.jit import kernel
 from tickwire.kernels.memory import below, copy, load8, store8
@@ -56,10 +56,10 @@ def _announced(tag, address, stop):
     return max(-1, integer(value, stop - value))
 
 
-@kernel
+@kernel(inline=True)
 def begin_field(target, tag):
-    """Write ``tag=``; return the address after it."""
-    target = write_integer(target, tag)
+    """Write ``tag=``, and octets of no meaning behind it; return the address after it."""
+    target = write_small(target, tag)
     store8(target, 0x3D)
     return target + 1
 
@@ -82,7 +82,8 @@ def close_message(first, target, begin, begin_length):
     after ``target``.
     """
     length = target - first
-    digits, bound = 1, 10
+    digits = 1 + (length >= 10) + (length >= 100) + (length >= 1_000)
+    bound = 10_000
     while length >= bound:
         digits += 1
         bound *= 10

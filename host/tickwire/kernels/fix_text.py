@@ -4,13 +4,26 @@ Readers may load up to 8 octets beyond the end that they are given: buffers have
 """
 
 from tickwire.kernels.jit import kernel
-from tickwire.kernels.memory import below, load8, load64, low_bit, shift_right, store8
+from tickwire.kernels.memory import (
+    below,
+    bit_count,
+    load8,
+    load64,
+    low_bit,
+    multiply,
+    shift_right,
+    store8,
+    store64,
+)
 
 SOH = 1
 NO_NUMBER = -(1 << 62)
 _ONES = 0x0101010101010101
 _HIGHS = -0x7F7F7F7F7F7F7F80               # 0x8080808080808080
 _BYTES = 0x00FF00FF00FF00FF
+_EQUALS = 0x3D3D3D3D3D3D3D3D
+_POINTS = 0x2E2E2E2E2E2E2E2E
+_LANES = 0x000000FF000000FF
 _ZEROS = 0x3030303030303030
 _SIXES = 0x0606060606060606
 _TENS = -0x0F0F0F0F0F0F0F10                # 0xF0F0F0F0F0F0F0F0
@@ -53,10 +66,45 @@ def checksum(address, end):
 
 
 @kernel(inline=True)
+def tag_digits(address):
+    """How many of at most 7 octets are before the first ``=``; 8 when it is not among them."""
+    word = load64(address) ^ _EQUALS
+    found = (word - _ONES) & ~word & _HIGHS
+    return low_bit(found) >> 3 if found != 0 else 8
+
+
+@kernel(inline=True)
 def pack(address, length):
     """The first 8 of ``length`` octets as one integer, the first lowest, zeros after the last."""
     word = load64(address)
     return word if length >= 8 else word & ((1 << 8 * length) - 1)
+
+
+@kernel(inline=True)
+def _pairs(word):
+    """Two-digit numbers in octets 0, 2, 4, 6 of a word of 8 digits; -1 when it is none."""
+    digits = word - _ZEROS
+    if (word & _TENS) != _ZEROS or ((digits + _SIXES) & _TENS) != 0:
+        return -1
+    return 10 * digits + shift_right(digits, 8)
+
+
+@kernel(inline=True)
+def _eight_value(word):
+    """Number in a word of 8 digits, the first lowest; -1 when it is none."""
+    pairs = _pairs(word)
+    if pairs == -1:
+        return -1
+    odd, even = pairs & _LANES, pairs >> 16 & _LANES
+    return multiply(odd, 100 + (1_000_000 << 32)) + multiply(even, 1 + (10_000 << 32)) >> 32
+
+
+@kernel(inline=True)
+def small(address, length):
+    """Value of 1 to 8 digits; -1 when they are none."""
+    room = 64 - 8 * length
+    return _eight_value(load64(address) << room | shift_right(_ZEROS, 8 * length)
+                        if length < 8 else load64(address))
 
 
 @kernel
@@ -69,11 +117,19 @@ def integer(address, length):
     if length < 1 or length > 18:
         return NO_NUMBER
     value = 0
-    for i in range(length):
-        digit = load8(address + i) - 0x30
-        if not below(digit, 10):
+    while length > 8:
+        part = _eight_value(load64(address))
+        if part < 0:
             return NO_NUMBER
-        value = 10 * value + digit
+        value = 100_000_000 * value + part
+        address += 8
+        length -= 8
+    part = small(address, length)
+    if part < 0:
+        return NO_NUMBER
+    for _ in range(length if value else 0):
+        value *= 10
+    value += part
     return -value if is_negative else value
 
 
@@ -117,20 +173,24 @@ def scaled(address, length, decimals):
 @kernel
 def is_decimal(address, length):
     """Whether the octets are digits, a minus before and one point among them allowed."""
-    end = address + length
     if length > 0 and load8(address) == 0x2D:
         address += 1
-    digits, points = 0, 0
-    while address < end:
-        octet = load8(address)
-        if below(octet - 0x30, 10):
-            digits += 1
-        elif octet == 0x2E:
-            points += 1
-        else:
+        length -= 1
+    digits, points = length, 0
+    while length > 0:
+        word = load64(address)
+        if length < 8:
+            kept = (1 << 8 * length) - 1
+            word = word & kept | _ZEROS & ~kept
+        odd = word ^ _POINTS
+        found = (odd - _ONES) & ~odd & _HIGHS
+        points += bit_count(found)
+        word ^= shift_right(found, 7) * 0x1E           # a point becomes a zero
+        if _pairs(word) == -1:
             return False
-        address += 1
-    return digits > 0 and points <= 1
+        address += 8
+        length -= 8
+    return points <= 1 and digits > points
 
 
 @kernel
@@ -149,15 +209,6 @@ def month_days(year, month):
     if month == 2:
         return 29 if year % 4 == 0 and (year % 100 != 0 or year % 400 == 0) else 28
     return 30 if month in (4, 6, 9, 11) else 31
-
-
-@kernel(inline=True)
-def _pairs(word):
-    """Two-digit numbers in octets 0, 2, 4, 6 of a word of 8 digits; -1 when it is none."""
-    digits = word - _ZEROS
-    if (word & _TENS) != _ZEROS or ((digits + _SIXES) & _TENS) != 0:
-        return -1
-    return 10 * digits + shift_right(digits, 8)
 
 
 @kernel
@@ -228,19 +279,48 @@ def write_digits(address, value, count):
         value //= 10
 
 
+@kernel(inline=True)
+def eight(value):
+    """Text of a number below 10^8 with leading zeros, 8 octets as one word, the first lowest."""
+    high = value // 10_000
+    word = high | (value - 10_000 * high) << 32
+    tens = (word * 10_486 >> 20) & 0x0000_007F_0000_007F
+    word = tens | (word - 100 * tens) << 16
+    tens = (word * 103 >> 10) & 0x000F_000F_000F_000F
+    return (tens | (word - 10 * tens) << 8) + _ZEROS
+
+
+@kernel(inline=True)
+def write_small(address, value):
+    """Write a number from 0 to 10^8 - 1 and octets of no meaning behind it; return the end."""
+    count = (1 + (value >= 10) + (value >= 100) + (value >= 1_000) + (value >= 10_000)
+             + (value >= 100_000) + (value >= 1_000_000) + (value >= 10_000_000))
+    store64(address, shift_right(eight(value), 64 - 8 * count))
+    return address + count
+
+
 @kernel
 def write_integer(address, value):
-    """Write a number in as few digits as it takes; return the address after it."""
+    """Write a number in as few digits as it takes; return the address after it.
+
+    Up to 8 octets behind the number are written over.
+    """
     if value < 0:
         store8(address, 0x2D)
         address += 1
         value = -value
-    count, bound = 1, 10
-    while count < 18 and value >= bound:
-        count += 1
-        bound *= 10
-    write_digits(address, value, count)
-    return address + count
+    if value < 100_000_000:
+        return write_small(address, value)
+    high = value // 100_000_000
+    if high < 100_000_000:
+        address = write_small(address, high)
+    else:
+        top = high // 100_000_000
+        address = write_small(address, top)
+        store64(address, eight(high - 100_000_000 * top))
+        address += 8
+    store64(address, eight(value - 100_000_000 * high))
+    return address + 8
 
 
 @kernel
@@ -281,19 +361,21 @@ def write_timestamp(address, nanoseconds, decimals):
     moved = (5 * of_year + 2) // 153
     month = moved + 3 if moved < 10 else moved - 9
     year = year + 400 * era + (month <= 2)
-    write_digits(address, year, 4)
-    write_digits(address + 4, month, 2)
-    write_digits(address + 6, of_year - (153 * moved + 2) // 5 + 1, 2)
+    day_of_month = of_year - (153 * moved + 2) // 5 + 1
+    store64(address, eight(10_000 * year + 100 * month + day_of_month))
     store8(address + 8, 0x2D)
-    write_digits(address + 9, second // 3600, 2)
-    store8(address + 11, 0x3A)
-    write_digits(address + 12, second // 60 % 60, 2)
-    store8(address + 14, 0x3A)
-    write_digits(address + 15, second % 60, 2)
+    minute = second // 60
+    hour = minute // 60
+    # HHMM00SS becomes HH:MM:SS.
+    word = eight(1_000_000 * hour + 10_000 * (minute - 60 * hour) + second - 60 * minute)
+    store64(address + 9, word & 0xFFFF | _COLONS | (word & 0xFFFF_0000) << 8 | word & (-1 << 48))
     if decimals == 0:
         return address + 17
     for _ in range(9 - decimals):
         fraction //= 10
     store8(address + 17, 0x2E)
-    write_digits(address + 18, fraction, decimals)
+    if decimals == 3:
+        write_digits(address + 18, fraction, 3)
+    else:
+        write_digits(address + 18, fraction, decimals)
     return address + 18 + decimals

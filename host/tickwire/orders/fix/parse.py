@@ -217,7 +217,7 @@ class Receiver:
         self._octets = arena.view("octets").data[:octets_max]
         self._first = self._last = 0
         entries = message_octets_max // _FIELD_OCTETS_MIN + 1
-        self._address = arena.take_rows("parser", layout.PARSER)
+        self.address = arena.take_rows("parser", layout.PARSER)
         row = arena.view("parser")[:layout.PARSER.itemsize].view(layout.PARSER)
         self._row = row
         row["entries"] = arena.take_rows("entries", layout.ENTRY, entries)
@@ -290,7 +290,7 @@ class Receiver:
     def next(self) -> Parsed | None:
         """Return the next message or garbled stretch; None when more octets are needed for it."""
         first = self._first
-        framed = receive(self._address, self._base + first, self._base + self._last,
+        framed = receive(self.address, self._base + first, self._base + self._last,
                          self.message_octets_max)
         if framed == 0:
             return None

@@ -1,0 +1,230 @@
+"""FIX codec: encode orders, parse and validate reports, beside quickfix and simplefix.
+
+A stream of different messages, FIX.4.4 with the own dictionary; a report has 33 fields, with a
+group of two parties. Batch: a kernel's loop over the stream. Call: the same kernel called from
+Python for each message. Object: what Python code gets or gives. A peer does its whole work for one
+message: quickfix reads and validates with its own FIX44.xml, simplefix does not validate.
+"""
+
+import random
+import sysconfig
+from pathlib import Path
+
+import numpy as np
+
+from bench.report import Comparison, Contender, Report, measure
+from tickwire.kernels.fix_orders import ROOM, encode_order
+from tickwire.kernels.fix_parse import receive
+from tickwire.kernels.jit import kernel
+from tickwire.orders.fix.encode import assemble
+from tickwire.orders.fix.orders import OrderWriter
+from tickwire.orders.fix.parse import Receiver
+from tickwire.orders.fix.rules import Rules
+from tickwire.orders.fix.times import utc_timestamp
+from tickwire.orders.release import RELEASED
+from tickwire.spec.intents import Operation
+from tickwire.spec.records import RECORD_SIZE
+
+MESSAGES = 4_000
+ROUNDS = 50                                # of the stream, in a batch
+PEER_ROUNDS = 2
+NOW = 1_795_823_999_123_456_789
+SYMBOLS = ("AAPL", "MSFT", "NVDA", "SPY", "BRK.A")
+HEADER = {49: "FIRM", 56: "VENUE"}
+
+
+@kernel
+def parse_all(parser, address, end, octets_max):
+    """Frame and validate every message; returns how many, negative when one has a fault."""
+    count = 0
+    while address < end:
+        found = receive(parser, address, end, octets_max)
+        if found == 0 or found & 0xFF:
+            return -count - 1
+        address += found >> 8
+        count += 1
+    return count
+
+
+@kernel
+def encode_all(template, rows, count, now, target):
+    """Encode every release into the same room; returns the octets of all."""
+    octets = 0
+    for index in range(count):
+        found = encode_order(template, rows + index * RECORD_SIZE, 0, 0, 1 + index, now + index,
+                             target)
+        octets += found >> 16
+    return octets
+
+
+def reports(count: int) -> list[bytes]:
+    """Return different execution reports: fills of limit orders."""
+    generator = random.Random(7)
+    made = []
+    for number in range(1, count + 1):
+        time = utc_timestamp(NOW + number * 1_000_003)
+        price, quantity = generator.randrange(10_000, 9_999_999), 100 * generator.randrange(1, 99)
+        text = f"{price / 10_000:.2f}"
+        body = (f"1=ACC|6={text}|11=K7-{number}|14={quantity}|17=E{number:08}|31={text}|"
+                f"32={quantity}|37={9_000_000 + number}|38={2 * quantity}|39=1|40=2|44={text}|"
+                f"54={generator.choice('125')}|55={generator.choice(SYMBOLS)}|59=0|"
+                f"60={time.decode()}|150=F|151={quantity}|453=2|448=ABC|447=D|452=1|448=XYZ|447=D|"
+                "452=3|")
+        made.append(assemble(b"FIX.4.4", b"8", [
+            (34, b"%d" % number), (49, b"VENUE"), (52, time), (56, b"FIRM")],
+            body.replace("|", "\x01").encode()))
+    return made
+
+
+def releases(count: int) -> np.ndarray:
+    """Return different releases of new orders."""
+    generator = random.Random(7)
+    rows = np.zeros(count, RELEASED)
+    for number, row in enumerate(rows, 1):
+        row["symbol"] = generator.choice(SYMBOLS).ljust(8).encode()
+        row["token"], row["quantity"] = number, 100 * generator.randrange(1, 99)
+        row["price"] = 100 * generator.randrange(100, 99_999)
+        row["side"], row["operation"] = ord(generator.choice("BS")), Operation.NEW
+    return rows
+
+
+def per_message(found: Comparison, messages: int) -> Comparison:
+    """Return figures of one message, in ns."""
+    return Comparison(*(tuple(figure / messages for figure in figures)
+                        for figures in (found.first, found.second)))
+
+
+def quickfix_dictionary() -> str:
+    """Return the path of the peer's own FIX44.xml."""
+    return str(Path(sysconfig.get_path("data")) / "share" / "quickfix" / "FIX44.xml")
+
+
+def parsing_peer(name: str, stream: list[bytes]) -> Contender:
+    """Return a contender that parses with a peer; ImportError where it is not installed."""
+    if name == "quickfix":
+        import quickfix
+        dictionary = quickfix.DataDictionary(quickfix_dictionary())
+        texts = [octets.decode("latin-1") for octets in stream]
+
+        def run() -> None:
+            for text in texts:
+                dictionary.validate(quickfix.Message(text, dictionary, True))
+        return run
+    import simplefix
+
+    def run() -> None:
+        parser = simplefix.FixParser()
+        for octets in stream:
+            parser.append_buffer(octets)
+            assert parser.get_message() is not None
+    return run
+
+
+def encoding_peer(name: str, rows: np.ndarray) -> Contender:
+    """Return a contender that encodes orders with a peer."""
+    values = [(int(row["token"]), bytes(row["symbol"]).decode().strip(), int(row["quantity"]),
+               f"{int(row['price']) / 10_000:g}", "1" if row["side"] == ord("B") else "2")
+              for row in rows]
+    if name == "quickfix":
+        import quickfix
+
+        def run() -> None:
+            for token, symbol, quantity, price, side in values:
+                message = quickfix.Message()
+                header, time = message.getHeader(), utc_timestamp(NOW).decode()
+                for tag, text in ((8, "FIX.4.4"), (35, "D"), (34, str(token)), (49, "FIRM"),
+                                  (52, time), (56, "VENUE")):
+                    header.setField(quickfix.StringField(tag, text))
+                for tag, text in ((11, f"K7-{token}"), (38, str(quantity)), (40, "2"), (44, price),
+                                  (54, side), (55, symbol), (59, "0"), (60, time)):
+                    message.setField(quickfix.StringField(tag, text))
+                message.toString()
+        return run
+    import simplefix
+
+    def run() -> None:
+        for token, symbol, quantity, price, side in values:
+            message, time = simplefix.FixMessage(), utc_timestamp(NOW)
+            for tag, value in ((8, "FIX.4.4"), (35, "D"), (34, token), (49, "FIRM"), (52, time),
+                               (56, "VENUE"), (11, f"K7-{token}"), (38, quantity), (40, 2),
+                               (44, price), (54, side), (55, symbol), (59, 0), (60, time)):
+                message.append_pair(tag, value)
+            message.encode()
+    return run
+
+
+def main(report: Report) -> None:
+    """Measure parsing, then encoding: batch, call, object, and each peer that is installed."""
+    rules, stream = Rules.own("FIX.4.4"), reports(MESSAGES)
+    parsing(report, rules, stream)
+    encoding(report, rules)
+
+
+def parsing(report: Report, rules: Rules, stream: list[bytes]) -> None:
+    """Measure the way in."""
+    octets = np.frombuffer(b"".join(stream) + bytes(64), np.uint8)
+    begin, size = octets.ctypes.data, octets.size - 64
+    receiver = Receiver(rules, octets_max=1 << 20)
+    parser, limit = receiver.address, receiver.message_octets_max
+    places = np.cumsum([0, *map(len, stream)]).tolist()
+
+    def batch() -> None:
+        for _ in range(ROUNDS):
+            assert parse_all(parser, begin, begin + size, limit) == MESSAGES
+
+    def call() -> None:
+        for place in places[:-1]:
+            receive(parser, begin + place, begin + size, limit)
+
+    def objects() -> None:
+        for message in stream:
+            receiver.feed(message)
+            assert receiver.next() is not None
+    note = f"{size / MESSAGES:.0f} octets, 33 fields, checksum and dictionary"
+    for name, contender, rounds in (("parse ExecutionReport, batch", batch, ROUNDS),
+                                    ("parse ExecutionReport, kernel called from Python", call, 1),
+                                    ("parse ExecutionReport, fed to a value", objects, 1)):
+        found = per_message(measure(contender, repeats=report.repeats), rounds * MESSAGES)
+        report.add(name, "ns/message", found.first, note=note)
+    for name in ("quickfix", "simplefix"):
+        try:
+            other = parsing_peer(name, stream)
+        except ImportError:
+            report.note(f"{name} is not installed: `make bench-peers`.")
+            continue
+        report.compare("parse ExecutionReport, fed to a value, beside it", "ns/message",
+                       per_message(measure(objects, other, report.repeats), MESSAGES), name)
+
+
+def encoding(report: Report, rules: Rules) -> None:
+    """Measure the way out."""
+    rows = releases(MESSAGES)
+    writer = OrderWriter(rules, "K7-", HEADER)
+    room = np.zeros(ROOM, np.uint8)
+    base, target, template = rows.ctypes.data, room.ctypes.data, writer.address
+
+    def batch() -> None:
+        for _ in range(ROUNDS):
+            encode_all(template, base, MESSAGES, NOW, target)
+
+    def call() -> None:
+        for index in range(MESSAGES):
+            encode_order(template, base + index * RECORD_SIZE, 0, 0, index, NOW, target)
+
+    def objects() -> None:
+        for index in range(MESSAGES):
+            writer.message(rows[index], index, NOW)
+    octets = encode_all(template, base, MESSAGES, NOW, target)
+    note = f"{octets / MESSAGES:.0f} octets, 16 fields"
+    for name, contender, rounds in (("encode NewOrderSingle, batch", batch, ROUNDS),
+                                    ("encode NewOrderSingle, kernel called from Python", call, 1),
+                                    ("encode NewOrderSingle, record to octets", objects, 1)):
+        found = per_message(measure(contender, repeats=report.repeats), rounds * MESSAGES)
+        report.add(name, "ns/message", found.first, note=note)
+    for name in ("quickfix", "simplefix"):
+        try:
+            other = encoding_peer(name, rows)
+        except ImportError:
+            continue
+        report.compare("encode NewOrderSingle, record to octets, beside it", "ns/message",
+                       per_message(measure(objects, other, report.repeats), MESSAGES), name)

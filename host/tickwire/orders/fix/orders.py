@@ -1,0 +1,87 @@
+"""Octets of order messages for records that a device released; kernels write them."""
+
+import numpy as np
+
+from tickwire.kernels import fix_orders as kernels
+from tickwire.orders.fix.rules import Rules
+from tickwire.orders.release import RELEASED
+
+_LATEST_PREFIX = 24
+_TEXTS = ("begin", "sender", "target", "account", "prefix")
+
+
+class OrderWriter:
+    """Writes D, F and G of one session; one thread.
+
+    ``prefix`` stands before the token in every ClOrdID, at most 24 characters, and differs from run
+    to run: a venue refuses an id that it has seen before. ``header`` are the fields after 35 but 34
+    and 52 by tag; ``account`` is 1, empty for none.
+    """
+
+    def __init__(self, rules: Rules, prefix: str, header: dict[int, str] | None = None,
+                 account: str = "", decimals: int = 3) -> None:
+        if not 0 < len(prefix) <= _LATEST_PREFIX or not prefix.isascii():
+            raise ValueError(f"The prefix of ClOrdIDs has 1 to {_LATEST_PREFIX} ASCII characters, "
+                             f"not {prefix!r}")
+        fields = sorted((header or {}).items())
+        texts = {
+            "begin": rules.begin_string, "prefix": prefix,
+            "sender": "".join(f"{tag}={text}\x01" for tag, text in fields if tag < 52),
+            "target": "".join(f"{tag}={text}\x01" for tag, text in fields if tag > 52),
+            "account": f"1={account}\x01" if account else ""}
+        if sum(map(len, texts.values())) > kernels.ROOM // 2:
+            raise ValueError(f"Header and account have more than {kernels.ROOM // 2} octets")
+        self.prefix = prefix
+        self._template = np.zeros(1, kernels.TEMPLATE)
+        self._texts = {}
+        for name in _TEXTS:
+            octets = texts[name].encode("latin-1")
+            self._texts[name] = np.frombuffer(octets + bytes(8), np.uint8)
+            self._template[name] = self._texts[name].ctypes.data
+            self._template[f"{name}_length"] = len(octets)
+        self._time = np.zeros(32, np.uint8)
+        self._template["time"] = self._time.ctypes.data
+        self._template["decimals"] = decimals
+        self._template["has_handling"] = rules.begin_string == "FIX.4.2"
+        self._room = np.zeros(kernels.ROOM, np.uint8)
+        self._view = self._room.data
+        self.address = int(self._template.ctypes.data)
+        self._target = int(self._room.ctypes.data)
+        self._row = np.zeros(1, RELEASED)
+        self._released = int(self._row.ctypes.data)
+
+    def message_type(self, released: np.void) -> str:
+        """Return 35 of the message: D, F or G."""
+        self._row[0] = released
+        return chr(kernels.message_type(self._released))
+
+    def body(self, released: np.void, now: int, original: int = 0, request: int = 0
+             ) -> tuple[str, bytes]:
+        """Return type and body of the message that ``released`` asks for, at time ``now``."""
+        self._row[0] = released
+        kernels.tell_time(self.address, now)
+        end = kernels.write_order(self.address, self._released, original, request, self._target)
+        return (chr(kernels.message_type(self._released)),
+                self._view[:end - self._target].tobytes())
+
+    def message(self, released: np.void, sequence: int, now: int, original: int = 0,
+                request: int = 0) -> bytes:
+        """Return the whole message, numbered ``sequence``."""
+        self._row[0] = released
+        found = kernels.encode_order(self.address, self._released, original, request, sequence,
+                                     now, self._target)
+        first = found & 0xFFFF
+        return self._view[first:first + (found >> 16)].tobytes()
+
+    def identity(self, token: int, request: int = 0) -> str:
+        """Return the ClOrdID of an order, or of a request to change it."""
+        return f"{self.prefix}{token}.{request}" if request else f"{self.prefix}{token}"
+
+    def token(self, identity: str) -> tuple[int, int] | None:
+        """Return token and request of a ClOrdID of this run; None of any other."""
+        token, _, request = identity.removeprefix(self.prefix).partition(".")
+        if not identity.startswith(self.prefix) or not token.isdecimal() or (
+                request and not request.isdecimal()):
+            return None
+        found = int(token), int(request or 0)
+        return found if identity == self.identity(*found) else None
