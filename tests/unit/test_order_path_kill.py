@@ -129,6 +129,27 @@ def test_only_a_rising_value_kicks(rig):
     assert order_path.watch(rig.address, 1_101) == 1
 
 
+@pytest.mark.parametrize("is_nop", [False, True])
+def test_a_kick_that_comes_too_soon_kills_but_the_first_after_arming_does_not(rig, is_nop):
+    def kick(value, now):
+        if is_nop:
+            rig.execute(pack_intent(operation=Operation.NOP), now)
+        else:
+            order_path.kick(rig.address, value, now)
+
+    rig.path.context["watchdog_closed_ns"] = 1_000
+    kick(1, 5)
+    kick(2, 1_005)
+    assert not rig.path.killed
+    kick(3, 2_004)
+    assert rig.path.killed == KillCause.WATCHDOG
+    kick(4, 2_005)                              # a killed device is kicked as one likes
+    assert rig.count("WATCHDOG_KICKS") == 4 and rig.count("KILLS") == 1
+    rig.path.arm(2_006)
+    kick(5, 2_007)
+    assert not rig.path.killed
+
+
 def test_a_nop_kicks_because_it_proves_the_path(rig):
     rig.path.context["watchdog_ns"] = 1_000
     rig.execute(pack_intent(operation=Operation.NOP), 5_000)

@@ -38,6 +38,7 @@ _GIVE_UP = RegisterOffset.FEED_GIVE_UP.value
 _SESSION = RegisterOffset.SESSION_STATE.value
 _KICK = RegisterOffset.WATCHDOG_KICK.value
 _PERIOD = RegisterOffset.WATCHDOG_PERIOD.value
+_CLOSED = RegisterOffset.WATCHDOG_CLOSED.value
 _ACTION = RegisterOffset.KILL_ACTION.value
 _POLICY = RegisterOffset.GAP_POLICY.value
 _CONTROL = RegisterOffset.CONTROL.value
@@ -142,6 +143,7 @@ def take(device, now):
                 | load32_relaxed(registers + _SESSION) != 0):
         done = _mailboxes(device, now)
     o["watchdog_ns"] = load32_relaxed(registers + _PERIOD) * _WATCHDOG_TICK
+    o["watchdog_closed_ns"] = load32_relaxed(registers + _CLOSED) * _WATCHDOG_TICK
     o["kill_action"] = load32_relaxed(registers + _ACTION)
     value = load64_relaxed(registers + _KICK)
     if value != o["kick_value"]:

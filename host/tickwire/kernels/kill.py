@@ -7,11 +7,11 @@ that an intent of before the kill can never be taken. Cancels pass all the while
 from tickwire.kernels.jit import kernel
 from tickwire.kernels.mass_cancel import ALL, begin_sweep
 from tickwire.kernels.memory import below
-from tickwire.kernels.order_layout import EXPOSURE, KEY_NS, exposure_at, orders_at, risk_at
+from tickwire.kernels.order_layout import EXPOSURE, exposure_at, orders_at, risk_at
 from tickwire.kernels.order_records import record_kill
 from tickwire.kernels.ring import count
 from tickwire.spec.counters import CounterIndex
-from tickwire.spec.registers import ARM_KEY, KillCause
+from tickwire.spec.registers import ARM_KEY, ARM_WINDOW_NS, KillCause
 
 _KILLS = CounterIndex.KILLS.value
 _ARMS = CounterIndex.ARMS.value
@@ -56,7 +56,7 @@ def arm(orders, key, now):
     o = orders_at(orders)
     r = risk_at(o["risk"])
     first = (o["epoch"] ^ ARM_KEY) & _U32
-    in_time = o["keys"] == 1 and not below(KEY_NS, now - o["key_time"])
+    in_time = o["keys"] == 1 and not below(ARM_WINDOW_NS, now - o["key_time"])
     if r["killed"] != 0 and key == first:
         o["keys"] = 1
         o["key_time"] = now
@@ -69,6 +69,7 @@ def arm(orders, key, now):
     o["epoch"] = o["epoch"] % _U32 + 1
     o["errors"] = 0
     o["kick_time"] = now
+    o["is_kicked"] = 0
     r["killed"] = 0
     count(o["counters"], _ARMS)
     return 1
@@ -76,10 +77,19 @@ def arm(orders, key, now):
 
 @kernel(inline=True)
 def kicked(orders, now):
-    """Restart the watchdog's period, for a kick that proved itself."""
+    """Restart the watchdog's period, for a kick that proved itself.
+
+    One that comes too soon after the one before kills: a loop that runs wild must not look alive.
+    """
     o = orders_at(orders)
+    is_early = (o["watchdog_closed_ns"] != 0 and o["is_kicked"] != 0
+                and risk_at(o["risk"])["killed"] == 0
+                and now - o["kick_time"] < o["watchdog_closed_ns"])
     o["kick_time"] = now
+    o["is_kicked"] = 1
     count(o["counters"], _KICKS)
+    if is_early:
+        kill(orders, _WATCHDOG, now)
 
 
 @kernel(inline=True)

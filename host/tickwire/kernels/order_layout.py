@@ -15,7 +15,6 @@ from tickwire.spec.render import dtype
 BATCH = 16                                  # orders of one packet group that leave together
 SCAN = 1_024                                # order rows that one call of a mass cancel looks at
 TX_SIZE = 1_024                             # octets of the largest packet group: BATCH cancels
-KEY_NS = 1_000_000                          # the second arming key must follow within this time
 ANSWER_RECORDS = 4                          # most records that one intent or answer writes
 RESERVED_RECORDS = 32                       # room that only kills and limits commits may use
 
@@ -147,6 +146,8 @@ ORDERS = np.dtype([
     ("key_time", "i8"),          # when the first one came
     ("watchdog_ns", "i8"),       # longest time without a kick; 0 off
     ("kick_time", "i8"),
+    ("watchdog_closed_ns", "i8"),  # time after a kick in which none may come; 0 off
+    ("is_kicked", "i8"),         # there was a kick since arming
     ("kick_value", "i8"),
     ("sweep", "i8"),             # a mass cancel is under way
     ("sweep_row", "i8"),         # row that it looks at next

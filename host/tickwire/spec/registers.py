@@ -10,6 +10,7 @@ from typing import Any, Literal
 MAGIC = 0x4B435454                         # "TTCK"
 ABI_MAJOR, ABI_MINOR = 1, 0
 ARM_KEY = 0xA5A5_A5A5                      # first arming key is EPOCH ^ ARM_KEY, the second its complement
+ARM_WINDOW_NS = 1_000_000                  # the second arming key must follow within this time
 REGISTER_SPACE = 0x1000
 COUNTER_OFFSET = 0x0800                    # in BAR 0: the counter page, 8 octets a counter
 BAR_REGISTERS, BAR_WINDOW, BAR_INTERRUPTS = 0, 2, 4
@@ -113,6 +114,7 @@ REGISTERS = (
     Register("KILL_CAUSE",     0x060C, 4, "ro", "KillCause mask."),
     Register("KILL_TIME",      0x0610, 8, "ro", "Time of the kill, ns."),
     Register("WATCHDOG_PERIOD", 0x0618, 4, "rw", "Microseconds without a kick until the kill; 0 off."),
+    Register("WATCHDOG_CLOSED", 0x061C, 4, "rw", "Microseconds after a kick in which the next one comes too soon and kills; 0 off."),
     Register("WATCHDOG_KICK",  0x0620, 8, "wo", "Must rise with every kick."),
     Register("KILL_ACTION",    0x0628, 4, "rw", "Bit 0 mass-cancel on kill."),
     Register("EPOCH",          0x062C, 4, "ro", "Arming token that intents must carry."),
