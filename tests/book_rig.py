@@ -33,11 +33,10 @@ def distant(messages: list[bytes]) -> np.ndarray:
     return np.arange(len(messages)) * 60
 
 
-def watch_all(model: Model, rows: np.ndarray, tick: int) -> None:
-    """Let ``rows`` make every locate below their number its own instrument, on one grid."""
+def set_grids(model: Model, rows: np.ndarray, tick: int) -> None:
+    """Let ``rows`` put all instruments on one grid."""
     numbers = np.arange(len(rows))
-    rows["i_filter__valid"] = rows["i_grid__valid"] = 1
-    model.put(rows, "i_filter__payload", locate=numbers, is_watched=1, instrument=numbers)
+    rows["i_grid__valid"] = 1
     model.put(rows, "i_grid__payload", instrument=numbers,
               **{f"row.{name}": value for name, value in row(tick).items()})
 
@@ -53,11 +52,11 @@ class Card:
         """Begin anew, with all instruments watched and on the same grid."""
         model, count = self.model, self.geometry.instruments
         model.restart()
-        rows = model.rows(count)
-        watch_all(model, rows, tick)
+        rows = model.rows(count, watch_all=1)
+        set_grids(model, rows, tick)
         model.run(rows)
         for _ in range(1 << 16):
-            if model.run(model.rows(64))["ready"][-1]:
+            if model.run(model.rows(64, watch_all=1))["ready"][-1]:
                 return
         raise AssertionError("the book never gets ready")
 
@@ -65,8 +64,8 @@ class Card:
                  first: int = 1) -> dict[str, np.ndarray]:
         """Feed messages, each in its cycle; return the outcomes' fields as columns."""
         model = self.model
-        rows = model.rows(int(cycles[-1]) + 200)
-        given = model.rows(len(messages))
+        rows = model.rows(int(cycles[-1]) + 200, watch_all=1)
+        given = model.rows(len(messages), watch_all=1)
         octets = b"".join(message.ljust(WORD * 7, b"\0") for message in messages)
         data = np.frombuffer(octets, np.uint8).reshape(len(messages), -1)[:, :_MESSAGE_SIZE]
         given["i__valid"] = 1

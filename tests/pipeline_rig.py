@@ -9,8 +9,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from tests.book_rig import watch_all
+from tests.book_rig import set_grids
 from tests.feed_rig import FeedRig
+from tickwire.spec.counters import COUNTER_SLOTS, COUNTERS
 from tickwire.spec.geometry import Geometry
 from tickwire.spec.records import Line, RecordType
 from tickwire_hw.pipeline import Pipeline
@@ -22,6 +23,7 @@ PORT = 26477
 SIZE_MAX = 1_514
 BOTH_LINES = 3
 DRAIN = 2_000                              # cycles in which all that waits comes out
+PICTURE = 262                              # cycles in which the counters' picture is taken
 _KINDS = {int(kind): kind.name for kind in RecordType}
 _LATENCY = slice(48, 52)
 
@@ -47,18 +49,24 @@ def schedule(frames: Sequence[Sent], gap: int = 3) -> tuple[list[int], int]:
 
 
 class Card:
-    """The compiled pipeline; every locate below ``instruments`` is its own instrument."""
+    """The compiled pipeline; without symbols every locate is its own instrument."""
 
     def __init__(self, geometry: Geometry, name: str) -> None:
         self.geometry = geometry
         self.model = verilate(Pipeline(geometry), f"pipeline_{name}")
+        self._watches_all = True
 
-    def start(self, tick: int = 100) -> int:
+    def start(self, tick: int = 100, symbols: Sequence[str] | None = None) -> int:
         """Begin anew, configured, with empty tables; return the cycle in which frames may come."""
         model, count = self.model, self.geometry.instruments
+        self._watches_all = symbols is None
         model.restart()
         rows = self._rows(count)
-        watch_all(model, rows, tick)
+        set_grids(model, rows, tick)
+        for number, symbol in enumerate(symbols or ()):
+            rows["i_watch__valid"][number] = 1
+            model.put(rows[number:number + 1], "i_watch__payload", instrument=number,
+                      symbol=int.from_bytes(symbol.encode().ljust(8), "big"))
         rows["restart"][0] = 1
         model.run(rows)
         for _ in range(1 << 12):
@@ -75,7 +83,8 @@ class Card:
             self.model.put(one, "keys", **{f"{line}.is_set": 1, f"{line}.group": address,
                                            f"{line}.port": PORT})
         for name, value in (("size_max", SIZE_MAX), ("check_udp", 1), ("lines", BOTH_LINES),
-                            ("accept_session", 1), ("start", 1)):
+                            ("accept_session", 1), ("start", 1),
+                            ("watch_all", self._watches_all)):
             one[name] = value
         rows[...] = one
         return rows
@@ -123,6 +132,18 @@ class Card:
         result[:, BODY] = self.model.get(rows, "records__payload", "kind")
         return result
 
+    def counters(self) -> dict[str, int]:
+        """Return the counters that are not 0."""
+        rows = self._rows(PICTURE + COUNTER_SLOTS + 2)
+        rows["counters__take"][0] = 1
+        rows["counters__address"][PICTURE:-2] = np.arange(COUNTER_SLOTS)
+        found = self.model.run(rows)
+        assert found["counters__is_shown"][PICTURE:].all()
+        values = found["counters__value"][PICTURE + 2:].tolist()
+        assert not any(values[len(COUNTERS):])
+        return {counter.name: value for counter, value in zip(COUNTERS, values, strict=False)
+                if value}
+
     def table(self, found: np.ndarray, before: np.ndarray) -> np.ndarray:
         """State table after such rows, (instruments, 64) octets."""
         rows = found[found["lines_out__valid"] == 1]
@@ -135,9 +156,11 @@ class Card:
         return table
 
 
-def kernel_rig(geometry: Geometry, tick: int = 100, ring_log2: int = 18) -> FeedRig:
+def kernel_rig(geometry: Geometry, tick: int = 100, ring_log2: int = 18,
+               symbols: Sequence[str] | None = None) -> FeedRig:
     """Return the kernels' feed and books, configured alike."""
-    rig = FeedRig(geometry, ring_log2=ring_log2, cut_through=True)
+    watched = None if symbols is None else dict.fromkeys(symbols, 0)
+    rig = FeedRig(geometry, ring_log2=ring_log2, cut_through=True, watch_symbols=watched)
     if tick:
         rig.book.set_tick(tick)
     for line in Line:
@@ -160,10 +183,10 @@ def kernel_records(rig: FeedRig, frames: Sequence[Sent], gap: int = 3,
 
 
 def compare(card: Card, frames: Sequence[Sent], tick: int = 100, gap: int = 3,
-            chunk: int = 4_000) -> np.ndarray:
-    """Compare all records, octet for octet, and the state tables; return the records."""
-    card.start(tick)
-    rig, time, every = kernel_rig(card.geometry, tick), 0, []
+            chunk: int = 4_000, symbols: Sequence[str] | None = None) -> np.ndarray:
+    """Compare all records, octet for octet, state tables and counters; return the records."""
+    card.start(tick, symbols)
+    rig, time, every = kernel_rig(card.geometry, tick, symbols=symbols), 0, []
     table = np.zeros((card.geometry.instruments, 64), np.uint8)
     for start in range(0, len(frames), chunk):
         part = frames[start:start + chunk]
@@ -172,8 +195,10 @@ def compare(card: Card, frames: Sequence[Sent], tick: int = 100, gap: int = 3,
         _compare_records(ours, expected)
         table = card.table(found, table)
         assert (table == rig.table()).all(), "state tables differ"
+        counted, wanted = card.counters(), rig.counters()
+        assert counted == wanted, "counters differ"
         every.append(ours)
-        time += schedule(part, gap)[1] + DRAIN
+        time += schedule(part, gap)[1] + DRAIN + PICTURE + COUNTER_SLOTS + 2
     return np.concatenate(every)
 
 

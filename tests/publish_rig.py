@@ -411,7 +411,7 @@ class Card:
         rng = np.random.default_rng(seed)
         gap = rng.choice(gaps, len(operations))
         self.cycles = np.cumsum(gap) - gap
-        rows = self.model.rows(int(self.cycles[-1]) + AHEAD + RECORD_AGE + 3)
+        rows = self.model.rows(int(self.cycles[-1]) + AHEAD + RECORD_AGE + 3, watch_all=1)
         for name in ("i__payload", "i_ahead__payload"):
             self._fill_with_noise(rng, rows, name)
         rows["i_ahead__valid"][self.cycles] = 1

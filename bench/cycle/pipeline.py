@@ -65,7 +65,8 @@ def _configured(model: Model, count: int) -> np.ndarray:
     one = rows[:1].copy()
     model.put(one, "keys", **{f"{LINE}.is_set": 1, f"{LINE}.port": PORT,
                               f"{LINE}.group": int.from_bytes(GROUP, "big")})
-    for name, value in (("size_max", 1_514), ("lines", 1), ("start", 1), ("accept_session", 1)):
+    for name, value in (("size_max", 1_514), ("lines", 1), ("start", 1), ("accept_session", 1),
+                        ("watch_all", 1)):
         one[name] = value
     rows[...] = one
     return rows
@@ -75,9 +76,8 @@ def _start(model: Model) -> int:
     """Watch one instrument; return the cycle in which frames may come."""
     model.restart()
     rows = _configured(model, 1)
-    rows["i_filter__valid"] = rows["i_grid__valid"] = 1
-    model.put(rows, "i_filter__payload", locate=LOCATE, is_watched=1, instrument=1)
-    model.put(rows, "i_grid__payload", instrument=1,
+    rows["i_grid__valid"] = 1
+    model.put(rows, "i_grid__payload", instrument=LOCATE,
               **{f"row.{name}": value for name, value in row(TICK).items()})
     model.run(rows)
     while True:

@@ -22,13 +22,14 @@ PORTS = 3
 """Line A, line B, the host's answers; which line a packet is of, its header says."""
 
 _C = CounterIndex
-_WIDTHS = {
+WIDTHS = {
     _C.FRAMES_A: 1, _C.FRAMES_B: 1, _C.FRAMES_RECOVERY: 1, _C.PACKETS_MALFORMED: 1,
     _C.PACKETS_SESSION: 2, _C.HEARTBEATS: 1, _C.MESSAGES_DUPLICATE: 2, _C.MESSAGES_AHEAD: 2,
     _C.MESSAGES_RECOVERED: 1, _C.MESSAGES_LOST: 64, _C.GAPS: 1, _C.SESSIONS: 1,
     _C.FRAMES_RETRACTED: 1, _C.LINE_SILENCES_A: 1, _C.LINE_SILENCES_B: 1, _C.STALES: 1,
 }
-Counts = data.StructLayout({counter.name.lower(): width for counter, width in _WIDTHS.items()})
+"""Counters of the arbiter, and the bits of what one cycle can add to each."""
+Counts = data.StructLayout({counter.name.lower(): width for counter, width in WIDTHS.items()})
 """What is added to each counter in one cycle. ``messages`` is counted where they are read."""
 
 _FRAMES = (_C.FRAMES_A, _C.FRAMES_B, _C.FRAMES_RECOVERY)
@@ -78,7 +79,7 @@ class Machine:
         self.goes_far, self.went_far = Signal(LINES), Signal(LINES)
         self.is_idle, self.is_asked = Signal(), Signal()
         self._is_settled = Signal()
-        self._counted: dict[CounterIndex, list] = {counter: [] for counter in _WIDTHS}
+        self._counted: dict[CounterIndex, list] = {counter: [] for counter in WIDTHS}
         self._marked: dict[str, list] = {name: [] for name in _MARKS}
         self._build(depth)
 
@@ -86,7 +87,7 @@ class Machine:
 
     def count(self, counter: CounterIndex, amount=1) -> None:
         """Add to a counter in this cycle, where the conditions around the call hold."""
-        value = Signal(_WIDTHS[counter])
+        value = Signal(WIDTHS[counter])
         self.m.d.comb += value.eq(amount)
         self._counted[counter].append(value)
 

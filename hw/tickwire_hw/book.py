@@ -15,6 +15,7 @@ from tickwire_hw.best_value import RESULT_AGE as VALUE_AGE
 from tickwire_hw.best_value import SERIAL, BestValue
 from tickwire_hw.commit import FORESEEN_AGE, BookOperation, Commit, LevelChange
 from tickwire_hw.commit import RESULT_AGE as COMMIT_AGE
+from tickwire_hw.counters import BookCounts, peak_layout
 from tickwire_hw.feed_port import FeedEvent
 from tickwire_hw.grid import KEY_AGE, Grid
 from tickwire_hw.grid import ROW as GRID_ROW
@@ -25,7 +26,7 @@ from tickwire_hw.product import AGE as PRODUCT_AGE
 from tickwire_hw.product import product
 from tickwire_hw.publish import AHEAD
 from tickwire_hw.publish_port import Operation
-from tickwire_hw.sequencer import CONTEXT, Sequencer, context_layout
+from tickwire_hw.sequencer import CONTEXT, COUNTED, Sequencer, context_layout
 from tickwire_hw.window import RESULT_AGE as WINDOW_AGE
 from tickwire_hw.window import Window
 from tickwire_hw.window_rules import WindowOperation
@@ -36,8 +37,10 @@ assert AHEAD == PRODUCT_AGE + 1             # the checksum's product takes that 
 _IN_FLIGHT = OUTCOME_AGE // 2 + 1
 _KINDS = {LevelChange.NONE: WindowOperation.NONE, LevelChange.CHANGED: WindowOperation.CHANGE,
           LevelChange.NEW: WindowOperation.NEW, LevelChange.LOST: WindowOperation.LOST}
-_ERRORS = ("unknown", "over", "zero", "bad_price", "duplicate", "level_overflow",
-           "order_overflow")
+_ERRORS = {"unknown": "unknown_order", "over": "over_execution", "zero": "zero_quantity",
+           "bad_price": "bad_price", "duplicate": "duplicate_order",
+           "level_overflow": "level_overflow", "order_overflow": "order_overflow"}
+_WINDOW_COUNTED = ("off_grid", "hidden", "window_shifts", "window_sweeps")
 
 
 class Book(wiring.Component):
@@ -53,8 +56,10 @@ class Book(wiring.Component):
         Whether the tables are clear; events come only then.
     i : ``In(stream.Signature(FeedEvent, always_ready=True))``
         From ``Arbiter``, which ``hold`` holds.
-    i_filter, i_grid : ``In``
-        Entries of the instrument filter, see ``Sequencer``, and of the tick grids, see ``Grid``.
+    watch_all, i_watch, i_grid : ``In``
+        What is watched, see ``InstrumentFilter``, and the tick grids, see ``Grid``.
+    counts, peaks : ``Out(BookCounts)``, ``Out(peak_layout(geometry))``
+        What this cycle adds to the book's counters, and the fills of both stashes.
     o_ahead : ``Out(stream.Signature(range(instruments), always_ready=True))``
         The instrument of the outcome that comes 3 cycles later.
     o : ``Out(stream.Signature(Operation, always_ready=True))``
@@ -67,13 +72,14 @@ class Book(wiring.Component):
         super().__init__({
             "ready": Out(1), "hold": Out(1),
             "i": In(stream.Signature(FeedEvent, always_ready=True)),
-            "i_filter": self._sequencer.signature.members["i_filter"],
+            "watch_all": In(1), "i_watch": self._sequencer.signature.members["i_watch"],
             "i_grid": In(stream.Signature(data.StructLayout(
                 {"instrument": max(1, ceil_log2(geometry.instruments)), "row": GRID_ROW}),
                 always_ready=True)),
             "o_ahead": Out(stream.Signature(max(1, ceil_log2(geometry.instruments)),
                                             always_ready=True)),
-            "o": Out(stream.Signature(Operation, always_ready=True))})
+            "o": Out(stream.Signature(Operation, always_ready=True)),
+            "counts": Out(BookCounts), "peaks": Out(peak_layout(geometry))})
 
     def elaborate(self, platform):
         """Return the components and what runs beside them."""
@@ -93,11 +99,12 @@ class Book(wiring.Component):
         m.submodules.contexts = contexts = SyncFIFOBuffered(
             width=context_layout(self._geometry).size, depth=_IN_FLIGHT + 2)
         connect(m, sequencer.i, flipped(self.i))
-        connect(m, sequencer.i_filter, flipped(self.i_filter))
+        connect(m, sequencer.i_watch, flipped(self.i_watch))
         connect(m, grid.i_write, flipped(self.i_grid))
         connect(m, sequencer.o, commit.i)
         m.d.comb += [
             self.ready.eq(commit.ready & window.ready), self.hold.eq(sequencer.hold),
+            sequencer.watch_all.eq(self.watch_all),
             contexts.w_en.eq(sequencer.o.valid), contexts.w_data.eq(sequencer.o_context),
             sequencer.i_ask.eq(window.ask), grid.i_ask.eq(sequencer.o_ask),
             sequencer.i_asked.eq(grid.o_asked), grid.i_key.eq(value.o_key),
@@ -121,7 +128,19 @@ class Book(wiring.Component):
             value.i.p.context.is_hidden.eq(window.o.p.is_hidden),
             value.i.p.context.is_desync.eq(window.o.p.is_desync)]
         self._outcome(m, value, contexts)
+        self._count(m, sequencer, commit, window)
         return m
+
+    def _count(self, m: Module, sequencer: Sequencer, commit: Commit, window: Window) -> None:
+        """Show what each stage counts, in a register."""
+        m.d.sync += [
+            *(self.counts[name].eq(sequencer.counts[name]) for name in COUNTED),
+            *(self.counts[counter].eq(commit.o.valid & commit.o.p[f"is_{flag}"])
+              for flag, counter in _ERRORS.items()),
+            *(self.counts[name].eq(window.o.valid & window.o.p[name])
+              for name in _WINDOW_COUNTED),
+            self.peaks.order_stash_max.eq(commit.order_stash),
+            self.peaks.level_stash_max.eq(commit.level_stash)]
 
     def _to_window(self, m: Module, commit: Commit, tick, window: Window, value: BestValue):
         """Give the window what a committed operation did, and the value what it was before."""

@@ -32,6 +32,14 @@ def letter(octets: Value) -> Value:
     return octets[:_OCTET]
 
 
+def is_known(m: Module, octets: Value, name: str = "is_known") -> Signal:
+    """Return whether the type octet is one of ITCH 5.0."""
+    found = Signal(name=name)
+    with m.Switch(letter(octets)), m.Case(*LETTERS.values()):
+        m.d.comb += found.eq(1)
+    return found
+
+
 def is_readable(m: Module, octets: Value, length: Value, name: str = "is_readable") -> Signal:
     """Return whether the type is known and ``length`` octets are what it has."""
     found = Signal(name=name)

@@ -9,6 +9,7 @@ from tickwire.spec.records import Line
 from tickwire_hw.arbiter import Arbiter
 from tickwire_hw.arbiter_machine import PORTS
 from tickwire_hw.book import Book
+from tickwire_hw.counters import Counters, PageSignature
 from tickwire_hw.line_port import LinePort
 from tickwire_hw.publish import Publish
 from tickwire_hw.receive import Key
@@ -40,7 +41,7 @@ class Pipeline(wiring.Component):
         Time, ns.
     keys, size_max, check_udp : ``In``
         As of ``Receive``.
-    i_filter, i_grid : ``In``
+    watch_all, i_watch, i_grid : ``In``
         As of ``Book``.
     records : ``Out(stream.Signature({kind, octets}, always_ready=True))``
         At most one a cycle: RecordType, and all octets but the trailer.
@@ -48,18 +49,22 @@ class Pipeline(wiring.Component):
         State lines, each with the first record of its version.
     is_overflow, is_lost : ``Out(PORTS)``
         Strobes: a port lost octets of a datagram, see ``Blocks``, or an event, see ``Arbiter``.
+    counters : ``Out(PageSignature())``
+        All counters, see ``Counters``.
 
     What else goes in and out is the arbiter's configuration, strobes and registers.
     """
 
     def __init__(self, geometry: Geometry) -> None:
         self._arbiter, self._book, self._publish = Arbiter(), Book(geometry), Publish(geometry)
+        self._counters = Counters(geometry)
         arbiter, book, publish = (part.signature.members for part in (
             self._arbiter, self._book, self._publish))
         super().__init__({
             "ready": Out(1), "words": In(stream.Signature(Word, always_ready=True)).array(PORTS),
             "now": In(64), "keys": In(data.ArrayLayout(Key, len(Line))), "size_max": In(16),
-            "check_udp": In(1), "i_filter": book["i_filter"], "i_grid": book["i_grid"],
+            "check_udp": In(1), "counters": Out(PageSignature()),
+            **{name: book[name] for name in ("watch_all", "i_watch", "i_grid")},
             "records": publish["o"], "lines_out": publish["state"],
             "is_overflow": Out(PORTS), "is_lost": Out(PORTS),
             **{name: arbiter[name] for name in (*_CONFIGURATION, *_REGISTERS)}})
@@ -70,8 +75,10 @@ class Pipeline(wiring.Component):
 
         m.submodules.arbiter, m.submodules.book = arbiter, book = self._arbiter, self._book
         m.submodules.publish = publish = self._publish
+        m.submodules.counters = counters = self._counters
+        line_ports = [LinePort() for _ in range(PORTS)]
         for number in range(PORTS):
-            m.submodules[f"port_{number}"] = port = LinePort()
+            m.submodules[f"port_{number}"] = port = line_ports[number]
             connect(m, flipped(self.words[number]), port.words)
             connect(m, port.packet, arbiter.i[number])
             m.d.comb += [
@@ -81,14 +88,25 @@ class Pipeline(wiring.Component):
         m.d.comb += [getattr(arbiter, name).eq(getattr(self, name)) for name in _CONFIGURATION]
         m.d.comb += [getattr(self, name).eq(getattr(arbiter, name)) for name in _REGISTERS]
         connect(m, arbiter.o, book.i)
-        connect(m, flipped(self.i_filter), book.i_filter)
+        connect(m, flipped(self.i_watch), book.i_watch)
         connect(m, flipped(self.i_grid), book.i_grid)
         m.d.comb += [
+            book.watch_all.eq(self.watch_all), publish.watch_all.eq(self.watch_all),
             arbiter.hold.eq(book.hold), self.is_lost.eq(arbiter.is_lost),
             self.ready.eq(book.ready & publish.ready)]
         connect(m, book.o_ahead, publish.i_ahead)
         connect(m, book.o, publish.i)
         connect(m, publish.o, flipped(self.records))
         connect(m, publish.state, flipped(self.lines_out))
+        connect(m, counters.page, flipped(self.counters))
+        for source, names in ((arbiter.counts, dict(arbiter.counts.shape())),
+                              (book.counts, dict(book.counts.shape()))):
+            m.d.comb += [counters.i[name].eq(source[name]) for name in names]
+        m.d.comb += [
+            counters.i_peak.eq(book.peaks), counters.i.records.eq(publish.o.valid),
+            counters.i.frames_other.eq(sum(port.is_other for port in line_ports)),
+            counters.i.frames_malformed.eq(sum(port.is_malformed for port in line_ports)),
+            counters.i.port_overflows.eq(sum(self.is_overflow)),
+            counters.i.port_losses.eq(sum(self.is_lost))]
         return m
 

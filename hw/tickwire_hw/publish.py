@@ -61,13 +61,14 @@ class Publish(wiring.Component):
     are compared for CROSSED and sizes are saturated; 2 version, status and last price; 3 out of
     registers, through one multiplexer.
 
-    The geometry's ``depth`` must be 0: there are no LEVEL records. The locate of an instrument is
-    its number until a Stock Directory message tells another.
+    The geometry's ``depth`` must be 0: there are no LEVEL records.
 
     Members
     -------
     ready : ``Out(1)``
         Whether all rows are clear; operations whose instrument comes before are ignored.
+    watch_all : ``In(1)``
+        An instrument's locate is its number, else 0, until a Stock Directory message tells it.
     i_ahead : ``In(stream.Signature(range(instruments), always_ready=True))``
         The instrument of the operation that comes 3 cycles later; each is announced, whether it
         has an instrument or not.
@@ -84,7 +85,7 @@ class Publish(wiring.Component):
             raise ValueError(f"geometry.depth must be 0 for a card, not {geometry.depth}")
         self._bits = max(1, ceil_log2(geometry.instruments))
         super().__init__({
-            "ready": Out(1),
+            "ready": Out(1), "watch_all": In(1),
             "i_ahead": In(stream.Signature(self._bits, always_ready=True)),
             "i": In(stream.Signature(Operation, always_ready=True)),
             "o": Out(stream.Signature(data.StructLayout({"kind": 8, "octets": BODY}),
@@ -182,7 +183,8 @@ class Publish(wiring.Component):
                 m.d.comb += after.status[name].eq(status[name])
 
         locate_2, shown_2 = Signal(LINE["locate"].width), Signal(LINE["flags"].width)
-        m.d.comb += [locate_2.eq(Mux(row.has_locate, row.locate, instrument[AHEAD + BODY_AGE])),
+        first_2 = Mux(self.watch_all, instrument[AHEAD + BODY_AGE], 0)
+        m.d.comb += [locate_2.eq(Mux(row.has_locate, row.locate, first_2)),
                      shown_2.eq(flags_2 | _flags(zip(_FEED_FLAGS, feed_2, strict=True)))]
         body_2 = Signal(BODY)
         m.d.comb += body_2.eq(self._fill_in(

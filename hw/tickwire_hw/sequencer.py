@@ -7,29 +7,31 @@ after the other where all are marked - is one operation each here, in the same o
 from amaranth.hdl import Cat, Module, Mux, Signal, signed
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.fifo import SyncFIFOBuffered
-from amaranth.lib.wiring import In, Out
+from amaranth.lib.wiring import In, Out, connect, flipped
 from amaranth.utils import ceil_log2
 
 from tickwire.spec import itch50
 from tickwire.spec.geometry import SWEEP_DELAY, SWEEP_PERIOD, Geometry
 from tickwire_hw.commit import BookOperation, operation_layout
 from tickwire_hw.feed_port import FLAGS_SHAPE, EventKind, FeedEvent
+from tickwire_hw.instrument_filter import ENTRY_AGE, NAMED_SIZE, InstrumentFilter, entry_layout
 from tickwire_hw.logic import stages
-from tickwire_hw.messages import LETTERS, field, is_readable, letter
+from tickwire_hw.messages import LETTERS, field, is_known, is_readable, letter
 from tickwire_hw.order_table import PRICE
 from tickwire_hw.publish_port import Operation, PublishKind
-from tickwire_hw.ram import RAM
 from tickwire_hw.sweep import KEY, STEP_DISTANCE
 
 DEPTH = 32
 """Events that can wait."""
 _LATE = 12                                  # events that may still come after `hold`
-_FILTER_AGE = 2
 _NAMED_SIZE = 3                             # octets of a message that name its instrument
-LOCATES = 1 << 16
 CONTEXT = ("kind", "is_last", "is_watched", "sequence", "timestamp", "feed_flags", "data",
            "is_desync_all", "line", "state", "received", "session")
 """What the sequencer knows of an ``Operation``."""
+COUNTED = ("messages", "unknown_type", "wrong_length", "zero_length", "unknown_locate", "filtered",
+           "bad_side")
+"""Counters of messages as they are read."""
+_OF_ALL = "RSVW"                            # types that need no instrument
 
 
 def context_layout(geometry: Geometry) -> data.StructLayout:
@@ -53,9 +55,8 @@ class Sequencer(wiring.Component):
         From ``Arbiter``.
     hold : ``Out(1)``
         The queue is more than half full: 12 more events find room.
-    i_filter : ``In(stream.Signature({locate, is_watched, instrument}, always_ready=True))``
-        Sets an entry of the instrument filter; all are not watched at configuration. An instrument
-        has one locate at most.
+    watch_all, i_watch : ``In``
+        As of ``InstrumentFilter``.
     i_ask : ``In(ArrayLayout)``
         ``Window.ask``.
     o_ask, i_asked : to and from ``Grid``: the tick that the next step looks up, and its price.
@@ -63,45 +64,50 @@ class Sequencer(wiring.Component):
         For ``Commit``, at even distances; ``context`` is the instrument that it belongs to.
     o_context : ``Out(context_layout)``
         With ``o``.
+    counts : ``Out``
+        Strobes of the counters in ``COUNTED``, at most once for each message.
     """
 
     def __init__(self, geometry: Geometry) -> None:
         self._geometry = geometry
         self._instrument = instrument = max(1, ceil_log2(geometry.instruments))
+        self._filter = InstrumentFilter(geometry)
         ask = data.StructLayout({"is_asked": 1, "side": 1, "instrument": instrument,
                                  "key": signed(KEY)})
         super().__init__({
             "i": In(stream.Signature(FeedEvent, always_ready=True)), "hold": Out(1),
-            "i_filter": In(stream.Signature(data.StructLayout(
-                {"locate": 16, "is_watched": 1, "instrument": instrument}), always_ready=True)),
+            "watch_all": In(1), "i_watch": self._filter.signature.members["i_watch"],
             "i_ask": In(data.ArrayLayout(ask, SWEEP_DELAY)),
             "o_ask": Out(data.StructLayout({"side": 1, "instrument": instrument,
                                             "key": signed(KEY)})),
             "i_asked": In(PRICE),
             "o": Out(stream.Signature(operation_layout(geometry, instrument),
                                       always_ready=True)),
-            "o_context": Out(context_layout(geometry))})
+            "o_context": Out(context_layout(geometry)),
+            "counts": Out(data.StructLayout(dict.fromkeys(COUNTED, 1)))})
 
     def elaborate(self, platform):
         """Return filter, queue and the choice of the next operation."""
         m = Module()
 
-        entry = data.StructLayout({"is_watched": 1, "instrument": self._instrument})
-        m.submodules.filter = watched = RAM(entry, LOCATES)
-        locate = field(self.i.p.message.data, itch50.ADD_ORDER, "stock_locate")
+        m.submodules.filter = filter_ = self._filter
+        connect(m, flipped(self.i_watch), filter_.i_watch)
+        message = self.i.p.message
         m.d.comb += [
-            watched.read_address.eq(locate), watched.write_enable.eq(self.i_filter.valid),
-            watched.write_address.eq(self.i_filter.p.locate),
-            watched.write_data.is_watched.eq(self.i_filter.p.is_watched),
-            watched.write_data.instrument.eq(self.i_filter.p.instrument)]
-        events = stages(m, self.i.p, _FILTER_AGE, "event")
-        valid = stages(m, self.i.valid, _FILTER_AGE, "valid")
-        waiting = data.StructLayout({"event": FeedEvent, "entry": entry})
+            filter_.watch_all.eq(self.watch_all),
+            filter_.i.data.eq(message.data[:8 * NAMED_SIZE]),
+            filter_.i.is_directory.eq(
+                self.i.valid & (self.i.p.kind == EventKind.MESSAGE)
+                & (letter(message.data) == LETTERS[itch50.STOCK_DIRECTORY.tag])
+                & (message.length == itch50.STOCK_DIRECTORY.size))]
+        events = stages(m, self.i.p, ENTRY_AGE, "event")
+        valid = stages(m, self.i.valid, ENTRY_AGE, "valid")
+        waiting = data.StructLayout({"event": FeedEvent, "entry": entry_layout(self._geometry)})
         m.submodules.queue = queue = SyncFIFOBuffered(width=waiting.size, depth=DEPTH)
         head = data.View(waiting, queue.r_data)
         m.d.comb += [
-            queue.w_en.eq(valid[-1]), queue.w_data.eq(Cat(events[-1], watched.read_data)),
-            self.hold.eq(queue.w_level > DEPTH - _LATE - _FILTER_AGE)]
+            queue.w_en.eq(valid[-1]), queue.w_data.eq(Cat(events[-1], filter_.o)),
+            self.hold.eq(queue.w_level > DEPTH - _LATE - ENTRY_AGE)]
 
         self._issue(m, queue, head.event, head.entry)
         return m
@@ -123,11 +129,6 @@ class Sequencer(wiring.Component):
             context.line.eq(event.line), context.state.eq(event.state),
             context.received.eq(event.received), context.session.eq(event.session),
             context.feed_flags.eq(flags), given.instrument.eq(entry.instrument)]
-
-        # Locate 0 names no stock, whatever its entry says.
-        has_locate, entered = Signal(self._geometry.instruments), self.i_filter.p
-        with m.If(self.i_filter.valid & (entered.locate != 0)):
-            m.d.sync += has_locate.bit_select(entered.instrument, 1).eq(entered.is_watched)
 
         asked = self.i_ask[number]
         m.d.comb += [self.o_ask.side.eq(asked.side), self.o_ask.key.eq(asked.key),
@@ -151,7 +152,7 @@ class Sequencer(wiring.Component):
                 self.o.valid.eq(~phase), context.kind.eq(PublishKind.SHOW),
                 given.context.eq(shown), context.sequence.eq(sequence),
                 context.is_desync_all.eq(event.kind != EventKind.FLAGS),
-                context.is_watched.eq(has_locate.bit_select(shown, 1))]
+                context.is_watched.eq(self._filter.has_symbol.bit_select(shown, 1))]
             with m.If(~phase):
                 m.d.sync += shown.eq(shown + 1)
                 with m.If(shown == last):
@@ -198,6 +199,20 @@ class Sequencer(wiring.Component):
             m.d.sync += is_showing.eq(is_start)
         m.d.comb += queue.r_en.eq(is_done)
 
+        # The head is counted when it is done.
+        is_counted = is_done & (event.kind == EventKind.MESSAGE)
+        is_empty, is_type = message.length == 0, is_known(m, octets)
+        is_stranger = readable & ~entry.is_watched & (
+            Cat(letter(octets) == LETTERS[tag] for tag in _OF_ALL) == 0)
+        for name, condition in (
+                ("messages", 1), ("zero_length", is_empty),
+                ("unknown_type", ~is_empty & ~is_type),
+                ("wrong_length", ~is_empty & is_type & ~readable),
+                ("unknown_locate", is_stranger & entry.is_beyond),
+                ("filtered", is_stranger & ~entry.is_beyond),
+                ("bad_side", readable & entry.is_watched & context.is_bad_side)):
+            m.d.sync += self.counts[name].eq(is_counted & condition)
+
     def _message(self, m: Module, octets, entry, is_void: Signal) -> None:
         """Set what a readable message means to the book of its instrument."""
         given, context = self.o.p, self.o_context
@@ -233,7 +248,7 @@ class Sequencer(wiring.Component):
                     given.shares.eq(field(octets, itch50.ORDER_EXECUTED, "executed_shares"))]
             with m.Case(*(LETTERS[tag] for tag in "PQB")):
                 m.d.comb += context.kind.eq(PublishKind.PRINT)
-            with m.Case(*(LETTERS[tag] for tag in "RSVW")):
+            with m.Case(*(LETTERS[tag] for tag in _OF_ALL)):
                 m.d.comb += [context.kind.eq(PublishKind.OTHER), is_void.eq(0)]
             with m.Case(*(LETTERS[tag] for tag in "HYJKIh")):
                 m.d.comb += context.kind.eq(PublishKind.OTHER)

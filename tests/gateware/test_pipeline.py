@@ -80,6 +80,28 @@ def test_a_flow_of_all_types_on_one_line_gives_the_kernels_records(each):
         RecordType.DIRECTORY, RecordType.IMBALANCE)}
 
 
+def test_symbols_are_watched_from_their_directory_message_on():
+    """The locates of a day are the directory's, above all instruments and in any order."""
+    symbols = ("WATCH", "AAPL", "NEVER", "LATE")
+    locates = {"AAPL": 7_001, "OTHER": 2, "WATCH": 65_535, "LATE": 3}
+    draw, messages, references = random.Random(8), [], iter(range(1, 1_000))
+
+    def orders(count: int) -> list[bytes]:
+        return [itch.add(draw.choice(list(locates.values())), next(references),
+                         draw.choice((b"B", b"S")), 100, 100 * draw.randrange(19_990, 20_010))
+                for _ in range(count)]
+    for symbol, locate in locates.items():
+        messages += [*orders(3), itch.directory(locate, symbol), itch.directory(9, symbol + "X"),
+                     *orders(20), itch.action(locate, b"T")]
+    messages += [itch.directory(40, "AAPL"), *(itch.add(40, next(references), b"B", 5, 1_990_000)
+                                               for _ in range(3))]
+    broken = [b"", b"R" + messages[3][1:-1], b"?" + messages[3][1:]]
+    messages += [*broken, *orders(40)]
+    frames = [Sent(packet(1 + at, messages[at:at + 7])) for at in range(0, len(messages), 7)]
+    found = compare(card(), frames, tick=0, symbols=symbols)
+    assert {RecordType.BBO, RecordType.DIRECTORY} <= kinds(found)
+
+
 def test_a_generated_day_gives_the_kernels_records():
     octets = bytearray()
     generate(octets.extend, MESSAGES, 4, 1_200, 3)

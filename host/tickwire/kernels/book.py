@@ -186,8 +186,6 @@ def add_to(book, instrument, side, reference, quantity, price, order_bucket, lev
         if unlikely(level == NONE):
             desync(book, instrument, LEVEL_OVERFLOW)
             return
-        if unlikely(b["level_stash_used"] != 0):
-            _note_stash(book, LEVEL_STASH_MAX, b["level_stash_used"])
     before = load64(level + level_table.VALUES)
     if unlikely((before & SHARE_LIMIT) + quantity > SHARE_LIMIT):
         desync(book, instrument, LEVEL_OVERFLOW)
@@ -198,6 +196,8 @@ def add_to(book, instrument, side, reference, quantity, price, order_bucket, lev
             level_table.remove(book, level)
         desync(book, instrument, ORDER_OVERFLOW)
         return
+    if unlikely(b["level_stash_used"] != 0):
+        _note_stash(book, LEVEL_STASH_MAX, b["level_stash_used"])
     if unlikely(b["order_stash_used"] != 0):
         _note_stash(book, ORDER_STASH_MAX, b["order_stash_used"])
     order_table.write(entry, quantity, level_table.index_of(book, level))

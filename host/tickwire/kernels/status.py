@@ -107,11 +107,11 @@ def _directory(book, address, locate, entry):
             instrument = load64(place + 8)
             entry = WATCHED | instrument
             store32(b["filter"] + 4 * locate, entry)
-            header_at(b["headers"] + instrument * 64)["locate"] = locate
     instrument = NOT_WATCHED
     version = 0
     if entry & WATCHED:
         instrument = entry & 0xFFFF
+        header_at(b["headers"] + instrument * 64)["locate"] = locate
         store64(b["symbols"] + 8 * instrument, symbol)
         status_at(b["status"] + 64 * instrument)["round_lot"] = load_be32(address + ROUND_LOT)
         version = np.int64(header_at(b["headers"] + instrument * 64)["version"])

@@ -100,6 +100,8 @@ COUNTERS = (
     Counter("mac_runts",           "frames",   "Frames of fewer than 64 octets, check included."),
     Counter("mac_oversize",        "frames",   "Frames longer than the limit."),
     Counter("mac_underruns",       "frames",   "Frames that a MAC had to cut because their words did not come in time."),
+    Counter("port_overflows",      "packets",  "Packets that a port of the card cut short or dropped, because earlier octets still waited."),
+    Counter("port_losses",         "events",   "Events of a port that found the card's arbiter full; their packets count as damaged."),
 )
 
 CounterIndex: Any = IntEnum("CounterIndex", {counter.name.upper(): index

@@ -1,0 +1,117 @@
+"""Instrument filter: stock locates to instruments, as the directory names them (kernel ``status``).
+
+A Stock Directory message whose symbol is watched gives its locate to the symbol's instrument, for
+itself and for whatever follows.
+"""
+
+from amaranth.hdl import Array, Cat, Module, Mux, Signal
+from amaranth.lib import data, stream, wiring
+from amaranth.lib.wiring import In, Out
+from amaranth.utils import ceil_log2
+
+from tickwire.spec import itch50
+from tickwire.spec.geometry import Geometry
+from tickwire_hw.logic import encode, equal_pieces, select, stages
+from tickwire_hw.messages import field
+from tickwire_hw.ram import RAM
+from tickwire_hw.stream import offset_of
+
+LOCATE = 8 * itch50.ADD_ORDER.field("stock_locate")[0].size
+SYMBOL = 8 * itch50.STOCK_DIRECTORY.field("stock")[0].size
+NAMED_SIZE = offset_of(itch50.STOCK_DIRECTORY, "stock") + SYMBOL // 8
+"""Octets of a message up to the end of a directory's symbol."""
+ENTRY_AGE = 2
+"""Cycles from a message to its entry."""
+
+
+def entry_layout(geometry: Geometry) -> data.StructLayout:
+    """Layout of what is known of a locate; ``is_beyond``: no instrument has such a number."""
+    return data.StructLayout({"is_watched": 1, "is_beyond": 1,
+                              "instrument": max(1, ceil_log2(geometry.instruments))})
+
+
+class InstrumentFilter(wiring.Component):
+    """Find the instrument of a message's locate; learn locates from the directory.
+
+    The entry comes 2 cycles after its message. Takes a message in every cycle; each sees what all
+    before it and it itself have taught. Never exerts backpressure and loses nothing. Symbols are
+    compared all at once: the card watches few.
+
+    Members
+    -------
+    watch_all : ``In(1)``
+        Every locate from 1 to below ``instruments`` is the instrument of its number, and the
+        directory teaches nothing. A number above is ``is_beyond``.
+    i_watch : ``In(stream.Signature({instrument, symbol}, always_ready=True))``
+        Symbol of an instrument, 8 octets with the first one highest, no two alike; 0 for none. Not
+        while messages come.
+    i : ``In({is_directory, data})``
+        A message, and whether it is there and a readable Stock Directory message.
+    o : ``Out(entry_layout(geometry))``
+        Its entry. Nothing is watched at configuration.
+    has_symbol : ``Out(instruments)``
+        Instruments that are watched, whether the directory has named them or not.
+    """
+
+    def __init__(self, geometry: Geometry) -> None:
+        self._geometry, self._entry = geometry, entry_layout(geometry)
+        super().__init__({
+            "watch_all": In(1),
+            "i_watch": In(stream.Signature(data.StructLayout(
+                {"instrument": self._entry["instrument"].shape, "symbol": SYMBOL}),
+                always_ready=True)),
+            "i": In(data.StructLayout({"is_directory": 1, "data": 8 * NAMED_SIZE})),
+            "o": Out(self._entry), "has_symbol": Out(geometry.instruments)})
+
+    def elaborate(self, platform):
+        """Return symbols and locates; a number behind a name is the age of the message."""
+        m = Module()
+
+        count, instrument = self._geometry.instruments, self._entry["instrument"].width
+        locate = field(self.i.data, itch50.STOCK_DIRECTORY, "stock_locate")
+        symbol = field(self.i.data, itch50.STOCK_DIRECTORY, "stock")
+        locates = stages(m, locate, ENTRY_AGE, "locate")
+        is_directory_1 = stages(m, self.i.is_directory & ~self.watch_all, 1, "is_directory")[1]
+
+        symbols = Array(Signal(SYMBOL, name=f"symbol_{number}") for number in range(count))
+        given = self.i_watch.p
+        with m.If(self.i_watch.valid):
+            m.d.sync += symbols[given.instrument].eq(given.symbol)
+        has_symbol = Cat(known.any() for known in symbols)
+        m.d.comb += self.has_symbol.eq(Mux(self.watch_all, (1 << count) - 2, has_symbol))
+        same_1 = [stages(m, Cat(equal_pieces(symbol, known), known.any()), 1, f"same_{number}")[1]
+                  for number, known in enumerate(symbols)]
+        hits_2 = stages(m, Cat(same.all() & is_directory_1 for same in same_1), 1, "hits")[1]
+
+        # What the last two messages have taught, memory did not show yet.
+        found = Signal(data.StructLayout({"is_taught": 1, "instrument": instrument}))
+        m.d.comb += [found.is_taught.eq(hits_2.any()), found.instrument.eq(encode(hits_2))]
+        taught = stages(m, found, ENTRY_AGE, "taught")
+        before = stages(m, locates[-1], 1, "before")
+        is_same = stages(m, Cat(locates[1] == locates[2], locates[1] == before[1]), 1, "is_same")[1]
+        m.submodules.entries = entries = RAM(
+            data.StructLayout({"is_watched": 1, "instrument": instrument}), 1 << LOCATE)
+        m.d.comb += [
+            entries.read_address.eq(locate), entries.write_enable.eq(found.is_taught),
+            entries.write_address.eq(locates[-1]), entries.write_data.is_watched.eq(1),
+            entries.write_data.instrument.eq(found.instrument)]
+
+        is_new, is_newer, is_older = Signal(), Signal(), Signal()
+        is_beyond_2 = stages(m, locate >= count, ENTRY_AGE, "is_beyond")[-1]
+        m.d.comb += [
+            is_new.eq(found.is_taught),
+            is_newer.eq(~is_new & is_same[0] & taught[1].is_taught),
+            is_older.eq(~is_new & ~is_newer & is_same[1] & taught[2].is_taught)]
+        is_known = is_new | is_newer | is_older
+        with m.If(self.watch_all):
+            m.d.comb += [self.o.instrument.eq(locates[-1]), self.o.is_beyond.eq(is_beyond_2),
+                         self.o.is_watched.eq(~is_beyond_2 & locates[-1].any())]
+        with m.Else():
+            m.d.comb += [
+                self.o.is_watched.eq(is_known | entries.read_data.is_watched),
+                self.o.instrument.eq(select(
+                    (is_new, found.instrument), (is_newer, taught[1].instrument),
+                    (is_older, taught[2].instrument),
+                    (~is_known, entries.read_data.instrument)))]
+        return m
+
