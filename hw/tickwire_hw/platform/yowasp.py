@@ -1,7 +1,6 @@
 """Yosys and nextpnr from their wheels, WebAssembly and all; the first start takes minutes."""
 
 import importlib.util
-import shutil
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -29,10 +28,10 @@ def run(tool: str, arguments: Sequence[str | Path], folder: Path) -> str:
     """Run ``yowasp-TOOL`` in ``folder`` and return what it said; keep it there as ``TOOL.log``."""
     if importlib.util.find_spec(f"yowasp_{tool.replace('-', '_')}") is None:
         raise ToolError(f"yowasp-{tool} is not installed: pip install 'tickwire[pnr]'.")
-    beside = Path(sys.executable).with_name(f"yowasp-{tool}")
-    program = beside if beside.exists() else shutil.which(f"yowasp-{tool}") or beside
-    found = subprocess.run([str(program), *map(str, arguments)], cwd=folder, text=True,
-                           stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False)
+    found = subprocess.run(
+        [sys.executable, "-m", "tickwire_hw.platform.launch", f"yowasp-{tool}",
+         *map(str, arguments)],
+        cwd=folder, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False)
     log = folder / f"{tool}.log"
     log.write_text(found.stdout)
     if found.returncode:
