@@ -9,7 +9,7 @@ TEST   ?= tests/gateware
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help env run test waves formal bench bench-peers cycles verilog pnr synth-usp lint spec docs dist clean
+.PHONY: help env run test waves formal fuzz bench bench-peers cycles verilog pnr synth-usp lint spec docs dist clean
 
 help: ## List the targets
 	@echo 'Targets; ARGS="..." is passed on, PYTHON=... chooses the interpreter of .venv,'
@@ -29,6 +29,10 @@ waves: $(STAMP) ## Leave the waves of a gateware test in build/waves (TEST="test
 
 formal: .venv/.with-formal ## Prove properties of the gateware (ARGS="--list"; the first start takes minutes)
 	@$(BIN)/python -m tests.formal $(ARGS)
+
+fuzz: .venv/.with-fuzz ## Fuzz the FIX codec for a minute, guided by coverage (ARGS="-max_total_time=600")
+	@mkdir -p build/fuzz
+	@$(BIN)/python -m tests.fuzz.fix_codec -max_total_time=60 $(ARGS) build/fuzz
 
 lint: $(STAMP) ## Check style and types
 	@$(BIN)/ruff check .

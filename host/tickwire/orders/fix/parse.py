@@ -251,6 +251,12 @@ class Receiver:
         """Forget what waits: another connection begins."""
         self._first = self._last = 0
 
+    def rest(self) -> bytes:
+        """Return what waits for the rest of its message, and forget it."""
+        rest = self._octets[self._first:self._last].tobytes()
+        self.clear()
+        return rest
+
     def _compact(self) -> None:
         """Move what waits to the front."""
         if self._first:

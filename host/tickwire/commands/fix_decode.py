@@ -1,0 +1,114 @@
+"""``tickwire fix decode``: FIX messages of a file or of standard input, readable."""
+
+import json as json_module
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated, Any, BinaryIO
+
+from cyclopts import Parameter
+
+from tickwire.errors import InputError, TickwireError
+
+_CHUNK = 1 << 16
+_BAD = 1                                   # exit status when a message is
+
+
+def decode(
+    file: Annotated[str, Parameter(help="File of messages; - for standard input.")],
+    *,
+    json: Annotated[bool, Parameter(negative="", help="One JSON object a message.")] = False,
+    delimiter: Annotated[str, Parameter(
+        help="Character that stands for SOH in the file, such as |.")] = "\x01",
+    dictionary: Annotated[Path | None, Parameter(
+        help="QuickFIX XML of the messages, instead of the own dictionary.")] = None,
+    transport: Annotated[Path | None, Parameter(
+        help="QuickFIX XML of FIXT.1.1, where --dictionary needs one.")] = None,
+) -> int:
+    """Print FIX messages with the names of fields and the meanings of values, groups indented.
+
+    A message that is garbled or not as its dictionary has it is told with its place and the
+    reason; the exit status is then 1. Blanks and line ends between messages are passed over.
+    """
+    if len(delimiter) != 1 or ord(delimiter) > 0xFF or delimiter.isalnum() or delimiter == "=":
+        raise TickwireError("--delimiter must be one character that is no letter, digit or =, "
+                            f"not {delimiter!r}.")
+    reader = _reader(dictionary, transport)
+    number, bad = 0, 0
+    for place, parsed in _messages(_open(file), delimiter.encode("latin-1"), reader):
+        from tickwire.orders.fix.show import trouble
+        if parsed.garbled and not parsed.octets.strip():
+            continue
+        number += 1
+        wrong = trouble(parsed)
+        bad += bool(wrong)
+        try:
+            _print(reader, parsed, number, place, wrong, json)
+        except BrokenPipeError:
+            sys.stderr.close()             # what reads us has seen enough
+            break
+    return _BAD if bad else 0
+
+
+def _reader(dictionary: Path | None, transport: Path | None) -> Any:
+    from tickwire.orders.fix.dictionary import Dictionary, DictionaryError
+    from tickwire.orders.fix.rules import Rules
+    from tickwire.orders.fix.show import Reader
+    rules = {begin: Rules.own(begin) for begin in ("FIX.4.2", "FIX.4.4", "FIXT.1.1")}
+    try:
+        if dictionary is not None:
+            found = Dictionary.read(dictionary)
+            if found.header:
+                rules[found.version] = Rules(found)
+            else:
+                base = Dictionary.read(transport) if transport else Dictionary.own("FIXT.1.1")
+                rules[base.version] = Rules(base, found)
+    except DictionaryError as error:
+        raise TickwireError(f"{error}.") from None
+    return Reader(rules)
+
+
+def _open(file: str) -> BinaryIO:
+    if file == "-":
+        return sys.stdin.buffer
+    try:
+        return Path(file).open("rb")
+    except OSError as error:
+        raise InputError(f"{file} cannot be read: {error.strerror}.") from None
+
+
+def _messages(source: BinaryIO, delimiter: bytes, reader: Any) -> Iterator[tuple[int, Any]]:
+    """Yield each message or garbled stretch with the offset of its first octet."""
+    from tickwire.orders.fix.parse import Receiver, parse
+    receiver, place = Receiver(None), 0
+    with source:
+        while True:
+            chunk = source.read1(_CHUNK) if hasattr(source, "read1") else source.read(_CHUNK)
+            receiver.feed(chunk.replace(delimiter, b"\x01"))
+            while (found := receiver.next()) is not None:
+                rules = None if found.garbled else reader.rules(found.begin_string)
+                yield place, parse(found.octets, rules) if rules else found
+                place += found.size
+            if not chunk:
+                break
+    if receiver.pending:
+        rest = receiver.rest()
+        yield place, parse(rest, None)
+
+
+def _print(reader: Any, parsed: Any, number: int, place: int, wrong: str, as_json: bool) -> None:
+    from tickwire.orders.fix.show import readable
+    message = None if parsed.garbled else parsed.message()
+    if as_json:
+        values = {"number": number, "octet": place, "trouble": wrong}
+        values |= (reader.mapping(message, parsed.rules) if message
+                   else {"octets": readable(parsed.octets)})
+        sys.stdout.write(json_module.dumps(values) + "\n")
+        return
+    if wrong:
+        sys.stdout.write(f"{number}: bad, at octet {place}: {wrong}\n")
+    if message is None:
+        sys.stdout.write(f"  {readable(parsed.octets)}\n")
+        return
+    lines = reader.lines(message, parsed.rules)
+    sys.stdout.write("\n".join((f"{number}: {next(lines)}", *lines)) + "\n")
