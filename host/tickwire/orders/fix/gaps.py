@@ -30,6 +30,7 @@ class GapKeeper(Sender):
                  guarded: frozenset[str] = ORDER_TYPES) -> None:
         super().__init__(settings, rules, store, application, clock, guarded)
         self._early = Early()
+        self._last_in = 0
         self._asked = self._asked_at = 0   # last number that was asked for again, and when
         self._resending: Iterator[bytes] | None = None
         self._repeated = (0, 0)            # first and last number that are being sent again
@@ -56,7 +57,8 @@ class GapKeeper(Sender):
         if self._resending is not None:
             first, last = min(first, self._repeated[0]), max(last, self._repeated[1])
         self._repeated = first, last
-        self._resending = resent(self.store, first, last, self._timestamp, self._gap_fill)
+        self._resending = resent(self.store, first, last,
+                                 lambda: self._timestamp(self._clock()), self._gap_fill)
         if len(self._output) < RESEND_STEP:
             self.resume()
 
@@ -87,7 +89,7 @@ class GapKeeper(Sender):
                 self._ask(early.first())
 
     def _count(self, message: Parsed) -> None:
-        self.store.received(message.seq_num + 1, self._clock())
+        self.store.received(message.seq_num + 1, self._last_in)
 
     def _forget_gaps(self) -> None:
         """Forget what is missing and what is owed: the connection is gone, or the numbers are."""

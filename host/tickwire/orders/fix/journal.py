@@ -30,6 +30,7 @@ DURABILITIES = ("none", "batch", "each")
 
 _MARK = 0x57F1_E5A9                        # what every head has, to find the next one by
 _HEAD = struct.Struct("<IIIIQQ")           # length, CRC-32 of all that follows it, mark, kind, ...
+_FRONT = struct.Struct("<II")              # the head up to its checksum
 _REST = struct.Struct("<IIQQ")             # the head behind its checksum
 _LENGTH_MAX = 1 << 26
 _WINDOW = 1 << 18                          # octets mapped, and reserved on the disk, at a time
@@ -104,7 +105,7 @@ class Journal:
             start = offset - self._base
             end = start + 32 + length
         assert self._map is not None
-        self._map[start:end] = _HEAD.pack(length, check, _MARK, kind, number, time) + payload
+        self._map[start:end] = b"%b%b%b" % (_FRONT.pack(length, check), rest, payload)
         self._tail = self._base + (end + 7 & -8)
         self._is_dirty = True
         if self.durability == "each" or (self.durability == "batch"

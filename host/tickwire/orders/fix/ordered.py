@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from tickwire.kernels.fix_layout import IN_BODY
+from tickwire.kernels.fix_layout import IN_BODY, IN_HEADER, IN_TRAILER
 from tickwire.orders.fix.dictionary import Group
 from tickwire.orders.fix.parse import Parsed
 
@@ -16,6 +16,13 @@ def ordered_body(message: Parsed) -> bytes:
     A group stands where its count belongs, its entries as they came, each with its members in the
     order of the dictionary. Values are not looked at: empty ones and raw data stay as they are.
     """
+    words = memoryview(message.index).cast("i")
+    places = words[3::4].tolist()
+    start, count = places.count(IN_HEADER), places.count(IN_BODY)
+    tags = words[4 * start:4 * (start + count):4].tolist()
+    if (start + count + places.count(IN_TRAILER) == len(places) and tags == sorted(tags)
+            and places[start:start + count].count(IN_BODY) == count):
+        return message.body()              # no group, and in order already
     octets = message.octets
     fields = [(tag, b"%d=%b\x01" % (tag, octets[offset:offset + length]))
               for tag, offset, length, place in message.entries.tolist()

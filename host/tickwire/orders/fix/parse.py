@@ -47,7 +47,7 @@ class Fault(NamedTuple):
 class Parsed:
     """One message, or a garbled stretch: its octets and where its fields lie in them."""
 
-    __slots__ = ("_entries", "_found", "_octets", "_places", "_rules")
+    __slots__ = ("_entries", "_found", "_octets", "_places", "_rules", "_type")
 
     def __init__(self, octets: bytes, found: tuple[int, ...], entries: bytes,
                  rules: Rules | None) -> None:
@@ -56,6 +56,7 @@ class Parsed:
         self._found = found
         self._entries = entries
         self._places: np.ndarray | None = None
+        self._type: str | None = None
         self._rules = rules
 
     @property
@@ -116,7 +117,9 @@ class Parsed:
     @property
     def msg_type(self) -> str:
         """Value of 35."""
-        return self._piece(8)
+        if self._type is None:
+            self._type = self._piece(8)
+        return self._type
 
     @property
     def sender(self) -> str:
@@ -127,6 +130,12 @@ class Parsed:
     def target(self) -> str:
         """Value of 56, empty when it is missing."""
         return self._piece(12)
+
+    def is_between(self, sender: bytes, target: bytes) -> bool:
+        """Whether 49 and 56 have these values."""
+        found, octets = self._found, self._octets
+        return (octets[found[10]:found[10] + found[11]] == sender
+                and octets[found[12]:found[12] + found[13]] == target)
 
     @property
     def seq_num(self) -> int:
@@ -144,6 +153,11 @@ class Parsed:
         return self._found[18]
 
     @property
+    def index(self) -> bytes:
+        """The rows of :attr:`entries` as they lie in memory, four 32-bit words each."""
+        return self._entries
+
+    @property
     def entries(self) -> np.ndarray:
         """Index: one row a field with ``tag``, ``offset``, ``length`` and ``place``."""
         if self._places is None:
@@ -152,11 +166,13 @@ class Parsed:
 
     def find(self, tag: int) -> bytes | None:
         """Return the value of the first field with ``tag``, in whatever place; else None."""
-        octets = self._octets
-        for found, offset, length, _ in struct.iter_unpack("4i", self._entries):
-            if found == tag:
-                return octets[offset:offset + length]
-        return None
+        words = memoryview(self._entries).cast("i")
+        try:
+            place = 4 * words[::4].tolist().index(tag)
+        except ValueError:
+            return None
+        offset = words[place + 1]
+        return self._octets[offset:offset + words[place + 2]]
 
     def text(self, tag: int, default: str = "") -> str:
         """Return the value of ``tag`` as text."""
@@ -296,6 +312,8 @@ class Receiver:
     def next(self) -> Parsed | None:
         """Return the next message or garbled stretch; None when more octets are needed for it."""
         first = self._first
+        if first == self._last:
+            return None
         framed = receive(self.address, self._base + first, self._base + self._last,
                          self.message_octets_max)
         if framed == 0:

@@ -8,7 +8,7 @@ from enum import Enum
 from tickwire.orders.fix import bodies
 from tickwire.orders.fix.application import ORDER_TYPES, Application, GateError, SendError
 from tickwire.orders.fix.bodies import Header
-from tickwire.orders.fix.encode import assemble
+from tickwire.orders.fix.encode import assemble, framed
 from tickwire.orders.fix.journal import StoreError
 from tickwire.orders.fix.parse import Parsed
 from tickwire.orders.fix.rules import Rules
@@ -51,9 +51,14 @@ class Sender:
         self._output: list[bytes] = []
         self._last_out = self._state_until = 0
         self._begin_string = settings.begin_string.encode()
-        self._header: Header = [(int(tag), value.encode("latin-1")) for tag, value in (
-            (Tag.SENDER, settings.sender), (Tag.TARGET, settings.target),
+        self._header: Header = [(tag, value.encode("latin-1")) for tag, value in (
+            (49, settings.sender), (56, settings.target),
             (50, settings.sender_sub), (57, settings.target_sub)) if value]
+        # What stands around the time in a message without further fields in its header.
+        self._before, self._behind = (bodies.fields(*sorted(
+            pair for pair in self._header if (pair[0] < 52) == is_before))
+            for is_before in (True, False))
+        self._second, self._moment = -1, b""
         self._throttle = Throttle(settings.messages_per_second, settings.burst)
         self.application_version = next(
             (code for code, version in APPLICATION_VERSIONS.items()
@@ -125,8 +130,13 @@ class Sender:
         now, number = self._clock(), self.store.next_out
         if number >= NUMBER_MAX:
             raise SendError(f"{self.settings.identity}: {number} is the last number there is")
-        octets = assemble(self._begin_string, msg_type.encode("latin-1"), [
-            (34, b"%d" % number), (52, utc_timestamp(now)), *self._header, *header], body)
+        if header:
+            octets = assemble(self._begin_string, msg_type.encode("latin-1"), [
+                (34, b"%d" % number), (52, self._timestamp(now)), *self._header, *header], body)
+        else:
+            octets = framed(self._begin_string, b"35=%b\x0134=%d\x01%b52=%b\x01%b%b" % (
+                msg_type.encode("latin-1"), number, self._before, self._timestamp(now),
+                self._behind, body))
         try:
             self.store.put(octets, now)
         except StoreError as error:
@@ -139,7 +149,7 @@ class Sender:
 
     def _gap_fill(self, number: int, following: int) -> bytes:
         """Return a SequenceReset numbered ``number``; it is sent once more, so not stored."""
-        timestamp = self._timestamp()
+        timestamp = self._timestamp(self._clock())
         return assemble(self._begin_string, b"4", [
             (34, b"%d" % number), (43, b"Y"), (52, timestamp), (122, timestamp), *self._header],
             bodies.fields((Tag.NEW_SEQUENCE, following), (Tag.GAP_FILL, b"Y")))
@@ -151,8 +161,12 @@ class Sender:
         self._warn(f"rejected {message.seq_num} ({message.msg_type}): "
                    f"{REJECT_TEXTS[reason]}{f', tag {tag}' if tag else ''}")
 
-    def _timestamp(self) -> bytes:
-        return utc_timestamp(self._clock())
+    def _timestamp(self, now: int) -> bytes:
+        """Return ``now`` as 52 has it; what is the same within a second is kept."""
+        second, rest = divmod(now, SECOND)
+        if second != self._second:
+            self._second, self._moment = second, utc_timestamp(now - rest, 0)
+        return b"%b.%03d" % (self._moment, rest // 1_000_000)
 
     def _close(self, reason: str) -> None:
         if not self.closing:

@@ -11,6 +11,7 @@ was acted on. docs/fix.md states what is answered to what.
 
 import hmac
 import time
+from collections.abc import Callable
 
 from tickwire.orders.fix import bodies
 from tickwire.orders.fix.application import ORDER_TYPES, Application
@@ -40,7 +41,9 @@ class Session(GapKeeper):
         self._schedule = settings.schedule()
         self._period_end = NEVER
         self._is_tested = self._has_reset = self._is_on = False
-        self._last_in = self._cancel_at = self._garbage = 0
+        self._cancel_at = self._garbage = 0
+        self._begins = b"8=%b\x01" % self._begin_string
+        self._names = settings.target.encode("latin-1"), settings.sender.encode("latin-1")
 
     # What a transport tells
 
@@ -86,7 +89,7 @@ class Session(GapKeeper):
         if self._cancel_at and now >= self._cancel_at:
             self._cancel_at = 0
             self._warn("the connection is lost and not back: open orders are to be cancelled")
-            self._call("on_cancel")
+            self._call(self.application.on_cancel)
         if self.state is State.DISCONNECTED or self.closing:
             return
         if self.state is not State.ACTIVE:
@@ -137,14 +140,13 @@ class Session(GapKeeper):
         if was_on:
             if self.settings.cancel_on_disconnect:
                 self._cancel_at = now + self.settings.cancel_after_ms * 1_000_000
-            self._call("on_logout", reason)
+            self._call(self.application.on_logout, reason)
 
     # The Logon
 
     def _enter_period(self, now: int) -> bool:
         """Begin at 1 when the numbers are of an earlier period; return whether one is open."""
-        period = self._schedule.period(now)
-        if period is None:
+        if (period := self._schedule.period(now)) is None:
             return False
         if self.store.created < period[0]:
             self._info("a new period: numbers begin at 1")
@@ -172,7 +174,7 @@ class Session(GapKeeper):
             return f"it is {message.msg_type}, not A"
         if message.begin_string != settings.begin_string:
             return f"BeginString is {message.begin_string}, not {settings.begin_string}"
-        if (message.sender, message.target) != (settings.target, settings.sender):
+        if not message.is_between(*self._names):
             return f"CompIDs are {message.sender} and {message.target}"
         if message.fault is not None:
             return f"{message.fault.text}, tag {message.fault.tag}"
@@ -234,7 +236,7 @@ class Session(GapKeeper):
             self._cancel_at, self._is_on = 0, True
             self.logons += 1
             self._info(f"logged on, next {self.store.next_out} out and {self.store.next_in} in")
-            self._call("on_logon")
+            self._call(self.application.on_logon)
 
     def _send_logon(self, heartbeat: int, next_expected: int, is_reset: bool) -> None:
         settings = self.settings
@@ -260,8 +262,8 @@ class Session(GapKeeper):
 
     def _next(self, message: Parsed) -> None:
         """Check a message of a session that is logged on, and act on it when it is its turn."""
-        kind, number = message.msg_type, message.seq_num
-        if message.begin_string != self.settings.begin_string:
+        kind, number, fault = message.msg_type, message.seq_num, message.fault
+        if not message.octets.startswith(self._begins):
             if kind == bodies.LOGOUT:
                 self._answer_logout(message)
                 return
@@ -271,13 +273,13 @@ class Session(GapKeeper):
         elif number < 0:
             self.logout("Received message without MsgSeqNum")
             self._close("a message without a number")
-        elif message.fault is None and self._is_refused(message):
+        elif fault is None and self._is_refused(message):
             return
-        elif message.fault is None and kind in (bodies.RESEND_REQUEST, bodies.LOGOUT):
+        elif fault is None and kind in (bodies.RESEND_REQUEST, bodies.LOGOUT):
             self._at_once(message)
         elif kind == bodies.SEQUENCE_RESET and not message.flag(Tag.GAP_FILL):
-            if message.fault is not None:
-                self._reject(message, *message.fault)
+            if fault is not None:
+                self._reject(message, *fault)
             else:
                 self._renumber(message)
         elif kind == bodies.LOGON and message.flag(Tag.RESET_SEQUENCE):
@@ -298,7 +300,7 @@ class Session(GapKeeper):
         """Reject a message whose time or CompIDs are wrong, and log off; whether it is one."""
         if self._is_late(message):
             self._reject(message, RejectReason.SENDING_TIME_ACCURACY)
-        elif (message.sender, message.target) != (self.settings.target, self.settings.sender):
+        elif not message.is_between(*self._names):
             self._reject(message, RejectReason.COMP_ID_PROBLEM)
         else:
             return False
@@ -312,9 +314,11 @@ class Session(GapKeeper):
 
     def _in_turn(self, message: Parsed) -> None:
         """Act on the message that is awaited, and count it."""
-        kind = message.msg_type
-        if message.fault is not None:
-            self._reject(message, *message.fault)
+        kind, fault = message.msg_type, message.fault
+        if fault is not None:
+            self._reject(message, *fault)
+        elif not message.is_admin:
+            self._call(self.application.on_message, message)
         elif kind == bodies.TEST_REQUEST:
             self._transmit(bodies.HEARTBEAT, bodies.fields(
                 (Tag.TEST_REQUEST_ID, message.find(Tag.TEST_REQUEST_ID) or b"")))
@@ -330,9 +334,7 @@ class Session(GapKeeper):
         elif kind == bodies.REJECT:
             self._warn(f"the other side rejected {message.text(Tag.REFERENCE_SEQUENCE)}: "
                        f"{message.text(Tag.TEXT) or 'without a text'}")
-            self._call("on_reject", message)
-        elif not message.is_admin:
-            self._call("on_message", message)
+            self._call(self.application.on_reject, message)
         self._count(message)
 
     def _at_once(self, message: Parsed) -> None:
@@ -385,12 +387,13 @@ class Session(GapKeeper):
             self._reject(message, RejectReason.SENDING_TIME_ACCURACY)
             self.logout()
 
-    def _call(self, name: str, *arguments: object) -> None:
+    def _call(self, callback: Callable[..., None], *arguments: object) -> None:
         """Call the application; what it raises is logged and ends nothing."""
         try:
-            getattr(self.application, name)(self, *arguments)
+            callback(self, *arguments)
         except Exception:
-            log.exception("%s: the application failed in %s", self.settings.identity, name)
+            log.exception("%s: the application failed in %s", self.settings.identity,
+                          getattr(callback, "__name__", callback))
 
 
 def _same(given: str, wanted: str) -> bool:
