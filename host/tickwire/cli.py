@@ -21,6 +21,7 @@ _AGAIN_SECONDS = 0.02
 COMMANDS = {
     "run": "Trade: a venue, a device and a strategy, for some seconds.",
     "replay": "Rebuild the books of a file or capture.",
+    "diff": "Compare two devices on one file or capture, record by record.",
     "decode": "Show the messages of a file or capture.",
     "stat": "Show what a running device does.",
     "venue": "Run the simulated venue alone, until Ctrl-C.",

@@ -21,8 +21,11 @@ from pathlib import Path
 
 from amaranth.back import rtlil, verilog
 from amaranth.hdl import ClockDomain, Fragment
+from amaranth.hdl._ast import SignalDict
 from amaranth.lib import wiring
 
+import tickwire.spec
+import tickwire_hw
 from tickwire.kernels.cache import BASE
 from tickwire_hw.ports import Port, ports
 from tickwire_sim import verilator, waves
@@ -67,21 +70,33 @@ class Recipe:
 
 
 def build(component: wiring.Component, name: str, recipe: Recipe, *,
-          is_traced: bool = False, key: str = "") -> Path:
+          is_traced: bool = False, key: str = "", parameters: str | None = None) -> Path:
     """Return the folder with the product of ``component``, compiled if it is not there.
 
     ``name`` is the Verilog module's, ``key`` what besides the component decides about the product.
+    With ``parameters``, all that decides about the component besides the sources of the gateware,
+    a product that is there is found without making the netlist, which takes many seconds.
     """
     found = ports(component)
     plain = {port.name: (port.value, port.direction) for port in found.values()}
-    with _without_collector():
-        netlist, signals = rtlil.convert_fragment(
-            Fragment.get(component, None), plain, name, emit_src=False,
-            missing_domain=functools.partial(ClockDomain, reset_less=not recipe.has_reset))
-    folder = BASE / f"{recipe.kind}.{name}-{_digest(netlist, recipe, is_traced, key)}"
+
+    def convert() -> tuple[str, SignalDict]:
+        with _without_collector():
+            return rtlil.convert_fragment(
+                Fragment.get(component, None), plain, name, emit_src=False,
+                missing_domain=functools.partial(ClockDomain, reset_less=not recipe.has_reset))
+
+    if parameters is None:
+        netlist, signals = convert()
+        known_by = netlist
+    else:
+        netlist, signals, known_by = "", None, _sources() + parameters
+    folder = BASE / f"{recipe.kind}.{name}-{_digest(known_by, recipe, is_traced, key)}"
     if (folder / recipe.product).is_file():
         os.utime(folder)
         return folder
+    if signals is None:
+        netlist, signals = convert()
     BASE.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=".build-", dir=BASE) as temporary:
         work = Path(temporary)
@@ -117,6 +132,12 @@ def _simulated(text: str) -> str:
 
     # `always @*` never runs when all that it reads is constant.
     return _ZERO_MEMORY.sub(loop, text.replace("always @*", "always_comb"))
+
+
+def _sources() -> str:
+    """Return the text of everything that a component of ours is made of."""
+    folders = (Path(tickwire_hw.__file__).parent, Path(tickwire.spec.__file__).parent)
+    return "".join(path.read_text() for folder in folders for path in sorted(folder.rglob("*.py")))
 
 
 def _digest(netlist: str, recipe: Recipe, is_traced: bool, key: str) -> str:

@@ -26,12 +26,13 @@ _LIBRARY = "model.so"
 
 
 def verilate(component: wiring.Component, name: str | None = None,
-             trace: str | Path | None = None, *, has_reset: bool = False) -> Model:
+             trace: str | Path | None = None, *, has_reset: bool = False,
+             parameters: str | None = None) -> Model:
     """Return a model of ``component`` in the state in which a bitstream starts.
 
     ``name``, by default the class's, is the Verilog module's. With ``trace`` the model writes
     every signal to that file, as VCD, for :mod:`tickwire_sim.waves`; it is then many times slower.
-    Only with ``has_reset`` it can be reset, at half the speed.
+    Only with ``has_reset`` it can be reset, at half the speed. ``parameters`` as of ``build``.
     """
     found = ports(component)
     name = name or module_name(component)
@@ -40,7 +41,8 @@ def verilate(component: wiring.Component, name: str | None = None,
     key = [Path(__file__).read_text(),
            *(repr(row_type(found, is_input=is_input)) for is_input in (True, False))]
     recipe = dataclasses.replace(RECIPE, has_reset=has_reset)
-    folder = build(component, name, recipe, is_traced=trace is not None, key="".join(key))
+    folder = build(component, name, recipe, is_traced=trace is not None, key="".join(key),
+                   parameters=parameters)
     if trace is not None:
         shutil.copy(folder / NAMES, Path(trace).with_suffix(".names.json"))
     return Model(folder / _LIBRARY, found, trace)

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from cyclopts import Parameter
 
 from tickwire.commands.arguments import Whole, check_output, write_json
+from tickwire.device.kinds import WAITING, geometry_of, replay_of
 from tickwire.errors import InputError, TickwireError
 from tickwire.spec.itch50 import BY_TYPE
 
@@ -39,6 +40,11 @@ def replay(
     json: Annotated[Path | None, Parameter(help="Summary as JSON.")] = None,
     tick: Annotated[Whole, Parameter(
         help="Tick size in 1e-4 dollars; 0 is that of each instrument's first order.")] = 0,
+    device: Annotated[str, Parameter(
+        help="software, or verilated: the card's own gateware, compiled.")] = "software",
+    geometry: Annotated[str, Parameter(
+        help="Room of the device: small, large or market; by default a whole market, and the "
+             "small card's for verilated.")] = "",
     progress: Annotated[bool, Parameter(help="Show progress on a terminal.")] = True,
 ) -> int:
     """Rebuild the books of FILE: an ITCH 5.0 BinaryFILE, pcap or pcapng capture, or one in gzip.
@@ -46,19 +52,20 @@ def replay(
     Prices in the tables are in 1e-4 dollars. Time stamps are the messages' own, in nanoseconds
     since midnight; from a capture they are the capture's, since 1970.
     """
-    names = _symbols(symbols)
+    names = symbols_of(symbols)
     _check(levels, levels_out, tick)
     check_output(bbo, levels_out, json)
+    room = geometry_of(geometry, device)
     # Everything below loads the compiler, which `tickwire --help` must not wait for.
-    from tickwire.device.replay import Replay
+    kind = replay_of(device)
     from tickwire.feed import open_source
     from tickwire.observe.tables import BBOTable, Directory, LevelTable
     error: InputError | KeyboardInterrupt | None = None
     with ExitStack() as stack:
         source = stack.enter_context(open_source(file))
-        with _waiting(progress):
-            run = Replay(source, symbols=dict.fromkeys(names, tick) if names else None, tick=tick,
-                         depth=levels)
+        with waiting(WAITING[device], progress):
+            run = kind(source, symbols=dict.fromkeys(names, tick) if names else None, tick=tick,
+                       depth=levels, geometry=room)
         directory = Directory(run.instruments, run.symbols)
         if bbo:
             run.tables.append(stack.enter_context(BBOTable(bbo, directory)))
@@ -88,7 +95,8 @@ def replay(
     return 0
 
 
-def _symbols(text: str) -> list[str]:
+def symbols_of(text: str) -> list[str]:
+    """Return the stocks that ``--symbols`` names, each once."""
     names = [name.strip() for name in text.split(",")] if text else []
     for name in names:
         if not 0 < len(name) <= SYMBOL_SIZE or not name.isascii() or not name.isprintable():
@@ -104,17 +112,22 @@ def _check(levels: int, levels_out: Path | None, tick: int) -> None:
         raise TickwireError(f"--levels {levels} needs --levels-out, a file for them.")
     if levels_out is not None and not levels:
         raise TickwireError(f"--levels-out {levels_out} needs --levels, 1 to {DEPTH_MAX}.")
+    check_tick(tick)
+
+
+def check_tick(tick: int) -> None:
+    """Refuse a tick size that no instrument has."""
     if not 0 <= tick <= TICK_MAX:
         raise TickwireError(f"--tick must be 0 to {TICK_MAX:,}, not {tick:,}.")
 
 
-def _waiting(wanted: bool) -> AbstractContextManager[object]:
+def waiting(sentence: str, wanted: bool = True) -> AbstractContextManager[object]:
     """Say on a terminal what takes so long the first time."""
     from rich.console import Console
     console = Console(stderr=True)
     if not wanted or not console.is_terminal:
         return nullcontext()
-    return console.status("Loading kernels; the first time they are compiled, half a minute")
+    return console.status(sentence)
 
 
 def _progress(wanted: bool) -> "Progress":
@@ -138,8 +151,10 @@ def _show(summary: dict[str, Any]) -> None:
           for kind, count in sorted(summary["by_type"].items(), key=lambda item: -item[1])),
         ("time", f"{seconds:.2f} s, {messages / max(seconds, 1e-9) / 1e6:.2f} M messages/s"),
         *([("book", f"{summary['ns_per_message']:.1f} ns a message")]
-          if messages >= BOOK_TIMED else []),
-        ("live orders", f"{summary['live_orders']:,}"),
+          if messages >= BOOK_TIMED and "cycles" not in summary else []),
+        *([("cycles", f"{summary['cycles']:,}")] if "cycles" in summary else []),
+        *([("live orders", f"{summary['live_orders']:,}")]
+          if summary["live_orders"] is not None else []),
         ("records", f"{summary['records']:,}"),
         ("digest", summary["digest"]),
         *((f"rows of {path}", f"{count:,}") for path, count in summary["tables"].items()),

@@ -8,18 +8,17 @@ import dataclasses
 import time
 from collections.abc import Iterator
 from mmap import PAGESIZE
-from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from tickwire import decode as text
 from tickwire.device.book_memory import BookMemory
 from tickwire.device.feed_memory import FeedMemory
-from tickwire.errors import InputError
+from tickwire.device.replay_pass import Pass
+from tickwire.errors import InputError, TickwireError
 from tickwire.feed.frames import Skipped, mold, unwrap
 from tickwire.feed.pcap import frame_at
 from tickwire.feed.source import FRAME_SIZE, FrameChunk, MessageChunk, Source
-from tickwire.kernels import digest
 from tickwire.kernels.feed_state import desync_one
 from tickwire.kernels.ingress import ingress
 from tickwire.kernels.jit import kernel
@@ -35,9 +34,6 @@ from tickwire.spec.moldudp64 import MESSAGE_BLOCK
 from tickwire.spec.network import FRAME_SIZE_MAX, PROTOCOL_UDP
 from tickwire.spec.records import Line
 from tickwire.spec.registers import GapPolicy
-
-if TYPE_CHECKING:
-    from tickwire.observe.tables import Table
 
 FRAMES_SEARCHED = 10_000
 """Frames of a chunk that are looked at to find which datagrams carry the feed."""
@@ -72,47 +68,37 @@ def _frames(receive, arbiter, book, address, frames, index, count):
     return index
 
 
-class Replay:
-    """One pass over ``source``. Iterate it to the end; it yields after each chunk.
+class Replay(Pass):
+    """A pass through the software device's kernels.
 
     ``symbols`` maps the stocks to keep books of to their tick sizes, None all stocks with tick
-    size ``tick`` (0: that of the first order); ``depth`` levels a side are reported. What the
-    records say goes to ``tables`` and into the digest. Raises what iterating the source raises.
-
-    Attributes
-    ----------
-    memory : BookMemory
-        The books.
-    tables : list[Table]
-        Tables to write; add to it before the first chunk.
-    instruments, symbols : numpy.ndarray
-        Dense number by stock locate (65,536), symbol by dense number (``S8``), kept up to date.
+    size ``tick`` (0: that of the first order); ``depth`` levels a side are reported. Without a
+    ``geometry`` there is room for a whole market. With ``cut_through`` the end of a captured frame
+    is judged as a card does, after its messages were used. :attr:`memory` holds the books.
     """
 
     def __init__(self, source: Source, *, symbols: dict[str, int] | None = None, tick: int = 0,
-                 depth: int = 0, geometry: Geometry = MARKET) -> None:
+                 depth: int = 0, geometry: Geometry | None = None,
+                 cut_through: bool = False) -> None:
         """Lay out the books; the kernels are compiled or loaded here, before any time is taken."""
-        self.source = source
-        if symbols is not None:
-            geometry = dataclasses.replace(geometry, instruments=len(symbols))
+        if geometry is None:
+            geometry = MARKET if symbols is None else dataclasses.replace(
+                MARKET, instruments=len(symbols))
+        check_symbols(symbols, geometry)
+        super().__init__(source, geometry)
+        self._cut_through = cut_through
         log2 = _RING_LOG2_CAPTURE if source.is_capture else _RING_LOG2
         self.memory = BookMemory(dataclasses.replace(geometry, depth=depth),
                                  watch_symbols=symbols, ring_log2=log2, count_types=True)
         if symbols is None and tick:
             self.memory.set_tick(tick)
-        self.tables: list[Table] = []
         self._wanted = tuple(symbols or ())
         view = self.memory.arena.view
-        self.instruments = np.zeros(1 << 16, np.int64)
-        self.symbols = np.zeros(geometry.instruments, "S8")
         self._filter, self._names = view("filter", np.uint32), view("symbols", np.int64)
         self._by_type, self._counters = view("by_type", np.int64), view("counters", np.int64)
-        self._masks = digest.masks()
-        self._digest, self._taken, self._directories = digest.DIGEST_EMPTY, 0, -1
+        self._directories = -1
         self._sequence, self._unknown = 1, 0
         self._first_faults = view("first_faults", np.int64)
-        self._faults: dict[CounterIndex, str] = {}     # where the first of each kind is
-        self._busy_ns, self._began = 0, time.perf_counter()
         self._feed: FeedMemory | None = None
         self._take()
         for name in ("orders", "levels"):  # hashed: nearly every page is touched soon anyway
@@ -131,8 +117,7 @@ class Replay:
                 self._capture(chunk)
             yield
         if self.source.is_capture and self._feed is None:
-            raise InputError(f"{self.source.name} holds no MoldUDP64 datagram with ITCH 5.0 "
-                             "messages.")
+            raise no_feed(self.source)
 
     # What goes in
 
@@ -201,7 +186,7 @@ class Replay:
     def _capture(self, chunk: FrameChunk) -> None:
         """Apply the frames of a capture, once it is known which of them carry the feed."""
         if self._feed is None:
-            self._feed = _feed_of(chunk, self.memory)
+            self._feed = self._feed_of(chunk)
             if self._feed is None:
                 self._counters[CounterIndex.FRAMES_OTHER] += len(chunk)
                 return
@@ -213,6 +198,20 @@ class Replay:
             self._busy_ns += time.perf_counter_ns() - began
             self._take()
         self._new_faults()
+
+    def _feed_of(self, chunk: FrameChunk) -> FeedMemory | None:
+        """Arbiter for the feed that a chunk's frames carry, if any.
+
+        Whatever is missing on both lines is skipped: nobody can be asked for it.
+        """
+        lines = lines_of(chunk)
+        if not lines:
+            return None
+        feed = FeedMemory(self.memory, both_lines=len(lines) == 2, start=0,
+                          policy=GapPolicy.SKIP, check_udp=False, cut_through=self._cut_through)
+        for line, (group, port) in zip((Line.A, Line.B), lines, strict=False):
+            feed.listen(line, group, port)
+        return feed
 
     # What comes out
 
@@ -227,21 +226,7 @@ class Replay:
         while self._taken < written:
             first = self._taken & len(slots) - 1
             fresh = slots[first:first + written - self._taken]
-            self._digest = digest.fold_all(self._digest, fresh.ctypes.data, len(fresh),
-                                           self._masks.ctypes.data)
-            for table in self.tables:
-                table.write(fresh)
-            self._taken += len(fresh)
-
-    @property
-    def messages(self) -> int:
-        """Messages so far, of every type."""
-        return self.memory.counter(CounterIndex.MESSAGES)
-
-    @property
-    def seconds(self) -> float:
-        """Time since the first chunk was asked for."""
-        return time.perf_counter() - self._began
+            self._hand_over(fresh)
 
     def missing(self) -> list[str]:
         """Return the wanted symbols that no directory message has named so far."""
@@ -254,82 +239,37 @@ class Replay:
                   in zip(CounterIndex, COUNTERS, strict=True)}
         return {name: value for name, value in values.items() if value}
 
-    def summary(self) -> dict[str, Any]:
-        """Return what was found, fit for JSON.
+    def by_type(self) -> dict[str, int]:
+        """Return the messages so far by their type."""
+        return {chr(kind): int(count) for kind, count in enumerate(self._by_type[:256]) if count}
 
-        ``ns_per_message`` is the time in the book alone (decode, book, records), ``seconds`` all
-        of it: reading, decompression, digest and tables too.
-        """
-        counters = self.counters()
-        return {
-            "file": self.source.name, "format": self.source.kind,
-            "messages": self.messages,
-            "by_type": {chr(kind): int(count) for kind, count in enumerate(self._by_type[:256])
-                        if count},
-            "seconds": round(self.seconds, 6),
-            "ns_per_message": round(self._busy_ns / max(self.messages, 1), 2),
-            "live_orders": self.memory.live_orders(),
-            "unknown": counters.get("unknown_order", 0),
-            "records": self._taken,
-            "digest": f"{self._digest & (1 << 64) - 1:016x}",
-            "counters": counters,
-            "warnings": [*self.source.warnings, *self._warnings(counters)],
-        }
+    def live_orders(self) -> int:
+        """Return the orders in the books."""
+        return self.memory.live_orders()
 
-    def _warnings(self, counters: dict[str, int]) -> list[str]:
-        """Sentences about what is missing, or may be, from some book."""
-        last = self.memory.geometry.instruments - 1
-        sentences = {
-            "frames_malformed": "{} frames have lengths or checksums that are wrong and were "
-                                "left out; `tickwire decode` shows which",
-            "packets_malformed": "{} MoldUDP64 packets are malformed and were used as far as they "
-                                 "go; `tickwire decode` shows which",
-            "packets_session": "{} MoldUDP64 packets of another session were left out",
-            "messages_lost": "{} messages are missing on every line; the books are marked "
-                             "DESYNCED from there on",
-            "zero_length": "{} messages have no octets",
-            "wrong_length": "{} messages do not have the length of their type; their books are "
-                            "marked DESYNCED",
-            "unknown_type": "{} messages have a type that ITCH 5.0 does not have; their books are "
-                            "marked DESYNCED",
-            "unknown_locate": f"{{}} messages of stock locates above {last:,} were left out",
-            "unknown_order": "{} executions, cancels, deletes or replaces are of an order that is "
-                             "not in the book, which is marked DESYNCED",
-            "duplicate_order": "{} adds or replaces are to reference 0 or one that is in the book; "
-                               "their books are marked DESYNCED",
-            "over_execution": "{} executions or cancels are of more shares than were open; their "
-                              "books are marked DESYNCED",
-            "zero_quantity": "{} adds or replaces are of no shares; their books are marked "
-                             "DESYNCED",
-            "bad_side": "{} adds have a side that is neither B nor S; their books are marked "
-                        "DESYNCED",
-            "bad_price": "{} adds or replaces have a price of 0 or above 2^31-1; their books are "
-                         "marked DESYNCED",
-            "off_grid": "{} new price levels are off their instrument's tick grid, whose book is "
-                        "marked DESYNCED where they may hide a better price; with tick size 1 "
-                        "every price is on the grid",
-            "order_overflow": "{} orders found no room; their books are marked DESYNCED",
-            "level_overflow": "{} orders found no room for their price; their books are marked "
-                              "DESYNCED",
-        }
-        told_by_source = () if self.source.is_capture else ("zero_length", "unknown_type")
-        found = []
-        for name, sentence in sentences.items():
-            if name in counters and name not in told_by_source:
-                place = self._faults.get(CounterIndex[name.upper()])
-                first = f"; the first is {place}" if place else ""
-                found.append(f"{sentence.format(f'{counters[name]:,}')}{first}.")
-        if counters.get("sessions", 0) > 1:
-            found.append(f"{counters['sessions']:,} sessions follow each other, each with numbers "
-                         "of its own; the books go on.")
-        return found
+    @property
+    def messages(self) -> int:
+        """Messages so far, of every type."""
+        return self.memory.counter(CounterIndex.MESSAGES)
 
 
-def _feed_of(chunk: FrameChunk, memory: BookMemory) -> FeedMemory | None:
-    """Arbiter for the feed that a chunk's frames carry, if any.
+def no_feed(source: Source) -> InputError:
+    """Return what to raise for a capture without a feed."""
+    return InputError(f"{source.name} holds no MoldUDP64 datagram with ITCH 5.0 messages.")
+
+
+def check_symbols(symbols: dict[str, int] | None, geometry: Geometry) -> None:
+    """Refuse more symbols than a geometry has instruments."""
+    if symbols and len(symbols) > geometry.instruments:
+        raise TickwireError(f"The geometry has room for {geometry.instruments} instruments, "
+                            f"not for {len(symbols)}.")
+
+
+def lines_of(chunk: FrameChunk) -> list[tuple[str, int]]:
+    """Return group and port of the lines that carry a feed among a chunk's frames, at most two.
 
     Line A is the first destination of MoldUDP64 with ITCH 5.0 messages, line B another one with
-    the same session. Whatever is missing on both is skipped: nobody can be asked for it.
+    the same session.
     """
     lines: list[tuple[str, int]] = []
     session = None
@@ -347,12 +287,4 @@ def _feed_of(chunk: FrameChunk, memory: BookMemory) -> FeedMemory | None:
                 and session in (None, packet.session)):
             lines.append(datagram.destination)
             session = packet.session
-    if not lines:
-        return None
-    feed = FeedMemory(memory, both_lines=len(lines) == 2, start=0, policy=GapPolicy.SKIP,
-                      check_udp=False)
-    for line, (group, port) in zip((Line.A, Line.B), lines, strict=False):
-        feed.listen(line, group, port)
-    return feed
-
-
+    return lines

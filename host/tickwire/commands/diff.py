@@ -1,0 +1,87 @@
+"""``tickwire diff``: one recording on two devices, record by record."""
+
+import sys
+from contextlib import ExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+from cyclopts import Parameter
+
+from tickwire.commands.arguments import Whole
+from tickwire.commands.replay import check_tick, symbols_of, waiting
+from tickwire.device.kinds import WAITING, geometry_of, replay_of
+from tickwire.errors import InputError
+
+if TYPE_CHECKING:
+    from tickwire.device.compare import Difference
+
+
+def diff(
+    first: str,
+    second: str,
+    file: Path,
+    *,
+    symbols: Annotated[str, Parameter(
+        help="Stocks to keep books of, as A,B; all by default.")] = "",
+    tick: Annotated[Whole, Parameter(
+        help="Tick size in 1e-4 dollars; 0 is that of each instrument's first order.")] = 0,
+    geometry: Annotated[str, Parameter(
+        help="Room of both devices: small, large or market; the small card's by default.")] = "",
+) -> int:
+    """Replay FILE on the devices FIRST and SECOND and compare their records.
+
+    Devices are software and verilated. Times, latencies and credits may differ, nothing else may.
+    The first record that differs is shown with both devices' fields and the book before it; the
+    last line tells how many records differ, and the exit status is 1 when one does.
+    """
+    names = symbols_of(symbols)
+    check_tick(tick)
+    room = geometry_of(geometry or "small", "verilated" if "verilated" in (first, second) else "")
+    kinds = [(device, replay_of(device)) for device in (first, second)]
+    from tickwire.device.compare import Comparison, compare
+    from tickwire.feed import open_source
+    error: InputError | KeyboardInterrupt | None = None
+    found = Comparison()
+    with ExitStack() as stack:
+        passes = []
+        for device, kind in kinds:
+            source = stack.enter_context(open_source(file))
+            more = {"cut_through": True} if device == "software" else {}
+            with waiting(WAITING[device]):
+                passes.append(kind(source, symbols=dict.fromkeys(names, tick) if names else None,
+                                   tick=tick, geometry=room, **more))
+        try:
+            is_shown = False
+            for found in compare(*passes):
+                if found.first is not None and not is_shown:
+                    _show(found.first, (first, second))
+                    is_shown = True
+        except (InputError, KeyboardInterrupt) as reason:
+            error = reason
+    sys.stdout.write(f"{found.records:,} records, {found.differences:,} differences\n")
+    if error:
+        raise error
+    return 1 if found.differences else 0
+
+
+def _show(difference: "Difference", devices: tuple[str, str]) -> None:
+    """Write the first record that differs, both sides, and the book before it."""
+    from rich.console import Console
+    from rich.table import Table
+
+    from tickwire.device.compare import decoded
+    sides = [decoded(octets) if octets else ("nothing more", {}) for octets in difference.records]
+    table = Table("", *devices, box=None, pad_edge=False)
+    table.add_row("type", *(name for name, _ in sides))
+    for name in dict.fromkeys(name for _, fields in sides for name in fields):
+        values = [str(fields.get(name, "")) for _, fields in sides]
+        table.add_row(("* " if values[0] != values[1] else "  ") + name, *values)
+    console = Console(highlight=False, markup=False, soft_wrap=True)
+    console.print(f"Record {difference.number:,} is the first that differs (*, where it counts or "
+                  "is a time):")
+    console.print(table)
+    book = difference.books
+    console.print("Both books before it: " + (
+        f"locate {book['locate']}, bid {book['bid_quantity']:,} at {book['bid_price']:,}, ask "
+        f"{book['ask_quantity']:,} at {book['ask_price']:,}, message {book['feed_sequence']:,}"
+        if book else "no best price of this instrument was told."))

@@ -1,0 +1,46 @@
+"""Devices and geometries by the names that a command line has."""
+
+import importlib
+from typing import Any
+
+from tickwire.errors import TickwireError
+from tickwire.spec.geometry import CARD_LARGE, CARD_SMALL, MARKET, Geometry
+
+GEOMETRIES = {"small": CARD_SMALL, "large": CARD_LARGE, "market": MARKET}
+_REPLAYS = {"software": "tickwire.device.replay:Replay",
+            "verilated": "tickwire_sim.replay:VerilatedReplay"}
+WAITING = {
+    "software": "Loading kernels; the first time they are compiled, half a minute",
+    "verilated": "Loading the card's gateware; the first time it is compiled, minutes"}
+"""What takes so long the first time, by device."""
+
+
+def geometry_of(name: str, device: str) -> Geometry | None:
+    """Return the geometry of ``name``; empty is the small card's, or None for the software's own.
+
+    Raises :class:`TickwireError` for a name that is none, or that a card does not have.
+    """
+    if name and name not in GEOMETRIES:
+        raise TickwireError(f"--geometry must be one of {', '.join(GEOMETRIES)}, not {name!r}.")
+    if device == "verilated" and name == "market":
+        raise TickwireError("A whole market does not fit a card: --device verilated takes "
+                            "--geometry small or large.")
+    if not name:
+        return CARD_SMALL if device == "verilated" else None
+    return GEOMETRIES[name]
+
+
+def replay_of(device: str) -> Any:
+    """Return the class that replays a recording on ``device``, a :class:`Pass`.
+
+    Raises :class:`TickwireError` for a name that is none, or a device that is not installed.
+    """
+    if device not in _REPLAYS:
+        raise TickwireError(f"A recording is replayed on {' or '.join(_REPLAYS)}, "
+                            f"not on {device!r}.")
+    module, name = _REPLAYS[device].split(":")
+    try:
+        return getattr(importlib.import_module(module), name)
+    except ModuleNotFoundError as error:
+        raise TickwireError(f"Device {device} needs the extras hw and sim of tickwire; "
+                            f"{error.name} is not installed.") from None

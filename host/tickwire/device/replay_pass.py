@@ -1,0 +1,149 @@
+"""What every replay has in common, whatever device it runs on: what comes out of it."""
+
+import abc
+import time
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from tickwire.feed.source import Source
+from tickwire.kernels import digest
+from tickwire.spec.counters import CounterIndex
+from tickwire.spec.geometry import Geometry
+
+if TYPE_CHECKING:
+    from tickwire.observe.tables import Table
+
+
+class Pass(abc.ABC):
+    """One pass over ``source`` through a device's books. Iterate it to the end.
+
+    It yields after each chunk. What the records say goes to ``tables`` and into the digest.
+    Raises what iterating the source raises.
+
+    Attributes
+    ----------
+    tables : list[Table]
+        Tables to write; add to it before the first chunk.
+    instruments, symbols : numpy.ndarray
+        Dense number by stock locate (65,536), symbol by dense number (``S8``), kept up to date.
+    """
+
+    def __init__(self, source: Source, geometry: Geometry) -> None:
+        """Nothing has come yet."""
+        self.source, self.geometry = source, geometry
+        self.tables: list[Table] = []
+        self.instruments = np.zeros(1 << 16, np.int64)
+        self.symbols = np.zeros(geometry.instruments, "S8")
+        self._masks = digest.masks()
+        self._digest, self._taken = digest.DIGEST_EMPTY, 0
+        self._faults: dict[CounterIndex, str] = {}     # where the first of each kind is
+        self._busy_ns, self._began = 0, time.perf_counter()
+
+    @abc.abstractmethod
+    def __iter__(self) -> Iterator[None]:
+        """Do the pass."""
+
+    @abc.abstractmethod
+    def counters(self) -> dict[str, int]:
+        """Return every counter that is not 0."""
+
+    @abc.abstractmethod
+    def missing(self) -> list[str]:
+        """Return the wanted symbols that no directory message has named so far."""
+
+    @abc.abstractmethod
+    def by_type(self) -> dict[str, int]:
+        """Return the messages so far by their type."""
+
+    @abc.abstractmethod
+    def live_orders(self) -> int | None:
+        """Return the orders in the books, None where the device does not tell."""
+
+    @property
+    @abc.abstractmethod
+    def messages(self) -> int:
+        """Messages so far, of every type."""
+
+    def _hand_over(self, fresh: np.ndarray) -> None:
+        """Fold records, (n, 64) octets in one piece, into the digest and give them to tables."""
+        self._digest = digest.fold_all(self._digest, fresh.ctypes.data, len(fresh),
+                                       self._masks.ctypes.data)
+        for table in self.tables:
+            table.write(fresh)
+        self._taken += len(fresh)
+
+    @property
+    def seconds(self) -> float:
+        """Time since the first chunk was asked for."""
+        return time.perf_counter() - self._began
+
+    def summary(self) -> dict[str, Any]:
+        """Return what was found, fit for JSON.
+
+        ``ns_per_message`` is the time in the book alone (decode, book, records), ``seconds`` all
+        of it: reading, decompression, digest and tables too.
+        """
+        counters = self.counters()
+        return {
+            "file": self.source.name, "format": self.source.kind,
+            "messages": self.messages,
+            "by_type": self.by_type(),
+            "seconds": round(self.seconds, 6),
+            "ns_per_message": round(self._busy_ns / max(self.messages, 1), 2),
+            "live_orders": self.live_orders(),
+            "unknown": counters.get("unknown_order", 0),
+            "records": self._taken,
+            "digest": f"{self._digest & (1 << 64) - 1:016x}",
+            "counters": counters,
+            "warnings": [*self.source.warnings, *self._warnings(counters)],
+        }
+
+    def _warnings(self, counters: dict[str, int]) -> list[str]:
+        """Sentences about what is missing, or may be, from some book."""
+        last = self.geometry.instruments - 1
+        sentences = {
+            "frames_malformed": "{} frames have lengths or checksums that are wrong and were "
+                                "left out; `tickwire decode` shows which",
+            "packets_malformed": "{} MoldUDP64 packets are malformed and were used as far as they "
+                                 "go; `tickwire decode` shows which",
+            "packets_session": "{} MoldUDP64 packets of another session were left out",
+            "messages_lost": "{} messages are missing on every line; the books are marked "
+                             "DESYNCED from there on",
+            "zero_length": "{} messages have no octets",
+            "wrong_length": "{} messages do not have the length of their type; their books are "
+                            "marked DESYNCED",
+            "unknown_type": "{} messages have a type that ITCH 5.0 does not have; their books are "
+                            "marked DESYNCED",
+            "unknown_locate": f"{{}} messages of stock locates above {last:,} were left out",
+            "unknown_order": "{} executions, cancels, deletes or replaces are of an order that is "
+                             "not in the book, which is marked DESYNCED",
+            "duplicate_order": "{} adds or replaces are to reference 0 or one that is in the book; "
+                               "their books are marked DESYNCED",
+            "over_execution": "{} executions or cancels are of more shares than were open; their "
+                              "books are marked DESYNCED",
+            "zero_quantity": "{} adds or replaces are of no shares; their books are marked "
+                             "DESYNCED",
+            "bad_side": "{} adds have a side that is neither B nor S; their books are marked "
+                        "DESYNCED",
+            "bad_price": "{} adds or replaces have a price of 0 or above 2^31-1; their books are "
+                         "marked DESYNCED",
+            "off_grid": "{} new price levels are off their instrument's tick grid, whose book is "
+                        "marked DESYNCED where they may hide a better price; with tick size 1 "
+                        "every price is on the grid",
+            "order_overflow": "{} orders found no room; their books are marked DESYNCED",
+            "level_overflow": "{} orders found no room for their price; their books are marked "
+                              "DESYNCED",
+        }
+        told_by_source = () if self.source.is_capture else ("zero_length", "unknown_type")
+        found = []
+        for name, sentence in sentences.items():
+            if name in counters and name not in told_by_source:
+                place = self._faults.get(CounterIndex[name.upper()])
+                first = f"; the first is {place}" if place else ""
+                found.append(f"{sentence.format(f'{counters[name]:,}')}{first}.")
+        if counters.get("sessions", 0) > 1:
+            found.append(f"{counters['sessions']:,} sessions follow each other, each with numbers "
+                         "of its own; the books go on.")
+        return found

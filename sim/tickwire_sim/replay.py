@@ -1,0 +1,189 @@
+"""Books of a recorded input through the card's own gateware, compiled: the same records, slower.
+
+A capture's frames go in as they are. A file's messages are carried in MoldUDP64 packets on line A;
+what the feed says of itself (FEED_STATE) is then left out, and each record has the time stamp of
+its message: neither is in the file.
+"""
+
+import struct
+import time
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+
+from tickwire.device.replay import check_symbols, lines_of, no_feed
+from tickwire.device.replay_pass import Pass
+from tickwire.errors import TickwireError
+from tickwire.feed.source import FRAME, FrameChunk, MessageChunk, Source
+from tickwire.spec.geometry import CARD_SMALL, Geometry
+from tickwire.spec.itch50 import HEADER_SIZE
+from tickwire.spec.moldudp64 import DOWNSTREAM_HEADER
+from tickwire.spec.network import ETHER_TYPE_IPV4, ETHERNET, IPV4, PROTOCOL_UDP, UDP
+from tickwire.spec.records import (
+    DIRECTORY,
+    RECORD_SIZE,
+    TRAILER_OFFSET,
+    RecordType,
+)
+from tickwire.spec.registers import GapPolicy
+from tickwire.spec.render import dtype
+from tickwire_sim.card import Card
+
+GROUP, PORT = "239.192.64.1", 26_401       # of the packets that carry a file's messages
+PACKET_OCTETS = 1_300                      # of blocks in one of them, at most
+SESSION = b"REPLAY    "
+_FILTERED = 0xFFFF_FFFF                    # instrument of a stock that is not watched
+_PADDING = 64                              # octets that may be read behind a frame
+_TYPE_AT = TRAILER_OFFSET + 4
+_SEQUENCE_AT = slice(8, 16)
+_DIRECTORY = dtype(DIRECTORY)
+_STAMP_AT = HEADER_SIZE - 6                # of a message: its time stamp, 6 octets
+_LENGTH = struct.Struct(">H")
+
+
+class VerilatedReplay(Pass):
+    """A pass through the card's gateware of ``geometry``; arguments as of ``Replay``."""
+
+    def __init__(self, source: Source, *, symbols: dict[str, int] | None = None, tick: int = 0,
+                 depth: int = 0, geometry: Geometry | None = None) -> None:
+        """Compile the model or load it; a minute and more the first time."""
+        if depth:
+            raise TickwireError("The card reports no levels behind the best one; "
+                                "leave out --levels.")
+        geometry = geometry or CARD_SMALL
+        check_symbols(symbols, geometry)
+        super().__init__(source, geometry)
+        self._symbols, self._tick = symbols, tick
+        self._types = np.zeros(256, np.int64)
+        self._sequence = 1
+        self._named: set[str] = set()
+        self._is_started = False
+        self.card = Card(geometry)
+
+    def __iter__(self) -> Iterator[None]:
+        self._began = time.perf_counter()
+        if not self.source.is_capture:
+            self._start([(GROUP, PORT)], 1, GapPolicy.WAIT)
+        for chunk in self.source:
+            if isinstance(chunk, MessageChunk):
+                self._messages(chunk)
+            elif isinstance(chunk, FrameChunk):
+                self._capture(chunk)
+            yield
+        if not self._is_started:
+            raise no_feed(self.source)
+
+    def _start(self, lines: Sequence[tuple[str, int]], first: int, policy: GapPolicy) -> None:
+        self.card.start(lines, self._symbols, self._tick, first=first, policy=policy)
+        self._is_started = True
+
+    def _messages(self, chunk: MessageChunk) -> None:
+        messages = list(chunk)
+        self._types += np.bincount(np.frombuffer(bytes(message[0] for message in messages),
+                                                 np.uint8), minlength=256)
+        octets, frames = packets(messages, self._sequence)
+        stamps = np.array([_stamp(message) for message in messages], np.uint64)
+        records = self._send(octets, frames)
+        records = records[records[:, _TYPE_AT] != RecordType.FEED_STATE]
+        numbers = records[:, _SEQUENCE_AT].copy().view(np.uint64)[:, 0].astype(np.int64)
+        words = records.view(np.uint64)
+        words[:, 0] = stamps[numbers - self._sequence]
+        self._sequence += len(messages)
+        self._number(records)
+
+    def _capture(self, chunk: FrameChunk) -> None:
+        if not self._is_started:
+            lines = lines_of(chunk)
+            if not lines:
+                return
+            self._start(lines, 0, GapPolicy.SKIP)
+        octets = np.frombuffer(chunk.octets(0, chunk.size) + bytes(_PADDING), np.uint8)
+        self._number(self._send(octets, chunk.frames))
+
+    def _send(self, octets: np.ndarray, frames: np.ndarray) -> np.ndarray:
+        began = time.perf_counter_ns()
+        records = self.card.send(octets.ctypes.data, frames)
+        self._busy_ns += time.perf_counter_ns() - began
+        return records
+
+    def _number(self, records: np.ndarray) -> None:
+        """Give records their numbers in the ring, and hand them over."""
+        first = self._taken + 1
+        records[:, TRAILER_OFFSET:_TYPE_AT] = np.arange(
+            first, first + len(records)).astype("<u4").reshape(-1, 1).view(np.uint8)
+        named = records[records[:, _TYPE_AT] == RecordType.DIRECTORY].view(_DIRECTORY)[:, 0]
+        for record in named[named["instrument"] != _FILTERED]:
+            name = bytes(record["symbol"])
+            self.symbols[record["instrument"]] = name
+            self.instruments[record["locate"]] = record["instrument"]
+            self._named.add(name.decode("latin-1").strip())
+        if len(records):
+            self._hand_over(np.ascontiguousarray(records))
+
+    def missing(self) -> list[str]:
+        """Return the wanted symbols that no directory message has named so far."""
+        return [symbol for symbol in self._symbols or () if symbol not in self._named]
+
+    def by_type(self) -> dict[str, int]:
+        """Return the messages of a file by their type; nothing is known of a capture's."""
+        return {chr(kind): int(self._types[kind]) for kind in np.flatnonzero(self._types)}
+
+    def summary(self) -> dict[str, Any]:
+        """Return what was found, with the card's clock cycles; the rest as every pass does."""
+        return {**super().summary(), "cycles": self.card.cycles}
+
+    def live_orders(self) -> None:
+        """Return None: the card does not tell."""
+
+    def counters(self) -> dict[str, int]:
+        """Return every counter of the card that is not 0."""
+        return self.card.counters() if self._is_started else {}
+
+    @property
+    def messages(self) -> int:
+        """Messages so far, of every type."""
+        if self.source.is_capture:
+            return self.counters().get("messages", 0)
+        return self._sequence - 1
+
+
+def packets(messages: Sequence[bytes], first: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return Ethernet frames of MoldUDP64 packets with ``messages``, numbered from ``first`` on.
+
+    Octets, with room to read behind them, and their rows of :data:`FRAME`; each has the time
+    stamp of its first message.
+    """
+    octets, rows, blocks, size, begin = bytearray(), [], [], 0, 0
+    for number, message in enumerate((*messages, None)):
+        if blocks and (message is None or size + len(message) > PACKET_OCTETS):
+            frame = _frame(first + begin, blocks)
+            rows.append((len(octets), _stamp(messages[begin]), len(frame), len(frame), 0, 0))
+            octets += frame
+            blocks, size = [], 0
+        if message is not None:
+            begin = begin if blocks else number
+            blocks.append(_LENGTH.pack(len(message)) + message)
+            size += _LENGTH.size + len(message)
+    return np.frombuffer(bytes(octets) + bytes(_PADDING), np.uint8), np.array(rows, FRAME)
+
+
+def _stamp(message: bytes) -> int:
+    return int.from_bytes(message[_STAMP_AT:HEADER_SIZE], "big")
+
+
+def _frame(first: int, blocks: list[bytes]) -> bytes:
+    body = b"".join(blocks)
+    length = UDP.size + DOWNSTREAM_HEADER.size + len(body)
+    group = bytes(int(part) for part in GROUP.split("."))
+    head = struct.pack(">BBHHHBBH4s4s", 0x45, 0, IPV4.size + length, 0, 0, 64, PROTOCOL_UDP, 0,
+                       bytes(4), group)
+    total = sum(struct.unpack(">10H", head))
+    checksum = ~(total % 0xFFFF) & 0xFFFF
+    return b"".join((
+        bytes(ETHERNET.size - 2), _LENGTH.pack(ETHER_TYPE_IPV4), head[:10],
+        _LENGTH.pack(checksum), head[12:], struct.pack(">HHHH", PORT, PORT, length, 0),
+        struct.pack(">10sQH", SESSION, first, len(blocks)), body))
+
+
+assert _DIRECTORY.itemsize == RECORD_SIZE
