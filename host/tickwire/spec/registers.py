@@ -11,6 +11,7 @@ MAGIC = 0x4B435454                         # "TTCK"
 ABI_MAJOR, ABI_MINOR = 1, 0
 ARM_KEY = 0xA5A5_A5A5                      # first arming key is EPOCH ^ ARM_KEY, the second its complement
 ARM_WINDOW_NS = 1_000_000                  # the second arming key must follow within this time
+CLOCK_FRACTION_BITS = 32                   # the clock counts 2^-32 ns
 REGISTER_SPACE = 0x1000
 COUNTER_OFFSET = 0x0800                    # in BAR 0: the counter page, 8 octets a counter
 BAR_REGISTERS, BAR_WINDOW, BAR_INTERRUPTS = 0, 2, 4
@@ -141,6 +142,14 @@ REGISTERS = (
     Register("TABLE_INDEX",    0x0450, 4, "rw", "Next word of the limits table that TABLE_DATA loads, in units of 8 octets; 0 begins a table."),
     Register("TABLE_DATA",     0x0458, 8, "wo", "Loads a word into the bank that is not in force; TABLE_INDEX goes on by one."),
     Register("TABLE_CRC",      0x0460, 4, "ro", "CRC-32C of the words that were loaded in sequence since TABLE_INDEX was 0."),
+    Register("CLOCK_INCREMENT", 0x0708, 8, "wo", "What a cycle adds to the clock, 2^-32 ns, below 2^40; 0 is ignored."),
+    Register("CLOCK_SET",      0x0710, 8, "wo", "Sets the clock, ns; ignored while the device is armed."),
+    Register("CLOCK_SLEW",     0x0718, 8, "wo", "Correction in ns, signed, below 2^31 either way; replaces what is left of the one before."),
+    Register("CLOCK_SLEW_RATE", 0x0720, 4, "rw", "Correction of a cycle at most, 2^-32 ns; never more than half an increment."),
+    Register("CLOCK_SNAP",     0x0724, 4, "wo", "Any write keeps clock and cycle counter, as they are when it arrives."),
+    Register("CLOCK_SNAP_TIME", 0x0728, 8, "ro", "Clock at the snapshot, ns."),
+    Register("CLOCK_SNAP_COUNTER", 0x0730, 8, "ro", "Cycles since reset at the snapshot."),
+    Register("CLOCK_SLEW_LEFT", 0x0738, 8, "ro", "Correction that is still to be made, 2^-32 ns, signed."),
 )
 
 RegisterOffset: Any = IntEnum("RegisterOffset", {row.name: row.offset for row in REGISTERS})
