@@ -9,7 +9,7 @@ TEST   ?= tests/gateware
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help env run test waves formal fuzz bench bench-peers cycles verilog pnr synth-usp lint spec docs dist clean
+.PHONY: help env run test nightly waves formal fuzz bench bench-peers cycles verilog pnr synth-usp lint spec docs dist clean
 
 help: ## List the targets
 	@echo 'Targets; ARGS="..." is passed on, PYTHON=... chooses the interpreter of .venv,'
@@ -21,6 +21,9 @@ run: $(STAMP) ## Trade for 20 s on a local venue, with the software device (ARGS
 
 test: $(STAMP) ## Run every test (ARGS="tests/unit -k book")
 	@$(BIN)/python -m pytest -n 2 --dist loadfile $(ARGS)
+
+nightly: $(STAMP) ## Draw 100,000 sequences of each kind for risk gate and order path (about an hour and a half)
+	@TICKWIRE_RISK_SEQUENCES=100000 $(BIN)/python -m pytest -n 2 tests/parity/test_order_path.py $(ARGS)
 
 waves: $(STAMP) ## Leave the waves of a gateware test in build/waves (TEST="tests/gateware/test_receive.py -k cut")
 	@rm -rf build/waves

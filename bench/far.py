@@ -8,7 +8,6 @@ from typing import Any
 
 from tickwire.device.software import SoftwareDevice
 from tickwire.spec import itch50, moldudp64, ouch50, soupbintcp
-from tickwire.spec.limits import UNLIMITED, LimitFlag
 from tickwire.spec.wire import encode
 
 LOCATE, SYMBOL, PRICE = 1, "TICK", 1_000_000
@@ -99,18 +98,7 @@ class Pairs:
 
 def permit_everything(device: SoftwareDevice) -> None:
     """Stage limits that refuse nothing a bench does."""
-    firm, rows = device.stage_limits()
-    for name, value in (("gross_notional_max", 1 << 60), ("open_orders_max", 1_000),
-                        ("rate_interval_ns", 1), ("rate_burst", 1_000_000),
-                        ("intent_errors_max", 0)):
-        firm[name] = value
-    for name, value in (("flags", LimitFlag.ENABLED), ("quantity_max", 1_000),
-                        ("notional_max", 1 << 50), ("gross_notional_max", 1 << 55),
-                        ("tick", 100), ("tick_below_dollar", 1), ("collar_price", UNLIMITED),
-                        ("collar_bps", 500), ("position_long_max", UNLIMITED),
-                        ("position_short_max", UNLIMITED), ("open_orders_max", 1_000),
-                        ("rate_interval_ns", 1), ("rate_burst", 1_000_000)):
-        rows[name] = value
+    device.stage_limits().permit({"intent_errors_max": 0}, quantity_max=1_000, collar_bps=500)
 
 
 def next_number() -> bytes:

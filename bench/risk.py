@@ -10,13 +10,14 @@ import numpy as np
 
 from bench.report import Contender, Report, measure
 from tickwire.device.order_memory import BookSide, OrderMemory
-from tickwire.kernels import order_path, risk
+from tickwire.kernels import exposures, order_path, risk
 from tickwire.kernels.arena import Arena
 from tickwire.kernels.jit import kernel
+from tickwire.kernels.layout import STATUS_LINE
 from tickwire.kernels.memory import CLOCK_MONOTONIC, nanoseconds, store8, store32, store64
 from tickwire.kernels.order_layout import REQUEST
 from tickwire.spec.intents import INTENT, SETTLE, Operation
-from tickwire.spec.limits import NOTIONAL_LIMIT_MAX, UNLIMITED, LimitFlag
+from tickwire.spec.limits import OrderPermit
 from tickwire.spec.records import STATE_LINE, FeedState
 from tickwire.spec.render import dtype
 
@@ -42,7 +43,9 @@ class World:
         side = BookSide(
             instruments=INSTRUMENTS, state=arena.take("state", 64 * INSTRUMENTS),
             feed_state=arena.take("feed", 8), filter=arena.take("filter", 4 << 16),
+            status=arena.take("status", 64 * (INSTRUMENTS + 1)),
             symbols=arena.take("symbols", 8 * INSTRUMENTS))
+        arena.view("status", STATUS_LINE)["market_phase"] = ord("Q")
         arena.view("filter", np.uint32)[1:1 + INSTRUMENTS] = (
             np.arange(INSTRUMENTS, dtype=np.uint32) | np.uint32(1 << 31))
         arena.view("symbols", np.int64)[:INSTRUMENTS] = int.from_bytes(b"TICKER  ", "big")
@@ -53,16 +56,8 @@ class World:
         path = self.path = OrderMemory(side)
         path.ring["consumed"] = 0              # nobody reads the records here
         path.arena.view("sessions", np.int64)[0] = 1
-        most = {"flags": LimitFlag.ENABLED, "tick": 100, "tick_below_dollar": 1,
-                "rate_interval_ns": 1, "rate_burst": UNLIMITED, "collar_price": 500,
-                "collar_bps": 50, "notional_max": NOTIONAL_LIMIT_MAX,
-                "gross_notional_max": NOTIONAL_LIMIT_MAX, "quantity_max": SHARES_MAX,
-                "position_long_max": UNLIMITED, "position_short_max": UNLIMITED,
-                "open_orders_max": UNLIMITED}
-        for name, value in most.items():
-            path.limits[name] = value
-            if name in path.firm.dtype.names:
-                path.firm[name] = value
+        path.table.permit(collar_price=500, collar_bps=50, quantity_max=SHARES_MAX,
+                          last_collar_bps=100, permits=sum(OrderPermit) ^ OrderPermit.ANY_PHASE)
         path.commit(0)
         path.arm(0)
         intents = self.intents = np.zeros(BLOCK, dtype(INTENT))
@@ -74,6 +69,7 @@ class World:
         requests = self.requests = np.zeros(BLOCK, REQUEST)
         requests["instrument"] = intents["locate"] - 1
         requests["is_sell"] = intents["flags"]
+        requests["kinds"] = OrderPermit.DAY
         for name in ("price", "quantity"):
             requests[name] = intents[name]
         requests["notional"] = requests["price"] * requests["quantity"]
@@ -104,7 +100,7 @@ def gates(gate, requests, blocks, times):
             request = requests + index * _REQUEST_SIZE
             mask = risk.check(gate, request, block)
             if mask == 0:
-                risk.reserve(gate, request, block)
+                exposures.reserve(gate, request, block)
             masks |= mask
         store64(times + 8 * block, nanoseconds(CLOCK_MONOTONIC) - start)
     return masks
@@ -150,7 +146,8 @@ def gate(report: Report) -> None:
             assert masks == 0, masks
             # Without fills and rejects the exposures would grow for ever.
             world.path.exposures[:] = 0
-            for name in ("open_notional", "open_orders", "position_value", "rate_time"):
+            for name in ("open_notional", "open_buy_notional", "open_orders", "position_value",
+                         "net_value", "rate_time"):
                 world.path.gate[name] = 0
             return float(np.median(times)) / BLOCK
         return run

@@ -8,14 +8,22 @@ sums over all orders at every question.
 import struct
 from dataclasses import dataclass, field
 
+from tickwire.spec.checks import CHECKS
 from tickwire.spec.intents import IntentError, IntentFlag, Operation
-from tickwire.spec.limits import LimitFlag
+from tickwire.spec.limits import LimitFlag, OrderPermit
 from tickwire.spec.records import BookFlag, FeedState, RecordType
 from tickwire.spec.registers import KillCause
 
 U32 = (1 << 32) - 1
 M31 = (1 << 31) - 1
 NOTIONAL_MAX = (1 << 61) - 1
+OWN_PLACES = 8                # open orders of an instrument whose prices are known one by one
+NAMES = [check.name for check in CHECKS]
+
+
+def wrapped(amount: int) -> int:
+    """Signed amount as 64 bits hold it."""
+    return (amount + (1 << 63)) % (1 << 64) - (1 << 63)
 
 
 def saturated(price: int, quantity: int) -> int:
@@ -42,6 +50,7 @@ class Order:
     previous: int = 0
     successor: int = 0
     reference: int = 0
+    place: int | None = None     # among the own prices; None beyond them
 
     @property
     def sells(self) -> bool:
@@ -66,6 +75,24 @@ class Position:
     value: int = 0
     bucket: int = 0              # time at which the token bucket is full again
     killed: bool = False
+    turnover: int = 0
+    newest: dict = field(default_factory=dict)       # side: price, quantity, time
+    beyond: dict = field(default_factory=dict)       # side: best own price without a place
+
+    @property
+    def net(self) -> int:
+        """Value with the sign of the position."""
+        return -self.value if self.shares < 0 else self.value
+
+
+@dataclass
+class Actor:
+    """A strategy or an order session."""
+
+    killed: bool = False
+    orders: int = 0
+    earned: int = 0
+    bucket: int = 0
 
 
 @dataclass
@@ -78,6 +105,8 @@ class Book:
     trading_state: str = "\0"
     flags: int = 0
     version: int = 0
+    reg_sho: str = "0"
+    operational: str = "T"
 
 
 @dataclass
@@ -91,6 +120,10 @@ class Reference:
     table: int                   # rows of the order table
     limits: list[dict] = field(default_factory=list)
     firm: dict = field(default_factory=dict)
+    strategy_limits: list[dict] = field(default_factory=list)
+    session_limits: list[dict] = field(default_factory=list)
+    phase: str = "\0"
+    soft: dict = field(default_factory=lambda: dict.fromkeys(NAMES, 0))
     version: int = 0
     killed: int = int(KillCause.POWER_ON)
     epoch: int = 1
@@ -111,6 +144,8 @@ class Reference:
     def __post_init__(self):
         self.books = [Book() for _ in range(self.instruments)]
         self.positions = [Position() for _ in range(self.instruments)]
+        self.strategies = [Actor() for _ in range(16)]
+        self.uses = [Actor() for _ in self.sessions]
 
     # --- exposures, always from scratch -------------------------------------------------------
 
@@ -137,6 +172,33 @@ class Reference:
         """Open value of one instrument or the firm."""
         return sum(self.chain(order)[1] for order in self.heads(instrument))
 
+    def side_value(self, sells: bool) -> int:
+        """Open value of one side of the firm."""
+        return sum(self.chain(order)[1] for order in self.heads() if order.sells == sells)
+
+    def own_price(self, instrument: int, sells: bool) -> int:
+        """Best own price of one side, 0 none; a price gone may still count beyond the places."""
+        prices = [order.price for order in self.orders.values()
+                  if order.instrument == instrument and order.sells == sells
+                  and order.state != "dead" and order.place is not None]
+        prices.append(self.positions[instrument].beyond.get(sells, 0))
+        prices = [price for price in prices if price not in (0, M31 if sells else 0)]
+        return (min if sells else max)(prices, default=0)
+
+    def place(self, order: Order):
+        """Take a place for the price of an order that may execute from now on."""
+        taken = {other.place for other in self.orders.values()
+                 if other.instrument == order.instrument and other.state != "dead"}
+        order.place = min(set(range(OWN_PLACES)) - taken, default=None)
+        self.priced(order)
+
+    def priced(self, order: Order):
+        """An order has another price now; beyond the places only the best is known."""
+        if order.place is None:
+            beyond = self.positions[order.instrument].beyond
+            best = beyond.get(order.sells, 0) or order.price
+            beyond[order.sells] = (min if order.sells else max)(best, order.price)
+
     def mark(self, instrument: int) -> int:
         """Price of the position."""
         return self.books[instrument].last or self.positions[instrument].mark
@@ -144,7 +206,7 @@ class Reference:
     # --- the gate -----------------------------------------------------------------------------
 
     def verdict(self, order: Order, has_place: bool, shares: int, value: int, orders: int,
-                now: int) -> dict[str, tuple[int, int]]:
+                decided: int, now: int) -> dict[str, tuple[int, int]]:
         """Failing checks by name with their limit and value."""
         position, book = self.positions[order.instrument], self.books[order.instrument]
         limits = self.limits[order.instrument] if self.limits else {}
@@ -158,15 +220,27 @@ class Reference:
         fail("global_kill", self.killed, 0, self.killed)
         fail("instrument_kill", position.killed, 0, 1)
         fail("instrument_disabled", not row("flags") & LimitFlag.ENABLED, 1, row("flags"))
+        strategy, session = self.strategies[order.strategy], self.uses[order.session]
+        plan = self.strategy_limits[order.strategy] if self.strategy_limits else {}
+        channel = self.session_limits[order.session] if self.session_limits else {}
+        permits = row("permits")
         needed = BookFlag.BID_HIDDEN if order.sells else BookFlag.ASK_HIDDEN
         doubt = book.flags & (BookFlag.RECOVERING | BookFlag.STALE | BookFlag.DESYNCED | needed)
         if self.feed != FeedState.LIVE:
             failed["feed_unhealthy"] = (FeedState.LIVE, self.feed)
         else:
             fail("feed_unhealthy", doubt, 0, doubt)
-        fail("trading_state", book.trading_state != "T", ord("T"), ord(book.trading_state))
-        fail("quantity", not 1 <= order.quantity <= row("quantity_max"), row("quantity_max"),
-             order.quantity)
+        state = book.trading_state
+        if state == "T" and book.operational == "H":
+            state = "H"
+        fail("trading_state", state != "T", ord("T"), ord(state))
+        if not 1 <= order.quantity <= row("quantity_max"):
+            failed["quantity"] = (row("quantity_max"), order.quantity)
+        elif order.quantity < row("quantity_min"):
+            failed["quantity"] = (row("quantity_min"), order.quantity)
+        else:
+            fail("quantity", not row("lot") or order.quantity % row("lot"), row("lot"),
+                 order.quantity)
         whole = saturated(order.price, order.quantity)
         fail("notional", whole > row("notional_max"), row("notional_max"), whole)
         tick = row("tick") if order.price >= 10_000 else row("tick_below_dollar")
@@ -200,39 +274,140 @@ class Reference:
             failed["open_orders"] = (firm("open_orders_max"), every + 1)
         else:
             fail("open_orders", not has_place, every, every + 1)
-        for limit, bucket in ((row, position.bucket), (firm, self.bucket)):
-            if "rate" not in failed:
-                interval, burst = limit("rate_interval_ns"), limit("rate_burst")
+        for name, bucket, interval, burst in (
+                ("rate", position.bucket, row("rate_interval_ns"), row("rate_burst")),
+                ("rate", self.bucket, firm("rate_interval_ns"), firm("rate_burst")),
+                ("rate", strategy.bucket, plan.get("rate_interval_ns", 0),
+                 plan.get("rate_burst", 0)),
+                ("message_rate", session.bucket, channel.get("message_interval_ns", 0),
+                 channel.get("message_burst", 0))):
+            if name not in failed:
                 waiting = -(-max(bucket - now, 0) // max(interval, 1)) + 1
-                fail("rate", burst == 0 or bucket - now > interval * (burst - 1), burst, waiting)
-        fail("session_down", self.sessions[order.session] != 1, 1, 0)
+                fail(name, burst == 0 or bucket - now > interval * (burst - 1), burst, waiting)
+        is_up = self.sessions[order.session] == 1
+        fail("session_down", not is_up or session.killed, 1, 2 if is_up else 0)
         fail("configuration", self.version == 0, 1, 0)
+        fail("strategy_disabled", not plan.get("flags", 0) & 1 or strategy.killed, 1,
+             2 if strategy.killed else 0)
+        fail("market_phase", self.phase != "Q" and not permits & OrderPermit.ANY_PHASE, ord("Q"),
+             ord(self.phase))
+        if order.flags & IntentFlag.SHORT:
+            is_tested = book.reg_sho != "0"
+            located = permits & OrderPermit.SHORT
+            fail("short_sale", not located or (is_tested and not 0 < book.bid < order.price),
+                 book.bid if located else 0, order.price)
+        kinds = OrderPermit.IMMEDIATE if order.flags & IntentFlag.IMMEDIATE else OrderPermit.DAY
+        if order.flags & IntentFlag.POST_ONLY:
+            kinds |= OrderPermit.POST_ONLY
+        fail("order_type", kinds & ~permits, permits & 7, kinds)
+        collars = row("last_collar_price"), row("last_collar_bps")
+        lower, upper = row("band_lower"), row("band_upper")
+        if collars != (M31, M31):
+            room = min(collars[0], book.last * collars[1] // 10_000)
+            lower, upper = max(lower, book.last - room), min(upper, book.last + room)
+        if collars != (M31, M31) and not book.last:
+            failed["price_band"] = (0, order.price)
+        elif order.price < lower:
+            failed["price_band"] = (lower, order.price)
+        else:
+            fail("price_band", order.price > upper, upper, order.price)
+        locks = reference and (order.price <= reference if order.sells
+                               else order.price >= reference)
+        if book.flags & BookFlag.CROSSED and not permits & OrderPermit.CROSSED:
+            failed["locked_market"] = (0, order.price)
+        else:
+            fail("locked_market", locks and not order.flags & IntentFlag.IMMEDIATE
+                 and not permits & OrderPermit.MARKETABLE, reference, order.price)
+        self.verdict_of_money(order, held, shares, value, end, fail, firm)
+        opened, every_opened = self.open_value(order.instrument) + value, self.open_value() + value
+        if value > 0 and opened > row("open_notional_max"):
+            failed["open_notional"] = (row("open_notional_max"), opened)
+        else:
+            fail("open_notional", value > 0 and every_opened > firm("open_notional_max"),
+                 firm("open_notional_max"), every_opened)
+        earned = channel.get("orders_free", 0) + session.earned
+        fail("order_to_trade", session.orders + 1 > earned, earned, session.orders + 1)
+        newest = position.newest.get(order.sells)
+        if orders and newest and newest[:2] == (order.price, order.quantity):
+            least, passed = row("duplicate_ns"), now - newest[2]
+            fail("duplicate", least and passed < least, least, max(passed, 0))
+        meets = self.own_price(order.instrument, not order.sells)
+        fail("self_match", meets and not permits & OrderPermit.SELF_MATCH and (
+            meets >= order.price if order.sells else meets <= order.price), meets, order.price)
+        fail("repetition", strategy.orders + 1 > plan.get("repetitions_max", 0),
+             plan.get("repetitions_max", 0), strategy.orders + 1)
+        day = (position.bought + position.sold + self.open_shares(order.instrument, True)
+               + self.open_shares(order.instrument, False) + shares)
+        if shares > 0 and day > row("day_quantity_max"):
+            failed["accumulated"] = (row("day_quantity_max"), day)
+        else:
+            fail("accumulated", value > 0 and position.turnover + opened > row("day_notional_max"),
+                 row("day_notional_max"), position.turnover + opened)
+        most = plan.get("age_max_ns", 0)
+        age = abs(now - decided)
+        fail("age", most != NOTIONAL_MAX and age > most, most, age)
         return failed
+
+    def verdict_of_money(self, order: Order, held: int, shares: int, value: int, end: int, fail,
+                         firm):
+        """Checks of what the whole firm owns and owes."""
+        position = self.positions[order.instrument]
+        cash = sum(other.cash for other in self.positions)
+        net = (sum(other.net for other in self.positions) - position.net
+               + (-held if position.shares < 0 else held))
+        side = wrapped((-net if order.sells else net) + self.side_value(order.sells) + value)
+        fail("net_notional", value > 0 and side > firm("net_notional_max"),
+             firm("net_notional_max"), side)
+        spent = wrapped(self.side_value(False) - cash + value)
+        fail("credit", value > 0 and not order.sells and spent > firm("credit_max"),
+             firm("credit_max"), spent)
+        loss = wrapped(-cash - net)
+        fail("loss", end > 0 and loss > firm("loss_max"), firm("loss_max"), loss)
 
     def pass_gate(self, order: Order, shares: int, value: int, orders: int, operation: int,
                   timestamp: int, now: int) -> bool:
         """Ask the gate; on a pass take up marks and tokens, else write the reject."""
-        from tickwire.spec.checks import CHECKS
         token = self.free_token()
-        failed = self.verdict(order, token != 0, shares, value, orders, now)
-        if failed:
-            names = [check.name for check in CHECKS]
-            limit, reading = failed[min(failed, key=names.index)]
+        decided = timestamp - (1 << 64) if timestamp >> 63 else timestamp
+        failed = self.verdict(order, token != 0, shares, value, orders, decided, now)
+        hard = [name for name in NAMES
+                if name in failed and not self.firm.get("soft_checks", 0) >> NAMES.index(name) & 1]
+        if hard:
+            limit, reading = failed[hard[0]]
             self.write(RecordType.RISK_REJECT, timestamp=now, intent_timestamp=timestamp,
                        intent_id=order.intent_id,
-                       checks=sum(1 << names.index(name) for name in failed),
+                       checks=sum(1 << NAMES.index(name) for name in failed),
+                       check=NAMES.index(hard[0]),
                        price=order.price, quantity=order.quantity, limit=min(limit, U32),
                        value=min(reading, U32), locate=order.locate, strategy=order.strategy,
                        config_version=self.version, side=order.side, operation=operation)
             return False
+        for name in failed:
+            self.soft[name] += 1
         order.token = token
+        self.place(order)
         self.next_token = token + 1
         position = self.positions[order.instrument]
         self.revalue(order.instrument)
         position.bucket = (max(position.bucket, now)
                            + self.limits[order.instrument]["rate_interval_ns"])
         self.bucket = max(self.bucket, now) + self.firm["rate_interval_ns"]
+        strategy = self.strategies[order.strategy]
+        strategy.bucket = (max(strategy.bucket, now)
+                           + self.strategy_limits[order.strategy]["rate_interval_ns"])
+        strategy.orders += 1
+        self.uses[order.session].orders += 1
+        self.take_message(order.session, now)
+        if orders:
+            position.newest[order.sells] = (order.price, order.quantity, now)
         return True
+
+    def take_message(self, session: int, now: int):
+        """One message more on a session."""
+        use = self.uses[session]
+        use.bucket = (max(use.bucket, now)
+                      + self.session_limits[session]["message_interval_ns"]
+                      if self.session_limits else max(use.bucket, now))
 
     def revalue(self, instrument: int):
         """Value a position at its mark."""
@@ -340,6 +515,8 @@ class Reference:
         if operation == Operation.NEW:
             if session >= len(self.sessions):
                 return error(IntentError.UNKNOWN_SESSION, len(self.sessions), session)
+            if strategy > 15:
+                return error(IntentError.UNKNOWN_STRATEGY, 16, strategy)
             if locate not in self.locates:
                 return error(IntentError.UNKNOWN_INSTRUMENT, 0, locate)
             if flags > 15 or flags & 3 == 2:
@@ -361,6 +538,8 @@ class Reference:
                 return error(IntentError.UNKNOWN_ORDER, 0, token)
             if old.successor or old.state == "replacing":
                 return error(IntentError.REPLACE_PENDING, 0, token)
+            if strategy > 15:
+                return error(IntentError.UNKNOWN_STRATEGY, 16, strategy)
             if flags > 15:
                 return error(IntentError.FLAGS, 15, flags)
             if is_late(old.instrument):
@@ -384,6 +563,7 @@ class Reference:
                 return error(IntentError.UNKNOWN_ORDER, 0, token)
             if self.sessions[order.session] != 1:
                 return error(IntentError.SESSION_DOWN, 1, order.session)
+            self.take_message(order.session, now)
             self.write_sent(order, 0, quantity, operation, intent_id, timestamp, now)
             return self.packet_cancel(order.token, quantity)
         if operation == Operation.MASS_CANCEL:
@@ -427,6 +607,7 @@ class Reference:
                         or quantity < order.executed)
             if order.state == "sent":
                 order.state, order.price, order.quantity = "live", price, quantity
+                self.priced(order)
                 order.leaves, order.reference = max(quantity - order.executed, 0), reference
                 if flags & 1 or not order.leaves:
                     lapsed = self.bury(order)
@@ -479,6 +660,11 @@ class Reference:
     def bury(self, order: Order) -> int:
         """Order is dead; return the replace that waited for its answer."""
         successor, order.successor, order.state, order.leaves = order.successor, 0, "dead", 0
+        if order.place is None and not any(
+                other.instrument == order.instrument and other.sells == order.sells
+                and other.state != "dead" and other.place is None
+                for other in self.orders.values()):
+            self.positions[order.instrument].beyond.pop(order.sells, None)
         return successor
 
     def take_over(self, order: Order, price: int, quantity: int):
@@ -488,6 +674,7 @@ class Reference:
         order.state, order.executed, order.price, order.leaves = (
             "live", old.executed, price, quantity)
         order.quantity = min(old.executed + quantity, M31)
+        self.priced(order)
 
     def fill(self, order: Order, price: int, quantity: int):
         """Shares changed hands."""
@@ -495,6 +682,8 @@ class Reference:
         sign = -1 if order.sells else 1
         position.shares += sign * quantity
         position.cash -= sign * price * quantity
+        position.turnover += price * quantity
+        self.uses[order.session].earned += self.session_limits[order.session]["orders_per_trade"]
         if order.sells:
             position.sold += quantity
         else:

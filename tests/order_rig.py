@@ -9,13 +9,20 @@ from functools import cache
 
 import numpy as np
 
+from tickwire.device.limits_table import fill
 from tickwire.device.order_memory import BookSide, OrderMemory
 from tickwire.kernels import order_path
 from tickwire.kernels.arena import Arena
+from tickwire.kernels.layout import STATUS_LINE
 from tickwire.spec import wire
 from tickwire.spec.counters import CounterIndex
 from tickwire.spec.intents import WINDOW_SLOTS, IntentFlag, Operation
-from tickwire.spec.limits import UNLIMITED, LimitFlag
+from tickwire.spec.limits import (
+    FIRM_LIMITS,
+    INSTRUMENT_LIMITS,
+    UNLIMITED,
+    permissive,
+)
 from tickwire.spec.records import RECORDS, STATE_LINE, FeedState, RecordType
 from tickwire.spec.render import dtype
 
@@ -73,17 +80,13 @@ def pack_settle(*, operation, token, exchange_timestamp=0, flags=0, price=0, qua
                        previous_token, order_reference, match_number, 0, 0, 0, 0)
 
 
-GENEROUS = {
-    "flags": LimitFlag.ENABLED, "quantity_max": 1_000_000, "notional_max": 1 << 50,
-    "gross_notional_max": 1 << 55, "tick": 100, "tick_below_dollar": 1,
-    "collar_price": UNLIMITED, "collar_bps": UNLIMITED, "position_long_max": 1_000_000,
-    "position_short_max": 1_000_000, "open_orders_max": 1_000, "rate_interval_ns": 1,
-    "rate_burst": 1_000_000,
-}
-GENEROUS_FIRM = {
-    "gross_notional_max": 1 << 60, "open_orders_max": 10_000, "rate_interval_ns": 1,
-    "rate_burst": 1_000_000, "intent_errors_max": 1_000_000,
-}
+GENEROUS = permissive(
+    INSTRUMENT_LIMITS, quantity_max=1_000_000, notional_max=1 << 50, gross_notional_max=1 << 55,
+    collar_price=UNLIMITED, collar_bps=UNLIMITED, position_long_max=1_000_000,
+    position_short_max=1_000_000, open_orders_max=1_000, rate_burst=1_000_000)
+GENEROUS_FIRM = permissive(
+    FIRM_LIMITS, gross_notional_max=1 << 60, open_orders_max=10_000, rate_burst=1_000_000,
+    intent_errors_max=1_000_000)
 
 
 class Rig:
@@ -96,7 +99,9 @@ class Rig:
         self.book_side = BookSide(
             instruments=count, state=arena.take("state", 64 * count),
             feed_state=arena.take("feed", 8), filter=arena.take("filter", 4 << 16),
+            status=arena.take("status", 64 * (count + 1)),
             symbols=arena.take("symbols", 8 * count))
+        self.status = arena.view("status", STATUS_LINE)[:count + 1]
         self.state = arena.view("state", dtype(STATE_LINE))
         self.feed_word = arena.view("feed", np.int64)
         arena.view("symbols", np.int64)[:count] = [int.from_bytes(name, "big") for name in SYMBOLS]
@@ -115,12 +120,13 @@ class Rig:
 
     def make_ready(self, now=0):
         """Permit everything."""
-        self.set_limits(**GENEROUS)
-        self.set_firm(**GENEROUS_FIRM)
+        self.path.table.permit(GENEROUS_FIRM, **GENEROUS)
         self.path.commit(now)
         self.path.arm(now)
         self.up[:] = 1
         self.feed_word[0] = FeedState.LIVE
+        self.status["market_phase"] = ord("Q")
+        self.status["reg_sho"] = ord("0")
         for instrument in range(len(SYMBOLS)):
             self.book(instrument)
         self.records()
@@ -135,6 +141,16 @@ class Rig:
         """Stage limits of the firm."""
         for name, value in values.items():
             self.path.firm[name] = value
+
+    def set_strategy(self, strategy=None, **values):
+        """Stage limits of one strategy or of all."""
+        rows = self.path.table.strategies
+        fill(rows if strategy is None else rows[strategy:][:1], values)
+
+    def set_session(self, session=None, **values):
+        """Stage limits of one order session or of all."""
+        rows = self.path.table.sessions
+        fill(rows if session is None else rows[session:][:1], values)
 
     def book(self, instrument=0, *, bid=100 * DOLLAR, ask=100 * DOLLAR + 100, trading_state=b"T",
              flags=0, last=0, version=1):
@@ -234,6 +250,8 @@ class Rig:
         """Every octet of exposures, order table and gate."""
         path = self.path
         return (path.exposures.tobytes() + path.orders.tobytes() + path.gate.tobytes()
+                + path.arena.view("strategies").tobytes()
+                + path.arena.view("session_uses").tobytes()
                 + path.context["next_token"].tobytes())
 
 

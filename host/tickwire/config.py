@@ -18,8 +18,8 @@ from typing import Any
 
 from tickwire.errors import TickwireError
 from tickwire.orders.fix.settings import FIXSettings
+from tickwire.risk_settings import RiskSettings
 from tickwire.rules import (
-    DOLLAR,
     address,
     boolean,
     choice,
@@ -45,8 +45,6 @@ from tickwire.spec.geometry import Geometry
 
 FILE_LIMIT = 1 << 20                       # octets of a configuration file
 PORT = integer(1, 65_535)
-SHARES = integer(1, (1 << 31) - 1)
-AMOUNT = dollars("0.0001", "100000000000")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -104,52 +102,6 @@ class OrderSettings:
                             "SoupBinTCP password; never printed.", is_secret=True)
     session: str = setting("", text(r"[A-Za-z0-9]{0,10}", "up to 10 letters or digits"),
                            "Session to continue; empty takes the current one.")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Limits:
-    """Limits of the risk gate for one instrument."""
-
-    max_quantity: int = setting(1_000, SHARES, "Shares of one order.")
-    max_notional: int = setting(100_000 * DOLLAR, AMOUNT, "Value of one order.")
-    max_position: int = setting(5_000, SHARES,
-                                "Shares long or short, open orders counted at their worst.")
-    max_gross_notional: int = setting(1_000_000 * DOLLAR, AMOUNT,
-                                      "Value of the position and of all open orders.")
-    max_open_orders: int = setting(16, integer(1, 65_535), "Orders open at the venue at once.")
-    collar_bps: int = setting(500, integer(0, 10_000),
-                              "Distance beyond the opposite best price, basis points; "
-                              "0 does not check.")
-    collar_ticks: int = setting(0, integer(0, 1_000_000),
-                                "The same in ticks; the smaller one holds; 0 does not check.")
-    rate_per_second: int = setting(100, integer(1, 1_000_000), "Orders a second, over time.")
-    burst: int = setting(20, integer(1, 65_535), "Orders at once, before the rate holds.")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FirmLimits:
-    """Limits of the risk gate for all instruments together."""
-
-    max_gross_notional: int = setting(10_000_000 * DOLLAR, AMOUNT,
-                                      "Value of all positions and of all open orders.")
-    max_open_orders: int = setting(256, integer(1, 65_535), "Orders open at the venue at once.")
-    rate_per_second: int = setting(1_000, integer(1, 1_000_000), "Orders a second, over time.")
-    burst: int = setting(100, integer(1, 65_535), "Orders at once, before the rate holds.")
-    max_intent_errors: int = setting(0, integer(0, 65_535),
-                                     "Damaged intents since arming; one more kills.")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RiskSettings:
-    """Limits of the firm, of every instrument and of those that differ; all are inclusive."""
-
-    firm: FirmLimits = section(FirmLimits)
-    default: Limits = section(Limits)
-    symbols: Mapping[str, Limits] = named(Limits, base="default")
-
-    def limits(self, symbol: str) -> Limits:
-        """Return the limits that hold for ``symbol``."""
-        return self.symbols.get(symbol, self.default)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -72,6 +72,17 @@ def choice(*allowed: str) -> Rule:
     return Rule(" or ".join(f'"{word}"' for word in allowed), read, _quoted)
 
 
+def listed(words: str, *allowed: str) -> Rule:
+    """Arrays of ``words``, which are ``allowed``, each at most once; stored as a tuple."""
+    def read(value: object) -> tuple[str, ...]:
+        if (not isinstance(value, list) or any(word not in allowed for word in value)
+                or len(set(value)) != len(value)):
+            raise Refused
+        return tuple(value)
+    return Rule(f"an array of {words}", read,
+                lambda value: f"[{', '.join(map(_quoted, value))}]")
+
+
 def address(*, is_multicast: bool | None = None) -> Rule:
     """IPv4 addresses, as text; only multicast or only unicast ones when asked for."""
     def read(value: object) -> str:

@@ -3,8 +3,11 @@
 Sequences of limits, intents, answers, feed states, sessions, kills and time, drawn to crowd the
 limits and the space outside them, go to both; after every step all records, all octets sent and
 all exposures are compared. The same goes for octets that nobody sane would send.
+
+``TICKWIRE_RISK_SEQUENCES=100000`` (``make nightly``) draws that many sequences of each kind.
 """
 
+import os
 import struct
 
 from hypothesis import HealthCheck, given, settings
@@ -24,8 +27,17 @@ from tests.order_rig import (
     sealed,
 )
 from tickwire.kernels import order_path
+from tickwire.spec.checks import ALWAYS_HARD, CHECKS, CheckIndex
 from tickwire.spec.intents import Operation
-from tickwire.spec.limits import UNLIMITED
+from tickwire.spec.limits import (
+    NOTIONAL_LIMIT_MAX,
+    SESSION_LIMITS,
+    STRATEGIES,
+    STRATEGY_LIMITS,
+    UNLIMITED,
+    OrderPermit,
+    permissive,
+)
 from tickwire.spec.records import BookFlag, FeedState, RecordType
 from tickwire.spec.registers import KillCause
 
@@ -43,10 +55,31 @@ LIMITS = {
     "collar_price": (0, 10_000, UNLIMITED), "collar_bps": (0, 99, 100, UNLIMITED),
     "position_long_max": (0, 200, 300, UNLIMITED), "position_short_max": (0, 200, UNLIMITED),
     "open_orders_max": (1, 3, 100), "rate_interval_ns": (1, 1_000), "rate_burst": (1, 2, 1_000),
+    "permits": (255, 255, 0, *(255 ^ permit for permit in OrderPermit)),
+    "quantity_min": (0, 50, 100), "lot": (1, 1, 50, 100, 7),
+    "last_collar_price": (UNLIMITED, 0, 10_000), "last_collar_bps": (UNLIMITED, 0, 100),
+    "band_lower": (0, 99 * DOLLAR, 100 * DOLLAR + 1),
+    "band_upper": (UNLIMITED, 101 * DOLLAR, 100 * DOLLAR),
+    "open_notional_max": (200 * 100 * DOLLAR, 1 << 60),
+    "day_quantity_max": (200, 1_000, 1 << 60),
+    "day_notional_max": (300 * 100 * DOLLAR, 1 << 60), "duplicate_ns": (0, 1, 700, UNLIMITED),
 }
 FIRM = {
     "gross_notional_max": (400 * 100 * DOLLAR, 1 << 60), "open_orders_max": (4, 100),
     "rate_interval_ns": (1, 700), "rate_burst": (1, 3, 1_000), "intent_errors_max": (0, 2, 1_000),
+    "soft_checks": (0, 0, 0xFFFF_FFFF ^ ALWAYS_HARD, 1 << CheckIndex.COLLAR,
+                    1 << CheckIndex.POSITION | 1 << CheckIndex.RATE),
+    "net_notional_max": (0, 200 * 100 * DOLLAR, 1 << 60),
+    "credit_max": (0, 300 * 100 * DOLLAR, 1 << 60),
+    "loss_max": (0, 100 * DOLLAR, 1 << 60), "open_notional_max": (300 * 100 * DOLLAR, 1 << 60),
+}
+STRATEGY = {
+    "flags": (1, 1, 0), "repetitions_max": (0, 3, UNLIMITED), "rate_interval_ns": (1, 900),
+    "rate_burst": (1, 2, 1_000), "age_max_ns": (0, 5_000, NOTIONAL_LIMIT_MAX),
+}
+SESSION_ROW = {
+    "message_interval_ns": (1, 800), "message_burst": (1, 2, 1_000),
+    "orders_free": (0, 3, UNLIMITED), "orders_per_trade": (0, 2),
 }
 
 price = st.sampled_from(PRICES) | st.integers(0, 0xFFFF_FFFF)
@@ -56,11 +89,12 @@ instrument = st.integers(0, len(SYMBOLS) - 1)
 locate = st.sampled_from((LOCATES[0],) * 6 + (*LOCATES, 0, UNWATCHED))
 token = st.integers(-3, 30)                 # counts back from the newest; beyond it, strangers
 small = st.integers(0, 3)
+strategy = st.sampled_from((0, 0, 0, 0, 1, 15, 16, 0xFFFF))
 flags = st.sampled_from((0, 1, 3, 4, 5, 8, 9, 12, 2, 16, 255))
 
 
 def intent(operation, **fields):
-    common = {"intent_id": st.integers(0, 0xFFFF_FFFF), "strategy": small,
+    common = {"intent_id": st.integers(0, 0xFFFF_FFFF), "strategy": strategy,
               "timestamp": st.sampled_from((0, 0, 1_000, 1 << 63, (1 << 64) - 1)),
               "ttl_ns": st.sampled_from((0, 0, 0, 1, 2_000)), "flags": flags,
               "book_version": small, "max_version_lag": st.sampled_from((0, 0, 1, 2))}
@@ -85,6 +119,15 @@ BOOK = st.tuples(
     st.just("book"), instrument, st.sampled_from((*PRICES[:4], 0)),
     st.sampled_from((*PRICES[:4], 0, 0x7FFF_FFFF)), st.sampled_from("TTTHPQ\0"),
     st.sampled_from((0, 0, *BookFlag)), st.sampled_from((0, 0, 100 * DOLLAR, 0x7FFF_FFFF)), small)
+STATUS = st.one_of(
+    st.tuples(st.just("status"), instrument, st.sampled_from("00012\0"),
+              st.sampled_from("TTTH\0")),
+    st.tuples(st.just("phase"), st.sampled_from("QQQQOSMEC\0")))
+PARTS = st.one_of(
+    st.tuples(st.just("part_kill"), st.just("strategies"), st.sampled_from((0, 1, 15)),
+              st.booleans()),
+    st.tuples(st.just("part_kill"), st.just("uses"), st.integers(0, SESSIONS - 1),
+              st.booleans()))
 WILD = st.one_of(
     intent(Operation.NEW, price=price, quantity=quantity, locate=locate, session=SESSION),
     intent(Operation.REPLACE, price=price, quantity=quantity, token=token),
@@ -98,7 +141,9 @@ WILD = st.one_of(
     answer(Operation.SETTLE_REPLACED, flags=small),
     st.tuples(st.just("limits"), instrument | st.none(), rows(LIMITS)),
     st.tuples(st.just("firm"), rows(FIRM)),
-    BOOK,
+    st.tuples(st.just("row"), st.just("strategies"), rows(STRATEGY)),
+    st.tuples(st.just("row"), st.just("sessions"), rows(SESSION_ROW)),
+    BOOK, STATUS, PARTS,
     st.tuples(st.just("feed"), st.sampled_from(FeedState)),
     st.tuples(st.just("session"), st.integers(0, SESSIONS - 1), st.booleans()),
     st.tuples(st.just("kill"), st.sampled_from(KillCause)),
@@ -114,7 +159,8 @@ near = st.sampled_from((100 * DOLLAR, 100 * DOLLAR + 100, 99 * DOLLAR, 101 * DOL
 NEW = st.tuples(st.just("intent"), st.fixed_dictionaries(
     {"operation": st.just(Operation.NEW), "price": near, "quantity": usual,
      "flags": st.sampled_from((0, 0, 1, 3, 4, 9)), "intent_id": st.integers(0, 99)},
-    optional={"locate": st.sampled_from(LOCATES), "session": st.just(1)}))
+    optional={"locate": st.sampled_from(LOCATES), "session": st.just(1),
+              "strategy": st.sampled_from((1, 15))}))
 REPLACE = st.tuples(st.just("intent"), st.fixed_dictionaries(
     {"operation": st.just(Operation.REPLACE), "price": near,
      "quantity": st.sampled_from((1, 50, 100, 150)), "token": st.integers(0, 4)}))
@@ -132,6 +178,10 @@ EVENTS = st.one_of(
         {name: values for name, values in FIRM.items() if name not in QUIET})),
     st.tuples(st.just("book"), instrument, near, near, st.just("T"), st.just(0),
               st.sampled_from((0, 100 * DOLLAR, 300 * DOLLAR)), small),
+    st.tuples(st.just("row"), st.just("strategies"), rows(
+        {name: values for name, values in STRATEGY.items() if name not in QUIET})),
+    st.tuples(st.just("row"), st.just("sessions"), rows(SESSION_ROW)),
+    STATUS, PARTS,
     st.tuples(st.just("feed"), st.just(FeedState.LIVE)),
     st.tuples(st.just("intent"), st.fixed_dictionaries({"operation": st.just(Operation.NOP)})),
     BOOK,
@@ -151,8 +201,9 @@ class Pair:
         self.now = 5_000
         self.limits = [dict(GENEROUS) for _ in SYMBOLS]
         self.firm = dict(GENEROUS_FIRM)
-        self.rig.set_limits(**GENEROUS)
-        self.rig.set_firm(**GENEROUS_FIRM)
+        self.rows = {"strategies": permissive(STRATEGY_LIMITS),
+                     "sessions": permissive(SESSION_LIMITS)}
+        self.rig.path.table.permit(GENEROUS_FIRM, **GENEROUS)
 
     def ready(self):
         """Reach the state in which most orders pass."""
@@ -163,6 +214,8 @@ class Pair:
         self.step("feed", FeedState.LIVE)
         for number in range(len(SYMBOLS)):
             self.step("book", number, 100 * DOLLAR, 100 * DOLLAR + 100, "T", 0, 0, 1)
+            self.step("status", number, "0", "T")
+        self.step("phase", "Q")
 
     def commit(self):
         self.rig.path.commit(self.now)
@@ -170,6 +223,8 @@ class Pair:
         reference.version += 1
         reference.limits = [dict(row) for row in self.limits]
         reference.firm = dict(self.firm)
+        reference.strategy_limits = [dict(self.rows["strategies"])] * STRATEGIES
+        reference.session_limits = [dict(self.rows["sessions"])] * SESSIONS
         kind, record = self.rig.records()[-1]
         assert (kind, record["version"], record["ok"], record["reason"]) == (
             RecordType.CONFIG_ACKNOWLEDGED, reference.version, 1, 0)
@@ -251,10 +306,35 @@ class Pair:
         self.rig.set_firm(**values)
         self.commit()
 
+    def do_row(self, kind, values):
+        self.rows[kind] |= values
+        (self.rig.set_strategy if kind == "strategies" else self.rig.set_session)(**values)
+        self.commit()
+
+    def do_status(self, number, reg_sho, operational):
+        line = self.rig.status[number]
+        line["reg_sho"], line["operational"] = ord(reg_sho), ord(operational)
+        book = self.reference.books[number]
+        book.reg_sho, book.operational = reg_sho, operational
+
+    def do_phase(self, event):
+        self.rig.status[-1]["market_phase"] = ord(event)
+        self.reference.phase = event
+
+    def do_part_kill(self, kind, number, is_killed):
+        kernel = order_path.kill_strategy if kind == "strategies" else order_path.kill_session
+        kernel(self.rig.address, number, is_killed)
+        actor = getattr(self.reference, kind)[number]
+        actor.killed = is_killed
+        if kind == "strategies" and not is_killed:
+            actor.orders = 0
+
     def do_book(self, number, bid, ask, state, flag, last, version):
         self.rig.book(number, bid=bid, ask=ask, trading_state=state.encode(), flags=flag,
                       last=last, version=version)
-        self.reference.books[number] = Book(bid, ask, last, state, flag, version)
+        before = self.reference.books[number]
+        self.reference.books[number] = Book(bid, ask, last, state, flag, version, before.reg_sho,
+                                            before.operational)
 
     def do_feed(self, state):
         self.rig.feed_word[0] = state
@@ -290,6 +370,7 @@ class Pair:
                 order = reference.orders[token]
                 if reference.sessions[order.session] == 1:
                     octets += reference.packet_cancel(token, 0)
+                    reference.take_message(order.session, self.now)
                     reference.write_sent(order, 0, 0, Operation.CANCEL, None, None, self.now)
         reference.sweep = None
         return octets
@@ -309,17 +390,26 @@ class Pair:
         assert int(gate["open_notional"]) == self.reference.open_value()
         assert int(gate["position_value"]) == sum(
             position.value for position in self.reference.positions)
+        assert int(gate["net_value"]) == sum(
+            position.net for position in self.reference.positions)
+        assert int(gate["cash"]) == sum(position.cash for position in self.reference.positions)
+        assert int(gate["open_buy_notional"]) == self.reference.side_value(False)
+        soft = {check.name: self.rig.count(f"SOFT_{check.name.upper()}")
+                for check in CHECKS if not check.is_hard}
+        assert soft == {name: self.reference.soft[name] for name in soft}
         for number, position in enumerate(self.reference.positions):
             row = self.rig.path.exposures[number]
-            assert (row["position"], row["cash"], row["bought"], row["sold"]) == (
-                position.shares, position.cash, position.bought, position.sold)
+            assert (row["position"], row["cash"], row["bought"], row["sold"],
+                    row["turnover"]) == (position.shares, position.cash, position.bought,
+                                         position.sold, position.turnover)
             assert row["open_buy"] == self.reference.open_shares(number, False)
             assert row["open_sell"] == self.reference.open_shares(number, True)
             assert row["open_notional"] == self.reference.open_value(number)
             assert row["open_orders"] == len(self.reference.heads(number))
 
 
-ANY = settings(max_examples=100, suppress_health_check=list(HealthCheck))
+SEQUENCES = int(os.environ.get("TICKWIRE_RISK_SEQUENCES", "60"))
+ANY = settings(max_examples=SEQUENCES, deadline=None, suppress_health_check=list(HealthCheck))
 
 
 def run(steps, *, is_ready=True):

@@ -20,7 +20,6 @@ from tickwire.device.software import SoftwareDevice
 from tickwire.spec import wire
 from tickwire.spec.geometry import Geometry
 from tickwire.spec.intents import IntentFlag, Operation
-from tickwire.spec.limits import UNLIMITED, LimitFlag
 from tickwire.spec.records import RECORDS, STATE_LINE, RecordType
 
 GEOMETRY = Geometry(instruments=4, orders_log2=8, order_stash=8, levels_log2=8, level_stash=8,
@@ -84,18 +83,12 @@ class Bench:
 
     def limits(self, **values: int) -> None:
         """Commit limits that permit what a test does; ``values`` differ for every instrument."""
-        firm, rows = self.device.stage_limits()
-        for name, value in {"gross_notional_max": 1 << 50, "open_orders_max": 100,
-                            "rate_interval_ns": 1, "rate_burst": 1_000_000,
-                            "intent_errors_max": 100}.items():
-            firm[name] = value
-        for name, value in {
-                "flags": LimitFlag.ENABLED, "quantity_max": 10_000, "notional_max": 1 << 45,
-                "gross_notional_max": 1 << 50, "tick": 100, "tick_below_dollar": 1,
-                "collar_price": UNLIMITED, "collar_bps": 500, "position_long_max": 100_000,
-                "position_short_max": 100_000, "open_orders_max": 100, "rate_interval_ns": 1,
-                "rate_burst": 1_000_000, **values}.items():
-            rows[name] = value
+        self.device.stage_limits().permit(
+            {"gross_notional_max": 1 << 50, "open_orders_max": 100, "rate_burst": 1_000_000,
+             "intent_errors_max": 100},
+            **{"quantity_max": 10_000, "notional_max": 1 << 45, "gross_notional_max": 1 << 50,
+               "collar_bps": 500, "position_long_max": 100_000, "position_short_max": 100_000,
+               "open_orders_max": 100, "rate_burst": 1_000_000, **values})
         self.device.commit_limits()
 
     def log_in(self) -> None:

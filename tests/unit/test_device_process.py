@@ -40,7 +40,7 @@ def name(process, *directory: tuple[int, str]) -> None:
 
 def enabled(process) -> dict[int, int]:
     """Greatest quantity of each instrument that may trade."""
-    _, rows = process.device.stage_limits()
+    rows = process.device.stage_limits().instruments
     return {index: int(row["quantity_max"]) for index, row in enumerate(rows)
             if row["flags"] & LimitFlag.ENABLED}
 

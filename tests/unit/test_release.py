@@ -90,8 +90,9 @@ def shown(record: dict, like: dict) -> dict:
 
 def test_a_new_order_leaves_as_a_record_and_the_socket_stays_silent(bench):
     flags = IntentFlag.SELL | IntentFlag.SHORT | IntentFlag.IMMEDIATE
-    released = new(bench, flags=int(flags), strategy=3)
-    wanted = common(side="T", flags=int(flags), strategy=3)
+    price = 101 * DOLLAR                       # above the bid: short sales may be restricted
+    released = new(bench, flags=int(flags), strategy=3, price=price)
+    wanted = common(side="T", flags=int(flags), strategy=3, price=price)
     assert shown(released, wanted) == wanted
 
 

@@ -171,7 +171,7 @@ def test_price_is_one_tick_up_to_the_venues_greatest(rig):
 def test_a_price_beyond_31_bits_fails_size_and_price(rig):
     record = rig.rejected(price=0x8000_0000, quantity=1)
     assert {row.name for row in failing(record["checks"])} == {
-        "notional", "tick_size", "gross_notional"}
+        "notional", "tick_size", "gross_notional", "price_band"}
     assert (record["limit"], record["value"]) == (HUGE, HUGE)
 
 
@@ -373,19 +373,31 @@ def test_without_limits_nothing_passes():
     record = rig.rejected()
     assert {row.name for row in failing(record["checks"])} == {
         "instrument_disabled", "quantity", "notional", "tick_size", "position",
-        "gross_notional", "open_orders", "rate", "configuration"}
+        "gross_notional", "open_orders", "rate", "configuration", "strategy_disabled",
+        "market_phase", "order_type", "price_band", "net_notional", "credit", "open_notional",
+        "message_rate", "order_to_trade", "repetition", "accumulated"}
     assert record["config_version"] == 0
 
 
 def test_every_failing_check_is_in_the_mask():
     rig = Rig(is_ready=False)
     order_path.kill_instrument(rig.address, 0, True)
-    record = rig.rejected(quantity=0)
-    assert failing(record["checks"]) == tuple(
-        check for check in CHECKS if check.name not in ("notional", "position", "gross_notional"))
-    record = rig.rejected()
-    assert not record["checks"] >> len(CHECKS)
-    assert record["checks"] == (1 << len(CHECKS)) - 1
+    order_path.kill_strategy(rig.address, 0, True)
+    # Two checks need a past that limits of zero do not permit, and one a loss.
+    never = {"duplicate", "self_match", "loss", "locked_market"}
+    adding = {"notional", "position", "gross_notional", "net_notional", "credit", "open_notional",
+              "accumulated"}
+    rig.book(bid=0, ask=0, trading_state=b"H")
+    record = rig.rejected(1, quantity=0, flags=SHORT)
+    assert {check.name for check in CHECKS} - {check.name for check in failing(
+        record["checks"])} == never | adding
+    record = rig.rejected(1, flags=SHORT)
+    assert {check.name for check in CHECKS} - {check.name for check in failing(
+        record["checks"])} == never | {"credit"}
+    rig.book(bid=0, ask=1, trading_state=b"H")
+    record = rig.rejected(1)
+    assert {check.name for check in CHECKS} - {check.name for check in failing(
+        record["checks"])} == never - {"locked_market"} | {"short_sale"}
 
 
 def test_a_reject_says_what_was_asked(rig):
@@ -451,5 +463,5 @@ def test_names_of_checks_are_those_of_a_mask():
     assert failing(0) == ()
     assert [check.name for check in failing(1 << CheckIndex.COLLAR | 1)] == [
         "global_kill", "collar"]
-    with pytest.raises(ValueError, match="low 15 bits set, not 0x8000"):
-        failing(1 << 15)
+    with pytest.raises(ValueError, match="low 32 bits set, not 0x100000000"):
+        failing(1 << 32)

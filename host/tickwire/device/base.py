@@ -14,6 +14,7 @@ from types import TracebackType
 
 import numpy as np
 
+from tickwire.device.limits_table import LimitsTable, limits_table
 from tickwire.device.order_memory import REFUSALS
 from tickwire.errors import TickwireError
 from tickwire.kernels import intent_window, ring
@@ -43,8 +44,6 @@ _POLL_SECONDS = 0.000_05
 _ARM_ATTEMPTS = 20
 RECORD_DTYPES = {kind: dtype(message) for kind, message in records.RECORDS.items()}
 INTENT_DTYPE = dtype(INTENT)
-FIRM_DTYPE = dtype(limits.FIRM_LIMITS)
-LIMITS_DTYPE = dtype(limits.INSTRUMENT_LIMITS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -228,13 +227,12 @@ class Device(abc.ABC):
         self.wait(lambda: taken() != before, seconds, "answer the arming keys")
         return taken()[0] != before[0]
 
-    def stage_limits(self) -> tuple[np.void, np.ndarray]:
-        """Return the staged limits, in place: the firm's row and one row an instrument."""
-        rows = 1 + self.geometry.instruments
+    def stage_limits(self) -> LimitsTable:
+        """Return the staged limits, in place."""
+        rows = limits.limits_rows(self.geometry.instruments)
         octets = (ctypes.c_char * (limits.LIMITS_ROW * rows)).from_address(self.layout.limits)
         table: np.ndarray = np.frombuffer(octets, np.uint8)       # type: ignore[call-overload]
-        table = table.reshape(rows, limits.LIMITS_ROW)
-        return table[:1].view(FIRM_DTYPE)[0, 0], table[1:].view(LIMITS_DTYPE)[:, 0]
+        return limits_table(table, self.geometry.instruments)
 
     def commit_limits(self, seconds: float = 2.0) -> int:
         """Put the staged limits in force; returns their version.
@@ -242,7 +240,8 @@ class Device(abc.ABC):
         Raises :class:`TickwireError` with the device's reason when it refuses them.
         """
         version = self.read_register("LIMITS_VERSION") + 1
-        crc = int(crc32c(self.layout.limits, limits.LIMITS_ROW * (1 + self.geometry.instruments)))
+        crc = int(crc32c(self.layout.limits, limits.LIMITS_ROW * limits.limits_rows(
+            self.geometry.instruments)))
         reader = self.order_reader(self.read_register("RING_ORDER_SEQUENCE") + 1)
         self.write_register("LIMITS_COMMIT", version | crc << 32)
         answers: list[np.void] = []

@@ -6,14 +6,16 @@ makes these calls, or the loop does not run.
 
 from dataclasses import dataclass
 
+from tickwire.device.limits_table import limits_table
 from tickwire.errors import TickwireError
 from tickwire.kernels import encoder, order_layout, order_path
 from tickwire.kernels.arena import Arena
 from tickwire.kernels.checksum import crc32c
+from tickwire.kernels.limits import NO_ROOM
 from tickwire.kernels.ring import RING
 from tickwire.spec.counters import COUNTER_SLOTS, CounterIndex
 from tickwire.spec.intents import INTENT, WINDOW_SLOTS
-from tickwire.spec.limits import LIMITS_ROW, LimitsError
+from tickwire.spec.limits import LIMITS_ROW, SESSIONS, STRATEGIES, LimitsError, limits_rows
 from tickwire.spec.ouch50 import CAPACITIES, USER_REF_NUM_FIRST
 from tickwire.spec.records import RECORD_SIZE
 from tickwire.spec.registers import ARM_KEY, KillCause
@@ -28,6 +30,7 @@ class BookSide:
     state: int               # STATE_LINE of each instrument
     feed_state: int          # one word: FeedState
     filter: int              # 4 octets by locate: watched << 31 | instrument
+    status: int              # STATUS_LINE of each instrument and of the market
     symbols: int             # by instrument: the symbol's 8 octets as a big-endian integer
 
 
@@ -50,10 +53,13 @@ class OrderMemory:
             raise ValueError(f"ring_log2 must be 6 to 20, not {ring_log2}")
         if capacity not in CAPACITIES:
             raise ValueError(f"capacity must be one of {' '.join(CAPACITIES)}, not {capacity!r}")
+        if not 1 <= sessions <= SESSIONS:
+            raise ValueError(f"sessions must be 1 to {SESSIONS}, not {sessions}")
         self.book = book
         self.arena = Arena()
         take, rows = self.arena.take, self.arena.take_rows
-        bank = LIMITS_ROW * (1 + book.instruments)
+        count = limits_rows(book.instruments)
+        bank = LIMITS_ROW * count
         self.counters = counters or take("counters", 8 * COUNTER_SLOTS)
         self.window = window or take("window", INTENT.size * WINDOW_SLOTS)
         self.consumed = consumed or take("consumed", 8)
@@ -75,10 +81,17 @@ class OrderMemory:
         g["killed"] = KillCause.POWER_ON
         g["limits"] = take("limits_a", bank)
         g["spare"] = take("limits_b", bank)
+        g["derived"] = rows("derived_a", order_layout.DERIVED, count)
+        g["spare_derived"] = rows("derived_b", order_layout.DERIVED, count)
+        for name in ("derived_a", "derived_b"):
+            self.arena.view(name, order_layout.DERIVED)["rate_room"] = NO_ROOM
         g["staging"] = take("staging", bank)
         g["instruments"] = book.instruments
         g["exposures"] = rows("exposures", order_layout.EXPOSURE, book.instruments)
+        g["strategies"] = rows("strategies", order_layout.STRATEGY, STRATEGIES)
+        g["session_uses"] = rows("session_uses", order_layout.SESSION_USE, SESSIONS)
         g["state"] = book.state
+        g["status"] = book.status
         g["feed_state"] = book.feed_state
         g["sessions"] = self.sessions
 
@@ -106,8 +119,8 @@ class OrderMemory:
         o["counters"] = self.counters
         o["acknowledge_stage"] = self.acknowledge_stage
 
-        self.firm = self.arena.view("staging", order_layout.FIRM)[0]
-        self.limits = self.arena.view("staging", order_layout.LIMITS)[1:1 + book.instruments]
+        self.table = limits_table(self.arena.view("staging")[:bank], book.instruments)
+        self.firm, self.limits = self.table.firm, self.table.instruments
         self.exposures = self.arena.view("exposures", order_layout.EXPOSURE)[:book.instruments]
         self.orders = self.arena.view("table", order_layout.ORDER)[:1 << orders_log2]
 
@@ -118,10 +131,11 @@ class OrderMemory:
 
     def limits_crc(self) -> int:
         """Return the CRC-32C of the staged limits."""
-        return int(crc32c(int(self.gate["staging"]), LIMITS_ROW * (1 + self.book.instruments)))
+        return int(crc32c(int(self.gate["staging"]),
+                          LIMITS_ROW * limits_rows(self.book.instruments)))
 
     def commit(self, now: int) -> None:
-        """Put the staged ``firm`` and ``limits`` rows in force.
+        """Put the staged ``table`` in force.
 
         Raises :class:`TickwireError` when the device refuses them; what was in force stays so.
         """
@@ -147,6 +161,7 @@ class OrderMemory:
 REFUSALS = {
     LimitsError.VERSION: "the version is not the committed one plus one",
     LimitsError.CRC: "the rows do not have the CRC that was given",
-    LimitsError.VALUE: "a limit is out of its range, or an enabled row lacks a tick size or a rate",
+    LimitsError.VALUE: "a limit is out of its range, or an enabled row lacks a tick size, a lot or "
+                       "a rate, or a check is soft that can not be",
 }
 """What a LimitsError says to an operator."""

@@ -15,7 +15,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from tickwire.commands.children import Parent
-from tickwire.config import Config, Limits, SymbolSettings
+from tickwire.config import Config, SymbolSettings
+from tickwire.device.limits_rows import firm_row, instrument_row, session_row, strategy_row
+from tickwire.device.limits_table import fill
 from tickwire.device.link import OrderLink
 from tickwire.device.repair import Repair
 from tickwire.device.software import SoftwareDevice
@@ -23,7 +25,6 @@ from tickwire.engine import Engine
 from tickwire.errors import TickwireError
 from tickwire.feed.udp import Line, open_lines
 from tickwire.kernels.compiling import when_compiling
-from tickwire.spec.limits import UNLIMITED, LimitFlag
 from tickwire.spec.records import FeedState
 from tickwire.spec.registers import KillCause, Status
 from tickwire.strategy.base import load
@@ -35,7 +36,6 @@ FULL = ("The system drops datagrams, because the receive buffers of the lines ar
         "the machine is too busy.")
 SLOW = ("The strategy is too slow for this market: records were overwritten before it had read "
         "them.")
-_SECOND = 1_000_000_000
 _MILLISECOND = 1_000_000
 _MICROSECONDS = 1_000                      # of a millisecond: the watchdog's unit
 _STEP_SECONDS = 0.005
@@ -81,18 +81,16 @@ class DeviceProcess:
 
     def _stage_limits(self) -> None:
         """Stage the limits of the configuration; an instrument without a name stays disabled."""
-        firm, rows = self.device.stage_limits()
-        risk = self.config.risk
-        firm["gross_notional_max"] = risk.firm.max_gross_notional
-        firm["open_orders_max"] = risk.firm.max_open_orders
-        firm["rate_interval_ns"] = _interval(risk.firm.rate_per_second)
-        firm["rate_burst"] = risk.firm.burst
-        firm["intent_errors_max"] = risk.firm.max_intent_errors
+        table, risk = self.device.stage_limits(), self.config.risk
+        fill(table.firm, firm_row(risk.firm))
+        fill(table.strategies, strategy_row(risk.strategy))
+        fill(table.sessions, session_row(risk.session))
         ticks = {entry.symbol: entry.tick for entry in self.config.symbols}
         for instrument, position in enumerate(self.engine.positions):
             symbol = bytes(position["symbol"]).decode("ascii").strip()
             if symbol in ticks or (symbol and not ticks):
-                _fill_limits(rows[instrument], risk.limits(symbol), ticks.get(symbol, _TICK))
+                fill(table.instruments[instrument:][:1],
+                     instrument_row(risk.limits(symbol), ticks.get(symbol, _TICK)))
 
     def learn_names(self) -> bool:
         """Commit limits for what the directory has named since the last call; was there any?
@@ -236,23 +234,3 @@ def _failure(error: BaseException) -> str:
     where = traceback.extract_tb(error.__traceback__)[-1]
     return (f"The strategy failed: {type(error).__name__}: {error} "
             f"({os.path.basename(where.filename)}, line {where.lineno}).")
-
-
-def _interval(rate_per_second: int) -> int:
-    """Nanoseconds a token of a bucket of ``rate_per_second``."""
-    return max(_SECOND // rate_per_second, 1)
-
-
-def _fill_limits(row: object, limits: Limits, tick: int) -> None:
-    """Write one instrument's row of the limits table."""
-    values = {
-        "flags": LimitFlag.ENABLED, "quantity_max": limits.max_quantity,
-        "notional_max": limits.max_notional, "gross_notional_max": limits.max_gross_notional,
-        "tick": tick, "tick_below_dollar": min(tick, 1),
-        "collar_price": limits.collar_ticks * tick or UNLIMITED,
-        "collar_bps": limits.collar_bps or UNLIMITED,
-        "position_long_max": limits.max_position, "position_short_max": limits.max_position,
-        "open_orders_max": limits.max_open_orders,
-        "rate_interval_ns": _interval(limits.rate_per_second), "rate_burst": limits.burst}
-    for name, value in values.items():
-        row[name] = value                  # type: ignore[index]

@@ -22,6 +22,7 @@ from tickwire.spec import shared
 from tickwire.spec.digest import digest
 from tickwire.spec.geometry import Geometry
 from tickwire.spec.intents import WINDOW_SLOTS
+from tickwire.spec.limits import limits_rows
 from tickwire.spec.registers import ABI_MAJOR, ABI_MINOR
 from tickwire.spec.render import dtype
 from tickwire.spec.stages import HISTOGRAM_WORDS, STAGES
@@ -47,7 +48,7 @@ class Sizes:
         """Octets of each region."""
         rows = {"registers": 1, "counters": 1, "histograms": len(STAGES), "engine": 1,
                 "state": self.instruments, "positions": self.instruments,
-                "window": WINDOW_SLOTS, "limits": 1 + self.instruments,
+                "window": WINDOW_SLOTS, "limits": limits_rows(self.instruments),
                 "order_ring": 1 << self.order_log2, "market_ring": 1 << self.market_log2}
         return {name: rows[name] * row for name, row in _ROWS.items()}
 

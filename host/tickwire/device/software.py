@@ -107,6 +107,7 @@ class SoftwareDevice(Device):
             registers=layout.registers)
         side = BookSide(instruments=self.geometry.instruments, state=layout.state,
                         feed_state=feed_state, filter=int(self.book.context["filter"]),
+                        status=int(self.book.context["status"]),
                         symbols=int(self.book.context["symbols"]))
         self.orders = OrderMemory(
             side, orders_log2=layout.token_log2, ring_log2=layout.orders.log2,

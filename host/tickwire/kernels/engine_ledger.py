@@ -19,7 +19,6 @@ from tickwire.kernels.memory import (
     load8,
     load32,
     load64,
-    low_bit,
     store64,
     store64_release,
     view,
@@ -52,7 +51,7 @@ _NEW = Operation.NEW.value
 _CANCEL = Operation.CANCEL.value
 _BUY = ord("B")
 _REJECT_ID = RISK_REJECT.field("intent_id")[1]
-_REJECT_CHECKS = RISK_REJECT.field("checks")[1]
+_REJECT_CHECK = RISK_REJECT.field("check")[1]
 _ERROR_ID = INTENT_ERROR.field("intent_id")[1]
 _FIRST_REASON = ENGINE_STATUS.field(f"rejects_{CHECKS[0].name}")[1]
 _REASONS = len(CHECKS)
@@ -213,10 +212,10 @@ def _answer(host, kind, record):
 
 @kernel
 def _count_reason(host, record):
-    """Count a refusal of the risk gate at the first check that failed."""
-    checks = load32(record + _REJECT_CHECKS)
-    if checks != 0 and low_bit(checks) < _REASONS:
-        place = host_at(host)["status"] + _FIRST_REASON + 8 * low_bit(checks)
+    """Count a refusal of the risk gate at the check that it names."""
+    check = load8(record + _REJECT_CHECK)
+    if check < _REASONS:
+        place = host_at(host)["status"] + _FIRST_REASON + 8 * check
         store64(place, load64(place) + 1)
 
 

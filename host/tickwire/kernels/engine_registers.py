@@ -20,22 +20,35 @@ from tickwire.kernels.memory import (
     unlikely,
 )
 from tickwire.kernels.order_layout import orders_at, risk_at
-from tickwire.kernels.order_path import arm, commit, is_released, kick, kill, kill_instrument
+from tickwire.kernels.order_path import (
+    arm,
+    commit,
+    is_released,
+    kick,
+    kill,
+    kill_instrument,
+    kill_session,
+    kill_strategy,
+)
 from tickwire.kernels.ring import count, ring_at
 from tickwire.spec.counters import CounterIndex
+from tickwire.spec.limits import STRATEGIES
 from tickwire.spec.records import FeedState, Line
 from tickwire.spec.registers import KillCause, RegisterOffset, Status
 
 MAILBOXES = {"KILL": 1 << 31, "ARM": 1 << 62, "LIMITS_COMMIT": 0, "INSTRUMENT_KILL": 1 << 31,
-             "FEED_GIVE_UP": 0, "SESSION_STATE": 1 << 31}
+             "STRATEGY_KILL": 1 << 31, "SESSION_KILL": 1 << 31, "FEED_GIVE_UP": 0,
+             "SESSION_STATE": 1 << 31}
 """Mark of each mailbox; 0 where no value that makes sense is 0."""
 
 _KILL = RegisterOffset.KILL.value
 _ARM = RegisterOffset.ARM.value
 _COMMIT = RegisterOffset.LIMITS_COMMIT.value
 _INSTRUMENT = RegisterOffset.INSTRUMENT_KILL.value
+_STRATEGY = RegisterOffset.STRATEGY_KILL.value
+_SESSION = RegisterOffset.SESSION_KILL.value
 _GIVE_UP = RegisterOffset.FEED_GIVE_UP.value
-_SESSION = RegisterOffset.SESSION_STATE.value
+_SESSION_STATE = RegisterOffset.SESSION_STATE.value
 _KICK = RegisterOffset.WATCHDOG_KICK.value
 _PERIOD = RegisterOffset.WATCHDOG_PERIOD.value
 _CLOSED = RegisterOffset.WATCHDOG_CLOSED.value
@@ -62,8 +75,9 @@ _FEED_ENDED = FeedState.ENDED.value
 _RECOVERY = Line.RECOVERY.value
 _U32 = 0xFFFF_FFFF
 _WATCHDOG_TICK = 1_000                     # ns of one microsecond
-_INSTRUMENT_BIT = 1 << 16
+_KILL_BIT = 1 << 16
 _UP_BIT = 1 << 16
+_NUMBER = _KILL_BIT - 1
 
 
 @kernel(inline=True)
@@ -92,6 +106,32 @@ def _session_state(device, session, is_up, now):
 
 
 @kernel
+def _partial_kills(orders, registers):
+    """Block or release one instrument, strategy or session each; returns how many."""
+    o = orders_at(orders)
+    done = 0
+    word = load32_relaxed(registers + _INSTRUMENT)
+    if word != 0:
+        if word & _NUMBER < risk_at(o["risk"])["instruments"]:
+            kill_instrument(orders, word & _NUMBER, 1 if word & _KILL_BIT else 0)
+        store32(registers + _INSTRUMENT, 0)
+        done += 1
+    word = load32_relaxed(registers + _STRATEGY)
+    if word != 0:
+        if word & _NUMBER < STRATEGIES:
+            kill_strategy(orders, word & _NUMBER, 1 if word & _KILL_BIT else 0)
+        store32(registers + _STRATEGY, 0)
+        done += 1
+    word = load32_relaxed(registers + _SESSION)
+    if word != 0:
+        if word & _NUMBER < o["session_count"]:
+            kill_session(orders, word & _NUMBER, 1 if word & _KILL_BIT else 0)
+        store32(registers + _SESSION, 0)
+        done += 1
+    return done
+
+
+@kernel
 def _mailboxes(device, now):
     """Do what the host wrote to the other mailboxes; returns how many held something."""
     d = device_at(device)
@@ -109,22 +149,16 @@ def _mailboxes(device, now):
         commit(orders, word & _U32, shift_right(word, 32), now)
         store64_release(registers + _COMMIT, 0)
         done += 1
-    word = load32_relaxed(registers + _INSTRUMENT)
-    if word != 0:
-        instrument = word & (_INSTRUMENT_BIT - 1)
-        if instrument < risk_at(orders_at(orders)["risk"])["instruments"]:
-            kill_instrument(orders, instrument, 1 if word & _INSTRUMENT_BIT else 0)
-        store32(registers + _INSTRUMENT, 0)
-        done += 1
+    done += _partial_kills(orders, registers)
     word = load64_acquire(registers + _GIVE_UP)
     if word != 0:
         arbiter.give_up(d["arbiter"], d["book"], _RECOVERY, word, now)
         store64_release(registers + _GIVE_UP, 0)
         done += 1
-    word = load32_relaxed(registers + _SESSION)
+    word = load32_relaxed(registers + _SESSION_STATE)
     if word != 0:
         _session_state(device, word & (_UP_BIT - 1), 1 if word & _UP_BIT else 0, now)
-        store32(registers + _SESSION, 0)
+        store32(registers + _SESSION_STATE, 0)
         done += 1
     return done
 
@@ -140,7 +174,9 @@ def take(device, now):
     if unlikely(load64_relaxed(registers + _ARM) | load64_relaxed(registers + _COMMIT)
                 | load64_relaxed(registers + _GIVE_UP)
                 | load32_relaxed(registers + _INSTRUMENT)
-                | load32_relaxed(registers + _SESSION) != 0):
+                | load32_relaxed(registers + _STRATEGY)
+                | load32_relaxed(registers + _SESSION)
+                | load32_relaxed(registers + _SESSION_STATE) != 0):
         done = _mailboxes(device, now)
     o["watchdog_ns"] = load32_relaxed(registers + _PERIOD) * _WATCHDOG_TICK
     o["watchdog_closed_ns"] = load32_relaxed(registers + _CLOSED) * _WATCHDOG_TICK

@@ -7,9 +7,10 @@ that an intent of before the kill can never be taken. Cancels pass all the while
 from tickwire.kernels.jit import kernel
 from tickwire.kernels.mass_cancel import ALL, begin_sweep
 from tickwire.kernels.memory import below
-from tickwire.kernels.order_layout import EXPOSURE, exposure_at, orders_at, risk_at
+from tickwire.kernels.order_layout import orders_at, risk_at
 from tickwire.kernels.order_records import record_kill
 from tickwire.kernels.ring import count
+from tickwire.kernels.risk_rules import exposure_of, session_use_of, strategy_of
 from tickwire.spec.counters import CounterIndex
 from tickwire.spec.registers import ARM_KEY, ARM_WINDOW_NS, KillCause
 
@@ -20,7 +21,6 @@ _KICKS = CounterIndex.WATCHDOG_KICKS.value
 _KICKS_REFUSED = CounterIndex.WATCHDOG_REFUSED.value
 _WATCHDOG = KillCause.WATCHDOG.value
 _MASS_CANCEL = 1                           # bit 0 of KILL_ACTION
-_EXPOSURE_SIZE = EXPOSURE.itemsize
 _U32 = 0xFFFF_FFFF
 
 
@@ -118,5 +118,19 @@ def watch(orders, now):
 @kernel
 def kill_instrument(orders, instrument, is_killed):
     """Block orders for one instrument, or let them pass again."""
-    r = risk_at(orders_at(orders)["risk"])
-    exposure_at(r["exposures"] + _EXPOSURE_SIZE * instrument)["killed"] = is_killed
+    exposure_of(orders_at(orders)["risk"], instrument)["killed"] = is_killed
+
+
+@kernel
+def kill_strategy(orders, strategy, is_killed):
+    """Block orders of one strategy, or release it: its orders pass and are counted from 0."""
+    s = strategy_of(orders_at(orders)["risk"], strategy)
+    s["killed"] = is_killed
+    if not is_killed:
+        s["orders"] = 0
+
+
+@kernel
+def kill_session(orders, session, is_killed):
+    """Block orders of one session, or let them pass again; its cancels always pass."""
+    session_use_of(orders_at(orders)["risk"], session)["killed"] = is_killed

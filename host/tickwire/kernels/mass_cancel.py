@@ -8,6 +8,7 @@ queue, a cancel too few costs money.
 import numpy as np
 
 from tickwire.kernels import encoder
+from tickwire.kernels.exposures import message
 from tickwire.kernels.jit import kernel
 from tickwire.kernels.memory import load64_relaxed
 from tickwire.kernels.order_layout import (
@@ -94,5 +95,6 @@ def sweep(orders, now):
                 octets += (RECORD_SIZE if records == 2
                            else encoder.encode_cancel(token, 0, o["tx"] + octets))
                 count(o["counters"], _CANCELS_SENT)
+                message(o["risk"], session, now)
         o["sweep_row"] += 1
     return octets

@@ -9,7 +9,13 @@ from enum import IntEnum
 import numpy as np
 
 from tickwire.kernels.memory import view
-from tickwire.spec.limits import FIRM_LIMITS, INSTRUMENT_LIMITS, LIMITS_ROW
+from tickwire.spec.limits import (
+    FIRM_LIMITS,
+    INSTRUMENT_LIMITS,
+    LIMITS_ROW,
+    SESSION_LIMITS,
+    STRATEGY_LIMITS,
+)
 from tickwire.spec.render import dtype
 
 BATCH = 16                                  # orders of one packet group that leave together
@@ -17,26 +23,35 @@ SCAN = 1_024                                # order rows that one call of a mass
 TX_SIZE = 1_024                             # octets of the largest packet group: BATCH cancels
 ANSWER_RECORDS = 4                          # most records that one intent or answer writes
 RESERVED_RECORDS = 32                       # room that only kills and limits commits may use
+OWN_ORDERS = 8                              # open orders of an instrument whose prices are kept
 
 RISK = np.dtype([
     ("killed", "i8"),            # KillCause mask; any bit blocks orders
     ("version", "i8"),           # version of the committed limits table; 0 none
     ("crc", "i8"),               # its CRC-32C
-    ("limits", "i8"),            # bank in force: firm row, then instrument rows
+    ("limits", "i8"),            # bank in force: rows of firm, instruments, strategies, sessions
     ("spare", "i8"),             # the other bank
+    ("derived", "i8"),           # DERIVED of each row of the bank in force
+    ("spare_derived", "i8"),     # the same of the other bank
     ("staging", "i8"),           # rows as the host writes them
     ("instruments", "i8"),
     ("exposures", "i8"),         # EXPOSURE of each instrument
+    ("strategies", "i8"),        # STRATEGY of each strategy
+    ("session_uses", "i8"),      # SESSION_USE of each order session
     ("state", "i8"),             # state table of the book
+    ("status", "i8"),            # STATUS_LINE of each instrument; the last one is the market
     ("feed_state", "i8"),        # address of the FeedState word
     ("sessions", "i8"),          # address of one word a session: 1 up
     ("open_notional", "i8"),     # firm: open orders at their limit price, 1e-4 dollars
+    ("open_buy_notional", "i8"),  # the same, buys alone
     ("position_value", "i8"),    # firm: positions at their mark
+    ("net_value", "i8"),         # the same, shorts negative
+    ("cash", "i8"),              # firm: received less paid, 1e-4 dollars
     ("open_orders", "i8"),       # firm: orders open at the venue
     ("rate_time", "i8"),         # firm's token bucket: when it will be full again, ns
 ], align=True)
 
-EXPOSURE = np.dtype([
+EXPOSURE = np.dtype([            # what every order needs comes first
     ("position", "i8"),          # shares, negative short
     ("open_buy", "i8"),          # shares that open buys may still execute
     ("open_sell", "i8"),
@@ -45,14 +60,56 @@ EXPOSURE = np.dtype([
     ("position_value", "i8"),    # position at its mark
     ("mark", "i8"),              # price that the position is valued at; 0 before the first fill
     ("rate_time", "i8"),
+    ("net_value", "i8"),         # position at its mark, negative short
+    ("turnover", "i8"),          # value traded today, 1e-4 dollars
     ("killed", "i8"),            # the host killed this instrument
-    ("cash", "i8"),              # received less paid, 1e-4 dollars
     ("bought", "i8"),            # shares bought today
     ("sold", "i8"),
-    ("reserved", "i8", 4),
+    ("best_key", "i4", 2),       # greatest price key of the open buys and sells; 0 none
+    ("newest", "i8", 2),         # newest order of each side: quantity << 32 | price
+    ("newest_time", "i8", 2),    # when it passed
+    ("cash", "i8"),              # received less paid, 1e-4 dollars
+    ("own_used", "i8"),          # one bit a place of ``own``
+    ("own", "i4", 2 * OWN_ORDERS),   # price keys of open buys, then of open sells; 0 none
+    ("more", "i4", 2),           # open orders of each side that found no place
+    ("more_key", "i4", 2),       # greatest price key of those since there was none
+    ("reserved", "i8", 2),
 ], align=True)
 """What one instrument may cost; profit at price p is ``cash + position * p``."""
-assert EXPOSURE.itemsize == 128
+assert EXPOSURE.itemsize == 256
+
+STRATEGY = np.dtype([
+    ("killed", "i8"),            # the host killed this strategy
+    ("orders", "i8"),            # new orders and replaces since it was released
+    ("rate_time", "i8"),
+    ("reserved", "i8", 5),
+], align=True)
+assert STRATEGY.itemsize == 64
+
+SESSION_USE = np.dtype([
+    ("killed", "i8"),            # the host killed this session
+    ("orders", "i8"),            # new orders and replaces today
+    ("earned", "i8"),            # orders that executions have earned today
+    ("message_time", "i8"),      # token bucket of messages: when it will be full again, ns
+    ("reserved", "i8", 4),
+], align=True)
+assert SESSION_USE.itemsize == 64
+
+DIVISOR = np.dtype([
+    ("inverse", "u4"),           # of the divisor's odd part, modulo 2^32
+    ("shift", "u2"),             # binary zeros behind the odd part
+    ("room", "u2"),              # bits that the quotient of a multiple may have
+], align=True)
+assert DIVISOR.itemsize == 8
+
+DERIVED = np.dtype([
+    ("tick", DIVISOR),
+    ("tick_below_dollar", DIVISOR),
+    ("lot", DIVISOR),
+    ("rate_room", "i8"),         # most that a bucket's time may be ahead; of messages in sessions
+], align=True)
+"""What a commit works out from one row of limits, so that no order needs a division."""
+assert DERIVED.itemsize == 32
 
 REQUEST = np.dtype([
     ("instrument", "i8"),
@@ -64,8 +121,12 @@ REQUEST = np.dtype([
     ("added_notional", "i8"),    # value that it adds to the open one
     ("added_orders", "i8"),      # 1 new, 0 replace
     ("session", "i8"),
+    ("strategy", "i8"),          # below STRATEGIES
+    ("kinds", "i8"),             # OrderPermit: DAY or IMMEDIATE, POST_ONLY, SHORT
+    ("decided", "i8"),           # when it was decided, or its trigger armed, ns
     ("has_place", "i8"),         # the order table has a place for it
-    ("limit", "i8"),             # out: limit and value of the first failing check
+    ("check", "i8"),             # out: first failing check that is hard, its limit and value
+    ("limit", "i8"),
     ("value", "i8"),
 ], align=True)
 """What the gate is asked."""
@@ -97,7 +158,8 @@ ORDER = np.dtype([
     ("session", "u2"),
     ("state", "u1"),             # OrderState
     ("flags", "u1"),             # IntentFlag
-    ("reserved", "u1", 6),
+    ("place", "u1"),             # of its price in ``own``; OWN_ORDERS none
+    ("reserved", "u1", 5),
 ], align=True)
 assert ORDER.itemsize == 64
 
@@ -159,13 +221,21 @@ ORDERS = np.dtype([
 
 FIRM = dtype(FIRM_LIMITS)
 LIMITS = dtype(INSTRUMENT_LIMITS)
-assert FIRM.itemsize == LIMITS.itemsize == LIMITS_ROW
+STRATEGY_ROW = dtype(STRATEGY_LIMITS)
+SESSION_ROW = dtype(SESSION_LIMITS)
+assert {row.itemsize for row in (FIRM, LIMITS, STRATEGY_ROW, SESSION_ROW)} == {LIMITS_ROW}
 
 risk_at = view(RISK)
 exposure_at = view(EXPOSURE)
+strategy_at = view(STRATEGY)
+session_use_at = view(SESSION_USE)
+divisor_at = view(DIVISOR)
+derived_at = view(DERIVED)
 request_at = view(REQUEST)
 order_at = view(ORDER)
 staged_at = view(STAGED)
 orders_at = view(ORDERS)
 firm_at = view(FIRM)
 limits_at = view(LIMITS)
+strategy_limits_at = view(STRATEGY_ROW)
+session_limits_at = view(SESSION_ROW)

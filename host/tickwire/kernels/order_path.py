@@ -28,9 +28,20 @@ import numpy as np
 
 from tickwire.kernels import encoder
 from tickwire.kernels.checksum import CRC_OFFSET, crc32c_intent
+from tickwire.kernels.explain import explain
+from tickwire.kernels.exposures import message, own_enter, reserve
 from tickwire.kernels.intent_window import consume, fault, ready, seal
 from tickwire.kernels.jit import kernel
-from tickwire.kernels.kill import arm, kick, kicked, kill, kill_instrument, watch
+from tickwire.kernels.kill import (
+    arm,
+    kick,
+    kicked,
+    kill,
+    kill_instrument,
+    kill_session,
+    kill_strategy,
+    watch,
+)
 from tickwire.kernels.limits import commit_limits
 from tickwire.kernels.mass_cancel import ALL, begin_sweep, is_up, sweep, sweeping
 from tickwire.kernels.memory import (
@@ -42,8 +53,13 @@ from tickwire.kernels.memory import (
     load64,
     unlikely,
 )
-from tickwire.kernels.order_layout import order_at, orders_at, risk_at
-from tickwire.kernels.order_records import record_error, record_limits, record_reject
+from tickwire.kernels.order_layout import firm_at, order_at, orders_at, request_at, risk_at
+from tickwire.kernels.order_records import (
+    count_soft,
+    record_error,
+    record_limits,
+    record_reject,
+)
 from tickwire.kernels.orders import (
     REPLACING,
     SENT,
@@ -55,17 +71,19 @@ from tickwire.kernels.orders import (
     take,
 )
 from tickwire.kernels.ring import count
-from tickwire.kernels.risk import check, explain, reserve
+from tickwire.kernels.risk import check
 from tickwire.kernels.settle import has_room, reconcile, settle
 from tickwire.kernels.staging import is_released, sent, stage
 from tickwire.kernels.translate import translate
 from tickwire.spec.counters import CounterIndex
 from tickwire.spec.intents import INTENT, IntentError, IntentFlag, Operation
+from tickwire.spec.limits import STRATEGIES
 from tickwire.spec.records import RECORD_SIZE, STATE_LINE
 
 __all__ = [
     "NO_ROOM", "arm", "commit", "execute", "is_released", "kick", "kill", "kill_instrument",
-    "ready", "reconcile", "seal", "sent", "settle", "sweep", "sweeping", "translate", "watch",
+    "kill_session", "kill_strategy", "ready", "reconcile", "seal", "sent", "settle", "sweep",
+    "sweeping", "translate", "watch",
 ]
 
 NO_ROOM = -1                               # the intent was left where it is
@@ -101,6 +119,7 @@ _BOOK_VERSION = IntentError.BOOK_VERSION.value
 _UNKNOWN_INSTRUMENT = IntentError.UNKNOWN_INSTRUMENT.value
 _REPLACE_PENDING = IntentError.REPLACE_PENDING.value
 _WRONG_FLAGS = IntentError.FLAGS.value
+_UNKNOWN_STRATEGY = IntentError.UNKNOWN_STRATEGY.value
 _SESSION_DOWN = IntentError.SESSION_DOWN.value
 _ORDERS_SENT = CounterIndex.ORDERS_SENT.value
 _CANCELS_SENT = CounterIndex.CANCELS_SENT.value
@@ -150,11 +169,15 @@ def _refuse_timing(orders, intent, instrument, now):
 def _gate(orders, intent, locate, flags, now):
     """Ask the risk gate for the request at hand; report and return False when it refuses."""
     o = orders_at(orders)
+    watch(orders, now)                     # a host that is lost is so for the very next order
     mask = check(o["risk"], o["request"], now)
     if unlikely(mask != 0):
-        explain(o["risk"], o["request"], mask, now)
-        record_reject(orders, intent, mask, locate, flags, now)
-        return False
+        hard = mask & ~np.int64(firm_at(risk_at(o["risk"])["limits"])["soft_checks"])
+        if hard != 0:
+            explain(o["risk"], o["request"], hard, now)
+            record_reject(orders, intent, mask, locate, flags, now)
+            return False
+        count_soft(orders, mask)
     reserve(o["risk"], o["request"], now)
     return True
 
@@ -168,6 +191,8 @@ def _enter(orders, intent, token, now):
     a["price"] = load32(intent + _PRICE)
     a["quantity"] = load32(intent + _QUANTITY)
     a["strategy"] = load16(intent + _STRATEGY)
+    q = request_at(orders_at(orders)["request"])
+    a["place"] = own_enter(orders_at(orders)["risk"], q["instrument"], q["is_sell"], q["price"])
     orders_at(orders)["taken"] = now
     return address
 
@@ -178,10 +203,14 @@ def _new(orders, intent, now):
     locate = load16(intent + _LOCATE)
     flags = load8(intent + _FLAGS)
     session = load16(intent + _SESSION)
+    strategy = load16(intent + _STRATEGY)
     price = load32(intent + _PRICE)
     quantity = load32(intent + _QUANTITY)
     if unlikely(session >= o["session_count"]):
         record_error(orders, intent, _UNKNOWN_SESSION, o["session_count"], session, now)
+        return 0
+    if unlikely(strategy >= STRATEGIES):
+        record_error(orders, intent, _UNKNOWN_STRATEGY, STRATEGIES, strategy, now)
         return 0
     instrument = instrument_of(orders, locate)
     if unlikely(instrument < 0):
@@ -193,7 +222,8 @@ def _new(orders, intent, now):
     if _refuse_timing(orders, intent, instrument, now):
         return 0
     token = free_token(orders)
-    request_new(orders, instrument, flags & _SELL, price, quantity, session, token)
+    request_new(orders, instrument, flags, price, quantity, session, strategy,
+                load64(intent + _TIMESTAMP), token)
     if not _gate(orders, intent, locate, flags, now):
         return 0
     a = order_at(_enter(orders, intent, token, now))
@@ -219,6 +249,7 @@ def _replace(orders, intent, now):
     price = load32(intent + _PRICE)
     quantity = load32(intent + _QUANTITY)
     previous = load32(intent + _TOKEN)
+    strategy = load16(intent + _STRATEGY)
     old = find(orders, previous)
     if unlikely(old == 0):
         record_error(orders, intent, _UNKNOWN_ORDER, 0, previous, now)
@@ -226,6 +257,9 @@ def _replace(orders, intent, now):
     p = order_at(old)
     if unlikely(p["successor"] != 0 or p["state"] == REPLACING):
         record_error(orders, intent, _REPLACE_PENDING, 0, previous, now)
+        return 0
+    if unlikely(strategy >= STRATEGIES):
+        record_error(orders, intent, _UNKNOWN_STRATEGY, STRATEGIES, strategy, now)
         return 0
     if unlikely(flags & ~_ALL_FLAGS != 0):
         record_error(orders, intent, _WRONG_FLAGS, _ALL_FLAGS, flags, now)
@@ -237,7 +271,8 @@ def _replace(orders, intent, now):
     # The side is the order's: a replace can not change it.
     flags = flags & ~_SIDE_FLAGS | np.int64(p["flags"]) & _SIDE_FLAGS
     token = free_token(orders)
-    request_replace(orders, old, price, quantity, token)
+    request_replace(orders, old, flags, price, quantity, strategy, load64(intent + _TIMESTAMP),
+                    token)
     if not _gate(orders, intent, locate, flags, now):
         return 0
     a = order_at(_enter(orders, intent, token, now))
@@ -275,6 +310,7 @@ def _cancel(orders, intent, now):
     o["tx_session"] = session
     stage(orders, token, _CANCEL, 0, quantity, load32(intent + _ID), load64(intent + _TIMESTAMP))
     count(o["counters"], _CANCELS_SENT)
+    message(o["risk"], session, now)
     if unlikely(is_released(orders, session)):
         return RECORD_SIZE
     return encoder.encode_cancel(token, quantity, o["tx"])

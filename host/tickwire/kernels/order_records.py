@@ -3,7 +3,15 @@
 import numpy as np
 
 from tickwire.kernels.jit import kernel
-from tickwire.kernels.memory import load32, load64, store64, store_be64, view
+from tickwire.kernels.memory import (
+    bit_count,
+    load32,
+    load64,
+    low_bit,
+    store64,
+    store_be64,
+    view,
+)
 from tickwire.kernels.order_layout import (
     EXPOSURE,
     exposure_at,
@@ -15,6 +23,7 @@ from tickwire.kernels.order_layout import (
 )
 from tickwire.kernels.orders import is_sell, row, side_letter
 from tickwire.kernels.ring import commit, count, room, slot
+from tickwire.spec.checks import ALWAYS_HARD, CHECKS
 from tickwire.spec.counters import CounterIndex
 from tickwire.spec.intents import INTENT, WINDOW_SLOTS, Operation
 from tickwire.spec.records import (
@@ -55,6 +64,9 @@ _ID = INTENT.field("intent_id")[1]
 _SEQUENCE = INTENT.field("sequence")[1]
 _EXPOSURE_SIZE = EXPOSURE.itemsize
 _U32 = 0xFFFF_FFFF
+_CAN_BE_SOFT = ALWAYS_HARD ^ _U32
+_FIRST_SOFT = next(row.name for row in CHECKS if not row.is_hard)
+_SOFT = CounterIndex[f"SOFT_{_FIRST_SOFT.upper()}"].value
 
 
 @kernel(inline=True)
@@ -158,6 +170,16 @@ def record_answer(orders, record_type, address, exchange_timestamp, price, quant
 
 
 @kernel
+def count_soft(orders, mask):
+    """Count an order that goes although soft checks failed, at each of them."""
+    while mask != 0:
+        check = low_bit(mask)
+        count(orders_at(orders)["counters"],
+              _SOFT + bit_count(_CAN_BE_SOFT & ((1 << check) - 1)))
+        mask &= mask - 1
+
+
+@kernel
 def record_reject(orders, intent, mask, locate, sell_flags, now):
     """RISK_REJECT of the intent, from the request that failed."""
     o = orders_at(orders)
@@ -181,6 +203,7 @@ def record_reject(orders, intent, mask, locate, sell_flags, now):
     t["config_version"] = risk_at(o["risk"])["version"]
     t["side"] = side_letter(sell_flags)
     t["operation"] = i["operation"]
+    t["check"] = q["check"]
     commit(o["ring"], _REJECT)
 
 

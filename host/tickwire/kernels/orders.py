@@ -21,8 +21,9 @@ from tickwire.kernels.order_layout import (
     orders_at,
     request_at,
 )
-from tickwire.kernels.risk import notional
+from tickwire.kernels.risk_rules import notional
 from tickwire.spec.intents import IntentFlag
+from tickwire.spec.limits import OrderPermit
 
 DEAD = OrderState.DEAD.value
 SENT = OrderState.SENT.value
@@ -30,6 +31,12 @@ LIVE = OrderState.LIVE.value
 REPLACING = OrderState.REPLACING.value
 _SELL = IntentFlag.SELL.value
 _SHORT = IntentFlag.SHORT.value
+_IMMEDIATE = IntentFlag.IMMEDIATE.value
+_POST_ONLY = IntentFlag.POST_ONLY.value
+_IS_DAY = OrderPermit.DAY.value
+_IS_IMMEDIATE = OrderPermit.IMMEDIATE.value
+_IS_POST_ONLY = OrderPermit.POST_ONLY.value
+_IS_SHORT = OrderPermit.SHORT.value
 _BUY_LETTER, _SELL_LETTER, _SHORT_LETTER = map(ord, "BST")
 _SIZE = ORDER.itemsize
 _TOKEN_MAX = 0xFFFF_FFFF
@@ -127,12 +134,23 @@ def chain(orders, address):
 
 
 @kernel(inline=True)
-def request_new(orders, instrument, sell, price, quantity, session, token):
+def kinds_of(flags):
+    """Kinds of an order with ``flags``, as OrderPermit."""
+    return ((_IS_IMMEDIATE if flags & _IMMEDIATE != 0 else _IS_DAY)
+            | (_IS_POST_ONLY if flags & _POST_ONLY != 0 else 0)
+            | (_IS_SHORT if flags & _SHORT != 0 else 0))
+
+
+@kernel(inline=True)
+def request_new(orders, instrument, flags, price, quantity, session, strategy, decided, token):
     """State a new order as the gate's request."""
     q = request_at(orders_at(orders)["request"])
     value = notional(price, quantity)
     q["instrument"] = instrument
-    q["is_sell"] = sell
+    q["is_sell"] = flags & _SELL
+    q["kinds"] = kinds_of(flags)
+    q["strategy"] = strategy
+    q["decided"] = decided
     q["price"] = price
     q["quantity"] = quantity
     q["notional"] = value
@@ -144,7 +162,7 @@ def request_new(orders, instrument, sell, price, quantity, session, token):
 
 
 @kernel(inline=True)
-def request_replace(orders, address, price, quantity, token):
+def request_replace(orders, address, flags, price, quantity, strategy, decided, token):
     """State a replace of the order at ``address`` as the gate's request: only what it adds."""
     a = order_at(address)
     q = request_at(orders_at(orders)["request"])
@@ -152,6 +170,9 @@ def request_replace(orders, address, price, quantity, token):
     other = replaced_leaves(address, quantity)
     q["instrument"] = np.int64(a["instrument"])
     q["is_sell"] = is_sell(address)
+    q["kinds"] = kinds_of(flags)
+    q["strategy"] = strategy
+    q["decided"] = decided
     q["price"] = price
     q["quantity"] = quantity
     q["notional"] = notional(price, quantity)

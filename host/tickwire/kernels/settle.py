@@ -10,6 +10,7 @@ import numpy as np
 
 from tickwire.kernels import histogram
 from tickwire.kernels import settle_layout as layout
+from tickwire.kernels.exposures import execution, expose, own_leave, own_move
 from tickwire.kernels.jit import kernel
 from tickwire.kernels.kill import kill
 from tickwire.kernels.memory import load8, load16, load32, load64
@@ -33,7 +34,6 @@ from tickwire.kernels.orders import (
     row,
 )
 from tickwire.kernels.ring import count, room
-from tickwire.kernels.risk import execution, expose
 from tickwire.spec.counters import CounterIndex
 from tickwire.spec.intents import IntentError
 from tickwire.spec.records import RecordType
@@ -96,9 +96,11 @@ def _restore(orders, address):
 
 
 @kernel(inline=True)
-def _bury(address):
+def _bury(orders, address):
     """Mark the order dead; returns the replace of it that waited for an answer, or 0."""
     a = order_at(address)
+    own_leave(orders_at(orders)["risk"], np.int64(a["instrument"]), is_sell(address),
+              np.int64(a["place"]))
     successor = np.int64(a["successor"])
     a["successor"] = 0
     a["state"] = DEAD
@@ -106,12 +108,21 @@ def _bury(address):
     return successor
 
 
+@kernel(inline=True)
+def _move(orders, address, price):
+    """Give the order its price, as the venue tells it."""
+    a = order_at(address)
+    a["price"] = price
+    own_move(orders_at(orders)["risk"], np.int64(a["instrument"]), is_sell(address),
+             np.int64(a["place"]), price)
+
+
 @kernel
 def _lapse(orders, token, exchange_timestamp, now):
     """A replace of an order that is gone is ignored by the venue: nothing will answer it."""
     if token != 0:
         address = row(orders, token)
-        _bury(address)
+        _bury(orders, address)
         count(orders_at(orders)["counters"], _COUNT_LAPSED)
         record_answer(orders, _RECORD_REJECTED, address, exchange_timestamp,
                       np.int64(order_at(address)["price"]), 0, 0, 0, now)
@@ -124,14 +135,14 @@ def _take_over(orders, address, price, quantity, is_dead):
     old = row(orders, np.int64(b["previous"]))
     _withdraw(orders, old)
     executed = np.int64(order_at(old)["executed"])
-    _bury(old)
+    _bury(orders, old)
     b["state"] = LIVE
     b["executed"] = executed
-    b["price"] = price
+    _move(orders, address, price)
     b["quantity"] = min(executed + quantity, _MAX)
     b["leaves"] = quantity
     if is_dead:
-        _bury(address)
+        _bury(orders, address)
     _restore(orders, address)
 
 
@@ -148,12 +159,12 @@ def _accepted(orders, address, answer, now):
     if is_first:
         _withdraw(orders, address)
         a["state"] = LIVE
-        a["price"] = price
+        _move(orders, address, price)
         a["quantity"] = quantity
         a["leaves"] = max(quantity - executed, 0)
         a["reference"] = load64(answer + layout.REFERENCE)
         if load8(answer + layout.FLAGS) & layout.IS_DEAD != 0 or a["leaves"] == 0:
-            lapsed = _bury(address)
+            lapsed = _bury(orders, address)
         _restore(orders, address)
         if o["acknowledge_stage"] != 0 and a["sent"] != 0:
             histogram.add(o["acknowledge_stage"], now - a["sent"])
@@ -183,8 +194,9 @@ def _reduced(orders, address, answer, now):
     a["leaves"] = max(leaves - quantity, 0)
     if is_fill:
         a["executed"] = min(np.int64(a["executed"]) + quantity, _MAX)
-        execution(o["risk"], np.int64(a["instrument"]), is_sell(address), quantity, price)
-    lapsed = _bury(address) if quantity >= leaves else 0
+        execution(o["risk"], np.int64(a["instrument"]), np.int64(a["session"]), is_sell(address),
+                  quantity, price)
+    lapsed = _bury(orders, address) if quantity >= leaves else 0
     _restore(orders, address)
     if is_fill:
         count(o["counters"], _COUNT_FILLS)
@@ -206,12 +218,12 @@ def _rejected(orders, address, reason, exchange_timestamp, now):
     lapsed = 0
     if state == SENT:
         _withdraw(orders, address)
-        lapsed = _bury(address)
+        lapsed = _bury(orders, address)
     elif state == REPLACING:
         old = row(orders, np.int64(a["previous"]))
         _withdraw(orders, old)
         order_at(old)["successor"] = 0
-        _bury(address)
+        _bury(orders, address)
         _restore(orders, old)
     record_answer(orders, _RECORD_REJECTED, address, exchange_timestamp, np.int64(a["price"]),
                   np.int64(a["quantity"]), reason, 0, now)

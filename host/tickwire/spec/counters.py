@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from enum import IntEnum
 from typing import Any
 
+from .checks import CHECKS
+
 
 @dataclass(frozen=True, slots=True)
 class Counter:
@@ -102,6 +104,9 @@ COUNTERS = (
     Counter("mac_underruns",       "frames",   "Frames that a MAC had to cut because their words did not come in time."),
     Counter("port_overflows",      "packets",  "Packets that a port of the card cut short or dropped, because earlier octets still waited."),
     Counter("port_losses",         "events",   "Events of a port that found the card's arbiter full; their packets count as damaged."),
+    *(Counter(f"soft_{check.name}", "orders",
+              f"Orders that were let pass although the soft check {check.name} failed.")
+      for check in CHECKS if not check.is_hard),
 )
 
 CounterIndex: Any = IntEnum("CounterIndex", {counter.name.upper(): index

@@ -57,6 +57,7 @@ class IntentError(IntEnum):
     REPLACE_PENDING = 13     # the order, or the replace that made it, still waits for an answer
     FLAGS = 14           # unknown bits, or SHORT without SELL
     SESSION_DOWN = 15    # a cancel that cannot be sent because the order's session is down
+    UNKNOWN_STRATEGY = 16    # the limits table has no row for it
 
 
 _TAIL = (
@@ -78,7 +79,7 @@ INTENT = Message("intent", "", "Order intent", "tickwire intent", (
     Field("max_version_lag", 4, "uint",  "Refuse when the book moved on by more; 0 does not check."),
     Field("ttl_ns",          4, "uint",  "Refuse when older than this; 0 does not check."),
     Field("session",         2, "uint",  "Order session."),
-    Field("strategy",        2, "uint",  "Strategy."),
+    Field("strategy",        2, "uint",  "Strategy, a row of the limits table."),
     Field("trigger_price",   4, "price", "For PRE_ARM."),
     Field("reserved",        4, "uint",  "Zero."),
     *_TAIL,

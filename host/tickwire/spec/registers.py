@@ -121,6 +121,8 @@ REGISTERS = (
     Register("EPOCH",          0x062C, 4, "ro", "Arming token that intents must carry."),
     Register("INSTRUMENT_KILL", 0x0630, 4, "wo", "Instrument in the low half; bit 16 set blocks its orders, clear lets them pass."),
     Register("SESSION_STATE",  0x0634, 4, "wo", "Order session that the host runs, in the low half; bit 16 set: it is up, clear: it is down and no order passes."),
+    Register("STRATEGY_KILL",  0x0638, 4, "wo", "Strategy in the low half; bit 16 set blocks its orders, clear releases it: orders pass, and their count begins anew."),
+    Register("SESSION_KILL",   0x063C, 4, "wo", "Order session in the low half; bit 16 set blocks its orders but not cancels, clear lets them pass."),
     Register("TIME_NOW",       0x0700, 8, "ro", "Device clock, ns."),
     Register("INTERRUPT_MASK", 0x0048, 4, "rw", "Interrupt: events that may send a message."),
     Register("INTERRUPT_CAUSE", 0x004C, 4, "rw", "Interrupt: events since they were cleared; a bit written as 1 clears it."),

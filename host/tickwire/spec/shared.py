@@ -8,12 +8,14 @@ holds an exclusive lock on the file for as long as it lives: a file without a lo
 from dataclasses import dataclass
 
 from .checks import CHECKS
+from .limits import limits_rows
 from .wire import Field, Message
 
 SHARED_MAGIC = b"TICKWIRE"
 SHARED_FOLDER = "/dev/shm"
 SHARED_PREFIX = "tickwire."
 REGION_ALIGNMENT = 4096
+assert limits_rows(0) == 21                # rows of the region "limits" that are no instrument's
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +37,7 @@ REGIONS = (
     Region("state",         64, "instruments", "device", "STATE_LINE of each instrument."),
     Region("positions",    128, "instruments", "host",   "POSITION of each instrument."),
     Region("window",        64, "64",          "host",   "Intent window."),
-    Region("limits",       128, "instruments + 1", "host", "Limits table as the host stages it."),
+    Region("limits",       128, "instruments + 21", "host", "Limits table as the host stages it."),
     Region("order_ring",    64, "order_log2",  "device", "Order ring, credited."),
     Region("market_ring",   64, "market_log2", "device", "Market ring, free running."),
 )
@@ -70,7 +72,7 @@ ENGINE_STATUS = Message("engine_status", "", "What the engine tells", "tickwire 
     Field("started",          8, "uint", "Begin of the engine's loop, ns since 1970."),
     Field("reserved",         8, "uint", "Zero."),
     Field("strategy",        64, "ascii", "Path of the strategy."),
-    *(Field(f"rejects_{check.name}", 8, "uint", f"Orders refused by the risk gate whose first failing check is {check.name}.") for check in CHECKS),
+    *(Field(f"rejects_{check.name}", 8, "uint", f"Orders refused by the risk gate because of check {check.name}.") for check in CHECKS),
 ), order="little")
 assert ENGINE_STATUS.size == 128 + 8 * len(CHECKS)
 
