@@ -6,6 +6,7 @@ STAMP  := .venv/.installed
 ARGS   ?=
 COMPONENT ?= pipeline
 TEST   ?= tests/gateware
+FUZZ   ?= fix_codec
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
@@ -33,9 +34,9 @@ waves: $(STAMP) ## Leave the waves of a gateware test in build/waves (TEST="test
 formal: .venv/.with-formal ## Prove properties of the gateware (ARGS="--list"; the first start takes minutes)
 	@$(BIN)/python -m tests.formal $(ARGS)
 
-fuzz: .venv/.with-fuzz ## Fuzz the FIX codec for a minute, guided by coverage (ARGS="-max_total_time=600")
-	@mkdir -p build/fuzz
-	@$(BIN)/python -m tests.fuzz.fix_codec -max_total_time=60 $(ARGS) build/fuzz
+fuzz: .venv/.with-fuzz ## Fuzz FUZZ=fix_codec or fix_session for a minute, guided by coverage (ARGS="-max_total_time=600")
+	@mkdir -p build/fuzz/$(FUZZ)
+	@$(BIN)/python -m tests.fuzz.$(FUZZ) -max_total_time=60 $(ARGS) build/fuzz/$(FUZZ)
 
 lint: $(STAMP) ## Check style and types
 	@$(BIN)/ruff check .

@@ -1,0 +1,229 @@
+"""Sessions of a configuration in one process: TLS, copies, audit, restarts, back-off, commands.
+
+Method: initiators and acceptors of one service connect to each other over loopback; certificates
+are made for these tests alone. The commands run as an operator would run them.
+"""
+
+import asyncio
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from tests.fix.link import MAIL, Recorder, mail
+from tests.fix.quickfix_peer import free_port
+from tickwire import cli
+from tickwire.errors import TickwireError
+from tickwire.orders.fix.audit import lines
+from tickwire.orders.fix.initiator import Initiator
+from tickwire.orders.fix.service import FIXService
+from tickwire.orders.fix.settings import FIXSessionSettings, FIXSettings
+from tickwire.orders.fix.store import FileStore, read_state
+
+CERTIFICATES = Path(__file__).parent / "certificates"
+REPORT = b"6=0\x0114=0\x0117=x\x0137=o\x0139=0\x0154=1\x0155=A\x01150=0\x01151=1\x01"
+
+
+def pair(name, port, names, **options):
+    """An acceptor and an initiator that fit together, ``names`` being venue's and client's."""
+    shared = {"port": port, "reconnect_ms": 20, "reconnect_max_ms": 100, **options}
+    return (FIXSessionSettings(name=f"{name}-venue", role="acceptor", sender=names[0],
+                               target=names[1], **shared),
+            FIXSessionSettings(name=f"{name}-client", sender=names[1], target=names[0], **shared))
+
+
+def run(folder, sessions, scenario):
+    """Run a scenario with a service; return what the applications were told."""
+    settings = FIXSettings(folder=str(folder), sessions=tuple(sessions))
+    told = {entry.name: Recorder() for entry in sessions}
+
+    async def body():
+        service = FIXService(settings, told)
+        await service.start()
+        try:
+            await scenario(service.sessions)
+        finally:
+            await service.stop("enough")
+    asyncio.run(body())
+    return told
+
+
+async def until(condition, seconds=10):
+    for _ in range(int(seconds / 0.01)):
+        if condition():
+            return
+        await asyncio.sleep(0.01)
+    raise AssertionError("it does not come to pass")
+
+
+def test_sessions_of_one_process_with_copies_and_a_restart(tmp_path):
+    port = free_port()
+    sessions = [*pair("orders", port, ("VENUE", "CLIENT")),
+                *pair("copies", port, ("VENUE", "DESK"))]
+    sessions[2] = replace(sessions[2], drop_copy_of="orders-venue")
+
+    async def scenario(found):
+        await until(lambda: all(session.is_logged_on for session in found.values()))
+        found["orders-venue"].send("8", REPORT)
+        found["orders-client"].send(MAIL, mail("hello"))
+        await until(lambda: found["copies-client"].store.next_in == 3
+                    and found["orders-venue"].store.next_in == 3)
+    told = run(tmp_path, sessions, scenario)
+    assert told["orders-client"].subjects == ["8"]
+    assert told["copies-client"].subjects == ["8"]
+    assert told["orders-venue"].subjects == ["hello"]
+    assert told["orders-client"].events[0] == "logon"
+    numbers = {path.stem: read_state(path)[1:3] for path in tmp_path.glob("*.store")}
+    assert numbers["orders-client"] == (4, 4)
+    told = run(tmp_path, sessions, scenario=lambda found: until(
+        lambda: all(session.is_logged_on for session in found.values())))
+    assert read_state(tmp_path / "orders-client.store")[1:3] == (6, 6)
+    [log] = tmp_path.glob("fix-*.audit")
+    shown = list(lines(log))
+    assert sum("35=8" in line and " > " in line for line in shown) == 2
+    assert sum("35=8" in line and " < " in line for line in shown) == 2
+    assert sum("connected 127.0.0.1" in line for line in shown) == 8
+
+
+def test_a_copy_of_what_is_not_there_is_refused(tmp_path):
+    sessions = [replace(one, drop_copy_of="nobody") for one in pair("a", 1, ("A", "B"))]
+    with pytest.raises(TickwireError, match="drop_copy_of names nobody"):
+        FIXService(FIXSettings(folder=str(tmp_path), sessions=tuple(sessions)), {})
+    FileStore(tmp_path / "a-venue.store", sessions[0].identity, 1).close()
+
+
+VENUE = {"tls": True, "certificate_file": str(CERTIFICATES / "venue.pem"),
+         "key_file": str(CERTIFICATES / "venue.key")}
+IMPOSTOR = {"tls": True, "certificate_file": str(CERTIFICATES / "impostor.pem"),
+            "key_file": str(CERTIFICATES / "impostor.key")}
+CLIENT = {"certificate_file": str(CERTIFICATES / "client.pem"),
+          "key_file": str(CERTIFICATES / "client.key")}
+TRUST = {"tls": True, "ca_file": str(CERTIFICATES / "authority.pem")}
+
+
+@pytest.mark.parametrize("venue, client, is_on", [
+    (VENUE, TRUST, True),
+    (VENUE, {**TRUST, "server_name": "localhost"}, True),
+    (VENUE, {**TRUST, "server_name": "elsewhere"}, False),
+    (VENUE, {"tls": True}, False),
+    (VENUE, {**TRUST, "ca_file": str(CERTIFICATES / "stranger.pem")}, False),
+    (IMPOSTOR, TRUST, False),
+    ({**VENUE, **TRUST}, {**TRUST, **CLIENT}, True),
+    ({**VENUE, **TRUST}, TRUST, False),
+    (VENUE, {"tls": False}, False)])
+def test_certificates_are_checked(tmp_path, venue, client, is_on):
+    sessions = pair("tls", free_port(), ("VENUE", "CLIENT"))
+    sessions = [replace(sessions[0], **venue), replace(sessions[1], **client, reconnect_ms=20)]
+
+    async def scenario(found):
+        if is_on:
+            await until(lambda: all(session.is_logged_on for session in found.values()))
+            found["tls-client"].send(MAIL, mail("secret"))
+            await until(lambda: found["tls-venue"].store.next_in == 3)
+        else:
+            await asyncio.sleep(0.4)
+            assert not any(session.logons for session in found.values())
+    told = run(tmp_path, sessions, scenario)
+    assert told["tls-venue"].subjects == (["secret"] if is_on else [])
+
+
+def test_files_of_certificates_that_are_none_are_told(tmp_path):
+    sessions = [replace(one, tls=True, certificate_file=str(tmp_path / "none"))
+                for one in pair("tls", free_port(), ("A", "B"))]
+    with pytest.raises(TickwireError, match=r"fix\.sessions tls-.*certificates cannot be used"):
+        run(tmp_path, sessions, lambda _: asyncio.sleep(0))
+
+
+def test_an_initiator_backs_off(tmp_path, monkeypatch):
+    waits = []
+
+    async def waited(self, seconds):
+        waits.append(seconds)
+        if len(waits) == 7:
+            self._stopped.set()
+    monkeypatch.setattr(Initiator, "_wait", waited)
+    session = replace(pair("x", free_port(), ("A", "B"))[1], reconnect_ms=100,
+                      reconnect_max_ms=1_500)
+    run(tmp_path, [session], lambda _: until(lambda: len(waits) == 7))
+    assert waits == [0.1, 0.2, 0.4, 0.8, 1.5, 1.5, 1.5]
+
+
+def test_a_port_that_is_taken_is_told(tmp_path):
+    port = free_port()
+    sessions = [pair("a", port, ("A", "B"))[0]]
+
+    async def scenario(_):
+        other = FIXService(FIXSettings(folder=str(tmp_path / "other"), sessions=tuple(sessions)),
+                           {})
+        with pytest.raises(TickwireError, match=f"FIX cannot listen on 127.0.0.1:{port}"):
+            await other.start()
+    run(tmp_path, sessions, scenario)
+
+
+# Commands
+
+
+@pytest.fixture
+def store(tmp_path):
+    made = FileStore(tmp_path / "venue.store", "FIX.4.4:US->THEM", 1_767_268_800 * 10**9)
+    for _ in range(4):
+        made.put(b"8=FIX.4.4\x01", 1)
+    made.close()
+    return tmp_path
+
+
+def sessions(capsys, *words):
+    assert cli.main(["fix", "sessions", *map(str, words)]) == 0
+    return [line.split("  ") for line in capsys.readouterr().out.splitlines()]
+
+
+def test_stored_numbers_are_shown_and_edited(store, capsys):
+    shown = [cell for cell in sessions(capsys, "--folder", store)[1] if cell]
+    assert [cell.strip() for cell in shown[:5]] == [
+        "venue", "FIX.4.4:US->THEM", "5", "1", "2026-01-01 12:00:00"]
+    edit = ["venue", "--folder", store]
+    sessions(capsys, *edit, "--next-out", 3, "--next-in", 9)
+    assert read_state(store / "venue.store")[1:3] == (3, 9)
+    sessions(capsys, *edit, "--reset")
+    assert read_state(store / "venue.store")[1:3] == (1, 1)
+
+
+@pytest.mark.parametrize("words, sentence", [
+    (["nobody"], "There is no store"),
+    (["venue", "--next-out", "0"], "--next-out must be from 1"),
+    (["--reset"], "Which session is to be edited")])
+def test_edits_that_make_no_sense_are_refused(store, capsys, words, sentence):
+    assert cli.main(["fix", "sessions", *words, "--folder", str(store)]) == 2
+    assert sentence in capsys.readouterr().err
+    assert read_state(store / "venue.store")[1:3] == (5, 1)
+
+
+def test_a_session_in_use_is_shown_and_not_edited(store, capsys):
+    held = FileStore(store / "venue.store", "FIX.4.4:US->THEM", 1)
+    assert sessions(capsys, "--folder", store)[1]
+    assert cli.main(["fix", "sessions", "venue", "--reset", "--folder", str(store)]) == 2
+    assert "another process uses this session" in capsys.readouterr().err
+    held.close()
+
+
+def test_the_acceptance_server_tells_its_port_and_stops(tmp_path):
+    program = subprocess.Popen([sys.executable, "-m", "tickwire.cli", "fix", "acceptor",
+                                "--acceptance", "--audit", tmp_path], stdout=subprocess.PIPE,
+                               stderr=subprocess.PIPE, text=True)
+    try:
+        assert program.stdout.readline().startswith("FIX acceptance server on 127.0.0.1:")
+    finally:
+        program.terminate()
+        assert program.wait(20) == 0
+    assert "Traceback" not in program.stderr.read()
+
+
+@pytest.mark.parametrize("words, sentence", [
+    (["--acceptance", "--port", "70000"], "--port must be from 0 to 65535"),
+    (["--acceptance", "--dictionary", "nowhere"], "The dictionaries cannot be read"),
+    (["--acceptance", "--port", "1.5"], "not a whole number")])
+def test_what_the_acceptance_server_refuses(capsys, words, sentence):
+    assert cli.main(["fix", "acceptor", *words]) == 2
+    assert sentence in capsys.readouterr().err
