@@ -1,5 +1,5 @@
-// A QuickFIX acceptor or initiator for tests and benches: echoes orders, or sends them and says
-// what came back. Usage: peer SETTINGS acceptor | peer SETTINGS initiator COUNT
+// A QuickFIX acceptor or initiator for tests and benches: does what our acceptance server does, or
+// sends orders and says what came back. Usage: peer SETTINGS acceptor | peer SETTINGS initiator COUNT
 #include <quickfix/Application.h>
 #include <quickfix/FileStore.h>
 #include <quickfix/Message.h>
@@ -8,8 +8,10 @@
 #include <quickfix/SocketAcceptor.h>
 #include <quickfix/SocketInitiator.h>
 #include <iostream>
-#include <memory>
+#include <iterator>
+#include <set>
 #include <string>
+#include <utility>
 
 class Echo : public FIX::NullApplication {
   public:
@@ -30,7 +32,11 @@ class Echo : public FIX::NullApplication {
         }
     }
 
-    void onLogout(const FIX::SessionID &) override { std::cout << "logout" << std::endl; }
+    void onLogout(const FIX::SessionID &id) override {
+        std::cout << "logout" << std::endl;
+        for (auto one = known.begin(); one != known.end();)
+            one = one->first == id ? known.erase(one) : std::next(one);
+    }
 
     void fromApp(const FIX::Message &message, const FIX::SessionID &id)
         throw(FIX::FieldNotFound, FIX::IncorrectDataFormat, FIX::IncorrectTagValue,
@@ -40,17 +46,27 @@ class Echo : public FIX::NullApplication {
         if (++seen <= 1000)   // whoever reads may have stopped
             std::cout << kind << " " << message.getHeader().getField(34) << " "
                       << (is_order ? message.getField(11) : std::string("-")) << std::endl;
-        if (is_order && left < 0) {
-            FIX::Message echo = message;
-            FIX::Header fresh;
-            fresh.setField(35, kind);
-            echo.getHeader() = fresh;
-            FIX::Session::sendToTarget(echo, id);
+        if (left >= 0)
+            return;
+        if (!is_order && kind != "C" && kind != "d")
+            throw FIX::UnsupportedMessageType();
+        FIX::Header fresh;
+        fresh.setField(35, kind);
+        if (message.getHeader().isSetField(97) && message.getHeader().getField(97) == "Y") {
+            if (is_order && known.count({id, message.getField(11)}))
+                return;
+            fresh.setField(97, "Y");
         }
+        if (is_order)
+            known.insert({id, message.getField(11)});
+        FIX::Message echo = message;
+        echo.getHeader() = fresh;
+        FIX::Session::sendToTarget(echo, id);
     }
 
     int left;       // orders to be sent; below zero: echo
     int seen = 0;
+    std::set<std::pair<FIX::SessionID, std::string>> known;
 };
 
 int main(int count, char **words) {

@@ -53,6 +53,38 @@ def built() -> Path:
     return program
 
 
+ACCEPTANCE = """[DEFAULT]
+ConnectionType=acceptor
+SocketAcceptPort={port}
+SocketReuseAddress=Y
+SocketNodelay=Y
+StartTime=00:00:00
+EndTime=00:00:00
+SenderCompID=ISLD
+ResetOnLogon=Y
+FileStorePath={folder}
+[SESSION]
+BeginString=FIX.4.2
+TargetCompID=TW42
+DataDictionary={xml}/FIX42.xml
+[SESSION]
+BeginString=FIX.4.4
+TargetCompID=TW44
+DataDictionary={xml}/FIX44.xml
+[SESSION]
+BeginString=FIXT.1.1
+TargetCompID=TW50SP2
+DefaultApplVerID=FIX.5.0SP2
+TransportDataDictionary={xml}/FIXT11.xml
+AppDataDictionary={xml}/FIX50SP2.xml
+"""
+
+
+def dictionaries() -> str:
+    """Return the folder of QuickFIX's dictionaries that TICKWIRE_QUICKFIX_XML names, or nothing."""
+    return os.environ.get("TICKWIRE_QUICKFIX_XML", "")
+
+
 class QuickFIXPeer:
     """One QuickFIX process at a time, its stores in ``folder``."""
 
@@ -64,13 +96,22 @@ class QuickFIXPeer:
     def acceptor(self, port: int = 0) -> Iterator[int]:
         """Run it as ISLD, waiting for TW44; gives its port."""
         port = port or free_port()
-        with self._run("acceptor", port, "ISLD", "TW44"):
+        with self._run("acceptor", self._settings("acceptor", port, "ISLD", "TW44")):
+            yield port
+
+    @contextmanager
+    def acceptance(self) -> Iterator[int]:
+        """Run it as the acceptance server, with its own dictionaries; gives its port."""
+        port = free_port()
+        settings = ACCEPTANCE.format(port=port, folder=self.folder, xml=dictionaries())
+        with self._run("acceptor", settings):
             yield port
 
     @contextmanager
     def initiator(self, port: int, orders: int) -> Iterator["QuickFIXPeer"]:
         """Run it as TW44, connecting to ISLD; it sends that many orders after its first Logon."""
-        with self._run("initiator", port, "TW44", "ISLD", str(orders)):
+        with self._run("initiator", self._settings("initiator", port, "TW44", "ISLD"),
+                       str(orders)):
             yield self
 
     def line(self) -> str:
@@ -78,12 +119,15 @@ class QuickFIXPeer:
         assert self.process is not None and self.process.stdout is not None
         return self.process.stdout.readline().strip()
 
+    def _settings(self, role: str, port: int, sender: str, target: str) -> str:
+        return SETTINGS.format(role=role, port=port, sender=sender, target=target,
+                               folder=self.folder, version=self.version,
+                               reset="Y" if self.is_reset else "N")
+
     @contextmanager
-    def _run(self, role: str, port: int, sender: str, target: str, *more: str) -> Iterator[None]:
+    def _run(self, role: str, settings: str, *more: str) -> Iterator[None]:
         path = self.folder / f"{role}.cfg"
-        path.write_text(SETTINGS.format(role=role, port=port, sender=sender, target=target,
-                                        folder=self.folder, version=self.version,
-                                        reset="Y" if self.is_reset else "N"))
+        path.write_text(settings)
         self.process = subprocess.Popen([built(), path, role, *more], stdin=subprocess.PIPE,
                                         stdout=subprocess.PIPE, text=True)
         try:

@@ -11,6 +11,7 @@ from tickwire.orders.fix.connection import Connection
 from tickwire.orders.fix.parse import Parsed
 from tickwire.orders.fix.sending import State, log
 from tickwire.orders.fix.session import Session
+from tickwire.orders.fix.warm import load_kernels
 
 CONNECTIONS_MAX = 256
 LOGON_SECONDS_MAX = 10.0                   # a connection that says nothing lives no longer
@@ -41,6 +42,8 @@ class Acceptor:
 
     async def start(self) -> None:
         """Listen; raises :class:`TickwireError` when the port is not to be had."""
+        for session in self.sessions.values():
+            load_kernels(session.rules)
         loop = asyncio.get_running_loop()
         try:
             self._server = await loop.create_server(self._connection, self.host, self.port,

@@ -12,6 +12,7 @@ from tickwire.orders.fix.connection import Connection
 from tickwire.orders.fix.sending import SECOND, log
 from tickwire.orders.fix.session import Session
 from tickwire.orders.fix.tls import tls_context
+from tickwire.orders.fix.warm import load_kernels
 
 _CLOSED_SECONDS = 1.0                      # how often a closed schedule is looked at
 
@@ -38,6 +39,7 @@ class Initiator:
 
     async def run(self) -> None:
         """Connect and stay connected until :meth:`stop`."""
+        load_kernels(self.session.rules)
         settings = self.session.settings
         schedule = settings.schedule()
         failures = 0

@@ -9,13 +9,13 @@ A message is in the store before it is in the output. A number that came counts 
 was acted on. docs/fix.md states what is answered to what.
 """
 
-import hmac
 import time
 from collections.abc import Callable
 
 from tickwire.orders.fix import bodies
 from tickwire.orders.fix.application import ORDER_TYPES, Application
 from tickwire.orders.fix.gaps import GapKeeper
+from tickwire.orders.fix.logon import refusal
 from tickwire.orders.fix.parse import Parsed
 from tickwire.orders.fix.rules import Rules
 from tickwire.orders.fix.sending import NEVER, SECOND, Clock, State, log
@@ -24,7 +24,6 @@ from tickwire.orders.fix.store import NUMBER_MAX, Store
 from tickwire.spec.fix import RejectReason, Tag
 
 GARBAGE_MAX = 1 << 20                      # octets in a row that are no message
-_HEARTBEAT_MAX = 3_600
 
 
 class Session(GapKeeper):
@@ -161,37 +160,16 @@ class Session(GapKeeper):
                 self._count(message)
             self._close(f"Logout instead of a Logon: {message.text(Tag.TEXT) or 'without a text'}")
             return
-        refusal = self._refusal(message)
-        if refusal:
-            self._close(f"Logon refused: {refusal}")
+        if (reason := self._refusal(message)):
+            self._close(f"Logon refused: {reason}")
         else:
             self._log_on(message)
 
     def _refusal(self, message: Parsed) -> str:
         """Return why a Logon is refused, empty when it is not."""
-        settings, heartbeat = self.settings, message.integer(Tag.HEARTBEAT_SECONDS)
-        if message.msg_type != bodies.LOGON:
-            return f"it is {message.msg_type}, not A"
-        if message.begin_string != settings.begin_string:
-            return f"BeginString is {message.begin_string}, not {settings.begin_string}"
-        if not message.is_between(*self._names):
-            return f"CompIDs are {message.sender} and {message.target}"
-        if message.fault is not None:
-            return f"{message.fault.text}, tag {message.fault.tag}"
         if self._is_late(message):
             return "SendingTime is too far from this clock"
-        if message.find(Tag.ENCRYPT_METHOD) != b"0":
-            return "it asks for encryption (98)"
-        if heartbeat is None or not 0 <= heartbeat <= _HEARTBEAT_MAX:
-            return f"108 must be from 0 to {_HEARTBEAT_MAX}, not {heartbeat}"
-        version = message.text(Tag.DEFAULT_APPLICATION_VERSION)
-        if self.rules.is_fixt and version != self.application_version:
-            return f"1137 must be {self.application_version}, not {version or 'missing'}"
-        if not self._is_initiator and settings.username and not (
-                _same(message.text(Tag.USERNAME), settings.username)
-                and _same(message.text(Tag.PASSWORD), settings.password)):
-            return "username or password is wrong"
-        return ""
+        return refusal(message, self.settings, is_fixt=self.rules.is_fixt)
 
     def _log_on(self, message: Parsed) -> None:
         """Take a Logon that is good but for its number, the first one or one within a session."""
@@ -208,6 +186,8 @@ class Session(GapKeeper):
             self._too_low(message)
             return
         if not self._is_initiator:
+            self.application_version = message.text(Tag.DEFAULT_APPLICATION_VERSION) \
+                if self.rules.is_fixt else ""
             self.heartbeat = (message.integer(Tag.HEARTBEAT_SECONDS) or 0) * SECOND
         next_out = self.store.next_out
         if begins_anew or not (is_reset or self._is_initiator):
@@ -283,9 +263,8 @@ class Session(GapKeeper):
             else:
                 self._renumber(message)
         elif kind == bodies.LOGON and message.flag(Tag.RESET_SEQUENCE):
-            refusal = self._refusal(message)
-            if refusal:
-                self.logout(f"Logon refused: {refusal}")
+            if (reason := self._refusal(message)):
+                self.logout(f"Logon refused: {reason}")
             else:
                 self._log_on(message)
         elif number == self.store.next_in:
@@ -326,11 +305,11 @@ class Session(GapKeeper):
             self._renumber(message)
             return
         elif kind == bodies.LOGON:
-            refusal = self._refusal(message)
-            if not refusal:
+            reason = self._refusal(message)
+            if not reason:
                 self._log_on(message)      # which counts it
                 return
-            self.logout(f"Logon refused: {refusal}")
+            self.logout(f"Logon refused: {reason}")
         elif kind == bodies.REJECT:
             self._warn(f"the other side rejected {message.text(Tag.REFERENCE_SEQUENCE)}: "
                        f"{message.text(Tag.TEXT) or 'without a text'}")
@@ -394,7 +373,3 @@ class Session(GapKeeper):
         except Exception:
             log.exception("%s: the application failed in %s", self.settings.identity,
                           getattr(callback, "__name__", callback))
-
-
-def _same(given: str, wanted: str) -> bool:
-    return hmac.compare_digest(given.encode("latin-1"), wanted.encode("latin-1"))
