@@ -1,0 +1,212 @@
+"""A kernel's connection adopts the segments that a device sent, and goes on with its own.
+
+Method: two network namespaces, each behind a TAP; the wire between them is this test, which also
+sends the device's frames, as the framing kernel writes them. Skips where it may not make such
+namespaces. Nothing leaves this process.
+"""
+
+import contextlib
+import ctypes
+import fcntl
+import os
+import select
+import socket
+import struct
+import subprocess
+import threading
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tickwire.errors import TickwireError
+from tickwire.kernels.frame import SESSION, frame
+from tickwire.orders.lease import Lease
+
+CLONE_NEWNET = 0x4000_0000
+TUNSETIFF, IFF_TAP, IFF_NO_PI = 0x4004_54CA, 0x0002, 0x1000
+MACS = bytes.fromhex("020000000001"), bytes.fromhex("020000000002")
+ADDRESSES = "10.9.0.1", "10.9.0.2"
+PORT = 9_000
+SECONDS = 10
+ORDER_ENTRY = b"\x00\x0aUX" + bytes(8)
+
+
+def in_thread(work):
+    """Return what ``work`` returns in a thread of its own, whose namespace may change."""
+    results = []
+
+    def run():
+        try:
+            results.append((work(), None))
+        except BaseException as error:
+            results.append((None, error))
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    thread.join()
+    [(result, error)] = results
+    if error is not None:
+        raise error
+    return result
+
+
+def namespace(number, with_timestamps):
+    """Return a TAP in a new namespace, and a socket in it."""
+    def work():
+        if ctypes.CDLL(None, use_errno=True).unshare(CLONE_NEWNET):
+            raise OSError(ctypes.get_errno(), "unshare")
+        tap = os.open("/dev/net/tun", os.O_RDWR)
+        fcntl.ioctl(tap, TUNSETIFF, struct.pack("16sH14x", b"card", IFF_TAP | IFF_NO_PI))
+        for command in (f"link set card address {MACS[number].hex(':')}",
+                        f"addr add {ADDRESSES[number]}/24 dev card", "link set card up",
+                        f"neigh add {ADDRESSES[1 - number]} lladdr {MACS[1 - number].hex(':')} "
+                        "dev card nud permanent"):
+            subprocess.run(["ip", *command.split()], check=True, capture_output=True)
+        Path("/proc/sys/net/ipv4/tcp_timestamps").write_text(str(int(with_timestamps)))
+        return tap, socket.socket()
+    try:
+        return in_thread(work)
+    except (OSError, subprocess.CalledProcessError) as error:
+        pytest.skip(f"no network namespace with a TAP can be made here: {error}")
+
+
+class Wire:
+    """Both ends, connected; what one end sends the other one gets."""
+
+    def __init__(self, with_timestamps=False):
+        (self.near, self.socket), (self.far, listener) = (
+            namespace(number, with_timestamps) for number in range(2))
+        self.seen, self.is_held, self.held = [], False, []
+        self.is_running = True
+        self.thread = threading.Thread(target=self.carry)
+        self.thread.start()
+        listener.bind((ADDRESSES[1], PORT))
+        listener.listen(1)
+        self.socket.settimeout(SECONDS)
+        self.socket.connect((ADDRESSES[1], PORT))
+        self.venue = listener.accept()[0]
+        self.venue.settimeout(SECONDS)
+        listener.close()
+
+    def carry(self):
+        while self.is_running:
+            for tap in select.select([self.near, self.far], [], [], 0.05)[0]:
+                octets = os.read(tap, 2_048)
+                if tap == self.near:
+                    self.seen.append(octets)
+                    os.write(self.far, octets)
+                elif self.is_held:
+                    self.held.append(octets)
+                else:
+                    os.write(self.near, octets)
+
+    def hold(self):
+        """Keep the venue's answers back, as a ring keeps them behind the report."""
+        self.is_held = True
+
+    def let_go(self):
+        self.is_held = False
+        while self.held:
+            os.write(self.near, self.held.pop(0))
+
+    def close(self):
+        self.is_running = False
+        self.thread.join()
+        for one in (self.socket, self.venue):
+            one.close()
+        for tap in (self.near, self.far):
+            os.close(tap)
+
+
+@pytest.fixture
+def wire():
+    with contextlib.ExitStack() as stack:
+        made = Wire()
+        stack.callback(made.close)
+        yield made
+
+
+class Device:
+    """A device that holds the lease: the framing kernel."""
+
+    def __init__(self, lease):
+        self.session = np.zeros(1, SESSION)
+        self.session["template"] = np.frombuffer(lease.template(*MACS), np.uint8)
+        position = lease.position()
+        for name in ("sequence", "acknowledgment", "window"):
+            self.session[name] = getattr(position, name)
+
+    def frame(self, payload):
+        octets, given = np.zeros(2_048, np.uint8), np.frombuffer(payload, np.uint8)
+        size = frame(self.session.ctypes.data, given.ctypes.data, len(payload),
+                     octets.ctypes.data)
+        return octets[:size].tobytes()
+
+
+def carried(frames, payload):
+    return [one for one in frames if payload in one]
+
+
+def test_orders_of_the_device_are_the_kernels_from_then_on(wire):
+    lease = Lease(wire.socket)
+    device = Device(lease)
+    before = lease.position()
+    for number in range(5):
+        payload = ORDER_ENTRY + bytes([number])
+        wire.hold()
+        octets = device.frame(payload)
+        os.write(wire.far, octets)
+        assert wire.venue.recv(100) == payload
+        wire.venue.sendall(b"accepted")
+        lease.adopt_frame(octets)
+        wire.let_go()
+        assert wire.socket.recv(100) == b"accepted"
+        assert not carried(wire.seen, payload), "the kernel has sent it too"
+    after = lease.position()
+    assert after.sequence == before.sequence + 5 * (len(ORDER_ENTRY) + 1)
+    assert after.acknowledgment == before.acknowledgment + 5 * len(b"accepted")
+    # Given back: the socket sends for itself.
+    wire.socket.sendall(b"heartbeat")
+    assert wire.venue.recv(100) == b"heartbeat"
+
+
+def test_a_frame_that_was_lost_is_sent_by_the_kernel(wire):
+    lease = Lease(wire.socket)
+    octets = Device(lease).frame(b"lost on the way")
+    lease.adopt_frame(octets)
+    assert wire.venue.recv(100) == b"lost on the way"
+    [again] = carried(wire.seen, b"lost on the way")[:1]
+    assert again[34:42] == octets[34:42], "ports and sequence number"
+
+
+def test_a_frame_out_of_turn_or_of_another_connection_is_refused(wire):
+    lease = Lease(wire.socket)
+    device = Device(lease)
+    device.frame(b"never adopted")
+    late = device.frame(b"second")
+    with pytest.raises(TickwireError, match="the lease is broken"):
+        lease.adopt_frame(late)
+    other = bytearray(late)
+    other[35] ^= 1
+    with pytest.raises(TickwireError, match=r"The frame is of the connection"):
+        lease.adopt_frame(bytes(other))
+    wire.socket.sendall(b"unharmed")
+    assert wire.venue.recv(100) == b"unharmed"
+
+
+def test_a_connection_with_timestamps_cannot_be_leased():
+    wire = Wire(with_timestamps=True)
+    try:
+        with pytest.raises(TickwireError, match="without TCP timestamps"):
+            Lease(wire.socket)
+    finally:
+        wire.close()
+
+
+def test_only_an_established_ipv4_connection_can_be_leased():
+    with socket.socket() as one, pytest.raises(TickwireError, match="must be established"):
+        Lease(one)
+    one, other = socket.socketpair()
+    with one, other, pytest.raises(TickwireError, match="must be IPv4, not AF_UNIX"):
+        Lease(one)
