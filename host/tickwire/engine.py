@@ -13,6 +13,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from tickwire.device.base import intent_dtype
 from tickwire.device.software import SoftwareDevice
 from tickwire.errors import TickwireError
 from tickwire.kernels import digest
@@ -21,7 +22,7 @@ from tickwire.kernels.engine import run
 from tickwire.kernels.engine_host import enqueue
 from tickwire.kernels.engine_layout import HOST, OUT_SLOTS, QUEUE_SLOTS, STRATEGY, TOKEN
 from tickwire.orders.release import ReleaseQueue
-from tickwire.spec.intents import INTENT, SETTLE, WINDOW_SLOTS
+from tickwire.spec.intents import INTENT, SETTLE, TRIGGERS, WINDOW_SLOTS
 from tickwire.spec.records import RECORD_SIZE, STATE_LINE
 from tickwire.spec.registers import KillCause, RegisterOffset
 from tickwire.spec.render import dtype
@@ -30,7 +31,6 @@ from tickwire.spec.stages import HISTOGRAM_WORDS, StageIndex
 from tickwire.strategy.base import PythonStrategy, Strategy
 from tickwire.strategy.runner import PythonRunner
 
-_INTENT = dtype(INTENT)
 _SETTLE = dtype(SETTLE)
 _STATUS = dtype(ENGINE_STATUS)
 _POSITION = dtype(POSITION)
@@ -90,6 +90,7 @@ class Engine:
         h["tokens"] = self._arena.take_rows("tokens", TOKEN, 1 << layout.token_log2)
         h["tokens_mask"] = (1 << layout.token_log2) - 1
         h["pending"] = take("pending", 8 * WINDOW_SLOTS)
+        h["generations"] = take("generations", 4 * TRIGGERS * self.device.geometry.instruments)
         h["locates"] = take("locates", 4 << 16)
         h["instruments"] = self.device.geometry.instruments
         h["counters"] = layout.counters
@@ -121,6 +122,7 @@ class Engine:
         instruments = self.device.geometry.instruments
         s["positions"], s["states"] = layout.positions, layout.state
         s["instruments"], s["strategy"] = instruments, 1
+        s["generations"] = h["generations"]
         if not isinstance(self.strategy, Strategy):
             s["rows"] = self._arena.take("rows", 64)
             return
@@ -202,7 +204,8 @@ class Engine:
 
     def submit(self, fields: Mapping[str, int]) -> None:
         """Hand one intent to the loop, from any thread; raises when 256 wait already."""
-        self._enqueue(_INTENT, {"timestamp": time.time_ns(), **fields})
+        self._enqueue(intent_dtype(fields.get("operation", 0)),
+                      {"timestamp": time.time_ns(), **fields})
 
     def settle(self, fields: Mapping[str, int]) -> None:
         """Hand over an answer of the venue that the host's session got, as :meth:`submit` does.

@@ -283,8 +283,8 @@ def test_lost_orders_are_found_however_old_they_are():
 
 
 def test_burying_waits_for_room_in_the_ring():
-    rig = Rig(ring_log2=6)
-    for _ in range(50):
+    rig = Rig(ring_log2=7)
+    for _ in range(100):
         rig.send()
     calls = 1
     while order_path.reconcile(rig.address, 0, 1, 0) == 0:

@@ -23,7 +23,7 @@ from tickwire.spec import limits, records
 from tickwire.spec.counters import COUNTERS
 from tickwire.spec.digest import digest
 from tickwire.spec.geometry import Geometry
-from tickwire.spec.intents import INTENT, WINDOW_SLOTS
+from tickwire.spec.intents import INTENT, TRIGGER, WINDOW_SLOTS, Operation
 from tickwire.spec.limits import LimitsError
 from tickwire.spec.records import RECORD_SIZE, RecordType
 from tickwire.spec.registers import (
@@ -44,6 +44,7 @@ _POLL_SECONDS = 0.000_05
 _ARM_ATTEMPTS = 20
 RECORD_DTYPES = {kind: dtype(message) for kind, message in records.RECORDS.items()}
 INTENT_DTYPE = dtype(INTENT)
+TRIGGER_DTYPE = dtype(TRIGGER)
 
 
 @dataclass(frozen=True, slots=True)
@@ -260,10 +261,12 @@ class Device(abc.ABC):
     def push_intent(self, intent: np.ndarray | np.void | Mapping[str, int]) -> int:
         """Put one intent in the window and return its sequence; not while an engine runs.
 
-        A mapping names fields of the table ``intent``. Raises :class:`TickwireError` when 64
+        A mapping names fields of the table ``intent``, or of ``trigger`` when its operation is
+        PRE_ARM or DISARM. Raises :class:`TickwireError` when 64
         intents wait for the device.
         """
-        row = np.zeros(1, INTENT_DTYPE)
+        row = np.zeros(1, intent_dtype(intent.get("operation", 0) if isinstance(intent, Mapping)
+                                       else 0))
         if isinstance(intent, Mapping):
             for field, value in intent.items():
                 row[0][field] = value
@@ -277,6 +280,11 @@ class Device(abc.ABC):
         self._sequence = sequence + 1
         intent_window.seal(slot, self.read_register("EPOCH"), self._sequence)
         return self._sequence
+
+
+def intent_dtype(operation: int) -> np.dtype:
+    """Return the dtype of an intent with this operation; answers of the venue have another."""
+    return TRIGGER_DTYPE if operation in (Operation.PRE_ARM, Operation.DISARM) else INTENT_DTYPE
 
 
 def register(name: str, *, to_write: bool) -> tuple[int, int]:

@@ -109,6 +109,7 @@ class OrderMemory:
         self.arena.view("appendage")[:len(encoder.APPENDAGE)] = list(encoder.APPENDAGE)
         o["tx"] = take("tx", order_layout.TX_SIZE)
         o["staged"] = rows("staged", order_layout.STAGED, order_layout.BATCH)
+        o["triggers"] = take("triggers", order_layout.TRIGGER_BLOCK * book.instruments)
         o["window"] = self.window
         o["intent"] = take("intent", INTENT.size)
         o["expected"] = 1

@@ -39,6 +39,7 @@ IDLE_LIMIT = 64                            # turns that find nothing before the 
 SLEEP_NS = 200_000
 MAILBOX_SECONDS = 2.0
 _NANOSECOND_HZ = 1_000_000_000
+_LEVELS, _TRIGGERS = 1, 2                  # bits of CAPABILITIES
 _POLL_IN = 1
 _SECOND = 1_000_000_000
 
@@ -138,6 +139,8 @@ class SoftwareDevice(Device):
         d = self.context = self._arena.view("device", DEVICE)[0]
         d["book"], d["arbiter"] = self.book.address, self.feed.arbiter
         d["orders"], d["session"] = self.orders.address, self._session
+        self.book.context["observer"] = engine.on_record.address
+        self.book.context["observed"] = self.address
         d["recovery"] = self.recovery.address
         d["lines"] = -1
         d["burst"] = BURST
@@ -160,7 +163,8 @@ class SoftwareDevice(Device):
         book, queues = self.geometry.registers(self.layout.token_log2)
         for name, value in (
                 ("MAGIC", MAGIC), ("ABI", ABI), ("DIGEST", digest()),
-                ("CAPABILITIES", 1 if self.geometry.depth else 0), ("CORE_HZ", _NANOSECOND_HZ),
+                ("CAPABILITIES", _TRIGGERS | (_LEVELS if self.geometry.depth else 0)),
+                ("CORE_HZ", _NANOSECOND_HZ),
                 ("GEOMETRY_BOOK", book), ("GEOMETRY_QUEUES", queues),
                 ("ECHO", 0xFFFF_FFFF), ("CONTROL", 1), ("RING_EPOCH", self.epoch),
                 ("RING_MARKET_LOG2", self.layout.market.log2),

@@ -10,7 +10,7 @@ import numpy as np
 from tickwire.kernels import arbiter, engine_host, engine_session, frame_ring, histogram
 from tickwire.kernels.engine_layout import DATAGRAM, device_at
 from tickwire.kernels.engine_registers import is_stopped, show, take, take_kill
-from tickwire.kernels.jit import kernel
+from tickwire.kernels.jit import handler, kernel
 from tickwire.kernels.layout import book_at
 from tickwire.kernels.memory import (
     CLOCK_REALTIME,
@@ -28,8 +28,9 @@ from tickwire.kernels.memory import (
     unlikely,
 )
 from tickwire.kernels.order_layout import orders_at
-from tickwire.kernels.order_path import execute, is_released, ready, sent, sweep, sweeping, watch
+from tickwire.kernels.order_path import execute, ready, sweep, sweeping, watch
 from tickwire.kernels.ring import commit, count, ring_at, slot
+from tickwire.kernels.triggers import observe
 from tickwire.spec.counters import CounterIndex
 from tickwire.spec.intents import INTENT, Operation
 from tickwire.spec.records import HEARTBEAT, Line, RecordType
@@ -62,18 +63,6 @@ _U32 = 0xFFFF_FFFF
 
 
 @kernel
-def _leave(device, octets, encoded):
-    """Send what the order path encoded, unless the host's session does; then write its records."""
-    d = device_at(device)
-    o = orders_at(d["orders"])
-    if not is_released(d["orders"], o["tx_session"]):
-        engine_session.transmit(d["session"], o["tx"], octets, encoded)
-    egress = nanoseconds(CLOCK_REALTIME)
-    sent(d["orders"], egress)
-    return egress
-
-
-@kernel
 def intents(device, now):
     """Take what is in the window; returns how many intents that was."""
     d = device_at(device)
@@ -91,15 +80,37 @@ def intents(device, now):
         if octets < 0:
             break
         taken += 1
+        engine_session.hedges(d["session"], orders, begin)
         if octets > 0:
             encoded = nanoseconds(CLOCK_REALTIME)
-            egress = _leave(device, octets, encoded)
+            egress = engine_session.depart(d["session"], orders, octets, encoded)
             copy = orders_at(orders)["intent"]
             histogram.add(d["risk_stage"], encoded - begin)
             histogram.add(d["send_stage"], egress - encoded)
             if load8(copy + _OPERATION) == _NEW and load64(copy) == d["stamp"]:
                 histogram.add(d["tick_stage"], egress - d["stamp"])
     return taken
+
+
+@handler("int64(int64, int64, int64)")
+def on_record(device, record, record_type):
+    """Fire what a market record sets off: the book calls it, in the turn of the datagram."""
+    d = device_at(device)
+    orders = d["orders"]
+    if orders_at(orders)["armed"] == 0:
+        return 0
+    slot, fired = 0, 0
+    while slot >= 0:
+        now = nanoseconds(CLOCK_REALTIME)
+        octets, slot = observe(orders, record, record_type, slot, now)
+        if octets > 0:
+            encoded = nanoseconds(CLOCK_REALTIME)
+            egress = engine_session.depart(d["session"], orders, octets, encoded)
+            histogram.add(d["risk_stage"], encoded - now)
+            histogram.add(d["send_stage"], egress - encoded)
+            histogram.add(d["tick_stage"], egress - d["stamp"])
+            fired += 1
+    return fired
 
 
 @kernel
@@ -196,7 +207,7 @@ def _sweep(device, now):
     while done < SWEEPS and sweeping(d["orders"]):
         octets = sweep(d["orders"], now)
         if octets > 0:
-            _leave(device, octets, now)
+            engine_session.depart(d["session"], d["orders"], octets, now)
         done += 1
     return done
 

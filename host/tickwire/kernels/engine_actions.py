@@ -21,8 +21,16 @@ from tickwire.kernels.engine_layout import (
     strategy_at,
 )
 from tickwire.kernels.jit import kernel
-from tickwire.kernels.memory import load8, store64, view
-from tickwire.spec.intents import INTENT, IntentFlag, Operation
+from tickwire.kernels.memory import load8, load32, store64, view
+from tickwire.spec.intents import (
+    INTENT,
+    TRIGGER,
+    TRIGGERS,
+    IntentFlag,
+    Operation,
+    TriggerEvent,
+    TriggerKind,
+)
 from tickwire.spec.records import (
     BBO,
     LEVEL,
@@ -36,6 +44,9 @@ from tickwire.spec.records import (
     TRAILER_OFFSET,
     BookFlag,
 )
+from tickwire.spec.records import (
+    TRIGGER as TRIGGER_RECORD,
+)
 from tickwire.spec.render import dtype
 
 BUY = 0
@@ -44,6 +55,10 @@ SHORT = IntentFlag.SELL.value | IntentFlag.SHORT.value
 IMMEDIATE = IntentFlag.IMMEDIATE.value
 POST_ONLY = IntentFlag.POST_ONLY.value
 
+TAKE, CROSS, JOIN, SIZE, TRADE_THROUGH, CANCEL_ON_MOVE, FILL_HEDGE = (
+    kind.value for kind in TriggerKind)
+ARMED, FIRED, DISARMED, EXPIRED, GROUP = (event.value for event in TriggerEvent)
+
 bbo_at = view(dtype(BBO))
 level_at = view(dtype(LEVEL))
 trade_at = view(dtype(TRADE))
@@ -51,12 +66,16 @@ status_at = view(dtype(STATUS))
 sent_at = view(dtype(ORDER_SENT))
 answer_at = view(dtype(ORDER_ACCEPTED))    # accepted, filled, canceled, rejected, replaced
 reject_at = view(dtype(RISK_REJECT))
+trigger_at = view(dtype(TRIGGER_RECORD))
+_armed_at = view(dtype(TRIGGER))
 state_at = view(dtype(STATE_LINE))
 
 _NEW = Operation.NEW.value
 _CANCEL = Operation.CANCEL.value
 _REPLACE = Operation.REPLACE.value
 _MASS_CANCEL = Operation.MASS_CANCEL.value
+_PRE_ARM = Operation.PRE_ARM.value
+_DISARM = Operation.DISARM.value
 _TYPE = TRAILER_OFFSET + 4
 _TRADING = ord("T")
 _UNSURE = (BookFlag.RECOVERING | BookFlag.STALE | BookFlag.DESYNCED | BookFlag.CROSSED
@@ -207,3 +226,54 @@ def guard(out, count, book_version, versions, ttl_ns):
     i["book_version"] = book_version
     i["max_version_lag"] = versions
     i["ttl_ns"] = ttl_ns
+
+
+@kernel(inline=True)
+def generation_of(c, instrument, slot):
+    """Generation of a trigger slot, as the records told it last; 0 never armed."""
+    return load32(strategy_at(c)["generations"] + 4 * (TRIGGERS * instrument + slot))
+
+
+@kernel(inline=True)
+def arm_trigger(c, out, count, instrument, slot, kind, trigger_price, trigger_quantity, flags,
+                price, quantity):
+    """Arm ``slot``, 0 to 15, of ``instrument``: the device enters the order when ``kind`` holds.
+
+    Nothing more is armed in the slot until its TRIGGER record came. :func:`bind` adds a group, an
+    order and a time to live.
+    """
+    address = _next(c, out, count, _PRE_ARM, instrument)
+    if address == 0:
+        return count
+    t = _armed_at(address)
+    t["flags"] = flags
+    t["price"] = price
+    t["quantity"] = quantity
+    t["kind"] = kind
+    t["slot"] = slot
+    t["trigger_price"] = trigger_price
+    t["trigger_quantity"] = trigger_quantity
+    t["generation"] = np.uint32(generation_of(c, instrument, slot) + 1)
+    return count + 1
+
+
+@kernel(inline=True)
+def bind(out, count, group, token, ttl_ns):
+    """Give trigger ``count`` - 1 a group of which one cancels the others, the order that it cancels
+    or whose fills it hedges, and a time to live; 0 for none."""
+    t = _armed_at(out + (count - 1) * _INTENT_SIZE)
+    t["group"] = group
+    t["token"] = token
+    t["ttl_ns"] = ttl_ns
+
+
+@kernel(inline=True)
+def disarm_trigger(c, out, count, instrument, slot):
+    """Disarm ``slot`` of ``instrument``."""
+    address = _next(c, out, count, _DISARM, instrument)
+    if address == 0:
+        return count
+    t = _armed_at(address)
+    t["slot"] = slot
+    t["generation"] = generation_of(c, instrument, slot)
+    return count + 1

@@ -49,6 +49,7 @@ HOST = np.dtype([
     ("tokens", "i8"),            # TOKEN rows
     ("tokens_mask", "i8"),
     ("pending", "i8"),           # instrument + 1 by intent_id & 63, 0 none
+    ("generations", "i8"),       # of each trigger slot: 4 octets, TRIGGERS an instrument
     ("locates", "i8"),           # instrument + 1 by stock locate, 4 octets each; 0 not watched
     ("instruments", "i8"),
     ("counters", "i8"),
@@ -109,9 +110,9 @@ STRATEGY = np.dtype([
     ("dropped", "i8"),           # intents beyond OUT_SLOTS
     ("shared", "i8"),            # the strategy's one row that belongs to no instrument
     ("random", "i8"),            # free for the strategy
+    ("generations", "i8"),       # of each trigger slot, as the records tell them
 ], align=True)
 """What a strategy's function is given as its first argument."""
-assert STRATEGY.itemsize == 128
 
 TOKEN = np.dtype([
     ("token", "u4"),

@@ -19,24 +19,27 @@ from tickwire.kernels.memory import (
     load8,
     load32,
     load64,
+    store32,
     store64,
     store64_release,
     view,
 )
 from tickwire.spec.checks import CHECKS
-from tickwire.spec.intents import WINDOW_SLOTS, Operation
+from tickwire.spec.intents import TRIGGERS, WINDOW_SLOTS, Operation
 from tickwire.spec.records import (
     INTENT_ERROR,
     ORDER_ACCEPTED,
     ORDER_SENT,
     RISK_REJECT,
     TRAILER_OFFSET,
+    TRIGGER,
     RecordType,
 )
 from tickwire.spec.render import dtype
 from tickwire.spec.shared import ENGINE_STATUS
 
 _sent_at = view(dtype(ORDER_SENT))
+_trigger_at = view(dtype(TRIGGER))
 _answer_at = view(dtype(ORDER_ACCEPTED))
 
 _SENT = RecordType.ORDER_SENT.value
@@ -45,6 +48,7 @@ _FILLED = RecordType.ORDER_FILLED.value
 _CANCELED = RecordType.ORDER_CANCELED.value
 _REJECTED = RecordType.ORDER_REJECTED.value
 _REPLACED = RecordType.ORDER_REPLACED.value
+_TRIGGER = RecordType.TRIGGER.value
 _RISK_REJECT = RecordType.RISK_REJECT.value
 _INTENT_ERROR = RecordType.INTENT_ERROR.value
 _NEW = Operation.NEW.value
@@ -229,6 +233,13 @@ def note(host, record):
     if _ACCEPTED <= kind <= _REPLACED:
         _answer(host, kind, record)
         return instrument_of(host, np.int64(_answer_at(record)["locate"]))
+    if kind == _TRIGGER:
+        t = _trigger_at(record)
+        instrument = instrument_of(host, np.int64(t["locate"]))
+        if instrument >= 0:
+            place = TRIGGERS * instrument + np.int64(t["slot"])
+            store32(host_at(host)["generations"] + 4 * place, np.int64(t["generation"]))
+        return instrument
     if kind == _RISK_REJECT:
         _count_reason(host, record)
     if kind == _RISK_REJECT or kind == _INTENT_ERROR:

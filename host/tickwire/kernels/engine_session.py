@@ -13,6 +13,7 @@ from tickwire.kernels import _soupbintcp as soup
 from tickwire.kernels.jit import kernel
 from tickwire.kernels.kill import kill
 from tickwire.kernels.memory import (
+    CLOCK_REALTIME,
     MSG_DONTWAIT,
     MSG_NOSIGNAL,
     copy,
@@ -20,6 +21,7 @@ from tickwire.kernels.memory import (
     load64_acquire,
     load_be16,
     load_be32,
+    nanoseconds,
     recv,
     send,
     store8,
@@ -30,7 +32,9 @@ from tickwire.kernels.memory import (
 from tickwire.kernels.order_layout import orders_at
 from tickwire.kernels.ring import count
 from tickwire.kernels.settle import has_room, reconcile, settle
+from tickwire.kernels.staging import is_released, sent
 from tickwire.kernels.translate import MALFORMED, ORDER_EVENT, translate
+from tickwire.kernels.triggers import hedge
 from tickwire.spec import ouch50, soupbintcp
 from tickwire.spec.counters import CounterIndex
 from tickwire.spec.registers import KillCause
@@ -107,6 +111,30 @@ def transmit(session, address, octets, now):
 
 
 @kernel
+def depart(session, orders, octets, now):
+    """Send what the order path encoded, unless the host runs the session; then write its records.
+
+    Returns the egress stamp.
+    """
+    o = orders_at(orders)
+    if not is_released(orders, o["tx_session"]):
+        transmit(session, o["tx"], octets, now)
+    egress = nanoseconds(CLOCK_REALTIME)
+    sent(orders, egress)
+    return egress
+
+
+@kernel
+def hedges(session, orders, now):
+    """Fire what the fill that was settled last sets off."""
+    slot = 0
+    while slot >= 0:
+        octets, slot = hedge(orders, slot, now)
+        if octets > 0:
+            depart(session, orders, octets, now)
+
+
+@kernel
 def _flush(session):
     s = session_at(session)
     sent = max(send(s["socket"], s["output"], s["output_octets"], MSG_DONTWAIT | MSG_NOSIGNAL), 0)
@@ -125,6 +153,7 @@ def _message(session, orders, message, octets, now):
     found = translate(message, octets, s["settle"])
     if found == ORDER_EVENT:
         settle(orders, s["settle"], now)
+        hedges(session, orders, now)
     elif found == MALFORMED:
         # Something happened to an order, and nobody can say what.
         count(s["counters"], _BAD)

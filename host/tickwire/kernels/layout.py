@@ -63,6 +63,8 @@ BOOK = np.dtype([
     ("timestamp", "i8"),         # stamp of the message in hand
     ("by_type", "i8"),           # address of 256 message counts, 0 none
     ("first_faults", "i8"),      # by counter: sequence of the first message with that fault
+    ("observer", "i8"),          # C function that is given each BBO and TRADE record; 0 none
+    ("observed", "i8"),          # its first argument
 ], align=True)
 
 HEADER = np.dtype([

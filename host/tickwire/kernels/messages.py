@@ -24,7 +24,7 @@ from tickwire.kernels.memory import (
     store64,
     unlikely,
 )
-from tickwire.kernels.publish import latency, next_version, write_bbo, write_state
+from tickwire.kernels.publish import latency, next_version, observe, write_bbo, write_state
 from tickwire.kernels.ring import commit, count, slot
 from tickwire.kernels.status import WATCHED, other_message
 from tickwire.spec import itch50
@@ -93,6 +93,7 @@ def _write_trade(book, instrument, match, price, shares, side, flags, reference)
     store64(record + 40, reference)
     store64(record + 48, latency(book))
     commit(b["ring"], TRADE)
+    observe(book, record, TRADE)
 
 
 @kernel

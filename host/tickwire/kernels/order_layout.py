@@ -9,6 +9,7 @@ from enum import IntEnum
 import numpy as np
 
 from tickwire.kernels.memory import view
+from tickwire.spec.intents import TRIGGERS
 from tickwire.spec.limits import (
     FIRM_LIMITS,
     INSTRUMENT_LIMITS,
@@ -21,7 +22,7 @@ from tickwire.spec.render import dtype
 BATCH = 16                                  # orders of one packet group that leave together
 SCAN = 1_024                                # order rows that one call of a mass cancel looks at
 TX_SIZE = 1_024                             # octets of the largest packet group: BATCH cancels
-ANSWER_RECORDS = 4                          # most records that one intent or answer writes
+ANSWER_RECORDS = 24                         # most records of one intent, or answer and hedges
 RESERVED_RECORDS = 32                       # room that only kills and limits commits may use
 OWN_ORDERS = 8                              # open orders of an instrument whose prices are kept
 
@@ -174,7 +175,35 @@ STAGED = np.dtype([
 """One encoded order message whose ORDER_SENT record awaits the egress stamp."""
 assert STAGED.itemsize == 32
 
+TRIGGER_ROW = np.dtype([
+    ("intent", "u1", 64),        # the order as an intent, NEW or CANCEL
+    ("generation", "u4"),
+    ("trigger_price", "u4"),
+    ("trigger_quantity", "i8"),
+    ("decided", "i8"),           # when it was armed, by the host's time stamp
+    ("deadline", "i8"),          # 0 none
+    ("epoch", "i8"),             # arming token that it was armed under
+    ("token", "i8"),             # order whose fills count, or that it cancels
+    ("kind", "u1"),              # TriggerKind
+    ("group", "u1"),
+    ("is_sell", "u1"),
+    ("reserved", "u1", 13),
+], align=True)
+"""One slot for a trigger."""
+assert TRIGGER_ROW.itemsize == 128
+
+TRIGGER_HEAD = np.dtype([
+    ("armed", "i8"),             # one bit a slot
+    ("hedges", "i8"),            # those of them that are of kind FILL_HEDGE
+    ("reserved", "i8", 6),
+], align=True)
+"""Before the slots of one instrument."""
+TRIGGER_BLOCK = TRIGGER_HEAD.itemsize + TRIGGERS * TRIGGER_ROW.itemsize
+assert TRIGGER_HEAD.itemsize == 64
+
 ORDERS = np.dtype([
+    ("triggers", "i8"),          # TRIGGER_BLOCK of each instrument
+    ("armed", "i8"),             # slots that are armed, of all instruments
     ("risk", "i8"),              # RISK context
     ("request", "i8"),           # REQUEST
     ("table", "i8"),             # ORDER rows by token
@@ -211,6 +240,9 @@ ORDERS = np.dtype([
     ("watchdog_closed_ns", "i8"),  # time after a kick in which none may come; 0 off
     ("is_kicked", "i8"),         # there was a kick since arming
     ("kick_value", "i8"),
+    ("filled_token", "i8"),      # the fill that was settled last, for triggers: order,
+    ("filled_quantity", "i8"),   # shares, 0 when it was looked at, and instrument
+    ("filled_instrument", "i8"),
     ("sweep", "i8"),             # a mass cancel is under way
     ("sweep_row", "i8"),         # row that it looks at next
     ("sweep_token", "i8"),       # it cancels orders below this token
@@ -235,6 +267,8 @@ request_at = view(REQUEST)
 order_at = view(ORDER)
 staged_at = view(STAGED)
 orders_at = view(ORDERS)
+trigger_at = view(TRIGGER_ROW)
+trigger_head_at = view(TRIGGER_HEAD)
 firm_at = view(FIRM)
 limits_at = view(LIMITS)
 strategy_limits_at = view(STRATEGY_ROW)

@@ -28,8 +28,7 @@ import numpy as np
 
 from tickwire.kernels import encoder
 from tickwire.kernels.checksum import CRC_OFFSET, crc32c_intent
-from tickwire.kernels.explain import explain
-from tickwire.kernels.exposures import message, own_enter, reserve
+from tickwire.kernels.entry import cancel, enter, enter_new, gate
 from tickwire.kernels.intent_window import consume, fault, ready, seal
 from tickwire.kernels.jit import kernel
 from tickwire.kernels.kill import (
@@ -43,7 +42,7 @@ from tickwire.kernels.kill import (
     watch,
 )
 from tickwire.kernels.limits import commit_limits
-from tickwire.kernels.mass_cancel import ALL, begin_sweep, is_up, sweep, sweeping
+from tickwire.kernels.mass_cancel import ALL, begin_sweep, sweep, sweeping
 from tickwire.kernels.memory import (
     below,
     copy64,
@@ -53,28 +52,23 @@ from tickwire.kernels.memory import (
     load64,
     unlikely,
 )
-from tickwire.kernels.order_layout import firm_at, order_at, orders_at, request_at, risk_at
+from tickwire.kernels.order_layout import order_at, orders_at, risk_at
 from tickwire.kernels.order_records import (
-    count_soft,
     record_error,
     record_limits,
-    record_reject,
 )
 from tickwire.kernels.orders import (
     REPLACING,
-    SENT,
     find,
     free_token,
     instrument_of,
-    request_new,
     request_replace,
-    take,
 )
 from tickwire.kernels.ring import count
-from tickwire.kernels.risk import check
 from tickwire.kernels.settle import has_room, reconcile, settle
 from tickwire.kernels.staging import is_released, sent, stage
 from tickwire.kernels.translate import translate
+from tickwire.kernels.triggers import disarm, pre_arm
 from tickwire.spec.counters import CounterIndex
 from tickwire.spec.intents import INTENT, IntentError, IntentFlag, Operation
 from tickwire.spec.limits import STRATEGIES
@@ -102,6 +96,8 @@ _NEW = Operation.NEW.value
 _CANCEL = Operation.CANCEL.value
 _REPLACE = Operation.REPLACE.value
 _MASS_CANCEL = Operation.MASS_CANCEL.value
+_PRE_ARM = Operation.PRE_ARM.value
+_DISARM = Operation.DISARM.value
 _SETTLE_FIRST = Operation.SETTLE_ACCEPTED.value
 _SETTLE_LAST = Operation.SETTLE_REPLACED.value
 _SELL = IntentFlag.SELL.value
@@ -150,12 +146,20 @@ def _is_behind(orders, intent, instrument):
 
 
 @kernel(inline=True)
-def _refuse_timing(orders, intent, instrument, now):
-    """Report a decision that is too old, by time or by book; returns whether it is."""
+def _refuse_age(orders, intent, now):
+    """Report a decision that is too old; returns whether it is."""
     if unlikely(_is_old(intent, now)):
         age = abs(now - load64(intent + _TIMESTAMP))
         record_error(orders, intent, _STALE, load32(intent + _TTL),
                      age if below(age, _U32) else _U32, now)
+        return True
+    return False
+
+
+@kernel(inline=True)
+def _refuse_timing(orders, intent, instrument, now):
+    """Report a decision that is too old, by time or by book; returns whether it is."""
+    if _refuse_age(orders, intent, now):
         return True
     if unlikely(_is_behind(orders, intent, instrument)):
         record_error(orders, intent, _BOOK_VERSION,
@@ -166,80 +170,40 @@ def _refuse_timing(orders, intent, instrument, now):
 
 
 @kernel(inline=True)
-def _gate(orders, intent, locate, flags, now):
-    """Ask the risk gate for the request at hand; report and return False when it refuses."""
-    o = orders_at(orders)
-    watch(orders, now)                     # a host that is lost is so for the very next order
-    mask = check(o["risk"], o["request"], now)
-    if unlikely(mask != 0):
-        hard = mask & ~np.int64(firm_at(risk_at(o["risk"])["limits"])["soft_checks"])
-        if hard != 0:
-            explain(o["risk"], o["request"], hard, now)
-            record_reject(orders, intent, mask, locate, flags, now)
-            return False
-        count_soft(orders, mask)
-    reserve(o["risk"], o["request"], now)
-    return True
-
-
-@kernel(inline=True)
-def _enter(orders, intent, token, now):
-    """Take ``token`` for the intent, whose request passed; returns the new row."""
-    address = take(orders, token)
-    a = order_at(address)
-    a["intent_id"] = load32(intent + _ID)
-    a["price"] = load32(intent + _PRICE)
-    a["quantity"] = load32(intent + _QUANTITY)
-    a["strategy"] = load16(intent + _STRATEGY)
-    q = request_at(orders_at(orders)["request"])
-    a["place"] = own_enter(orders_at(orders)["risk"], q["instrument"], q["is_sell"], q["price"])
-    orders_at(orders)["taken"] = now
-    return address
+def _refuse_form(orders, intent, now):
+    """Report what a new order can not be; returns its instrument, -1 when it was refused."""
+    session, strategy = load16(intent + _SESSION), load16(intent + _STRATEGY)
+    locate, flags = load16(intent + _LOCATE), load8(intent + _FLAGS)
+    sessions = orders_at(orders)["session_count"]
+    if unlikely(session >= sessions):
+        record_error(orders, intent, _UNKNOWN_SESSION, sessions, session, now)
+        return -1
+    if unlikely(strategy >= STRATEGIES):
+        record_error(orders, intent, _UNKNOWN_STRATEGY, STRATEGIES, strategy, now)
+        return -1
+    instrument = instrument_of(orders, locate)
+    if unlikely(instrument < 0):
+        record_error(orders, intent, _UNKNOWN_INSTRUMENT, 0, locate, now)
+        return -1
+    if unlikely(flags & ~_ALL_FLAGS != 0 or flags & _SIDE_FLAGS == _SHORT):
+        record_error(orders, intent, _WRONG_FLAGS, _ALL_FLAGS, flags, now)
+        return -1
+    return instrument
 
 
 @kernel(inline=True)
 def _new(orders, intent, now):
-    o = orders_at(orders)
-    locate = load16(intent + _LOCATE)
-    flags = load8(intent + _FLAGS)
-    session = load16(intent + _SESSION)
-    strategy = load16(intent + _STRATEGY)
-    price = load32(intent + _PRICE)
-    quantity = load32(intent + _QUANTITY)
-    if unlikely(session >= o["session_count"]):
-        record_error(orders, intent, _UNKNOWN_SESSION, o["session_count"], session, now)
+    instrument = _refuse_form(orders, intent, now)
+    if unlikely(instrument < 0) or _refuse_timing(orders, intent, instrument, now):
         return 0
-    if unlikely(strategy >= STRATEGIES):
-        record_error(orders, intent, _UNKNOWN_STRATEGY, STRATEGIES, strategy, now)
-        return 0
-    instrument = instrument_of(orders, locate)
-    if unlikely(instrument < 0):
-        record_error(orders, intent, _UNKNOWN_INSTRUMENT, 0, locate, now)
-        return 0
-    if unlikely(flags & ~_ALL_FLAGS != 0 or flags & _SIDE_FLAGS == _SHORT):
-        record_error(orders, intent, _WRONG_FLAGS, _ALL_FLAGS, flags, now)
-        return 0
-    if _refuse_timing(orders, intent, instrument, now):
-        return 0
-    token = free_token(orders)
-    request_new(orders, instrument, flags, price, quantity, session, strategy,
-                load64(intent + _TIMESTAMP), token)
-    if not _gate(orders, intent, locate, flags, now):
-        return 0
-    a = order_at(_enter(orders, intent, token, now))
-    a["leaves"] = quantity
-    a["instrument"] = instrument
-    a["locate"] = locate
-    a["session"] = session
-    a["flags"] = flags
-    a["state"] = SENT
-    o["tx_session"] = session
-    stage(orders, token, _NEW, price, quantity, load32(intent + _ID),
-           load64(intent + _TIMESTAMP))
-    count(o["counters"], _ORDERS_SENT)
-    if unlikely(is_released(orders, session)):
-        return RECORD_SIZE
-    return encoder.encode_new(orders, token, o["tx"])
+    return enter_new(orders, intent, instrument, load64(intent + _TIMESTAMP), now)
+
+
+@kernel
+def _pre_arm(orders, intent, now):
+    instrument = _refuse_form(orders, intent, now)
+    if instrument >= 0 and not _refuse_age(orders, intent, now):
+        pre_arm(orders, intent, instrument, now)
 
 
 @kernel
@@ -273,9 +237,9 @@ def _replace(orders, intent, now):
     token = free_token(orders)
     request_replace(orders, old, flags, price, quantity, strategy, load64(intent + _TIMESTAMP),
                     token)
-    if not _gate(orders, intent, locate, flags, now):
+    if not gate(orders, intent, locate, flags, now):
         return 0
-    a = order_at(_enter(orders, intent, token, now))
+    a = order_at(enter(orders, intent, token, now))
     a["previous"] = previous
     a["instrument"] = instrument
     a["locate"] = locate
@@ -290,30 +254,6 @@ def _replace(orders, intent, now):
     if unlikely(is_released(orders, o["tx_session"])):
         return RECORD_SIZE
     return encoder.encode_replace(orders, token, o["tx"])
-
-
-@kernel
-def _cancel(orders, intent, now):
-    o = orders_at(orders)
-    token = load32(intent + _TOKEN)
-    quantity = load32(intent + _QUANTITY)
-    address = find(orders, token)
-    if unlikely(address == 0):
-        record_error(orders, intent, _UNKNOWN_ORDER, 0, token, now)
-        return 0
-    a = order_at(address)
-    session = np.int64(a["session"])
-    if unlikely(not is_up(orders, session)):
-        record_error(orders, intent, _SESSION_DOWN, 1, session, now)
-        return 0
-    o["taken"] = now
-    o["tx_session"] = session
-    stage(orders, token, _CANCEL, 0, quantity, load32(intent + _ID), load64(intent + _TIMESTAMP))
-    count(o["counters"], _CANCELS_SENT)
-    message(o["risk"], session, now)
-    if unlikely(is_released(orders, session)):
-        return RECORD_SIZE
-    return encoder.encode_cancel(token, quantity, o["tx"])
 
 
 @kernel
@@ -341,7 +281,7 @@ def _dispatch(orders, intent, now):
     if operation == _NEW:
         return _new(orders, intent, now)
     if operation == _CANCEL:
-        return _cancel(orders, intent, now)
+        return cancel(orders, intent, now)
     if operation == _REPLACE:
         return _replace(orders, intent, now)
     if operation == _NOP:
@@ -349,6 +289,12 @@ def _dispatch(orders, intent, now):
         return 0
     if operation == _MASS_CANCEL:
         return _mass_cancel(orders, intent, now)
+    if operation == _PRE_ARM:
+        _pre_arm(orders, intent, now)
+        return 0
+    if operation == _DISARM:
+        disarm(orders, intent, now)
+        return 0
     record_error(orders, intent, _UNKNOWN_OPERATION, 0, operation, now)
     return 0
 

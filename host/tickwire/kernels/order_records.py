@@ -20,6 +20,7 @@ from tickwire.kernels.order_layout import (
     request_at,
     risk_at,
     staged_at,
+    trigger_at,
 )
 from tickwire.kernels.orders import is_sell, row, side_letter
 from tickwire.kernels.ring import commit, count, room, slot
@@ -35,12 +36,14 @@ from tickwire.spec.records import (
     ORDER_SENT,
     RISK_REJECT,
     TRAILER_OFFSET,
+    TRIGGER,
     RecordType,
 )
 from tickwire.spec.render import dtype
 
 _sent_at = view(dtype(ORDER_SENT))
 _released_at = view(dtype(ORDER_RELEASED))
+_trigger_at = view(dtype(TRIGGER))
 _answer_at = view(dtype(ORDER_ACCEPTED))   # the five answers have one layout
 _reject_at = view(dtype(RISK_REJECT))
 _error_at = view(dtype(INTENT_ERROR))
@@ -50,6 +53,7 @@ _intent_at = view(dtype(INTENT))
 
 _SENT = RecordType.ORDER_SENT.value
 _RELEASED = RecordType.ORDER_RELEASED.value
+_TRIGGER = RecordType.TRIGGER.value
 _REJECT = RecordType.RISK_REJECT.value
 _ERROR = RecordType.INTENT_ERROR.value
 _KILL = RecordType.KILL.value
@@ -144,6 +148,31 @@ def record_released(orders, staged):
     t["strategy"] = a["strategy"]
     t["flags"] = a["flags"]
     commit(o["ring"], _RELEASED)
+
+
+@kernel
+def record_trigger(orders, row, slot, event, token, sequence, now):
+    """TRIGGER of the slot at ``row``."""
+    record = _begin(orders)
+    if record == 0:
+        return
+    r, i = trigger_at(row), _intent_at(row)
+    t = _trigger_at(record)
+    t["timestamp"] = now
+    t["feed_sequence"] = sequence
+    t["intent_id"] = i["intent_id"]
+    t["token"] = token
+    t["price"] = i["price"]
+    t["quantity"] = i["quantity"]
+    t["locate"] = i["locate"]
+    t["strategy"] = i["strategy"]
+    t["generation"] = r["generation"]
+    t["slot"] = slot
+    t["kind"] = r["kind"]
+    t["event"] = event
+    t["group"] = r["group"]
+    t["trigger_price"] = r["trigger_price"]
+    commit(orders_at(orders)["ring"], _TRIGGER)
 
 
 @kernel

@@ -10,6 +10,7 @@ from tickwire.kernels.jit import kernel
 from tickwire.kernels.layout import EMPTY, book_at, header_at, side_at
 from tickwire.kernels.memory import (
     CLOCK_REALTIME,
+    call3,
     load64,
     nanoseconds,
     shift_right,
@@ -79,6 +80,14 @@ def write_state(book, instrument):
 
 
 @kernel(inline=True)
+def observe(book, record, record_type):
+    """Give a record that was just written to whoever observes the book in the device."""
+    b = book_at(book)
+    if unlikely(b["observer"] != 0):
+        call3(b["observer"], b["observed"], record, record_type)
+
+
+@kernel(inline=True)
 def write_bbo(book, instrument, flags):
     """Write the BBO record of the state line that was just written."""
     b = book_at(book)
@@ -94,3 +103,4 @@ def write_bbo(book, instrument, flags):
     store64(record + 40, np.int64(h["last_price"]) | np.int64(h["last_quantity"]) << 32)
     store64(record + 48, latency(book) | shift_right(load64(line + 56), 32) << 32)
     commit(b["ring"], BBO)
+    observe(book, record, BBO)

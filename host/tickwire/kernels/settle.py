@@ -199,6 +199,8 @@ def _reduced(orders, address, answer, now):
     lapsed = _bury(orders, address) if quantity >= leaves else 0
     _restore(orders, address)
     if is_fill:
+        o["filled_token"], o["filled_quantity"] = np.int64(a["token"]), quantity
+        o["filled_instrument"] = np.int64(a["instrument"])
         count(o["counters"], _COUNT_FILLS)
         record_answer(orders, _RECORD_FILLED, address, load64(answer), price, quantity, 0,
                       load64(answer + layout.MATCH), now)

@@ -73,6 +73,10 @@ assert len(CHECKS) == 32                    # the mask is full
 ALWAYS_HARD = sum(1 << index for index, check in enumerate(CHECKS) if check.is_hard)
 """Mask of the checks that can not be soft."""
 
+STATIC = sum(1 << CheckIndex[name].value for name in (
+    "INSTRUMENT_DISABLED", "QUANTITY", "NOTIONAL", "TICK_SIZE", "CONFIGURATION", "ORDER_TYPE"))
+"""Mask of the checks that depend on the order and the limits alone: asked when a trigger is armed."""
+
 
 def failing(mask: int) -> tuple[Check, ...]:
     """Return the checks of ``mask``, lowest bit first.

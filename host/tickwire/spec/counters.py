@@ -107,6 +107,9 @@ COUNTERS = (
     *(Counter(f"soft_{check.name}", "orders",
               f"Orders that were let pass although the soft check {check.name} failed.")
       for check in CHECKS if not check.is_hard),
+    Counter("triggers_armed",      "triggers", "Triggers armed."),
+    Counter("triggers_fired",      "triggers", "Triggers that fired, refused by the gate or not."),
+    Counter("triggers_disarmed",   "triggers", "Triggers disarmed before they fired: by the host, their group, their time to live or a kill."),
 )
 
 CounterIndex: Any = IntEnum("CounterIndex", {counter.name.upper(): index

@@ -10,6 +10,7 @@ from enum import IntEnum, IntFlag
 from .wire import Field, Message
 
 WINDOW_SLOTS = 64
+TRIGGERS = 16                              # slots for triggers of one instrument
 PARTIAL_NS = 10_000                        # a slot that waits longer for the rest of its words is discarded
 
 
@@ -58,6 +59,34 @@ class IntentError(IntEnum):
     FLAGS = 14           # unknown bits, or SHORT without SELL
     SESSION_DOWN = 15    # a cancel that cannot be sent because the order's session is down
     UNKNOWN_STRATEGY = 16    # the limits table has no row for it
+    TRIGGER_SLOT = 17        # no such slot
+    TRIGGER_KIND = 18        # unknown kind of trigger
+    TRIGGER_GENERATION = 19  # to arm: not the slot's plus one; to disarm: not the slot's, or not armed
+
+
+class TriggerKind(IntEnum):
+    """When a trigger fires; side, price and quantity are those of its order.
+
+    The *opposite* best price is the one that the order could trade against, *own* that of its side.
+    """
+
+    TAKE = 1             # opposite best at the trigger price or better, trigger quantity or more there: hit, lift
+    CROSS = 2            # opposite best at the trigger price or worse: a stop
+    JOIN = 3             # own best at the trigger price or more aggressive
+    SIZE = 4             # opposite best at the trigger price, with at most the trigger quantity
+    TRADE_THROUGH = 5    # a printable trade beyond the trigger price: above it for a buy, below it for a sale
+    CANCEL_ON_MOVE = 6   # as TAKE; cancels the order ``token``
+    FILL_HEDGE = 7       # the order ``token`` was filled: as many shares, until its quantity is used up
+
+
+class TriggerEvent(IntEnum):
+    """Octet ``event`` of a TRIGGER record."""
+
+    ARMED = 1
+    FIRED = 2
+    DISARMED = 3         # by the host
+    EXPIRED = 4          # its time to live passed
+    GROUP = 5            # another one of its group fired
 
 
 _TAIL = (
@@ -80,8 +109,8 @@ INTENT = Message("intent", "", "Order intent", "tickwire intent", (
     Field("ttl_ns",          4, "uint",  "Refuse when older than this; 0 does not check."),
     Field("session",         2, "uint",  "Order session."),
     Field("strategy",        2, "uint",  "Strategy, a row of the limits table."),
-    Field("trigger_price",   4, "price", "For PRE_ARM."),
-    Field("reserved",        4, "uint",  "Zero."),
+    Field("reserved_1",      4, "uint",  "Zero."),
+    Field("reserved_2",      4, "uint",  "Zero."),
     *_TAIL,
 ), order="little")
 assert INTENT.size == 64
@@ -103,3 +132,26 @@ SETTLE = Message("settle", "", "Answer of the venue, as an intent", "tickwire se
     *_TAIL,
 ), order="little")
 assert SETTLE.size == 64
+
+TRIGGER = Message("trigger", "", "Trigger, for PRE_ARM and DISARM", "tickwire trigger intent", (
+    Field("timestamp",       8, "uint",  "Decision time, ns; its age counts from here."),
+    Field("intent_id",       4, "uint",  "Host's number, returned in every record about it."),
+    Field("locate",          2, "uint",  "Stock locate code."),
+    Field("operation",       1, "uint",  "PRE_ARM or DISARM."),
+    Field("flags",           1, "uint",  "IntentFlag of the order."),
+    Field("price",           4, "price", "Limit price of the order."),
+    Field("quantity",        4, "uint",  "Shares of the order."),
+    Field("token",           4, "uint",  "For CANCEL_ON_MOVE the order to cancel, for FILL_HEDGE the one whose fills count."),
+    Field("kind",            1, "uint",  "TriggerKind."),
+    Field("slot",            1, "uint",  "Slot of the instrument, 0 to 15."),
+    Field("group",           1, "uint",  "One cancels other: when one fires, the instrument's others of this number are disarmed; 0 none."),
+    Field("reserved",        1, "uint",  "Zero."),
+    Field("generation",      4, "uint",  "To arm: the slot's generation plus one, first 1; to disarm: the slot's."),
+    Field("ttl_ns",          4, "uint",  "It fires no later than this after its time stamp; 0 for ever."),
+    Field("session",         2, "uint",  "Order session."),
+    Field("strategy",        2, "uint",  "Strategy."),
+    Field("trigger_price",   4, "price", "Price that it watches."),
+    Field("trigger_quantity", 4, "uint", "Shares that it watches, for TAKE, CANCEL_ON_MOVE and SIZE."),
+    *_TAIL,
+), order="little")
+assert TRIGGER.size == 64

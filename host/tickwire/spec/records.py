@@ -31,6 +31,7 @@ class RecordType(IntEnum):
     ORDER_REJECTED = 0x14
     ORDER_REPLACED = 0x15
     ORDER_RELEASED = 0x16
+    TRIGGER = 0x17
     RISK_REJECT = 0x18
     INTENT_ERROR = 0x19
     KILL = 0x20
@@ -278,6 +279,24 @@ ORDER_RELEASED = _record(RecordType.ORDER_RELEASED, "Order released",
     _pad("reserved_1", 1), _pad("reserved_2", 2),
     note="The device's release of an order message to a session that the host runs (FIX). It comes before the ORDER_SENT record of the message, and without it the session sends nothing.",
 )
+TRIGGER = _record(RecordType.TRIGGER, "Trigger",
+    _stamp("Time of the event, ns."),
+    Field("feed_sequence",  8, "uint",  "Message that fired it; 0 none."),
+    _INTENT,
+    Field("token",          4, "uint",  "Order that it sent or cancelled; 0 none: refused, or nothing fired."),
+    Field("price",          4, "price", "Limit price of the order."),
+    Field("quantity",       4, "uint",  "Shares of the order."),
+    _LOCATE,
+    Field("strategy",       2, "uint",  "Strategy that owns it."),
+    Field("generation",     4, "uint",  "Generation of the slot."),
+    Field("slot",           1, "uint",  "Slot of the instrument."),
+    Field("kind",           1, "uint",  "TriggerKind."),
+    Field("event",          1, "uint",  "TriggerEvent."),
+    Field("group",          1, "uint",  "Group; 0 none."),
+    Field("trigger_price",  4, "price", "Price that it watches."),
+    _pad("reserved", 8),
+    note="A trigger was armed, has fired or is no longer armed; a kill disarms all without such records. A fired one that the gate refuses has a RISK_REJECT before it.",
+)
 RISK_REJECT = _record(RecordType.RISK_REJECT, "Refused by the risk gate",
     _stamp("Decision stamp, ns."),
     Field("intent_timestamp", 8, "uint",  "Decision time stamp of the intent, ns.", volatile=True),
@@ -342,7 +361,7 @@ RECORDS: dict[RecordType, Message] = {
     RecordType[message.name.upper()]: message for message in (
         HEARTBEAT, BBO, LEVEL, TRADE, FEED_STATE, STATUS, IMBALANCE, DIRECTORY,
         ORDER_SENT, ORDER_ACCEPTED, ORDER_FILLED, ORDER_CANCELED, ORDER_REJECTED, ORDER_REPLACED,
-        ORDER_RELEASED,
+        ORDER_RELEASED, TRIGGER,
         RISK_REJECT, INTENT_ERROR, KILL, CONFIG_ACKNOWLEDGED, TIME, LOST)
 }
 
