@@ -9,10 +9,14 @@ import os
 import struct
 import time
 
+import numpy as np
 import pytest
 
 from tests.reference import itch
 from tests.system.conformance import DOLLAR, LOCATES, SYMBOLS, Bench, accepted, executed, software
+from tickwire.config import SymbolSettings
+from tickwire.engine import Engine
+from tickwire.kernels import engine_actions as act
 from tickwire.spec.checks import CheckIndex
 from tickwire.spec.intents import (
     TRIGGERS,
@@ -23,6 +27,7 @@ from tickwire.spec.intents import (
     TriggerKind,
 )
 from tickwire.spec.records import RecordType
+from tickwire.strategy.base import Strategy, handler
 
 AAA, BBB = LOCATES["AAA"], LOCATES["BBB"]
 BID, ASK = 100 * DOLLAR, 100 * DOLLAR + 1_000
@@ -288,3 +293,49 @@ def test_counters_tell_what_became_of_triggers(bench):
     counters = bench.device.counters()
     assert (counters["triggers_armed"], counters["triggers_fired"],
             counters["triggers_disarmed"]) == (3, 2, 1)
+
+
+# From a strategy
+
+
+@handler
+def stalk(c, record, out):
+    """Arm a take one cent below each new best ask, anew after each shot."""
+    if act.record_type(record) != RecordType.BBO:
+        return 0
+    instrument = act.instrument_of(c)
+    if act.generation_of(c, instrument, 3) >= 2:
+        return act.disarm_trigger(c, out, 0, instrument, 3)
+    price = np.int64(act.bbo_at(record)["ask_price"]) - 100
+    count = act.arm_trigger(c, out, 0, instrument, 3, act.TAKE, price, 0, act.BUY, price, 100)
+    act.bind(out, count, 1, 0, 1_000_000_000)
+    return count
+
+
+class Stalk(Strategy):
+    """Waits below the best ask."""
+
+    function, wants = stalk, (RecordType.BBO,)
+
+
+def test_a_strategy_arms_triggers_that_the_device_fires_before_it_is_asked(bench):
+    Engine(bench.device, Stalk((SymbolSettings(symbol="AAA"), SymbolSettings(symbol="BBB")), {}))
+    bench.send(itch.add(AAA, 910, b"B", 10, BID))
+    assert bench.heard() == []
+    assert events(bench.answers(credit=False)) == [(3, TriggerEvent.ARMED)]
+    bench.send(itch.add(AAA, 911, b"S", 10, ASK - 100))
+    message, = bench.heard()
+    assert order(message) == (b"B", 100, b"AAA     ", ASK - 100)
+    assert events(bench.answers(credit=False)) == [(3, TriggerEvent.FIRED),
+                                                   (3, TriggerEvent.ARMED)]
+    bench.send(itch.add(AAA, 912, b"B", 10, BID))
+    assert events(bench.answers(credit=False)) == [(3, TriggerEvent.DISARMED)]
+
+
+def test_python_hands_triggers_to_the_loop(bench):
+    made = Engine(bench.device)
+    made.submit({"operation": Operation.PRE_ARM, "locate": AAA, "kind": TriggerKind.TAKE,
+                 "price": ASK, "quantity": 100, "generation": 1, "trigger_price": ASK - 100})
+    bench.turn()
+    bench.send(ASK_IMPROVES)
+    assert order(bench.heard()[0])[1] == 100
