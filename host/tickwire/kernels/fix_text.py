@@ -103,7 +103,7 @@ def _eight_value(word):
 def small(address, length):
     """Value of 1 to 8 digits; -1 when they are none."""
     room = 64 - 8 * length
-    return _eight_value(load64(address) << room | shift_right(_ZEROS, 8 * length)
+    return _eight_value(multiply(load64(address), 1 << room) | shift_right(_ZEROS, 8 * length)
                         if length < 8 else load64(address))
 
 
