@@ -93,7 +93,8 @@ class FeedSettings:
 class OrderSettings:
     """The order session."""
 
-    route: str = setting("ouch", choice("ouch"), "Protocol: OUCH 5.0 over SoupBinTCP.")
+    route: str = setting("ouch", choice("ouch", "fix"), "Protocol: ouch is OUCH 5.0 over "
+                         "SoupBinTCP, fix the first FIX session of `fix` that connects.")
     host: str = setting("127.0.0.1", host(), "Host of the venue's order port.")
     port: int = setting(26_404, PORT, "TCP port of the venue's order port.")
     username: str = setting("trader", text(r"[A-Za-z0-9]{1,6}", "1 to 6 letters or digits"),
@@ -102,6 +103,8 @@ class OrderSettings:
                             "SoupBinTCP password; never printed.", is_secret=True)
     session: str = setting("", text(r"[A-Za-z0-9]{0,10}", "up to 10 letters or digits"),
                            "Session to continue; empty takes the current one.")
+    fix_port: int = setting(26_405, PORT, "TCP port of the venue for route fix, where `fix` has no "
+                            "session.")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

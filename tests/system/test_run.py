@@ -159,6 +159,18 @@ def test_the_demo_trades_and_loses_nothing(tmp_path):
     assert all(abs(shares) <= 1_000 for shares in positions.values())
 
 
+def test_orders_go_over_fix_and_nothing_above_can_tell(tmp_path):
+    with running(tmp_path, "--seconds", "0", "--route", "fix",
+                 settings=(f"orders.fix_port={free_ports().orders}",)) as program:
+        status, out, _ = program.trade_until(
+            lambda counters: counters["fills"] > 5 and counters["orders_accepted"] > 5)
+    assert status == 0
+    found = program.summary()
+    assert found["fills"] > 5 and found["lost"] == 0 and found["kill_cause"] == ""
+    assert found["latency_ns"]["order_to_ack"]["p50"] > 0
+    assert any(found["position"].values()) and f"{found['orders_sent']:,} sent" in out
+
+
 def test_it_ends_by_itself_when_its_time_is_over(tmp_path):
     with running(tmp_path, "--seconds", "2") as program:
         status, out, error = program.end()

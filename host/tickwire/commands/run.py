@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Iterator
 from decimal import Decimal
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from cyclopts import Parameter
 
@@ -212,6 +212,8 @@ def run(
     view: Annotated[bool, Parameter(help="Live view, where there is a terminal.")] = True,
     venue: Annotated[bool, Parameter(
         help="Start the simulated venue; without it the configured ports must answer.")] = True,
+    route: Annotated[Literal["ouch", "fix"] | None, Parameter(
+        help="Protocol of orders. By default as configured.")] = None,
     impair: Annotated[Decimal | None, Parameter(
         help="Share of packets that each line of the venue loses, repeats and reorders.")] = None,
     set: Annotated[tuple[str, ...], Parameter(
@@ -226,6 +228,8 @@ def run(
     overrides: dict[str, object] = dict(map(parse_override, set))
     if seconds is not None:
         overrides["run.seconds"] = seconds
+    if route is not None:
+        overrides["orders.route"] = route
     if impair is not None:
         for line in ("a", "b"):
             for what in ("loss", "duplicate", "reorder"):

@@ -12,6 +12,7 @@ from tickwire.rules import MILLION
 
 if TYPE_CHECKING:
     from tickwire_sim.exchange.config import LineConfig, VenueConfig
+    from tickwire_sim.exchange.fix_gateway import FIXGateway
 
 
 LINGER_SECONDS = 0.2                       # after the end of its day, for requests
@@ -34,7 +35,8 @@ def venue(
 
     from tickwire_sim.exchange.venue import run_venue
     found = (load(config) if config else demo()).with_overrides(dict(map(parse_override, set)))
-    return run_venue(replace(venue_config(found), seconds=seconds))
+    return run_venue(replace(venue_config(found), seconds=seconds),
+                     lambda port: fix_gateway(found, port))
 
 
 def venue_config(config: Config) -> "VenueConfig":
@@ -70,12 +72,28 @@ def child(parent: Parent, config: Config) -> None:
     from tickwire_sim.exchange.venue import Venue
     when_compiling(lambda: parent.say(compiling=True))
     venue = Venue(venue_config(config))
-    venue.open()
-    parent.say(state="open")
-    if not parent.wait_here("go"):
-        return
-    watcher = threading.Thread(
-        target=lambda: (parent.wait_here("stop"), venue.request_stop()), daemon=True)
-    watcher.start()
-    venue.run()
+    ports = venue.open()
+    with fix_gateway(config, ports.orders) as gateway:
+        parent.say(state="open")
+        if not parent.wait_here("go"):
+            return
+        gateway.begin()
+        watcher = threading.Thread(
+            target=lambda: (parent.wait_here("stop"), venue.request_stop()), daemon=True)
+        watcher.start()
+        venue.run()
     parent.say(state="ended", statistics=venue.statistics())
+
+
+def fix_gateway(config: Config, port: int) -> "FIXGateway":
+    """Return the gateway that takes orders over FIX, if that is the route of ``config``.
+
+    ``port`` is the order port of the venue that it stands on.
+    """
+    from tickwire.device.fix_link import counterpart, order_session
+    from tickwire_sim.exchange.fix_gateway import FIXGateway
+    orders, sessions = config.orders, []
+    if orders.route == "fix":
+        session, _ = order_session(orders, config.fix)
+        sessions.append(counterpart(session))
+    return FIXGateway(sessions, orders.host, port, orders.username, orders.password)

@@ -16,6 +16,7 @@ import numpy as np
 
 from tickwire.commands.children import Parent
 from tickwire.config import Config, SymbolSettings
+from tickwire.device.fix_link import FIXLink
 from tickwire.device.limits_rows import firm_row, instrument_row, session_row, strategy_row
 from tickwire.device.limits_table import fill
 from tickwire.device.link import OrderLink
@@ -66,8 +67,9 @@ class DeviceProcess:
         self.device = SoftwareDevice(
             settings.name, config.geometry, {entry.symbol: entry.tick for entry in symbols},
             stale_ns=feed.stale_ms * _MILLISECOND, busy=settings.busy_poll,
-            accept_session=False)          # a stray packet of another one must not end the books
-        self._open: list[Line | OrderLink | Repair] = []
+            accept_session=False,          # a stray packet of another one must not end the books
+            is_released=config.orders.route == "fix")
+        self._open: list[Line | OrderLink | FIXLink | Repair] = []
         self._named = 0
         try:
             self.device.check()
@@ -119,7 +121,9 @@ class DeviceProcess:
                 hooks.remark(line.remark)
         device.attach_lines(*(line.fileno() for line in lines))
         repair = Repair(device, (feed.request_host, feed.request_port))
-        link = OrderLink(device, config.orders)
+        link: OrderLink | FIXLink = (FIXLink(device, self.engine, config.orders, config.fix)
+                                     if config.orders.route == "fix"
+                                     else OrderLink(device, config.orders))
         self._open += [repair, link]
         device.write_register("KILL_ACTION", _MASS_CANCEL)
         device.write_register("WATCHDOG_PERIOD", config.device.watchdog_ms * _MICROSECONDS)
@@ -163,7 +167,8 @@ class DeviceProcess:
                     f"interface {feed.interface}.")
             await asyncio.sleep(_STEP_SECONDS)
 
-    async def _trade(self, hooks: Hooks, tasks: list[asyncio.Task[None]], link: OrderLink) -> None:
+    async def _trade(self, hooks: Hooks, tasks: list[asyncio.Task[None]],
+                     link: OrderLink | FIXLink) -> None:
         """Let the engine trade; stop when asked, or when something that must run has ended."""
         stop, is_told, is_slow = asyncio.ensure_future(hooks.stop()), False, False
         try:

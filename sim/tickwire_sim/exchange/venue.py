@@ -20,6 +20,7 @@ from tickwire_sim.exchange.config import VenueConfig
 from tickwire_sim.exchange.connection import consume
 from tickwire_sim.exchange.desk import CONNECTIONS_MAX, SECOND, OrderDesk
 from tickwire_sim.exchange.engine import Engine, load, take_store
+from tickwire_sim.exchange.fix_gateway import FIXGateway
 from tickwire_sim.exchange.layout import ACCOUNT, POLLED, SERVER
 from tickwire_sim.exchange.lines import Lines
 from tickwire_sim.exchange.serve import CONNECTIONS, LISTENER, POLL_IN, REQUESTS, WAKER, serve
@@ -271,20 +272,25 @@ class Venue:
             made.close()
 
 
-def run_venue(config: VenueConfig) -> int:
+def run_venue(config: VenueConfig, gateway: Callable[[int], FIXGateway] | None = None) -> int:
     """Run a venue until its time is over, SIGINT or SIGTERM; return the exit status.
 
-    One line on standard error says where it listens, another one what it did.
+    One line on standard error says where it listens, another one what it did. ``gateway`` makes
+    the FIX half, given the order port.
     """
     venue = Venue(config)
     ports = venue.open()
+    fix = gateway(ports.orders) if gateway else FIXGateway((), "", 0, "", "")
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: venue.request_stop())
     sys.stderr.write(
         f"Venue {config.session}: {len(config.symbols)} symbols, lines "
         f"{ports.line_a[0]}:{ports.line_a[1]} and {ports.line_b[0]}:{ports.line_b[1]}, "
-        f"requests {ports.host}:{ports.request}, orders {ports.host}:{ports.orders}.\n")
-    venue.run()
+        f"requests {ports.host}:{ports.request}, orders {ports.host}:{ports.orders}"
+        f"{f', FIX {ports.host}:{fix.port}' if fix.port else ''}.\n")
+    with fix:
+        fix.begin()
+        venue.run()
     found = venue.statistics()
     sys.stderr.write(
         f"{found['messages']:,} messages, {found['executions']:,} executions, "

@@ -1,0 +1,151 @@
+"""Order session over FIX, control's side: the host runs it, the device releases what it sends.
+
+It has the interface of :class:`tickwire.device.link.OrderLink`. A session that is lost is connected
+again with its numbers; what was sent and not received is then sent again by FIX's own rules, and
+every order that may be open is asked for.
+"""
+
+import asyncio
+import contextlib
+import time
+from collections.abc import Mapping
+from dataclasses import replace
+
+from tickwire.config import OrderSettings
+from tickwire.device.software import SoftwareDevice
+from tickwire.engine import Engine
+from tickwire.errors import TickwireError
+from tickwire.orders.fix.audit import AuditLog
+from tickwire.orders.fix.initiator import Initiator
+from tickwire.orders.fix.orders import OrderWriter
+from tickwire.orders.fix.route import OrderGate, OrderRoute
+from tickwire.orders.fix.service import session_rules
+from tickwire.orders.fix.session import Session
+from tickwire.orders.fix.settings import FIXSessionSettings, FIXSettings
+from tickwire.orders.fix.store import FileStore, MemoryStore, Store
+from tickwire.spec.registers import KillCause
+
+LOGON_SECONDS = 5.0
+SETTLE_SECONDS = 1.0                       # the loop takes 256 answers in some microseconds
+_WAIT_SECONDS = 0.0002
+_LOOK_SECONDS = 0.01
+_UP = 1 << 16                              # bit of SESSION_STATE
+_LETTERS = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+
+
+def order_session(orders: OrderSettings, fix: FIXSettings) -> tuple[FIXSessionSettings, bool]:
+    """Return the session that carries orders, and whether the configuration names it.
+
+    It is the first one of ``fix`` that connects; without one a session in memory to the simulated
+    venue, whose numbers begin at 1 with every run.
+    """
+    for session in fix.sessions:
+        if session.role == "initiator":
+            return session, True
+    return FIXSessionSettings(name="orders", host=orders.host, port=orders.fix_port,
+                              reset_on_logon=True, reconnect_ms=50), False
+
+
+def counterpart(session: FIXSessionSettings) -> FIXSessionSettings:
+    """Return the same session as the venue has it."""
+    return replace(session, role="acceptor", sender=session.target, target=session.sender,
+                   sender_sub=session.target_sub, target_sub=session.sender_sub)
+
+
+def run_prefix(now: int) -> str:
+    """Return what ClOrdIDs of a run that begins at ``now`` begin with: its time in milliseconds."""
+    value, text = now // 1_000_000, ""
+    while value:
+        value, digit = divmod(value, len(_LETTERS))
+        text = _LETTERS[digit] + text
+    return text + "-"
+
+
+class FIXLink:
+    """Keeps the FIX order session of a device up until it is cancelled."""
+
+    def __init__(self, device: SoftwareDevice, engine: Engine, orders: OrderSettings,
+                 fix: FIXSettings) -> None:
+        """Open the store; nothing is connected yet."""
+        if engine.releases is None:
+            raise TickwireError("The device runs its order session itself; route fix needs one "
+                                "that releases orders to the host.")
+        self.remarks: list[str] = []
+        self._device, self._engine = device, engine
+        self._settings, is_stored = order_session(orders, fix)
+        rules, now = session_rules(self._settings), time.time_ns()
+        store: Store = MemoryStore(now)
+        self._audit: AuditLog | None = None
+        if is_stored:
+            store = FileStore(fix.store_path(self._settings.name), self._settings.identity, now,
+                              fix.durability, fix.batch_ms)
+            self._audit = AuditLog(fix.store_path("x").parent, "fix") if fix.audit else None
+        self._session = Session(self._settings, rules, store)
+        writer = OrderWriter(rules, run_prefix(now))
+        self._gate = OrderGate(self._session, engine.releases, writer)
+        self._route = self._session.application = OrderRoute(
+            self._gate, self._settle, self._tell_state)
+        self._initiator: Initiator | None = None
+        self._task: asyncio.Task[None] | None = None
+
+    def _tell_state(self, is_up: bool) -> None:
+        self._device.write_register("SESSION_STATE", _UP if is_up else 0)
+        self._device.wake()
+        if not is_up and self._task is not None:
+            self.remarks.append("The FIX order session is down.")
+
+    def _settle(self, fields: Mapping[str, int]) -> None:
+        """Hand an answer to the loop; while its queue is full the session waits for it."""
+        until = time.monotonic() + SETTLE_SECONDS
+        while True:
+            try:
+                self._engine.settle(fields)
+                return
+            except TickwireError as error:
+                if time.monotonic() > until:
+                    # What the venue said is lost otherwise, and the device would not know.
+                    self._device.kill(KillCause.SETTLEMENT)
+                    self.remarks.append(f"The device is killed: {error}")
+                    return
+            time.sleep(_WAIT_SECONDS)
+
+    async def connect(self) -> None:
+        """Log on once; raises :class:`TickwireError` when the venue does not answer."""
+        loop = asyncio.get_running_loop()
+        assert self._engine.releases is not None
+        self._initiator = Initiator(self._session, audit=self._audit)
+        self._task = asyncio.create_task(self._initiator.run())
+        until = time.monotonic() + LOGON_SECONDS
+        while not self._session.logons:
+            if time.monotonic() > until or self._task.done():
+                await self._stop()
+                raise TickwireError(
+                    f"The FIX port {self._settings.host}:{self._settings.port} did not answer the "
+                    f"Logon of {self._settings.identity} within {LOGON_SECONDS:g} s.")
+            await asyncio.sleep(_LOOK_SECONDS)
+        loop.add_reader(self._engine.releases.fileno(), self._route.pump)
+
+    async def keep(self) -> None:
+        """Keep the session until it is cancelled, then log off."""
+        assert self._task is not None
+        try:
+            await asyncio.shield(self._task)
+        finally:
+            assert self._engine.releases is not None
+            asyncio.get_running_loop().remove_reader(self._engine.releases.fileno())
+            await self._stop()
+
+    async def _stop(self) -> None:
+        task, self._task = self._task, None
+        if task is None or self._initiator is None:
+            return
+        await self._initiator.stop()
+        task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await task
+
+    def close(self) -> None:
+        """Close the files; the loop does not run any more."""
+        self._session.store.close()
+        if self._audit is not None:
+            self._audit.close()

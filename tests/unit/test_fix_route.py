@@ -1,0 +1,357 @@
+"""Orders over FIX: only what a device released leaves, and answers settle as OUCH's do.
+
+Method: a desk's session and the venue's talk through memory; releases are rows of a queue by hand;
+the matching engine's answers are OUCH messages by hand, which both the venue's FIX desk and the
+kernel that settles OUCH get: the settle intents of both ways must be the same.
+"""
+
+import ast
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tests.fix.link import Link
+from tests.unit.test_fix_orders import released
+from tickwire.kernels.translate import ORDER_EVENT, translate
+from tickwire.orders.fix.application import ORDER_TYPES, GateError
+from tickwire.orders.fix.bodies import fields
+from tickwire.orders.fix.orders import OrderWriter
+from tickwire.orders.fix.route import OrderGate, OrderRoute
+from tickwire.orders.release import RELEASED
+from tickwire.spec import ouch50
+from tickwire.spec.intents import SETTLE, IntentFlag, Operation
+from tickwire.spec.render import dtype
+from tickwire.spec.wire import encode
+from tickwire_sim.exchange.fix_desk import FIXDesk
+
+ROOT = Path(__file__).parents[2]
+VERSIONS = ("FIX.4.2", "FIX.4.4", "FIXT.1.1")
+PRICE = 1_852_500
+COMPARED = ("operation", "token", "price", "quantity", "flags", "previous_token", "reason")
+
+
+class Releases:
+    """A release queue that a test fills."""
+
+    def __init__(self) -> None:
+        self.rows: list[np.void] = []
+
+    def take(self) -> np.ndarray:
+        batch, self.rows = self.rows[:64], self.rows[64:]
+        return np.array(batch, RELEASED)
+
+
+class Market:
+    """The order port as the venue's desk sees it: keeps what came, numbers orders as the device."""
+
+    def __init__(self) -> None:
+        self.sent: list[tuple[str, dict]] = []
+        self.next = 41
+
+    def number(self) -> int:
+        self.next += 1
+        return self.next - 1
+
+    def send(self, message, values) -> None:
+        encode(message, values)                # every field is there and fits
+        self.sent.append((message.name, values))
+
+
+class Route:
+    """Desk, FIX between them, venue."""
+
+    def __init__(self, version: str = "FIX.4.4") -> None:
+        self.link = Link(begin_string=version)
+        self.releases, self.market = Releases(), Market()
+        self.settled: list[dict] = []
+        self.states: list[bool] = []
+        left, right = self.link.left.session, self.link.right.session
+        writer = OrderWriter(left.rules, "K7-")
+        self.gate = OrderGate(left, self.releases, writer)
+        self.route = left.application = OrderRoute(self.gate, self.settled.append,
+                                                   self.states.append)
+        self.desk = right.application = FIXDesk()
+        right._guarded = frozenset()
+        self.desk.client = self.market
+        self.link.connect()
+        self.link.settle()
+
+    def release(self, operation: Operation = Operation.NEW, **values: int | bytes) -> None:
+        """The device releases a message."""
+        self.releases.rows.append(released(operation, **values))
+        self.route.pump()
+        self.link.collect()
+        self.link.settle()
+
+    def answer(self, message, **values: object) -> dict:
+        """The engine answers; return what OUCH makes of it, and check that FIX makes the same."""
+        named = {field.name: _default(field) for field in message.fields
+                 if field.kind not in ("length", "octets")} | values
+        octets = encode(message, named)
+        row, source = np.zeros(1, dtype(SETTLE)), np.frombuffer(octets + bytes(8), np.uint8)
+        assert translate(source.ctypes.data, len(octets), row.ctypes.data) == ORDER_EVENT
+        before = len(self.settled)
+        self.desk.heard(message.name, named)
+        self.link.collect()
+        self.link.settle()
+        found, = self.settled[before:]
+        expected = {name: int(row[0][name]) for name in COMPARED}
+        compared = {name: int(found.get(name, 0)) for name in COMPARED}
+        if found["operation"] == Operation.SETTLE_REJECTED:
+            del expected["reason"], compared["reason"]     # each protocol has its own codes
+        assert compared == expected
+        return found
+
+
+def _default(field) -> object:
+    return "" if field.kind == "ascii" else 0
+
+
+ACCEPTED = {"order_state": "L", "quantity": 300, "price": PRICE}
+
+
+@pytest.fixture(params=VERSIONS)
+def route(request):
+    """A route with an order of 300 that the venue has accepted."""
+    made = Route(request.param)
+    made.release()
+    assert made.market.sent[-1][1]["quantity"] == 300
+    made.answer(ouch50.ORDER_ACCEPTED, user_ref_num=41, order_reference=9, **ACCEPTED)
+    return made
+
+
+def test_the_device_hears_whether_the_session_is_up():
+    made = Route()
+    assert made.states == [True]
+    made.link.drop()
+    assert made.states == [True, False]
+
+
+def test_fills_settle_as_those_of_ouch(route):
+    route.answer(ouch50.ORDER_EXECUTED, user_ref_num=41, quantity=100, price=PRICE - 100)
+    route.answer(ouch50.ORDER_EXECUTED, user_ref_num=41, quantity=200, price=PRICE)
+    assert route.gate.orders == {}
+
+
+def test_a_cancel_settles_as_that_of_ouch(route):
+    route.answer(ouch50.ORDER_EXECUTED, user_ref_num=41, quantity=100, price=PRICE)
+    route.release(Operation.CANCEL, quantity=0, total=300, executed=100)
+    assert route.market.sent[-1] == ("cancel_order", {"user_ref_num": 41, "quantity": 0})
+    route.answer(ouch50.ORDER_CANCELED, user_ref_num=41, quantity=200, reason="U")
+    assert route.gate.orders == {}
+
+
+def test_an_order_that_the_venue_cancels_by_itself(route):
+    found = route.answer(ouch50.ORDER_CANCELED, user_ref_num=41, quantity=300, reason="S")
+    assert found["reason"] == ord("S")
+
+
+def test_what_is_immediate_and_not_filled_is_cancelled_for_that():
+    made = Route()
+    made.release(flags=int(IntentFlag.IMMEDIATE))
+    assert made.market.sent[-1][1]["time_in_force"] == "3"
+    made.answer(ouch50.ORDER_ACCEPTED, user_ref_num=41, **ACCEPTED)
+    made.answer(ouch50.ORDER_CANCELED, user_ref_num=41, quantity=300, reason="I")
+
+
+def test_a_replace_settles_as_that_of_ouch(route):
+    route.answer(ouch50.ORDER_EXECUTED, user_ref_num=41, quantity=100, price=PRICE)
+    route.release(Operation.REPLACE, token=42, previous=41, quantity=500, price=PRICE + 100,
+                  total=300, executed=100)
+    name, values = route.market.sent[-1]
+    assert (name, values["orig_user_ref_num"], values["quantity"]) == ("replace_order", 41, 500)
+    route.answer(ouch50.ORDER_REPLACED, orig_user_ref_num=41, user_ref_num=42, quantity=400,
+                 price=PRICE + 100, order_state="L")
+    route.answer(ouch50.ORDER_EXECUTED, user_ref_num=42, quantity=400, price=PRICE)
+    assert route.gate.orders == {}
+
+
+def test_a_smaller_size_settles_as_a_cancel_of_ouch_and_the_order_goes_on(route):
+    route.release(Operation.CANCEL, quantity=120, total=300)
+    assert route.market.sent[-1][0] == "replace_order"
+    before = len(route.settled)
+    route.desk.heard("order_replaced", {"orig_user_ref_num": 41, "user_ref_num": 42, "price": PRICE,
+                                        "quantity": 120, "order_state": "L", "order_reference": 5})
+    route.link.collect()
+    route.link.settle()
+    found, = route.settled[before:]
+    assert (found["operation"], found["token"], found["quantity"]) == (
+        Operation.SETTLE_CANCELED, 41, 180)
+    route.release(Operation.CANCEL, quantity=0, total=120)
+    assert route.market.sent[-1] == ("cancel_order", {"user_ref_num": 42, "quantity": 0})
+
+
+def test_a_rejected_order_and_a_rejected_replace_settle_as_those_of_ouch(route):
+    route.release(token=42)
+    route.answer(ouch50.REJECTED, user_ref_num=42, reason=16)
+    route.release(Operation.REPLACE, token=43, previous=41, total=300)
+    route.answer(ouch50.REJECTED, user_ref_num=43, reason=16)
+    assert route.link.left.session.store.next_in == route.link.right.session.store.next_out
+    assert list(route.gate.orders) == [41]
+
+
+def test_a_cancel_that_comes_too_late_settles_nothing(route):
+    route.release(Operation.CANCEL, quantity=0, total=300)
+    route.answer(ouch50.ORDER_EXECUTED, user_ref_num=41, quantity=300, price=PRICE)
+    assert route.gate.orders == {} and route.route.foreign == 0
+
+
+def test_what_is_released_while_the_session_is_down_is_refused_and_never_sent():
+    made = Route()
+    made.link.drop()
+    made.releases.rows += [released(token=50), released(Operation.CANCEL, token=50)]
+    made.route.pump()
+    assert made.settled == [{"operation": Operation.SETTLE_REJECTED, "token": 50}]
+    made.link.connect()
+    made.link.settle()
+    assert made.market.sent == [] and made.gate.orders == {}
+
+
+def test_after_a_lost_connection_the_orders_are_asked_for_and_made_good(route):
+    route.answer(ouch50.ORDER_EXECUTED, user_ref_num=41, quantity=100, price=PRICE)
+    route.desk._cancels = False
+    route.link.drop()
+    order = route.desk._by_number[41]
+    order.executed, order.value = 250, 250 * PRICE     # filled and cancelled while nobody heard
+    order.is_closed, order.status = True, "4"
+    before = len(route.settled)
+    route.link.connect()
+    route.link.settle()
+    fill, cancel = route.settled[before:]
+    assert (fill["operation"], fill["quantity"], fill["price"]) == (
+        Operation.SETTLE_FILLED, 150, PRICE)
+    assert (cancel["operation"], cancel["quantity"]) == (Operation.SETTLE_CANCELED, 50)
+
+
+def test_a_fill_that_is_told_twice_settles_once(route):
+    session, body = route.link.right.session, fields(
+        (6, b"1"), (11, b"K7-41"), (14, 10), (17, b"X1"), *([(20, b"0")] if "4.2" in
+        session_version(route) else []), (31, b"1.5"), (32, 10), (37, b"9"), (38, 300), (39, b"1"),
+        (54, b"1"), (55, b"AAPL"), (150, b"1" if "4.2" in session_version(route) else b"F"),
+        (151, 290))
+    before = len(route.settled)
+    for _ in range(2):
+        session.send("8", body)
+    route.link.collect()
+    route.link.settle()
+    assert [found["quantity"] for found in route.settled[before:]] == [10]
+
+
+def session_version(route) -> str:
+    return route.link.left.settings.begin_string
+
+
+def test_answers_about_orders_of_others_are_counted_and_settle_nothing(route):
+    before = len(route.settled)
+    route.link.right.session.send("8", fields(
+        (6, b"0"), (11, b"OTHER-1"), (14, 0), (17, b"X9"), *([(20, b"0")] if "4.2" in
+        session_version(route) else []), (37, b"9"), (39, b"0"), (54, b"1"), (55, b"AAPL"),
+        (150, b"0"), (151, 5)))
+    route.link.collect()
+    route.link.settle()
+    assert len(route.settled) == before and route.route.foreign == 1
+
+
+def test_a_message_that_the_venue_cannot_read_is_a_rejected_order(route):
+    route.release(token=44)
+    number = next(reversed(route.gate.sent))
+    route.link.right.session.business_reject(
+        _read(route, number), 3, "no")
+    route.link.collect()
+    route.link.settle()
+    assert route.settled[-1]["token"] == 44 and 44 not in route.gate.orders
+
+
+def _read(route, number: int):
+    from tickwire.orders.fix.parse import parse
+    octets = dict(route.link.left.store.sent(number, number))[number]
+    return parse(octets, route.link.left.session.rules)
+
+
+# No other way in
+
+
+@pytest.mark.parametrize("kind", sorted(ORDER_TYPES))
+def test_the_session_itself_sends_no_order(kind):
+    made = Route()
+    with pytest.raises(GateError):
+        made.link.left.session.send(kind, b"11=ID\x01")
+
+
+def test_the_gate_takes_orders_from_the_release_queue_and_from_nowhere_else():
+    public = [name for name in vars(OrderGate) if not name.startswith("_")]
+    assert public == ["pump"]
+    made = Route()
+    assert made.gate.pump(made.route._refuse) == 0 and made.market.sent == []
+
+
+def test_nothing_but_gate_and_session_sends_past_the_guard():
+    wrong = []
+    for path in sorted((ROOT / "host").rglob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Attribute) and node.attr in ("_send", "_transmit") \
+                    and path.name not in ("route.py", "sending.py", "session.py", "gaps.py",
+                                          "resending.py"):
+                wrong.append(f"{path.name}:{node.lineno} {ast.unparse(node)}")
+    assert not wrong, wrong
+    source = ast.parse((ROOT / "host/tickwire/orders/fix/route.py").read_text(encoding="utf-8"))
+    calls = [node for node in ast.walk(source)
+             if isinstance(node, ast.Attribute) and node.attr == "_send"
+             and ast.unparse(node.value) == "self.session"]
+    assert len(calls) == 1                     # OrderGate._send, fed by ReleaseQueue.take
+
+
+# The venue's desk
+
+
+def replies(route, kind: str, body: bytes) -> list[dict[int, str]]:
+    """Send a request past the gate as another firm's engine would; return the venue's answers."""
+    heard: list[dict[int, str]] = []
+    route.route.on_message = lambda session, message: heard.append(
+        {tag: value.decode() for tag, value in message.pairs()})
+    route.link.left.session._send(kind, body, (), False)
+    route.link.collect()
+    route.link.settle()
+    return heard
+
+
+SINGLE = ((11, b"A"), (38, 100), (40, b"2"), (44, b"10.5"), (54, b"1"), (55, b"AAPL"),
+          (60, b"20260101-00:00:00"))
+
+
+@pytest.mark.parametrize(("changes", "reason"), [
+    ({40: b"3"}, "99"), ({44: b"0"}, "99"), ({38: b"0"}, "1"), ({38: b"1.5"}, "1"),
+    ({54: b"8"}, "99"), ({59: b"6"}, "99"), ({11: b"K7-41"}, "6"), ({44: b"10.00001"}, "99"),
+])
+def test_the_venue_refuses_orders_that_it_cannot_have(changes, reason):
+    made = Route()
+    made.release()
+    pairs = sorted(({**dict(SINGLE), **changes}).items())
+    report, = replies(made, "D", fields(*pairs))
+    assert (report[35], report[39], report[150], report[103]) == ("8", "8", "8", reason)
+    assert len(made.market.sent) == 1
+
+
+def test_the_venue_refuses_requests_about_orders_that_are_not_there(route):
+    pairs = ((11, b"Q"), (38, 1), (41, b"NONE"), (54, b"1"), (55, b"AAPL"),
+             (60, b"20260101-00:00:00"))
+    report, = replies(route, "F", fields(*pairs))
+    assert (report[35], report[434], report[102], report[41]) == ("9", "1", "1", "NONE")
+    report, = replies(route, "H", fields((11, b"NONE"), (54, b"1"), (55, b"AAPL")))
+    assert (report[35], report[39]) == ("8", "8")
+
+
+def test_the_venue_cancels_in_bulk(route):
+    if session_version(route) == "FIX.4.2":
+        pytest.skip("FIX.4.2 has no mass cancel")
+    report, = replies(route, "q", fields((11, b"M"), (60, b"20260101-00:00:00"), (530, b"7")))
+    assert (report[35], report[531], report[533]) == ("r", "7", "1")
+    assert route.market.sent[-1] == ("cancel_order", {"user_ref_num": 41, "quantity": 0})
+    found, = replies(route, "AF", fields((584, b"S"), (585, b"7")))
+    assert (found[150], found[11]) == ("I", "K7-41")
+
+
+def test_the_venue_cancels_what_a_lost_session_leaves(route):
+    route.link.drop()
+    assert route.market.sent[-1] == ("cancel_order", {"user_ref_num": 41, "quantity": 0})
