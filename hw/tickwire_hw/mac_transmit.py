@@ -155,11 +155,11 @@ class MACTransmit(wiring.Component):
         self._row, self._row_control = row, control = Signal(WORD_BITS, init=_IDLES), Signal(
             LANES, init=_ALL)
         rest, rest_control = Signal(WORD_BITS), Signal(LANES)
-        self._has_rest, self._is_roomy = has_rest, _ = Signal(), Signal()
+        self._has_rest = has_rest = Signal()
+        self._is_roomy = Signal()                # the last word has room for check and TERMINATE
         places = [self._place(lane) for lane in range(2 * LANES)]
         tail, tail_control = (Cat(part) for part in zip(*places, strict=True))
 
-        # The word has room for check and TERMINATE.
         m.d.comb += self._is_roomy.eq(self._size[:LANES - CHECK_SIZE].any())
         m.d.sync += [
             row.eq(_IDLES), control.eq(_ALL), has_rest.eq(self._is_held_last & ~self._is_roomy),

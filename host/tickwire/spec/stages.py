@@ -31,3 +31,5 @@ StageIndex: Any = IntEnum("StageIndex", {stage.name.upper(): index
 HISTOGRAM_SUB_BITS = 5                     # 32 linear steps in each octave: 3 % resolution
 HISTOGRAM_BUCKETS = (64 - HISTOGRAM_SUB_BITS + 1) << HISTOGRAM_SUB_BITS
 HISTOGRAM_WORDS = HISTOGRAM_BUCKETS + 4    # count, sum, minimum, maximum before the buckets
+HISTOGRAM_CARD_BITS = 36                   # a card counts a longer duration as the longest of so many bits
+HISTOGRAM_CARD_BUCKETS = (HISTOGRAM_CARD_BITS - HISTOGRAM_SUB_BITS + 1) << HISTOGRAM_SUB_BITS
