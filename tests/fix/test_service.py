@@ -5,6 +5,8 @@ are made for these tests alone. The commands run as an operator would run them.
 """
 
 import asyncio
+import logging
+import os
 import subprocess
 import sys
 from dataclasses import replace
@@ -218,6 +220,18 @@ def test_the_acceptance_server_tells_its_port_and_stops(tmp_path):
         program.terminate()
         assert program.wait(20) == 0
     assert "Traceback" not in program.stderr.read()
+
+
+def test_log_lines_that_nobody_reads_hold_nothing_up():
+    from tickwire.commands.fix_acceptor import _Lines
+    near, far = os.pipe()
+    handler = _Lines(far)
+    for number in range(5_000):
+        handler.handle(logging.makeLogRecord({"msg": f"line {number} {'x' * 80}"}))
+    assert os.read(near, 100).startswith(b"line 0 x")
+    os.close(near)
+    handler.handle(logging.makeLogRecord({"msg": "after the end"}))
+    os.close(far)
 
 
 @pytest.mark.parametrize("words, sentence", [

@@ -1,7 +1,11 @@
 """``tickwire fix acceptor``: the echo server against which acceptance definitions are run."""
 
 import asyncio
+import contextlib
+import logging
+import os
 import signal
+import stat
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -10,6 +14,23 @@ from cyclopts import Parameter
 
 from tickwire.commands.arguments import Whole
 from tickwire.errors import TickwireError
+
+_STDERR = 2
+
+
+class _Lines(logging.Handler):
+    """Lines on a file; into a pipe that nobody reads they are dropped, so that nothing waits."""
+
+    def __init__(self, file: int) -> None:
+        super().__init__()
+        self._file = file
+        if stat.S_ISFIFO(os.fstat(file).st_mode):
+            os.set_blocking(file, False)
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Write one line, or not."""
+        with contextlib.suppress(OSError):
+            os.write(self._file, f"{self.format(record)}\n".encode())
 
 
 def acceptor(
@@ -40,11 +61,9 @@ def acceptor(
 
 async def _serve(host: str, port: int, dictionary: Path | None, audit: Path | None,
                  is_quiet: bool) -> None:
-    import logging
-
     from tickwire.orders.fix.acceptance import acceptance_acceptor
     from tickwire.orders.fix.audit import AuditLog
-    logging.basicConfig(format="%(asctime)s %(message)s", stream=sys.stderr,
+    logging.basicConfig(format="%(asctime)s %(message)s", handlers=[_Lines(_STDERR)],
                         level=logging.ERROR if is_quiet else logging.INFO)
     log = AuditLog(audit, "acceptance") if audit is not None else None
     try:
