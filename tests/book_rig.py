@@ -60,9 +60,8 @@ class Card:
                 return
         raise AssertionError("the book never gets ready")
 
-    def outcomes(self, messages: list[bytes], cycles: np.ndarray,
-                 first: int = 1) -> dict[str, np.ndarray]:
-        """Feed messages, each in its cycle; return the outcomes' fields as columns."""
+    def rows(self, messages: list[bytes], cycles: np.ndarray, first: int = 1) -> np.ndarray:
+        """Rows that feed messages, numbers from ``first`` on, each in its cycle."""
         model = self.model
         rows = model.rows(int(cycles[-1]) + 200, watch_all=1)
         given = model.rows(len(messages), watch_all=1)
@@ -77,6 +76,12 @@ class Card:
                       "message.length": np.array([len(message) for message in messages])})
         assert len(np.unique(cycles)) == len(cycles)
         rows[cycles] = given
+        return rows
+
+    def outcomes(self, messages: list[bytes], cycles: np.ndarray,
+                 first: int = 1) -> dict[str, np.ndarray]:
+        """Feed messages, each in its cycle; return the outcomes' fields as columns."""
+        model, rows = self.model, self.rows(messages, cycles, first)
         every = model.run(rows, when=("o__valid", "o_ahead__valid"))
         found, ahead = (every[every[name] == 1] for name in ("o__valid", "o_ahead__valid"))
         assert (found["cycle"] == ahead["cycle"] + AHEAD).all()
@@ -114,8 +119,9 @@ def shown(outcomes: dict[str, np.ndarray], count: int, instruments: int) -> Iter
 class Kernels:
     """The kernels' books of the same messages."""
 
-    def __init__(self, geometry: Geometry, tick: int) -> None:
-        self.device = Device(geometry, tick=tick)
+    def __init__(self, geometry: Geometry, tick: int,
+                 symbols: dict[str, int] | None = None) -> None:
+        self.device = Device(geometry, tick=tick, watch_symbols=symbols or None)
         arena = self.device.memory.arena
         self._sides = arena.view("sides", layout.SIDE)[:2 * geometry.instruments]
         self._headers = arena.view("headers", layout.HEADER)[:geometry.instruments]

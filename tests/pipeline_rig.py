@@ -90,7 +90,7 @@ class Card:
         return rows
 
     def send(self, frames: Sequence[Sent], gap: int = 3, time: int = 0) -> np.ndarray:
-        """Send frames; return the rows in which a record or a state line came out.
+        """Send frames; return the rows in which a record, a state line or an answer came out.
 
         ``time`` is the clock's in the cycle before the first.
         """
@@ -120,7 +120,8 @@ class Card:
             self.model.put(given, f"words__{port}__payload", data=np.concatenate(words),
                            keep=control[0], first=control[1], last=control[2], error=control[3])
             rows[where] = given
-        return self.model.run(rows, when=("records__valid", "lines_out__valid"))
+        return self.model.run(rows, when=("records__valid", "lines_out__valid", "early__valid",
+                                          "early_add__valid"))
 
     def records(self, found: np.ndarray) -> np.ndarray:
         """Records of such rows: (n, 57) octets, the type last, latencies zero."""

@@ -1,4 +1,7 @@
-"""From the word with a message's last octet to the message's first record, frames to records."""
+"""From the word with a message's last octet to its best levels and to its first record.
+
+Frames go in; the early port, which answers order messages, is counted for each alignment.
+"""
 
 import struct
 from collections.abc import Iterator
@@ -20,6 +23,9 @@ GROUP, PORT, LINE = bytes((233, 54, 12, 111)), 26477, 0
 UNWATCHED = 60_000                         # a locate
 APART = 400                                # cycles: nothing of the first packet is under way
 TICK = 100
+OUTPUTS = {"records": "pipeline: last octet to first record",
+           "early": "pipeline: last octet to best levels",
+           "early_add": "pipeline: last octet to best levels of an added order"}
 
 BOOK = [add(1, "B", PRICE), add(2, "B", PRICE - TICK)]
 _FIRST = {"order_reference": 1}
@@ -86,7 +92,8 @@ def _start(model: Model) -> int:
             return int(last["cycle"]) + 1
 
 
-def _cycles(model: Model, message: bytes, octets: int) -> int:
+def _cycles(model: Model, message: bytes, octets: int) -> dict[str, int]:
+    """Cycles from the word with the last octet to each output, where there is one."""
     start = _start(model)
     rows = _configured(model, 2 * APART)
     frames = {0: _frame(1, BOOK), APART: _frame(1 + len(BOOK), [*_fillers(octets), message])}
@@ -99,8 +106,17 @@ def _cycles(model: Model, message: bytes, octets: int) -> int:
         model.put(given, f"words__{LINE}__payload", data=words, keep=keep, last=last,
                   first=np.arange(len(words)) == 0)
     end = start + APART + (len(frames[APART]) - 1) // LANES
-    came = model.run(rows, when="records__valid")["cycle"].astype(int)
-    return int(came[came > start + APART][0]) - end
+    outputs = [f"{name}__valid" for name in OUTPUTS]
+    came = model.run(rows, when=outputs)
+    came = came[came["cycle"] > start + APART]
+    for name in ("early", "early_add"):
+        answers = came[came[f"{name}__valid"] == 1]
+        side = model.get(answers, f"{name}__payload", "side").astype(int)
+        known = np.stack([model.get(answers, f"{name}__payload", f"bests.{number}.is_known")
+                          for number in range(2)])
+        assert known[side, np.arange(len(side))].all(), f"{name} does not know the best level"
+    return {name: int(came["cycle"][came[output] == 1][0]) - end
+            for name, output in zip(OUTPUTS, outputs, strict=True) if came[output].any()}
 
 
 def rows() -> Iterator[Row]:
@@ -108,5 +124,11 @@ def rows() -> Iterator[Row]:
     model = verilate(Pipeline(CARD_SMALL), "pipeline_small")
     for name, measured in MESSAGES.items():
         counted = [_cycles(model, measured, octets) for octets in range(LANES)]
-        yield Row.of("pipeline: last octet to first record", counted,
-                     "words valid to records valid", message=name)
+        for output, figure in OUTPUTS.items():
+            cycles = [found[output] for found in counted if output in found]
+            boundary = f"words valid to {output} valid"
+            if output == "records":
+                yield Row.of(figure, cycles, boundary, message=name)
+                continue
+            for octets, found in enumerate(cycles):
+                yield Row.of(figure, [found], boundary, message=name, alignment=str(octets))

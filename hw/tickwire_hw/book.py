@@ -10,12 +10,13 @@ from amaranth.lib.fifo import SyncFIFOBuffered
 from amaranth.lib.wiring import In, Out, connect, flipped
 from amaranth.utils import ceil_log2
 
-from tickwire.spec.geometry import Geometry
+from tickwire.spec.geometry import WAYS, Geometry
 from tickwire_hw.best_value import RESULT_AGE as VALUE_AGE
 from tickwire_hw.best_value import SERIAL, BestValue
 from tickwire_hw.commit import FORESEEN_AGE, BookOperation, Commit, LevelChange
 from tickwire_hw.commit import RESULT_AGE as COMMIT_AGE
 from tickwire_hw.counters import BookCounts, peak_layout
+from tickwire_hw.early import Early
 from tickwire_hw.feed_port import FeedEvent
 from tickwire_hw.grid import KEY_AGE, Grid
 from tickwire_hw.grid import ROW as GRID_ROW
@@ -41,6 +42,7 @@ _ERRORS = {"unknown": "unknown_order", "over": "over_execution", "zero": "zero_q
            "bad_price": "bad_price", "duplicate": "duplicate_order",
            "level_overflow": "level_overflow", "order_overflow": "order_overflow"}
 _WINDOW_COUNTED = ("off_grid", "hidden", "window_shifts", "window_sweeps")
+_ORDERS = (BookOperation.ADD, BookOperation.REPLACE, BookOperation.TAKE, BookOperation.REMOVE)
 
 
 class Book(wiring.Component):
@@ -64,11 +66,14 @@ class Book(wiring.Component):
         The instrument of the outcome that comes 3 cycles later.
     o : ``Out(stream.Signature(Operation, always_ready=True))``
         Outcomes, for ``Publish``.
+    early, early_add : ``Out(stream.Signature(early_layout(geometry), always_ready=True))``
+        Best levels after each order message, 6 and, of added orders, 2 cycles after it, see
+        ``Early``.
     """
 
     def __init__(self, geometry: Geometry) -> None:
         self._geometry = geometry
-        self._sequencer = Sequencer(geometry)
+        self._sequencer, self._early = Sequencer(geometry), Early(geometry)
         super().__init__({
             "ready": Out(1), "hold": Out(1),
             "i": In(stream.Signature(FeedEvent, always_ready=True)),
@@ -79,7 +84,9 @@ class Book(wiring.Component):
             "o_ahead": Out(stream.Signature(max(1, ceil_log2(geometry.instruments)),
                                             always_ready=True)),
             "o": Out(stream.Signature(Operation, always_ready=True)),
-            "counts": Out(BookCounts), "peaks": Out(peak_layout(geometry))})
+            "counts": Out(BookCounts), "peaks": Out(peak_layout(geometry)),
+            "early": self._early.signature.members["o"],
+            "early_add": self._early.signature.members["o_add"]})
 
     def elaborate(self, platform):
         """Return the components and what runs beside them."""
@@ -98,26 +105,30 @@ class Book(wiring.Component):
         m.submodules.value = value = BestValue(self._geometry, context=best)
         m.submodules.contexts = contexts = SyncFIFOBuffered(
             width=context_layout(self._geometry).size, depth=_IN_FLIGHT + 2)
-        connect(m, sequencer.i, flipped(self.i))
+        m.submodules.early = early = self._early
+        for part in (sequencer, early):
+            connect(m, part.i, flipped(self.i))
         connect(m, sequencer.i_watch, flipped(self.i_watch))
-        connect(m, grid.i_write, flipped(self.i_grid))
+        connect(m, sequencer.o_taught, early.i_taught)
+        for part in (grid, early):
+            connect(m, part.i_write, flipped(self.i_grid))
         connect(m, sequencer.o, commit.i)
         m.d.comb += [
-            self.ready.eq(commit.ready & window.ready), self.hold.eq(sequencer.hold),
-            sequencer.watch_all.eq(self.watch_all),
+            self.ready.eq(commit.ready & window.ready & early.ready),
+            self.hold.eq(sequencer.hold | early.hold),
+            sequencer.watch_all.eq(self.watch_all), early.watch_all.eq(self.watch_all),
             contexts.w_en.eq(sequencer.o.valid), contexts.w_data.eq(sequencer.o_context),
             sequencer.i_ask.eq(window.ask), grid.i_ask.eq(sequencer.o_ask),
-            sequencer.i_asked.eq(grid.o_asked), grid.i_key.eq(value.o_key),
+            sequencer.i_asked.eq(grid.o_asked),
             value.i_price.eq(grid.o_price), value.i_look_up.eq(commit.o_look_up)]
-        connect(m, value.o_look_up, commit.i_look_up)
+        self._to_early(m, early, commit, grid, window, value)
 
         # Prices become tick keys while their levels are looked up.
-        named = commit.o_level
-        m.d.comb += [grid.i.price.eq(named.key.price), grid.i.side.eq(named.key.side),
-                     grid.i.instrument.eq(named.key.instrument), grid.i.is_first.eq(named.is_first)]
         tick = stages(m, grid.o, COMMIT_AGE - (FORESEEN_AGE + 1) - KEY_AGE, "tick")[-1]
 
         self._to_window(m, commit, tick, window, value)
+        connect(m, early.o, flipped(self.early))
+        connect(m, early.o_add, flipped(self.early_add))
         m.d.comb += [
             value.i.valid.eq(window.o.valid), value.i.p.has_best.eq(window.o.p.has_best),
             value.i.p.best.eq(window.o.p.best), value.i.p.side.eq(window.o.p.side),
@@ -141,6 +152,34 @@ class Book(wiring.Component):
               for name in _WINDOW_COUNTED),
             self.peaks.order_stash_max.eq(commit.order_stash),
             self.peaks.level_stash_max.eq(commit.level_stash)]
+
+    def _to_early(self, m: Module, early: Early, commit: Commit, grid: Grid, window: Window,
+                  value: BestValue) -> None:
+        """Tell the early port what is done, and lend it every port that is free in a cycle."""
+        phase, result = Signal(), commit.o.p
+        m.d.sync += phase.eq(~phase)            # operations come when it is 0
+        named, places = commit.o_level, -(-self._geometry.level_stash // WAYS) * WAYS
+        is_named = stages(m, self._sequencer.o.valid, FORESEEN_AGE + 1, "is_named")[-1]
+        is_order = Cat(result.operation == kind for kind in _ORDERS).any()
+        m.d.comb += [
+            early.i_window.valid.eq(window.o_write.valid), early.i_window.p.eq(window.o_write.p),
+            early.is_committed.eq(commit.o.valid & is_order),
+            early.has_added.eq((result.operation == BookOperation.ADD)
+                               | (result.operation == BookOperation.REPLACE)),
+            early.is_refused.eq(commit.o.valid & result.is_level_overflow),
+            early.level_room.eq(places - commit.level_stash),
+            early.is_granted.eq(Cat(~is_named, ~window.o.valid,
+                                    phase & ~value.o_look_up.valid)),
+            early.i_key.eq(grid.o.key), early.i_price.eq(grid.o_price),
+            early.i_level.eq(commit.o_look_up)]
+        m.d.comb += [grid.i[name].eq(Mux(is_named, named.key[name], early.o_price.p[name]))
+                     for name in ("price", "side", "instrument")]
+        m.d.comb += [
+            grid.i.is_first.eq(is_named & named.is_first),
+            grid.i_key.eq(Mux(window.o.valid, value.o_key, early.o_key.p)),
+            commit.i_look_up.valid.eq(value.o_look_up.valid | phase & early.o_level.valid),
+            commit.i_look_up.p.eq(Mux(value.o_look_up.valid, value.o_look_up.p,
+                                      early.o_level.p))]
 
     def _to_window(self, m: Module, commit: Commit, tick, window: Window, value: BestValue):
         """Give the window what a committed operation did, and the value what it was before."""
@@ -195,4 +234,6 @@ class Book(wiring.Component):
             outcome.is_touched.eq(seen.effect.is_touched), outcome.touched_side.eq(seen.side),
             outcome.has_best.eq(shown.has_best), outcome.best_price.eq(shown.price),
             outcome.best_value.eq(shown.value), outcome.is_hidden.eq(seen.is_hidden),
-            outcome.checksum.eq(moved)]
+            outcome.checksum.eq(moved),
+            self._early.i_desync.valid.eq(valid & outcome.is_desync),
+            self._early.i_desync.p.eq(seen.effect.instrument)]

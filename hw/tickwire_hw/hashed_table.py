@@ -25,6 +25,7 @@ RECORD_AGE = 4
 """Cycles from a request to its record."""
 assert LEFT_FILL == WAYS - 1                # so "fewer than LEFT_FILL" is: two ways are free
 _NEAR = 2                                   # updates that memory may not show yet
+_PART = 10                                  # bits of a tag that tell most keys apart
 _TABLES = ("left", "right")
 
 
@@ -55,6 +56,10 @@ class HashedTable(wiring.Component):
         A key and its buckets; a look-up changes nothing.
     o : ``Out(stream.Signature({found, room, value}, always_ready=True))``
         Whether the key is in, with what value, and whether another key of its buckets has room.
+    is_new : ``Out(1)``
+        Two cycles after a request, so two before ``o``: the key is not in, for sure. Of a key that
+        is not in this is told but for one in some hundreds, and but for those of the last two
+        updates.
     i_answer : ``In({exists, value})``
         In the cycle of ``o``: whether the key is in from now on, and with what value. A key that
         was not found and has no room is not. Ignored for a look-up.
@@ -78,6 +83,7 @@ class HashedTable(wiring.Component):
                 always_ready=True)),
             "o": Out(stream.Signature(data.StructLayout(
                 {"found": 1, "room": 1, "value": value}), always_ready=True)),
+            "is_new": Out(1),
             "i_answer": In(data.StructLayout({"exists": 1, "value": value})),
             "fill": Out(range(self._slots + 1))})
 
@@ -112,6 +118,10 @@ class HashedTable(wiring.Component):
 
         # Ages 0 to 3: memory.
         rows = self._memory(m, request, update[5], results[0])
+        part = min(_PART, self._tag)
+        may_be = Cat(row.exists & (row.tag[:part] == request[2].key[-self._tag:][:part])
+                     for ways in rows for row in ways)
+        m.d.comb += self.is_new.eq(~newer_2 & ~older_2 & ~stash.o_soon & ~may_be.any())
         hits_3, taken_3, values_3 = Signal(len(_TABLES) * self._ways), [], []
         for table, ways in zip(_TABLES, rows, strict=True):
             for way, row in enumerate(ways):

@@ -49,6 +49,8 @@ class InstrumentFilter(wiring.Component):
         A message, and whether it is there and a readable Stock Directory message.
     o : ``Out(entry_layout(geometry))``
         Its entry. Nothing is watched at configuration.
+    o_taught : ``Out(stream.Signature({locate, instrument}, always_ready=True))``
+        Two cycles after a message of the directory: what it teaches.
     has_symbol : ``Out(instruments)``
         Instruments that are watched, whether the directory has named them or not.
     """
@@ -61,7 +63,9 @@ class InstrumentFilter(wiring.Component):
                 {"instrument": self._entry["instrument"].shape, "symbol": SYMBOL}),
                 always_ready=True)),
             "i": In(data.StructLayout({"is_directory": 1, "data": 8 * NAMED_SIZE})),
-            "o": Out(self._entry), "has_symbol": Out(geometry.instruments)})
+            "o": Out(self._entry), "o_taught": Out(stream.Signature(data.StructLayout(
+                {"locate": LOCATE, "instrument": self._entry["instrument"].shape}),
+                always_ready=True)), "has_symbol": Out(geometry.instruments)})
 
     def elaborate(self, platform):
         """Return symbols and locates; a number behind a name is the age of the message."""
@@ -86,6 +90,9 @@ class InstrumentFilter(wiring.Component):
         # What the last two messages have taught, memory did not show yet.
         found = Signal(data.StructLayout({"is_taught": 1, "instrument": instrument}))
         m.d.comb += [found.is_taught.eq(hits_2.any()), found.instrument.eq(encode(hits_2))]
+        m.d.comb += [self.o_taught.valid.eq(found.is_taught),
+                     self.o_taught.p.locate.eq(locates[-1]),
+                     self.o_taught.p.instrument.eq(found.instrument)]
         taught = stages(m, found, ENTRY_AGE, "taught")
         before = stages(m, locates[-1], 1, "before")
         is_same = stages(m, Cat(locates[1] == locates[2], locates[1] == before[1]), 1, "is_same")[1]

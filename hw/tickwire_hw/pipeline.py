@@ -47,6 +47,9 @@ class Pipeline(wiring.Component):
         At most one a cycle: RecordType, and all octets but the trailer.
     lines_out : ``Out(stream.Signature({instrument, line}, always_ready=True))``
         State lines, each with the first record of its version.
+    early, early_add : ``Out(stream.Signature(early_layout(geometry), always_ready=True))``
+        Best levels after each order message of a watched instrument, 8 cycles after its last
+        octet, and after most added orders already 4 cycles after it; see ``Early``.
     is_overflow, is_lost : ``Out(PORTS)``
         Strobes: a port lost octets of a datagram, see ``Blocks``, or an event, see ``Arbiter``.
     counters : ``Out(PageSignature())``
@@ -66,6 +69,7 @@ class Pipeline(wiring.Component):
             "check_udp": In(1), "counters": Out(PageSignature()),
             **{name: book[name] for name in ("watch_all", "i_watch", "i_grid")},
             "records": publish["o"], "lines_out": publish["state"],
+            "early": book["early"], "early_add": book["early_add"],
             "is_overflow": Out(PORTS), "is_lost": Out(PORTS),
             **{name: arbiter[name] for name in (*_CONFIGURATION, *_REGISTERS)}})
 
@@ -97,6 +101,8 @@ class Pipeline(wiring.Component):
         connect(m, book.o_ahead, publish.i_ahead)
         connect(m, book.o, publish.i)
         connect(m, publish.o, flipped(self.records))
+        connect(m, book.early, flipped(self.early))
+        connect(m, book.early_add, flipped(self.early_add))
         connect(m, publish.state, flipped(self.lines_out))
         connect(m, counters.page, flipped(self.counters))
         for source, names in ((arbiter.counts, dict(arbiter.counts.shape())),

@@ -55,7 +55,7 @@ class Sequencer(wiring.Component):
         From ``Arbiter``.
     hold : ``Out(1)``
         The queue is more than half full: 12 more events find room.
-    watch_all, i_watch : ``In``
+    watch_all, i_watch, o_taught : ``In``, ``Out``
         As of ``InstrumentFilter``.
     i_ask : ``In(ArrayLayout)``
         ``Window.ask``.
@@ -77,6 +77,7 @@ class Sequencer(wiring.Component):
         super().__init__({
             "i": In(stream.Signature(FeedEvent, always_ready=True)), "hold": Out(1),
             "watch_all": In(1), "i_watch": self._filter.signature.members["i_watch"],
+            "o_taught": self._filter.signature.members["o_taught"],
             "i_ask": In(data.ArrayLayout(ask, SWEEP_DELAY)),
             "o_ask": Out(data.StructLayout({"side": 1, "instrument": instrument,
                                             "key": signed(KEY)})),
@@ -92,6 +93,7 @@ class Sequencer(wiring.Component):
 
         m.submodules.filter = filter_ = self._filter
         connect(m, flipped(self.i_watch), filter_.i_watch)
+        connect(m, filter_.o_taught, flipped(self.o_taught))
         message = self.i.p.message
         m.d.comb += [
             filter_.watch_all.eq(self.watch_all),

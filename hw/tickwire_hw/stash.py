@@ -20,6 +20,8 @@ class Stash(wiring.Component):
         Key to find.
     o : ``Out({is_hit, slot, value})``
         The entry that holds it, three cycles later.
+    o_soon : ``Out(1)``
+        Two cycles after the key: whether there will be a hit.
     i : ``In(stream.Signature({exists, slot, key, value}, always_ready=True))``
         An entry to write or, if it does not exist, to free.
     is_last : ``In(1)``
@@ -35,7 +37,7 @@ class Stash(wiring.Component):
         super().__init__({
             "key": In(key),
             "o": Out(data.StructLayout({"is_hit": 1, "slot": slot, "value": value})),
-            "i": In(stream.Signature(data.StructLayout(
+            "o_soon": Out(1), "i": In(stream.Signature(data.StructLayout(
                 {"exists": 1, "slot": slot, "key": key, "value": value}), always_ready=True)),
             "is_last": In(1), "has_room": Out(1), "free": Out(slot)})
 
@@ -57,7 +59,7 @@ class Stash(wiring.Component):
         same_1 = [stages(m, Cat(equal_pieces(self.key, key), used[slot]), 1, f"same_{slot}")[1]
                   for slot, key in enumerate(keys)]
         hits_2 = stages(m, Cat(same.all() for same in same_1), 1, "hits")[1]
-        m.d.comb += read.addr.eq(encode(hits_2))
+        m.d.comb += [read.addr.eq(encode(hits_2)), self.o_soon.eq(hits_2.any())]
         m.d.sync += [self.o.is_hit.eq(hits_2.any()), self.o.slot.eq(read.addr),
                      self.o.value.eq(read.data)]
 

@@ -37,6 +37,13 @@ _SWEEP_AGE = 7                              # cycles from an operation to what i
 _NEAR = 2                                   # operations that memory may not show yet
 
 
+def write_layout(geometry: Geometry) -> data.StructLayout:
+    """Layout of what a window writes after each operation."""
+    return data.StructLayout({
+        "place": ceil_log2(geometry.window_words), "word": WINDOW_WORD, "side": 1,
+        "instrument": side_bits(geometry) - 1, "row": row_layout(geometry)})
+
+
 class Window(wiring.Component):
     """Keep the best level of every side through new and lost levels and the steps of sweeps.
 
@@ -81,6 +88,8 @@ class Window(wiring.Component):
         * ``off_grid``, ``hidden``, ``window_shifts``, ``window_sweeps``: counters that it raised.
     o_row : ``Out(row_layout(geometry))``
         Five cycles after each operation and until the next one's: the row of its side.
+    o_write : ``Out(stream.Signature({place, word, side, instrument, row}, always_ready=True))``
+        With it: what is written, a word of ticks at its place in the circle and the row.
     pending : ``Out(range(sweep_queue + 2))``
         Eight cycles after an operation: sides that wait for a sweep or are in one.
     """
@@ -105,7 +114,9 @@ class Window(wiring.Component):
             "o": Out(stream.Signature(data.StructLayout(
                 {"kind": WindowOperation, **side, "best": signed(KEY),
                  **{flag: 1 for flag in flags}, "context": context}), always_ready=True)),
-            "o_row": Out(self._row), "pending": Out(self._sweep.pending.shape())})
+            "o_row": Out(self._row),
+            "o_write": Out(stream.Signature(write_layout(geometry), always_ready=True)),
+            "pending": Out(self._sweep.pending.shape())})
 
     def elaborate(self, platform):
         """Return rules, memory and sweep; a number behind a name is the age of the operation."""
@@ -128,7 +139,11 @@ class Window(wiring.Component):
         word = _newest(m, "word", places, valid, bits.read_data, rules.word, rules.o_word)
         void = self._row.const(dict.fromkeys(("unseen_high", "unseen_low", "off_grid_high"), EMPTY))
         m.d.comb += [self.o_row.eq(row), rows.write_data.eq(Mux(self.ready, row, void)),
-                     bits.write_data.eq(word), bits_after.write_data.eq(word)]
+                     bits.write_data.eq(word), bits_after.write_data.eq(word),
+                     self.o_write.valid.eq(valid[ROW_AGE]), self.o_write.p.word.eq(word),
+                     self.o_write.p.row.eq(row),
+                     Cat(self.o_write.p.place, self.o_write.p.side, self.o_write.p.instrument)
+                     .eq(places[ROW_AGE])]
 
         # Ages 5 to 9: the best level.
         has_best_6, height_6, best = self._best(m, row, sides[6], bits_after)

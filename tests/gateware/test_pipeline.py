@@ -26,6 +26,7 @@ MESSAGES = int(os.environ.get("TICKWIRE_CARD_DAY", "60000"))
 GARBAGE_CYCLES = int(os.environ.get("TICKWIRE_GARBAGE_CYCLES", "40000"))
 STATE_AT = 25                               # of a FEED_STATE record
 SIZE = 1_300                                # octets of messages in a packet, at most
+EARLY_CYCLES = {"early": 8, "early_add": 4}
 RECORD_CYCLES = 47                          # the grid adds 0 or 1, a step right before it 0 to 2
 
 
@@ -197,8 +198,8 @@ MEASURED = {
 
 
 @pytest.mark.parametrize("name", MEASURED)
-def test_the_first_record_comes_in_so_many_cycles_at_every_alignment(name):
-    cycles = set()
+def test_answers_and_the_first_record_come_in_so_many_cycles_at_every_alignment(name):
+    cycles, early = set(), set()
     for octets in range(LANES):
         start = card().start()
         frames = [Sent(packet(1, ORDERS)),
@@ -208,8 +209,13 @@ def test_the_first_record_comes_in_so_many_cycles_at_every_alignment(name):
         last = begin + (len(frames[1].octets) - 1) // LANES
         came = found["cycle"][found["records__valid"] == 1].astype(int)
         cycles.add(int(came[came > begin][0]) - last)
+        for port in EARLY_CYCLES:
+            answers = found["cycle"][found[f"{port}__valid"] == 1].astype(int)
+            early |= {(port, int(cycle) - last) for cycle in answers[answers > begin]}
     halves = 2 * (name == "U")
     assert cycles <= set(range(RECORD_CYCLES + halves, RECORD_CYCLES + halves + 4))
+    ports = {"A": ("early", "early_add"), "P": (), "H": (), "S": ()}.get(name[0], ("early",))
+    assert early == {(port, EARLY_CYCLES[port]) for port in ports}
 
 
 # Garbage

@@ -1,0 +1,95 @@
+"""Best levels after an added order, two cycles after its message: no look-up is needed for it."""
+
+from amaranth.hdl import Array, Cat, Module, Mux, Signal
+from amaranth.lib import data, stream, wiring
+from amaranth.lib.wiring import In, Out
+
+from tickwire_hw.logic import stages
+from tickwire_hw.touch import BESTS
+from tickwire_hw.touch_rules import BEST
+
+ANSWER_AGE = 2
+"""Cycles from a message to the answer."""
+_SHOWN_AGE = 6                              # of a message whose row is written
+
+
+class EarlyAdd(wiring.Component):
+    """Compare an added order with the best level beside it; answer where nothing can refuse it.
+
+    Two cycles after its message, if all of this holds: the best level is known; the price is a
+    tick; no order has the reference and both tables have room, which can be told for sure nearly
+    always; and of the instrument's messages of the last four cycles there is none but orders
+    that were answered like this. Else there is no answer here. Never exerts backpressure.
+
+    Members
+    -------
+    messages, can_add, soon, is_new : ``In``
+        Of ``EarlyOrders``.
+    now : ``In(BESTS)``
+        One cycle after the message: both sides of its instrument, as ``Touch.o_now`` has them.
+    is_sure : ``In(1)``
+        In that cycle: no table can be too full.
+    o : ``Out(stream.Signature(BESTS, always_ready=True))``
+        Two cycles after the message: both sides after it. From registers, through one adder's
+        result and one multiplexer.
+    """
+
+    def __init__(self, messages: data.ArrayLayout) -> None:
+        super().__init__({
+            "messages": In(messages), "can_add": In(1),
+            "soon": In(data.StructLayout({"is_tick": 1, "is_low": 1})),
+            "is_new": In(1), "now": In(BESTS),
+            "is_sure": In(1), "o": Out(stream.Signature(BESTS, always_ready=True))})
+
+    def elaborate(self, platform):
+        """Return the comparison; a number behind a name is the age of the message."""
+        m = Module()
+
+        entry, given = self.messages[1], self.messages[1].message
+
+        # What is under way on this instrument and not in its row: nothing, or the last answer.
+        told = [None, None, *stages(m, self.o.valid, _SHOWN_AGE - 1 - ANSWER_AGE, "told")]
+        last = Signal(BESTS)
+        ages = range(ANSWER_AGE + 1, _SHOWN_AGE)
+        is_near = Cat(self.messages[age].is_valid & (self.messages[age].instrument
+                                                     == entry.instrument) for age in ages)
+        is_last = Cat(told[age] for age in ages)
+        is_usable, has_near = Signal(), Signal()
+        with m.If(self.o.valid):
+            m.d.sync += last.eq(self.o.p)
+        m.d.comb += has_near.eq(is_near.any())
+        for number in reversed(range(len(ages))):
+            with m.If(is_near[number] | is_last[number]):
+                m.d.comb += is_usable.eq(is_near[number] & is_last[number])
+
+        bests = Signal(BESTS)
+        m.d.comb += bests.eq(Mux(has_near, last, self.now))
+        best = data.View(BEST, Array(bests)[given.side])
+        kept = stages(m, bests, 1, "kept")[1]
+        side, price, shares = (stages(m, value, 1, name)[1] for name, value in (
+            ("side", given.side), ("price", given.price), ("shares", given.shares)))
+        total = Signal(len(best.value.shares) + 1)
+        m.d.comb += total.eq(best.value.shares + given.shares)
+        sum_shares, sum_orders = (stages(m, value, 1, name)[1] for name, value in (
+            ("sum_shares", total), ("sum_orders", best.value.orders + 1)))
+        is_better, is_equal = (stages(m, value, 1, name)[1] for name, value in (
+            ("is_better", ~best.has_best | Mux(given.side, given.price < best.price,
+                                               given.price > best.price)),
+            ("is_equal", best.has_best & (given.price == best.price))))
+        can = stages(m, entry.is_valid & self.can_add & self.is_sure & best.is_known
+                     & (~has_near | is_usable), 1, "can")[1]
+        is_first = stages(m, ~best.has_best, 1, "is_first")[1]
+
+        m.d.comb += [
+            self.o.valid.eq(can & self.is_new & self.soon.is_tick & ~(is_equal & sum_shares[-1])
+                            & ~(is_first & self.soon.is_low & ~side)),
+            self.o.p.eq(kept)]
+        for number in range(len(self.o.p.as_value()) // BEST.size):
+            mine = self.o.p[number]
+            with m.If((side == number) & (is_better | is_equal)):
+                m.d.comb += [
+                    mine.has_best.eq(1), mine.price.eq(price),
+                    mine.value.shares.eq(Mux(is_equal, sum_shares, shares)),
+                    mine.value.orders.eq(Mux(is_equal, sum_orders, 1))]
+
+        return m

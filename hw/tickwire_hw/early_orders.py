@@ -1,0 +1,244 @@
+"""Order messages to what they do to a side, four cycles after they came (kernel ``order_table``).
+
+A second order table, with the same content as that of ``Commit``, but asked the moment a message
+is there and changed the moment it has answered. So nothing has to be foreseen, and nobody waits.
+"""
+
+from amaranth.hdl import Module, Mux, Signal
+from amaranth.lib import data, stream, wiring
+from amaranth.lib.fifo import SyncFIFO
+from amaranth.lib.wiring import In, Out, connect, flipped
+from amaranth.utils import ceil_log2
+
+from tickwire.spec.geometry import Geometry
+from tickwire.spec.itch50 import STOCK_DIRECTORY
+from tickwire_hw.early_grid import AGE as GRID_AGE
+from tickwire_hw.early_grid import EarlyGrid
+from tickwire_hw.feed_port import EventKind, FeedEvent
+from tickwire_hw.hashed_table import RECORD_AGE, HashedTable
+from tickwire_hw.locates import TAUGHT_AGE, Locates
+from tickwire_hw.logic import stages
+from tickwire_hw.messages import LETTERS
+from tickwire_hw.order_message import ORDER_MESSAGE, order_message
+from tickwire_hw.order_table import PRICE, REFERENCE, left_bucket, order_layout, right_bucket
+from tickwire_hw.touch_rules import operation_layout
+
+DEPTH = 32
+"""Messages that can wait."""
+OPERATION_AGE = RECORD_AGE
+"""Cycles from a message to what it does."""
+_LATE = 12                                  # events that may still come after `hold`
+_SECOND = 2                                 # cycles from one half of a replace to the other
+_PAUSE = 1 + _SECOND                        # cycles until a message follows a replace
+assert GRID_AGE == OPERATION_AGE and _PAUSE >= TAUGHT_AGE - 1
+
+
+class EarlyOrders(wiring.Component):
+    """Find what each order message does, in order.
+
+    Four cycles after the message, when none waits before it; a message is taken every two cycles,
+    four after a replace. Waiting messages have a queue of ``DEPTH``. Ready ``2**orders_log2``
+    cycles after reset.
+
+    Cycles: 0 the order is looked up, for a replace the new reference is looked up in the next
+    cycle and added in the one after; 1 instrument; 2 whether the price is a tick; 4 the order:
+    what leaves its level, and what joins one; 5 whether that is accepted.
+
+    Members
+    -------
+    ready : ``Out(1)``
+        Whether the table is clear.
+    i : ``In(stream.Signature(FeedEvent, always_ready=True))``
+        From ``Arbiter``.
+    hold : ``Out(1)``
+        More than half of the queue is taken: 12 more events find room.
+    watch_all, i_taught, i_write : ``In``
+        As of ``Locates`` and ``Grid``.
+    is_lost : ``Out(1)``
+        The directory gave an instrument a second locate, or a locate while messages waited that
+        had come before: what was told of the instrument since may be wrong.
+    is_sure : ``In(1)``
+        Five cycles after a message: no level table can be too full for what it adds.
+    o : ``Out(stream.Signature(operation_layout(geometry), always_ready=True))``
+        Four cycles after a message of a watched instrument: for ``Touch``.
+    is_accepted, is_doubtful : ``Out(1)``
+        One cycle after ``o``: for ``Touch``.
+    o_error : ``Out(1)``
+        With them: the message breaks a rule of the book.
+    messages : ``Out(ArrayLayout({is_valid, message, instrument}, 6))``
+        What is under way: element n came n cycles ago. Instruments from 1 on, where
+        ``is_valid`` says that they are watched; at 0 it says that a message is taken.
+    can_add : ``Out(1)``
+        One cycle after a message: it adds an order that has no fault of its own.
+    soon : ``Out({is_tick, is_low})``
+        Two cycles after a message: its price is a tick for sure; it is too low for a bid.
+    is_new : ``Out(1)``
+        Two cycles after a message: no order has its reference, for sure.
+    fill : ``Out``
+        Entries in the table's stash, see ``HashedTable``.
+    """
+
+    def __init__(self, geometry: Geometry) -> None:
+        self._geometry = geometry
+        self._locates, self._grid = Locates(geometry), EarlyGrid(geometry)
+        self._table = HashedTable(
+            key=REFERENCE, tag=REFERENCE - geometry.orders_log2, value=order_layout(geometry),
+            buckets_log2=geometry.orders_log2, stash=geometry.order_stash)
+        self._bits = max(1, ceil_log2(geometry.instruments))
+        message = data.StructLayout({"is_valid": 1, "message": ORDER_MESSAGE,
+                                     "instrument": self._bits})
+        super().__init__({
+            "ready": Out(1), "i": In(stream.Signature(FeedEvent, always_ready=True)),
+            "hold": Out(1), "watch_all": In(1), "is_lost": Out(1),
+            "i_taught": self._locates.signature.members["i_taught"],
+            "i_write": self._grid.signature.members["i_write"], "is_sure": In(1),
+            "o": Out(stream.Signature(operation_layout(geometry), always_ready=True)),
+            "is_accepted": Out(1), "is_doubtful": Out(1), "o_error": Out(1),
+            "messages": Out(data.ArrayLayout(message, OPERATION_AGE + 2)),
+            "can_add": Out(1), "soon": Out(self._grid.o_soon.shape()), "is_new": Out(1),
+            "fill": Out(self._table.fill.shape())})
+
+    def elaborate(self, platform):
+        """Return queue, table and answer; a number behind a name is the age of the message."""
+        m = Module()
+
+        m.submodules.table, m.submodules.locates = table, locates = self._table, self._locates
+        m.submodules.grid = grid = self._grid
+        connect(m, locates.i_taught, flipped(self.i_taught))
+        connect(m, grid.i_write, flipped(self.i_write))
+        taken, message, waited = self._take(m)
+        given = stages(m, message, OPERATION_AGE + _SECOND, "given")
+        valid = stages(m, taken, OPERATION_AGE + _SECOND, "valid")
+        watched = [None, *stages(m, locates.o.is_watched, OPERATION_AGE + 1, "watched")]
+        instrument = [None, *stages(m, locates.o.instrument, OPERATION_AGE + 1, "instrument")]
+        m.d.comb += [
+            locates.watch_all.eq(self.watch_all),
+            self.is_lost.eq(locates.is_split | locates.is_changed & waited),
+            locates.locate.eq(message.locate), grid.price.eq(message.price),
+            grid.soon.eq(instrument[1]), grid.instrument.eq(instrument[3]),
+            self.soon.eq(grid.o_soon), self.is_new.eq(table.is_new),
+            self.ready.eq(table.ready), self.fill.eq(table.fill)]
+        for age, entry in enumerate(self.messages):
+            m.d.comb += [entry.message.eq(given[age]),
+                         entry.is_valid.eq(valid[age] & (watched[age] if age else 1))]
+            if age:
+                m.d.comb += entry.instrument.eq(instrument[age])
+
+        # Ages 0 to 2: requests.
+        is_asked, is_second = (valid[age] & given[age].is_replace for age in (1, _SECOND))
+        m.d.comb += [
+            table.i.valid.eq(valid[0] | is_asked | is_second), table.i.p.is_look_up.eq(is_asked),
+            table.i.p.key.eq(Mux(is_second, given[_SECOND].new_reference,
+                                 Mux(is_asked, given[1].new_reference, message.reference))),
+            table.i.p.left.eq(left_bucket(table.i.p.key, self._geometry.orders_log2)),
+            table.i.p.right.eq(right_bucket(table.i.p.key, self._geometry.orders_log2))]
+        first = given[1]
+        has_shares_2 = stages(m, first.shares != 0, 1, "has_shares")[1]
+        reference = Mux(first.is_replace, first.new_reference, first.reference)
+        sound_1 = Signal()
+        m.d.comb += [
+            sound_1.eq((first.price != 0) & ~first.price[31] & (first.shares != 0)
+                       & reference.any() & ~(first.is_add & first.is_bad_side)),
+            self.can_add.eq(sound_1 & first.is_add & watched[1])]
+        has_shares = [None, None, *stages(m, has_shares_2, OPERATION_AGE - 2, "some")]
+        sound = [None, *stages(m, sound_1, OPERATION_AGE + 1, "sound")]
+        is_same = stages(m, first.reference == first.new_reference, OPERATION_AGE, "is_same")[-1]
+
+        self._answer(m, table, given, valid, watched, instrument, sound, has_shares)
+        self._accept(m, table, given, sound, watched, is_same)
+        return m
+
+    def _take(self, m: Module) -> tuple:
+        """Return whether a message is taken now, and which: the one that comes, if none waits.
+
+        And whether one waited when the message of the directory came that teaches now.
+        """
+        is_order, message = order_message(m, self.i.p, "coming")
+        is_directory = self.i.valid & (self.i.p.kind == EventKind.MESSAGE) & (
+            message.letter == LETTERS[STOCK_DIRECTORY.tag])
+        m.submodules.queue = queue = SyncFIFO(width=ORDER_MESSAGE.size, depth=DEPTH)
+        pause = Signal(2)
+        taken, current = Signal(), Signal(ORDER_MESSAGE)
+        m.d.comb += [
+            taken.eq((queue.r_rdy | self.i.valid & is_order) & (pause == 0)),
+            current.eq(Mux(queue.r_rdy, queue.r_data, message)),
+            queue.r_en.eq(pause == 0), queue.w_data.eq(message),
+            queue.w_en.eq(self.i.valid & is_order & (queue.r_rdy | (pause != 0))),
+            self.hold.eq(queue.level > DEPTH - _LATE)]
+        with m.If(is_directory):            # it teaches a locate, and nobody is asked until then
+            m.d.sync += pause.eq(_PAUSE)
+        with m.Elif(taken):
+            m.d.sync += pause.eq(Mux(current.is_replace, _PAUSE, 1))
+        with m.Elif(pause != 0):
+            m.d.sync += pause.eq(pause - 1)
+        return taken, current, stages(m, queue.r_rdy, TAUGHT_AGE - 1, "waited")[-1]
+
+    def _answer(self, m: Module, table: HashedTable, given: list, valid: list, watched: list,
+                instrument: list, sound: list, has_shares: list) -> None:
+        """Answer the table, at age 4 and for the second half of a replace at 6; tell the touch."""
+        now, record, order = given[OPERATION_AGE], table.o.p, table.o.p.value
+        answer, touch = table.i_answer, self.o.p
+        is_mine, is_gone, whole = Signal(), Signal(), Signal()
+        taken = Signal.like(order.shares)
+        m.d.comb += [
+            whole.eq(now.is_remove | now.is_replace),
+            is_mine.eq(~now.is_add & record.found & watched[OPERATION_AGE]
+                       & (order.instrument == instrument[OPERATION_AGE])),
+            is_gone.eq(whole | (now.shares >= order.shares)),
+            taken.eq(Mux(is_gone, order.shares, now.shares))]
+        can_join = now.is_add & sound[OPERATION_AGE] & watched[OPERATION_AGE]
+        m.d.comb += self._grid.is_first.eq(valid[OPERATION_AGE] & can_join & ~record.found)
+
+        # A replace goes on with the side of the order that left.
+        side = Signal()
+        m.d.comb += side.eq(Mux(now.is_add, now.side, order.side))
+        joins_later = stages(m, is_mine & now.is_replace & sound[OPERATION_AGE], _SECOND, "joins")
+        sides = stages(m, side, _SECOND, "side")
+        is_second = valid[-1] & given[-1].is_replace
+        added = Signal.like(order)
+        source = Mux(is_second, given[-1], now)
+        source = data.View(ORDER_MESSAGE, source)
+        m.d.comb += [
+            added.shares.eq(source.shares), added.price.eq(source.price),
+            added.side.eq(Mux(is_second, sides[-1], now.side)),
+            added.instrument.eq(Mux(is_second, instrument[-1], instrument[OPERATION_AGE])),
+            answer.value.eq(Mux(record.found, order, added))]
+        with m.If(is_second):
+            m.d.comb += answer.exists.eq(record.found | joins_later[-1])
+        with m.Elif(now.is_add):
+            m.d.comb += answer.exists.eq(record.found | can_join)
+        with m.Else():
+            m.d.comb += answer.exists.eq(record.found & ~(is_mine & is_gone))
+            with m.If(is_mine):
+                m.d.comb += answer.value.shares.eq(order.shares - now.shares)
+
+        grid, joins = self._grid.o, can_join | joins_later[0]
+        flip = side.replicate(PRICE)
+        m.d.comb += [
+            self.o.valid.eq(valid[OPERATION_AGE] & watched[OPERATION_AGE]),
+            touch.instrument.eq(instrument[OPERATION_AGE]), touch.side.eq(side),
+            touch.takes.eq(is_mine & (whole | has_shares[OPERATION_AGE])),
+            touch.take_key.eq(order.price ^ order.side.replicate(PRICE)), touch.taken.eq(taken),
+            touch.is_gone.eq(is_gone), touch.adds.eq(joins), touch.key.eq(now.price[:PRICE] ^ flip),
+            touch.value.shares.eq(now.shares), touch.value.orders.eq(1),
+            touch.on_grid.eq(grid.on_grid), touch.is_unsure.eq(grid.is_unsure),
+            touch.is_low.eq(grid.is_low & ~side),
+            touch.reach.eq(Mux(side, grid.reach[1], grid.reach[0]))]
+
+        error = Signal()
+        m.d.comb += error.eq(Mux(
+            now.is_add, ~sound[OPERATION_AGE] | record.found | ~record.room,
+            ~is_mine | now.is_take & (now.shares > order.shares)))
+        self._error = stages(m, error, 1, "error")[1]
+        self._joins = stages(m, joins_later[0], 1, "joins_replace")[1]
+        self._placed = stages(m, can_join & ~record.found & record.room, 1, "placed")[1]
+
+    def _accept(self, m: Module, table: HashedTable, given: list, sound: list, watched: list,
+                is_same: Signal) -> None:
+        """Tell at age 5 whether the order joins; a replace was looked up in the meantime."""
+        record, is_replace = table.o.p, given[OPERATION_AGE + 1].is_replace
+        joins = self._joins & (is_same | ~record.found)
+        m.d.comb += [
+            self.is_accepted.eq(Mux(is_replace, joins, self._placed)),
+            self.is_doubtful.eq(~self.is_sure | is_replace & ~is_same & ~record.room),
+            self.o_error.eq(self._error | is_replace & ~joins)]

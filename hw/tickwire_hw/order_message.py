@@ -1,0 +1,52 @@
+"""Order messages by their fields, whichever type they are."""
+
+from amaranth.hdl import Module, Mux, Signal
+from amaranth.lib import data
+
+from tickwire.spec import itch50
+from tickwire_hw.feed_port import EventKind, FeedEvent
+from tickwire_hw.messages import LETTERS, field, is_readable, letter
+from tickwire_hw.order_table import REFERENCE, SHARES
+
+ORDER_MESSAGE = data.StructLayout({
+    "letter": 8, "is_add": 1, "is_take": 1, "is_remove": 1, "is_replace": 1,
+    "locate": 16, "reference": REFERENCE, "new_reference": REFERENCE, "side": 1, "is_bad_side": 1,
+    "shares": SHARES, "price": 32, "sequence": 64, "stamp": 64})
+"""A, F; E, C, X; D; U. What a type does not have means nothing."""
+
+
+def order_message(m: Module, event: data.View, name: str) -> tuple[Signal, data.View]:
+    """Return whether a :class:`FeedEvent` is an order message that can be read, and its fields."""
+    assert event.shape() == FeedEvent.as_shape()
+    octets = event.message.data
+    found, is_order = Signal(ORDER_MESSAGE, name=name), Signal(name=f"{name}_valid")
+    side = field(octets, itch50.ADD_ORDER, "side")
+    m.d.comb += [
+        found.letter.eq(letter(octets)), found.sequence.eq(event.sequence),
+        found.stamp.eq(event.stamp),
+        found.locate.eq(field(octets, itch50.ADD_ORDER, "stock_locate")),
+        found.reference.eq(field(octets, itch50.ORDER_DELETE, "order_reference")),
+        found.new_reference.eq(field(octets, itch50.ORDER_REPLACE, "new_reference")),
+        found.side.eq(side == ord("S")), found.is_bad_side.eq((side != ord("B"))
+                                                              & (side != ord("S"))),
+        found.price.eq(Mux(found.is_replace, field(octets, itch50.ORDER_REPLACE, "price"),
+                           field(octets, itch50.ADD_ORDER, "price"))),
+        is_order.eq((event.kind == EventKind.MESSAGE)
+                    & is_readable(m, octets, event.message.length, f"{name}_readable")
+                    & (found.is_add | found.is_take | found.is_remove | found.is_replace))]
+    with m.Switch(letter(octets)):
+        with m.Case(LETTERS["A"], LETTERS["F"]):
+            m.d.comb += [found.is_add.eq(1),
+                         found.shares.eq(field(octets, itch50.ADD_ORDER, "shares"))]
+        with m.Case(LETTERS["E"], LETTERS["C"]):
+            m.d.comb += [found.is_take.eq(1), found.shares.eq(
+                field(octets, itch50.ORDER_EXECUTED, "executed_shares"))]
+        with m.Case(LETTERS["X"]):
+            m.d.comb += [found.is_take.eq(1), found.shares.eq(
+                field(octets, itch50.ORDER_CANCEL, "canceled_shares"))]
+        with m.Case(LETTERS["D"]):
+            m.d.comb += found.is_remove.eq(1)
+        with m.Case(LETTERS["U"]):
+            m.d.comb += [found.is_replace.eq(1),
+                         found.shares.eq(field(octets, itch50.ORDER_REPLACE, "shares"))]
+    return is_order, found

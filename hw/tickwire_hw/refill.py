@@ -1,0 +1,267 @@
+"""Refill: levels for lists that have become short, from the book itself, one side at a time.
+
+The book is some 40 cycles behind what the lists know. So a side is looked at, then the book is
+waited for until it has done everything that the list had seen, then the next level is looked up:
+nothing that came meanwhile can have changed it, unless it changed a level that is not listed, and
+that is told (``shaken``): then all is void.
+"""
+
+from amaranth.hdl import Cat, Module, Mux, Signal, signed
+from amaranth.lib import data, stream, wiring
+from amaranth.lib.wiring import In, Out
+from amaranth.utils import ceil_log2
+
+from tickwire.spec.geometry import WINDOW_WORD, Geometry
+from tickwire_hw.commit import LOOK_UP_AGE
+from tickwire_hw.grid import KEY_AGE, PRICE_AGE
+from tickwire_hw.level_table import LEVEL, level_key
+from tickwire_hw.logic import encode, lowest, stages
+from tickwire_hw.order_table import PRICE
+from tickwire_hw.ram import RAM
+from tickwire_hw.sweep import KEY
+from tickwire_hw.touch_rules import LEVELS, ROW, TouchKind, operation_layout
+from tickwire_hw.window import write_layout
+from tickwire_hw.window_rules import TICK_BITS, row_layout
+
+SERIAL = 9
+"""Bits of the number of an operation; fewer than half as many are under way."""
+_ROW_READ = 3                               # cycles from a side to its row in registers
+_WORD_READ = 3                              # and from a word to its first bits
+
+
+class Refill(wiring.Component):
+    """Look the next level of a side up, for one that wants one; for as long as there are any.
+
+    About 60 cycles for the first level of a side, 25 for each further one, more when the ports that
+    it shares are taken; never holds anything up. Sides take turns.
+
+    Members
+    -------
+    wants, row, shaken : ``In``
+        Of ``Touch``.
+    o : ``Out(stream.Signature(operation_layout(geometry), always_ready=True))``
+        For ``Touch``, while ``is_taken`` is not set.
+    is_taken : ``In(1)``
+        The operation of ``o`` is done in this cycle.
+    issued, done : ``In(9)``
+        Operations that the lists have seen before this cycle, and those of them that are in the
+        book: in the rows and words below, and for whoever asks for levels.
+    i_window : ``In(stream.Signature({place, word, side, row}, always_ready=True))``
+        Of ``Window``: what it writes.
+    o_price, o_key, o_level : ``Out(stream.Signature(..., always_ready=True))``
+        Requests to ``Grid`` and ``Commit``, while ``is_granted`` of the same number is not set.
+    is_granted : ``In(3)``
+        That request is asked in this cycle.
+    i_key, i_price, i_level : ``In``
+        Their answers, ``KEY_AGE``, ``PRICE_AGE`` and ``LOOK_UP_AGE`` cycles later.
+    """
+
+    def __init__(self, geometry: Geometry) -> None:
+        self._words, self._bits = geometry.window_words, max(1, ceil_log2(geometry.instruments))
+        self._row = row_layout(geometry)
+        side = {"side": 1, "instrument": self._bits}
+
+        def request(**fields):
+            return Out(stream.Signature(data.StructLayout({**side, **fields}), always_ready=True))
+        super().__init__({
+            "wants": In(2 << self._bits), "row": In(ROW),
+            "shaken": In(stream.Signature(data.StructLayout(side), always_ready=True)),
+            "o": Out(stream.Signature(operation_layout(geometry), always_ready=True)),
+            "is_taken": In(1), "issued": In(SERIAL), "done": In(SERIAL),
+            "i_window": In(stream.Signature(write_layout(geometry), always_ready=True)),
+            "o_price": request(price=PRICE), "o_key": request(key=signed(KEY)),
+            "o_level": Out(stream.Signature(level_key(geometry), always_ready=True)),
+            "is_granted": In(3), "i_key": In(signed(KEY)), "i_price": In(PRICE),
+            "i_level": In(data.StructLayout({"found": 1, "value": LEVEL}))})
+
+    def elaborate(self, platform):
+        """Return copies of the window's memory and the search."""
+        m = Module()
+
+        side = Signal(1 + self._bits)
+        row, word, address = self._memory(m, side)
+        list_, is_void, waited = Signal(ROW), Signal(), Signal(range(16))
+        known, serial = Signal(data.StructLayout({"has_level": 1, "key": signed(KEY),
+                                                  "count": range(LEVELS + 1)})), Signal(SERIAL)
+        found, floor, level = Signal(PRICE), Signal(PRICE), Signal(LEVEL)
+        next_key, has_next = Signal(signed(KEY)), Signal()
+        behind, lead = Signal(signed(SERIAL)), Signal(signed(SERIAL))
+        instrument = side[1:]
+        flip = side[0].replicate(PRICE)
+        m.d.sync += waited.eq(waited + 1)
+        m.d.comb += [behind.eq(serial - self.done), lead.eq(self.done - self.issued)]
+        # What has come to the book but not to the lists would be seen too early.
+        with m.If(self.shaken.valid & (Cat(self.shaken.p.side, self.shaken.p.instrument) == side)
+                  | (lead > 0)):
+            m.d.sync += is_void.eq(1)
+
+        given = self.o.p
+        m.d.comb += [
+            given.instrument.eq(instrument), given.side.eq(side[0]), given.key.eq(found ^ flip),
+            given.value.eq(level), given.reach.eq(floor ^ flip), given.adds.eq(has_next),
+            given.is_all.eq(row.levels == known.count + has_next)]
+        for port in (self.o_price.p, self.o_key.p, self.o_level.p):
+            m.d.comb += [port.side.eq(side[0]), port.instrument.eq(instrument)]
+        last = data.View(ROW["entries"].shape.elem_shape, _last(m, list_))
+        m.d.comb += [self.o_price.p.price.eq(last.key ^ flip), self.o_level.p.price.eq(found)]
+
+        is_own_word = Signal()
+        lower, place, has_place, next_bit = self._search(m, row, known, word, is_own_word)
+        floor_word = row.floor.shift_right(TICK_BITS)
+        floor_place = floor_word[:len(place)]
+        distance = (place - floor_place)[:len(place)]
+
+        def goes(state: str) -> None:
+            m.next = state
+            m.d.sync += waited.eq(0)
+
+        with m.FSM():
+            with m.State("Scan"):
+                with m.If(self.wants.bit_select(side, 1)):
+                    goes("Show")
+                with m.Else():
+                    m.d.sync += side.eq(side + 1)
+            with m.State("Show"):
+                m.d.comb += [self.o.valid.eq(1), given.kind.eq(TouchKind.SHOW)]
+                with m.If(self.is_taken):
+                    m.d.sync += [serial.eq(self.issued), is_void.eq(0)]
+                    goes("Keep")
+            with m.State("Keep"):
+                m.d.sync += [list_.eq(self.row), known.has_level.eq(self.row.used[0]),
+                             known.count.eq(sum(self.row.used))]
+                with m.If(self.row.more & ~self.row.used[-1]):
+                    goes("Ask-Key")
+                with m.Else():
+                    goes("Leave")
+            with m.State("Ask-Key"):
+                m.d.comb += self.o_price.valid.eq(known.has_level)
+                with m.If(~known.has_level | self.is_granted[0]):
+                    goes("Key")
+            with m.State("Key"), m.If(waited == KEY_AGE - 1):
+                m.d.sync += known.key.eq(self.i_key)
+                goes("Wait")
+            with m.State("Wait"):
+                with m.If(is_void):
+                    goes("Leave")
+                with m.Elif(behind <= 0):
+                    goes("Row")
+            with m.State("Row"):
+                m.d.comb += [address.eq(known.key.shift_right(TICK_BITS)), is_own_word.eq(1)]
+                with m.If(waited == _ROW_READ + _WORD_READ):
+                    m.d.sync += [has_next.eq(lower.any()), next_key.eq(Cat(
+                        next_bit, known.key.shift_right(TICK_BITS)))]
+                    with m.If(lower.any()):
+                        goes("Ask-Price")
+                    with m.Else():
+                        goes("Word")
+            with m.State("Word"):
+                m.d.comb += address.eq(place)
+                with m.If(waited == _WORD_READ):
+                    m.d.sync += [has_next.eq(has_place), next_key.eq(
+                        Cat(next_bit, floor_word + distance))]
+                    goes("Ask-Price")
+            with m.State("Ask-Price"):
+                m.d.comb += [self.o_key.valid.eq(1), self.o_key.p.key.eq(next_key)]
+                with m.If(self.is_granted[1]):
+                    goes("Price")
+            with m.State("Price"), m.If(waited == PRICE_AGE - 1):
+                m.d.sync += found.eq(self.i_price)
+                goes("Ask-Floor")
+            with m.State("Ask-Floor"):
+                m.d.comb += [self.o_key.valid.eq(1), self.o_key.p.key.eq(row.floor)]
+                with m.If(self.is_granted[1]):
+                    goes("Floor")
+            with m.State("Floor"), m.If(waited == PRICE_AGE - 1):
+                m.d.sync += floor.eq(self.i_price)
+                goes("Ask-Level")
+            with m.State("Ask-Level"):
+                m.d.comb += self.o_level.valid.eq(has_next)
+                with m.If(~has_next | self.is_granted[2]):
+                    goes("Level")
+            with m.State("Level"), m.If(waited == LOOK_UP_AGE - 1):
+                m.d.sync += level.eq(self.i_level.value)
+                with m.If(has_next & ~self.i_level.found):
+                    goes("Leave")
+                with m.Else():
+                    goes("Append")
+            with m.State("Append"):
+                m.d.comb += [self.o.valid.eq(~is_void), given.kind.eq(TouchKind.APPEND)]
+                with m.If(is_void | self.is_taken & (given.is_all | ~has_next
+                                                     | (known.count == LEVELS - 1))):
+                    goes("Leave")
+                with m.Elif(self.is_taken):
+                    m.d.sync += [known.count.eq(known.count + 1), known.has_level.eq(1),
+                                 known.key.eq(next_key)]
+                    goes("Row")
+            with m.State("Leave"):
+                m.d.sync += side.eq(side + 1)
+                goes("Scan")
+
+        return m
+
+    def _memory(self, m: Module, side: Signal) -> tuple:
+        """Add copies of rows and words; return the row and the word, and the word's place."""
+        m.submodules.rows = rows = RAM(self._row, 2 << self._bits)
+        m.submodules.bits = bits = RAM(WINDOW_WORD, 2 * self._words << self._bits)
+        written, place = self.i_window.p, Signal(ceil_log2(self._words))
+        where = Cat(written.side, written.instrument)
+        m.d.comb += [
+            rows.write_enable.eq(self.i_window.valid), rows.write_address.eq(where),
+            rows.write_data.eq(written.row), rows.read_address.eq(side),
+            bits.write_enable.eq(self.i_window.valid),
+            bits.write_address.eq(Cat(written.place, where)), bits.write_data.eq(written.word),
+            bits.read_address.eq(Cat(place, side))]
+        found = []
+        for ram, data_, name in ((rows, written.row, "row"), (bits, written.word, "word")):
+            value, is_hit = Signal(data_.shape(), name=name), Signal(name=f"{name}_is_hit")
+            m.d.comb += is_hit.eq(ram.write_enable & (ram.write_address == ram.read_address))
+            # What is read while it is written is nothing, and what was read before is old.
+            skips = stages(m, is_hit, 2, f"{name}_skip")[1:]
+            with m.If(is_hit):
+                m.d.sync += value.eq(data_)
+            with m.Elif(~Cat(skips).any()):
+                m.d.sync += value.eq(ram.read_data)
+            found.append(value)
+        return *found, place
+
+    def _search(self, m: Module, row: data.View, known: data.View, word: Signal,
+                is_own: Signal) -> tuple:
+        """Return, each some cycles after what it needs is there: bits of the word below the key;
+        the place of the next lower word, and whether there is one; and the highest bit.
+        """
+        words, bits = self._words, ceil_log2(self._words)
+        start = row.floor.shift_right(TICK_BITS)
+        end = known.key.shift_right(TICK_BITS)
+        distance, lower, below = Signal(bits), Signal(WINDOW_WORD), Signal(words)
+        has_word, place, has_place = Signal(), Signal(bits), Signal()
+        m.d.sync += [
+            distance.eq(end - start),
+            has_word.eq(known.has_level & row.summary.bit_select(end[:bits], 1)),
+            below.eq(Cat(row.summary[place] & (~known.has_level | (
+                (place - start[:bits])[:bits] < distance)) for place in range(words)))]
+        upper = Signal(words)
+        m.d.comb += [
+            lower.eq(Mux(has_word, word & Cat(known.key[:TICK_BITS] > place
+                                              for place in range(WINDOW_WORD)), 0)),
+            upper.eq(Cat(below[place] & (start[:bits] > place) for place in range(words)))]
+        m.d.sync += [place.eq(_highest(m, Mux(upper.any(), upper, below), "place")),
+                     has_place.eq(below.any())]
+        next_bit = _highest(m, Mux(is_own, lower, word), "bit")
+        return lower, place, has_place, next_bit
+
+
+def _highest(m: Module, bits, name: str) -> Signal:
+    """Return the place of the highest bit that is set."""
+    turned, first = Signal(len(bits), name=f"{name}_turned"), Signal(len(bits), name=f"{name}_hot")
+    found = Signal(ceil_log2(len(bits)), name=name)
+    m.d.comb += [turned.eq(bits[::-1]), first.eq(lowest(turned)), found.eq(encode(first[::-1]))]
+    return found
+
+
+def _last(m: Module, list_: data.View) -> Signal:
+    """Return the last entry that is used."""
+    found = Signal(list_.entries[0].as_value().shape(), name="last")
+    for place, entry in enumerate(list_.entries):
+        with m.If(list_.used[place]):
+            m.d.comb += found.eq(entry)
+    return found
