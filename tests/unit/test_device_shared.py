@@ -75,7 +75,7 @@ def test_the_regions_are_as_large_as_their_tables_say(memory):
     assert octets == {
         "registers": 4096, "counters": 1024, "histograms": len(STAGES) * HISTOGRAM_WORDS * 8,
         "engine": 4096, "state": 64 * instruments, "positions": 128 * instruments,
-        "window": 64 * WINDOW_SLOTS, "limits": 128 * (instruments + 21),
+        "window": 64 * WINDOW_SLOTS, "limits": 128 * (instruments + 25),
         "order_ring": 64 << 7, "market_ring": 64 << 8}
 
 

@@ -15,10 +15,11 @@ from tickwire.kernels.limits import NO_ROOM
 from tickwire.kernels.ring import RING
 from tickwire.spec.counters import COUNTER_SLOTS, CounterIndex
 from tickwire.spec.intents import INTENT, WINDOW_SLOTS
-from tickwire.spec.limits import LIMITS_ROW, SESSIONS, STRATEGIES, LimitsError, limits_rows
+from tickwire.spec.limits import LIMITS_ROW, STRATEGIES, LimitsError, limits_rows
 from tickwire.spec.ouch50 import CAPACITIES, USER_REF_NUM_FIRST
 from tickwire.spec.records import RECORD_SIZE
 from tickwire.spec.registers import ARM_KEY, KillCause
+from tickwire.spec.sessions import SESSIONS_MAX
 from tickwire.spec.stages import HISTOGRAM_WORDS
 
 
@@ -53,8 +54,8 @@ class OrderMemory:
             raise ValueError(f"ring_log2 must be 6 to 20, not {ring_log2}")
         if capacity not in CAPACITIES:
             raise ValueError(f"capacity must be one of {' '.join(CAPACITIES)}, not {capacity!r}")
-        if not 1 <= sessions <= SESSIONS:
-            raise ValueError(f"sessions must be 1 to {SESSIONS}, not {sessions}")
+        if not 1 <= sessions <= SESSIONS_MAX:
+            raise ValueError(f"sessions must be 1 to {SESSIONS_MAX}, not {sessions}")
         self.book = book
         self.arena = Arena()
         take, rows = self.arena.take, self.arena.take_rows
@@ -89,7 +90,7 @@ class OrderMemory:
         g["instruments"] = book.instruments
         g["exposures"] = rows("exposures", order_layout.EXPOSURE, book.instruments)
         g["strategies"] = rows("strategies", order_layout.STRATEGY, STRATEGIES)
-        g["session_uses"] = rows("session_uses", order_layout.SESSION_USE, SESSIONS)
+        g["session_uses"] = rows("session_uses", order_layout.SESSION_USE, SESSIONS_MAX)
         g["state"] = book.state
         g["status"] = book.status
         g["feed_state"] = book.feed_state

@@ -9,13 +9,13 @@ from below or a time of zero would forbid is nothing: those are off when they ar
 
 from enum import IntEnum, IntFlag
 
+from .sessions import SESSIONS_MAX
 from .wire import Field, Message
 
 LIMITS_ROW = 128                           # octets of one row
 UNLIMITED = 0x7FFF_FFFF                    # greatest value of a limit of 4 octets
 NOTIONAL_LIMIT_MAX = (1 << 61) - 1         # greatest value of a limit of 8 octets; order values saturate here
 STRATEGIES = 16                            # rows of strategies
-SESSIONS = 4                               # rows of order sessions
 DOLLAR = 10_000                            # below this price the smaller tick holds (Reg NMS 612)
 BASIS_POINTS = 10_000                      # basis points of the whole
 
@@ -124,7 +124,7 @@ assert SESSION_LIMITS.size == LIMITS_ROW
 
 def limits_rows(instruments: int) -> int:
     """Return the number of rows of the table for that many instruments."""
-    return 1 + instruments + STRATEGIES + SESSIONS
+    return 1 + instruments + STRATEGIES + SESSIONS_MAX
 
 
 def permissive(message: Message, **values: int) -> dict[str, int]:

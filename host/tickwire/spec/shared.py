@@ -15,7 +15,7 @@ SHARED_MAGIC = b"TICKWIRE"
 SHARED_FOLDER = "/dev/shm"
 SHARED_PREFIX = "tickwire."
 REGION_ALIGNMENT = 4096
-assert limits_rows(0) == 21                # rows of the region "limits" that are no instrument's
+assert limits_rows(0) == 25                # rows of the region "limits" that are no instrument's
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +37,7 @@ REGIONS = (
     Region("state",         64, "instruments", "device", "STATE_LINE of each instrument."),
     Region("positions",    128, "instruments", "host",   "POSITION of each instrument."),
     Region("window",        64, "64",          "host",   "Intent window."),
-    Region("limits",       128, "instruments + 21", "host", "Limits table as the host stages it."),
+    Region("limits",       128, "instruments + 25", "host", "Limits table as the host stages it."),
     Region("order_ring",    64, "order_log2",  "device", "Order ring, credited."),
     Region("market_ring",   64, "market_log2", "device", "Market ring, free running."),
 )
