@@ -87,6 +87,6 @@ def test_a_table_is_rows_in_place():
     octets = np.zeros(limits.limits_rows(2) * limits.LIMITS_ROW, np.uint8)
     from tickwire.device.limits_table import limits_table
     table = limits_table(octets, 2)
-    assert (len(table.instruments), len(table.strategies), len(table.sessions)) == (2, 16, 4)
-    table.sessions[3]["orders_per_trade"] = 0x01020304
+    assert (len(table.instruments), len(table.strategies), len(table.sessions)) == (2, 16, 8)
+    table.sessions[7]["orders_per_trade"] = 0x01020304
     assert octets[-128 + 12:-128 + 16].tobytes() == bytes((4, 3, 2, 1))

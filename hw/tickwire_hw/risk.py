@@ -1,0 +1,320 @@
+"""Risk gate: all checks of an order in one cycle (kernel ``risk``)."""
+
+from amaranth.hdl import Cat, Module, Mux, Signal, signed
+from amaranth.lib import data, enum, memory, stream, wiring
+from amaranth.lib.wiring import In, Out
+from amaranth.utils import ceil_log2
+
+from tickwire.spec.geometry import Geometry
+from tickwire.spec.limits import NOTIONAL_LIMIT_MAX, STRATEGIES
+from tickwire.spec.sessions import SESSIONS_MAX
+from tickwire_hw.exposures import Exposures, Worth
+from tickwire_hw.logic import stages
+from tickwire_hw.product import product
+from tickwire_hw.risk_port import (
+    AMOUNT,
+    FACTOR_SHIFT,
+    SHARES,
+    Ahead,
+    Answer,
+    FirmRow,
+    InstrumentRow,
+    Request,
+    SessionRow,
+    StrategyRow,
+    Verdict,
+)
+from tickwire_hw.risk_rules import Bounds, RiskRules
+
+AHEAD = 4
+"""Cycles from an order's instrument to its other fields; its verdict is one cycle behind those."""
+ANSWER_CYCLES = 5
+"""Cycles that an answer takes, from the one in which it is taken."""
+
+
+class Table(enum.Enum, shape=2):
+    """Rows of the limits, and what can be killed."""
+
+    FIRM = 0
+    INSTRUMENT = 1
+    STRATEGY = 2
+    SESSION = 3
+
+
+ROWS = {Table.FIRM: FirmRow, Table.INSTRUMENT: InstrumentRow, Table.STRATEGY: StrategyRow,
+        Table.SESSION: SessionRow}
+ROW_BITS = max(data.Layout.cast(shape).size for shape in ROWS.values())
+
+
+class LimitsWrite(data.Struct):
+    """A row for the bank that is not in force."""
+
+    table: Table
+    number: 16
+    row: ROW_BITS                          # of the type in ``ROWS``
+
+
+class PartKill(data.Struct):
+    """Block or release an instrument, a strategy or a session."""
+
+    table: Table
+    number: 16
+    is_killed: 1
+
+
+class Message(data.Struct):
+    """A message that is no order: a cancel."""
+
+    session: range(SESSIONS_MAX)
+
+
+class Risk(wiring.Component):
+    """Hold every order against all limits, and take up what passes.
+
+    Kernels: :mod:`tickwire.kernels.risk`, :mod:`tickwire.kernels.exposures`. An order a cycle.
+    Whose it is and what its market is like comes at ``ahead``, its other fields at ``i``
+    ``AHEAD`` = 4 cycles later, the verdict one cycle after those: by then bounds and the
+    position's value are worked out. The next order, one cycle behind, already sees what this one
+    took up.
+
+    Answers, commits and messages come between two orders: while one of them waits, ``ahead`` is not
+    ready, orders on their way get their verdicts, then it is done. An answer takes 5 cycles. A
+    commit and a message take one. A kill of any kind holds from the next cycle on, so for every
+    order whose fields come then or later. Nothing is lost.
+
+    It begins without limits, so nothing passes before the first commit. Contract: once ``last`` of
+    an instrument is not 0 it stays so; ``now`` is the same at a request as for its kernel.
+
+    Members
+    -------
+    now, phase, feed_live, is_killed, sessions_up : ``In``
+        Time, ns; event code of the newest system event; state of feed, kill switch and sessions.
+    ahead : ``In(stream.Signature(Ahead))``
+        Whose order comes.
+    i : ``In(Request)``
+        Its fields, ``AHEAD`` cycles after ``ahead`` was taken.
+    o : ``Out(stream.Signature(Verdict, always_ready=True))``
+        Its verdict, one cycle later.
+    answer : ``In(stream.Signature(Answer))``
+        What an answer of the venue changes.
+    message : ``In(stream.Signature(Message))``
+        A message that takes a token of its session.
+    i_limits : ``In(stream.Signature(LimitsWrite, always_ready=True))``
+        A row for the bank that is not in force; all of them before each commit.
+    commit : ``In(stream.Signature(32))``
+        Puts that bank in force, with its version.
+    i_kill : ``In(stream.Signature(PartKill, always_ready=True))``
+        Blocks or releases a part; a strategy that is released has its orders counted anew.
+    version : ``Out(32)``
+        Of the limits in force, 0 none.
+    """
+
+    def __init__(self, geometry: Geometry) -> None:
+        self._geometry = geometry
+        super().__init__({
+            "now": In(AMOUNT), "phase": In(8), "feed_live": In(1), "is_killed": In(1),
+            "sessions_up": In(SESSIONS_MAX), "ahead": In(stream.Signature(Ahead)),
+            "i": In(Request), "o": Out(stream.Signature(Verdict, always_ready=True)),
+            "answer": In(stream.Signature(Answer)), "message": In(stream.Signature(Message)),
+            "i_limits": In(stream.Signature(LimitsWrite, always_ready=True)),
+            "commit": In(stream.Signature(32)),
+            "i_kill": In(stream.Signature(PartKill, always_ready=True)), "version": Out(32)})
+
+    def elaborate(self, platform):
+        """Return rules, exposures and what leads to them."""
+        m = Module()
+
+        m.submodules.rules = self._rules = RiskRules()
+        m.submodules.exposures = self._exposures = Exposures(self._geometry)
+        self._order(m)
+        self._keep_limits(m)
+        self._work_out(m)
+        self._keep_kills(m)
+        self._judge(m)
+        self._answer(m)
+
+        return m
+
+    def _order(self, m):
+        """Let orders in while nothing else waits, and the others when no order is on its way."""
+        self._is_answering = Signal()
+        waits = self.answer.valid | self.message.valid | self.commit.valid
+        m.d.comb += self.ahead.ready.eq(~waits & ~self._is_answering)
+        self._valid = stages(m, self.ahead.valid & self.ahead.ready, AHEAD, "valid")
+        is_idle = Signal()
+        m.d.comb += [
+            is_idle.eq(~Cat(self._valid[1:]).any() & ~self._is_answering),
+            self.commit.ready.eq(is_idle), self.message.ready.eq(is_idle & ~self.commit.valid),
+            self.answer.ready.eq(is_idle & ~self.commit.valid & ~self.message.valid)]
+        self._ahead = stages(m, self.ahead.p, AHEAD, "ahead")
+
+    def _keep_limits(self, m):
+        """Two banks of rows: one in force, one to be written."""
+        bank = Signal()
+        write = self.i_limits
+        with m.If(self.commit.valid & self.commit.ready):
+            m.d.sync += [bank.eq(~bank), self.version.eq(self.commit.p)]
+        firm = [Signal(FirmRow, name=f"firm_{number}") for number in range(2)]
+        with m.If(write.valid & (write.p.table == Table.FIRM)):
+            for number, row in enumerate(firm):
+                with m.If(bank != number):
+                    m.d.sync += row.eq(write.p.row[:len(row.as_value())])
+        self._firm_row = Signal(FirmRow)
+        m.d.comb += self._firm_row.eq(Mux(bank, firm[1], firm[0]))
+
+        def rows(table, depth, number):
+            shape, bits = ROWS[table], max(1, ceil_log2(depth))
+            name = table.name.lower()
+            m.submodules[f"{name}_rows"] = kept = memory.Memory(
+                shape=shape, depth=2 << bits, init=[])
+            port, read = kept.write_port(), kept.read_port(domain="comb")
+            m.d.comb += [
+                port.en.eq(write.valid & (write.p.table == table)),
+                port.addr.eq(Cat(write.p.number[:bits], ~bank)),
+                port.data.eq(write.p.row[:data.Layout.cast(shape).size]),
+                read.addr.eq(Cat(number[:bits], bank))]
+            return read.data
+        instruments = self._geometry.instruments
+        self._look = Signal(16)                  # instrument whose rows are needed first
+        self._session = Signal(range(SESSIONS_MAX))
+        m.d.comb += self._look.eq(Mux(self.answer.valid, self.answer.p.instrument,
+                                      self.ahead.p.instrument))
+        found = rows(Table.INSTRUMENT, instruments, self._look)
+        self._rows = stages(m, found, AHEAD, "row")
+        last = self._ahead[AHEAD]
+        m.d.comb += self._session.eq(last.session)
+        self._strategy_row = rows(Table.STRATEGY, STRATEGIES, last.strategy)
+        self._session_row = rows(Table.SESSION, SESSIONS_MAX, self._session)
+
+    def _work_out(self, m):
+        """Bounds of the price and the position's value, from the market of the order."""
+        exposures, row = self._exposures, self._rows[1]
+        market = self._ahead[1].market
+        m.d.comb += exposures.look.eq(self._look)
+        position, mark = Signal(signed(SHARES)), Signal(32)
+        size = Signal(SHARES)
+        m.d.sync += [position.eq(exposures.position), mark.eq(Mux(
+            self._ahead[0].market.last.any(), self._ahead[0].market.last, exposures.mark))]
+        m.d.comb += size.eq(Mux(position < 0, -position, position))
+        self._worth = Signal(Worth)
+        self._value(m, mark, position, size, self._worth, "order")
+
+        collars = []
+        for name, price, factor in (
+                ("buy", market.ask, row.collar_factor), ("sell", market.bid, row.collar_factor),
+                ("last", market.last, row.last_collar_factor)):
+            share = product(m, price, factor, f"{name}_share") >> FACTOR_SHIFT
+            limit = (self._rows[3].last_collar_price if name == "last"
+                     else self._rows[3].collar_price)
+            distance = Signal(32, name=f"{name}_distance")
+            m.d.comb += distance.eq(Mux(share < limit, share, limit))
+            collars.append(distance)
+        bounds, then = Signal(Bounds), self._ahead[3].market
+        m.d.sync += [
+            bounds.buy.eq(then.ask + collars[0]), bounds.sell.eq(then.bid - collars[1])]
+        is_bound = self._rows[3].has_last_collar
+        m.d.sync += [
+            bounds.has_last.eq(~is_bound | then.last.any()),
+            bounds.lower.eq(Mux(is_bound, then.last - collars[2], 0)),
+            bounds.upper.eq(Mux(is_bound, then.last + collars[2], (1 << 33) - 1))]
+        self._bounds = Signal(Bounds)
+        m.d.comb += [self._bounds.eq(bounds), self._bounds.value.eq(self._worth.value),
+                     self._bounds.net.eq(self._worth.net)]
+
+    def _value(self, m, mark, position, size, worth, name):
+        """Value of a position at its mark, three cycles later; saturates."""
+        whole = product(m, mark[:31], size[:31], f"{name}_value")
+        is_huge = stages(m, mark[31] | size[31:].any(), 2, f"{name}_huge")[-1]
+        is_short = stages(m, position < 0, 2, f"{name}_short")[-1]
+        marks = stages(m, mark, 2, f"{name}_mark")[-1]
+        value = Mux(is_huge | (whole > NOTIONAL_LIMIT_MAX), NOTIONAL_LIMIT_MAX, whole)
+        m.d.sync += [worth.value.eq(value), worth.mark.eq(marks),
+                     worth.net.eq(Mux(is_short, -value, value))]
+
+    def _keep_kills(self, m):
+        """What is blocked, one bit each; a write holds from the next cycle on."""
+        kill = self.i_kill
+        depths = {Table.INSTRUMENT: self._geometry.instruments, Table.STRATEGY: STRATEGIES,
+                  Table.SESSION: SESSIONS_MAX}
+        self._killed = {}
+        for table, depth in depths.items():
+            bits = self._killed[table] = Signal(depth, name=f"killed_{table.name.lower()}")
+            with m.If(kill.valid & (kill.p.table == table) & (kill.p.number < depth)):
+                m.d.sync += bits.bit_select(kill.p.number[:max(1, ceil_log2(depth))], 1).eq(
+                    kill.p.is_killed)
+        m.d.comb += self._exposures.released.eq(
+            Mux(kill.valid & (kill.p.table == Table.STRATEGY) & ~kill.p.is_killed
+                & (kill.p.number < STRATEGIES), 1 << kill.p.number[:4], 0))
+
+    def _judge(self, m):
+        """The order whose fields are here."""
+        rules, exposures, verdict = self._rules, self._exposures, self.o.p
+        whose, killed = self._ahead[AHEAD], self._killed
+        gates = rules.gates
+        instrument = whose.instrument[:max(1, ceil_log2(self._geometry.instruments))]
+        m.d.comb += [
+            rules.request.eq(self.i), rules.market.eq(whose.market), rules.bounds.eq(self._bounds),
+            rules.now.eq(self.now), rules.exposure.eq(exposures.exposure),
+            rules.firm.eq(exposures.firm), rules.strategy.eq(exposures.strategy),
+            rules.session.eq(exposures.session), rules.firm_row.eq(self._firm_row),
+            rules.instrument_row.eq(self._rows[AHEAD]),
+            rules.strategy_row.eq(self._strategy_row), rules.session_row.eq(self._session_row),
+            gates.is_killed.eq(self.is_killed), gates.feed_live.eq(self.feed_live),
+            gates.phase.eq(self.phase), gates.has_limits.eq(self.version.any()),
+            gates.session_up.eq(self.sessions_up.bit_select(whose.session, 1)),
+            gates.instrument_killed.eq(killed[Table.INSTRUMENT].bit_select(instrument, 1)),
+            gates.strategy_killed.eq(killed[Table.STRATEGY].bit_select(whose.strategy, 1)),
+            gates.session_killed.eq(killed[Table.SESSION].bit_select(whose.session, 1))]
+        passes, is_order = Signal(), self._valid[AHEAD]
+        m.d.comb += [
+            passes.eq(~(rules.mask & ~self._firm_row.soft_checks).any()),
+            exposures.is_order.eq(is_order & passes), exposures.request.eq(self.i)]
+        m.d.sync += [
+            self.o.valid.eq(is_order), verdict.mask.eq(rules.mask), verdict.passes.eq(passes),
+            verdict.is_soft.eq(passes & rules.mask.any()), verdict.version.eq(self.version)]
+
+    def _answer(self, m):
+        """Answers and messages: name their rows, work out values, change them."""
+        exposures, answer, message = self._exposures, self.answer, self.message
+        kept, intervals = Signal(Answer), exposures.intervals
+        position, mark = Signal(signed(SHARES)), Signal(32)
+        size, worth = Signal(SHARES), Signal(Worth)
+        age = Signal(range(ANSWER_CYCLES + 1))
+        m.d.comb += size.eq(Mux(position < 0, -position, position))
+        self._value(m, mark, position, size, worth, "answer")
+        executed = product(m, kept.executed, kept.price, "executed")
+        m.d.comb += self._is_answering.eq(age != 0)
+        is_taken = answer.valid & answer.ready
+        moved = Mux(answer.p.is_sell, exposures.position - answer.p.executed,
+                    exposures.position + answer.p.executed)
+        with m.If(is_taken):
+            m.d.sync += [
+                kept.eq(answer.p), age.eq(1), position.eq(moved),
+                mark.eq(Mux(answer.p.last.any(), answer.p.last, answer.p.price))]
+        with m.Elif(age != 0):
+            m.d.sync += age.eq(Mux(age == ANSWER_CYCLES - 1, 0, age + 1))
+        is_message = message.valid & message.ready
+        is_told = Signal()
+        told = Signal(range(SESSIONS_MAX))
+        m.d.sync += [is_told.eq(is_message), told.eq(message.p.session)]
+        is_last = age == ANSWER_CYCLES - 1
+        m.d.comb += [
+            exposures.answer.eq(kept), exposures.now.eq(self.now),
+            exposures.is_answer.eq(is_last), exposures.is_message.eq(is_told),
+            exposures.ahead.instrument.eq(Mux(self._is_answering, kept.instrument,
+                                              self._ahead[AHEAD - 1].instrument)),
+            exposures.ahead.strategy.eq(self._ahead[AHEAD - 1].strategy),
+            exposures.ahead.session.eq(Mux(is_message, message.p.session, Mux(
+                self._is_answering, kept.session, self._ahead[AHEAD - 1].session))),
+            exposures.value.eq(Mux(is_last, worth, self._worth)),
+            exposures.value.executed.eq(executed),
+            intervals.instrument.eq(self._rows[AHEAD].rate_interval_ns),
+            intervals.firm.eq(self._firm_row.rate_interval_ns),
+            intervals.strategy.eq(self._strategy_row.rate_interval_ns),
+            intervals.message.eq(self._session_row.message_interval_ns),
+            intervals.earned.eq(self._session_row.orders_per_trade)]
+        with m.If(is_told):
+            m.d.comb += self._session.eq(told)
+        with m.Elif(is_last):
+            m.d.comb += self._session.eq(kept.session)
+

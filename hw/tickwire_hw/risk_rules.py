@@ -1,0 +1,204 @@
+"""Rules of the volatile checks, in one cycle (kernel ``risk_rules``); see ``spec.checks``."""
+
+from amaranth.hdl import C, Cat, Module, Mux, Signal, Value, signed
+from amaranth.lib import data, wiring
+from amaranth.lib.wiring import In, Out
+
+from tickwire.spec.checks import CheckIndex
+from tickwire.spec.limits import NOTIONAL_LIMIT_MAX, OrderPermit
+from tickwire.spec.records import BookFlag
+from tickwire_hw.risk_port import (
+    AMOUNT,
+    CHECK_BITS,
+    Exposure,
+    Firm,
+    FirmRow,
+    InstrumentRow,
+    Market,
+    Request,
+    SessionRow,
+    StrategyRow,
+    Use,
+)
+
+OWN_KEY = 0x7FFF_FFFF
+_DOUBTFUL = (BookFlag.RECOVERING | BookFlag.STALE | BookFlag.DESYNCED).value
+_KINDS = (OrderPermit.DAY | OrderPermit.IMMEDIATE | OrderPermit.POST_ONLY).value
+_WIDE = AMOUNT + 2                         # sums of amounts that are compared with their sign
+
+
+class Bounds(data.Struct):
+    """Prices that the market allows, worked out from it ahead of the order."""
+
+    buy: signed(64)                        # greatest price of a buy by the collar
+    sell: signed(64)                       # least price of a sell
+    lower: signed(34)                      # of any order, around the last trade
+    upper: signed(34)
+    has_last: 1                            # there is no collar around the last trade, or a trade
+    value: 62                              # of the position at its mark
+    net: signed(AMOUNT)                    # the same, negative short
+
+
+class Gates(data.Struct):
+    """States that let no order pass."""
+
+    is_killed: 1
+    instrument_killed: 1
+    strategy_killed: 1
+    session_killed: 1
+    session_up: 1
+    feed_live: 1
+    has_limits: 1
+    phase: 8                               # event code of the newest system event
+
+
+class RiskRules(wiring.Component):
+    """Mask of the checks that an order fails; purely combinational.
+
+    Only compares and adds: products come with ``bounds`` and ``request``.
+
+    Members
+    -------
+    request, market, bounds, gates, now : ``In``
+        The order and what there is to know about its moment.
+    exposure, firm, strategy, session : ``In``
+        What is used up already.
+    firm_row, instrument_row, strategy_row, session_row : ``In``
+        Limits.
+    mask : ``Out(CHECK_BITS)``
+        Bit n is Check n, static ones included.
+    """
+
+    request: In(Request)
+    market: In(Market)
+    bounds: In(Bounds)
+    gates: In(Gates)
+    now: In(AMOUNT)
+    exposure: In(Exposure)
+    firm: In(Firm)
+    strategy: In(Use)
+    session: In(Use)
+    firm_row: In(FirmRow)
+    instrument_row: In(InstrumentRow)
+    strategy_row: In(StrategyRow)
+    session_row: In(SessionRow)
+    mask: Out(CHECK_BITS)
+
+    def elaborate(self, platform):
+        """Return the comparisons."""
+        m = Module()
+
+        fails = {**self._states(), **self._prices(m), **self._amounts(m), **self._counts(m)}
+        m.d.comb += self.mask.eq(self.request.static | Cat(
+            fails.get(number, C(0, 1)) for number in range(CHECK_BITS)))
+
+        return m
+
+    def _may(self, permit: OrderPermit) -> Value:
+        return self.instrument_row.permits[permit.value.bit_length() - 1]
+
+    def _is(self, kind: OrderPermit) -> Value:
+        return self.request.kinds[kind.value.bit_length() - 1]
+
+    def _states(self) -> dict[int, Value]:
+        gates, market, request = self.gates, self.market, self.request
+        hidden = Mux(request.is_sell, BookFlag.BID_HIDDEN.value, BookFlag.ASK_HIDDEN.value)
+        is_trading = (market.trading_state == ord("T")) & (market.operational != ord("H"))
+        return {
+            CheckIndex.GLOBAL_KILL: gates.is_killed,
+            CheckIndex.INSTRUMENT_KILL: gates.instrument_killed,
+            CheckIndex.FEED_UNHEALTHY: ~gates.feed_live | (
+                market.flags & (_DOUBTFUL | hidden)).any(),
+            CheckIndex.TRADING_STATE: ~is_trading,
+            CheckIndex.SESSION_DOWN: ~gates.session_up | gates.session_killed,
+            CheckIndex.CONFIGURATION: ~gates.has_limits,
+            CheckIndex.STRATEGY_DISABLED: ~self.strategy_row.is_enabled | gates.strategy_killed,
+            CheckIndex.MARKET_PHASE: (gates.phase != ord("Q"))
+            & ~self._may(OrderPermit.ANY_PHASE)}
+
+    def _prices(self, m: Module) -> dict[int, Value]:
+        market, request, bounds = self.market, self.request, self.bounds
+        price, is_sell = request.price, request.is_sell
+        reference, key = Signal(32), Signal(31)
+        m.d.comb += [reference.eq(Mux(is_sell, market.bid, market.ask)),
+                     key.eq(Mux(is_sell, self.exposure.buy_key, self.exposure.sell_key))]
+        is_tested = market.reg_sho != ord("0")
+        is_beyond = Mux(is_sell, price <= reference, price >= reference)
+        locks = (~self._may(OrderPermit.MARKETABLE) & ~self._is(OrderPermit.IMMEDIATE)
+                 & reference.any() & is_beyond)
+        is_crossed = (market.flags & BookFlag.CROSSED.value).any()
+        meets = Mux(is_sell, key >= price, key + price >= OWN_KEY)
+        return {
+            CheckIndex.COLLAR: ~reference.any() | Mux(is_sell, price < bounds.sell,
+                                                      price > bounds.buy),
+            CheckIndex.SHORT_SALE: self._is(OrderPermit.SHORT) & (
+                ~self._may(OrderPermit.SHORT)
+                | is_tested & (~market.bid.any() | (price <= market.bid))),
+            CheckIndex.PRICE_BAND: ~bounds.has_last | (price < bounds.lower)
+            | (price > bounds.upper),
+            CheckIndex.LOCKED_MARKET: is_crossed & ~self._may(OrderPermit.CROSSED) | locks,
+            CheckIndex.SELF_MATCH: ~self._may(OrderPermit.SELF_MATCH) & key.any() & meets}
+
+    def _amounts(self, m: Module) -> dict[int, Value]:
+        e, firm, request = self.exposure, self.firm, self.request
+        row, every, bounds = self.instrument_row, self.firm_row, self.bounds
+        is_sell, added = request.is_sell, request.added_notional
+        is_adding, adds_shares = added.any(), request.added_quantity.any()
+        worst = Signal(signed(len(e.position) + 2))
+        net, side = Signal(signed(_WIDE)), Signal(signed(_WIDE))
+        opened, firm_opened = Signal(AMOUNT), Signal(AMOUNT)
+        gross, firm_gross, day = Signal(AMOUNT), Signal(AMOUNT), Signal(AMOUNT)
+        loss, spent = Signal(signed(AMOUNT)), Signal(signed(AMOUNT))
+        sells = firm.open_notional - firm.open_buy_notional
+        m.d.comb += [
+            worst.eq(Mux(is_sell, e.open_sell - e.position, e.open_buy + e.position)
+                     + request.added_quantity),
+            net.eq((firm.net_value - e.net_value + bounds.net)[:AMOUNT].as_signed()),
+            side.eq((Mux(is_sell, sells - net, firm.open_buy_notional + net)
+                     + added)[:AMOUNT].as_signed()),
+            opened.eq(e.open_notional + added), firm_opened.eq(firm.open_notional + added),
+            gross.eq(opened + bounds.value),
+            firm_gross.eq(firm_opened + firm.position_value - e.position_value + bounds.value),
+            day.eq(e.turnover + opened), loss.eq(-(firm.cash + net)),
+            spent.eq(firm.open_buy_notional - firm.cash + added)]
+        shares = e.traded + e.open_buy + e.open_sell + request.added_quantity
+        most = Mux(is_sell, row.position_short_max, row.position_long_max)
+        return {
+            CheckIndex.POSITION: adds_shares & (worst > most),
+            CheckIndex.GROSS_NOTIONAL: is_adding & ((gross > row.gross_notional_max)
+                                                    | (firm_gross > every.gross_notional_max)),
+            CheckIndex.OPEN_ORDERS: ~request.has_place | request.is_new & (
+                (e.open_orders >= row.open_orders_max)
+                | (firm.open_orders >= every.open_orders_max)),
+            CheckIndex.NET_NOTIONAL: is_adding & (side > every.net_notional_max),
+            CheckIndex.CREDIT: is_adding & ~is_sell & (spent > every.credit_max),
+            CheckIndex.LOSS: (worst > 0) & (loss > every.loss_max),
+            CheckIndex.OPEN_NOTIONAL: is_adding & ((opened > row.open_notional_max)
+                                                   | (firm_opened > every.open_notional_max)),
+            CheckIndex.ACCUMULATED: adds_shares & (shares > row.day_quantity_max)
+            | is_adding & (day > row.day_notional_max)}
+
+    def _counts(self, m: Module) -> dict[int, Value]:
+        e, request, row = self.exposure, self.request, self.instrument_row
+        age = Signal(signed(AMOUNT))
+        m.d.comb += age.eq(self.now - request.decided)
+        distance = Mux(age < 0, -age, age)[:AMOUNT]
+        since = (self.now - e.newest_time[request.is_sell])[:AMOUNT].as_signed()
+        newest = Cat(request.price, request.quantity)
+        most = self.strategy_row.age_max_ns
+
+        def is_rated(time, room):
+            # Rows are zero before the first commit, and what permits nothing has no tokens.
+            return ((time - self.now.as_signed())[:AMOUNT].as_signed() > room) | (
+                ~self.gates.has_limits)
+        return {
+            CheckIndex.RATE: is_rated(e.rate_time, row.rate_room)
+            | is_rated(self.firm.rate_time, self.firm_row.rate_room)
+            | is_rated(self.strategy.time, self.strategy_row.rate_room),
+            CheckIndex.MESSAGE_RATE: is_rated(self.session.time, self.session_row.rate_room),
+            CheckIndex.ORDER_TO_TRADE: self.session.orders >= (self.session_row.orders_free
+                                                               + self.session.earned),
+            CheckIndex.DUPLICATE: request.is_new & row.duplicate_ns.any()
+            & (e.newest[request.is_sell] == newest) & (since < row.duplicate_ns),
+            CheckIndex.REPETITION: self.strategy.orders >= self.strategy_row.repetitions_max,
+            CheckIndex.AGE: (distance > most) & (most != NOTIONAL_LIMIT_MAX)}
