@@ -2,12 +2,15 @@
 
 A stream of different messages, FIX.4.4 with the own dictionary; a report has 33 fields, with a
 group of two parties. Batch: a kernel's loop over the stream. Call: the same kernel called from
-Python for each message. Object: what Python code gets or gives. A peer does its whole work for one
-message: quickfix reads and validates with its own FIX44.xml, simplefix does not validate.
+Python for each message. Object: what Python code gets or gives. Release: an ORDER_RELEASED record
+from the queue, through gate and session with a store in memory, to the octets that the transport
+takes, one order at a time. A peer does its whole work for one message: quickfix reads and validates
+with its own FIX44.xml, simplefix does not validate.
 """
 
 import random
 import sysconfig
+import time
 from pathlib import Path
 
 import numpy as np
@@ -18,8 +21,12 @@ from tickwire.kernels.fix_parse import receive
 from tickwire.kernels.jit import kernel
 from tickwire.orders.fix.encode import assemble
 from tickwire.orders.fix.orders import OrderWriter
-from tickwire.orders.fix.parse import Receiver
+from tickwire.orders.fix.parse import Receiver, parse
+from tickwire.orders.fix.route import OrderGate
 from tickwire.orders.fix.rules import Rules
+from tickwire.orders.fix.session import Session
+from tickwire.orders.fix.settings import FIXSessionSettings
+from tickwire.orders.fix.store import MemoryStore
 from tickwire.orders.fix.times import utc_timestamp
 from tickwire.orders.release import RELEASED
 from tickwire.spec.intents import Operation
@@ -158,6 +165,7 @@ def main(report: Report) -> None:
     rules, stream = Rules.own("FIX.4.4"), reports(MESSAGES)
     parsing(report, rules, stream)
     encoding(report, rules)
+    releasing(report, rules)
 
 
 def parsing(report: Report, rules: Rules, stream: list[bytes]) -> None:
@@ -228,3 +236,55 @@ def encoding(report: Report, rules: Rules) -> None:
             continue
         report.compare("encode NewOrderSingle, record to octets, beside it", "ns/message",
                        per_message(measure(objects, other, report.repeats), MESSAGES), name)
+
+
+class Queue:
+    """A release queue that gives one record at a time."""
+
+    def __init__(self, rows: np.ndarray) -> None:
+        self._rows, self._next = rows, 0
+        self._is_due = False
+
+    def release(self) -> None:
+        """Let the next record be taken."""
+        self._is_due = True
+
+    def take(self) -> np.ndarray:
+        """Return it, then nothing."""
+        if not self._is_due:
+            return self._rows[:0]
+        place, self._is_due = self._next, False
+        self._next = (place + 1) % len(self._rows)
+        return self._rows[place:place + 1]
+
+
+def logged_on(rules: Rules) -> Session:
+    """Return a session in memory that the other side has answered."""
+    settings = FIXSessionSettings(sender="FIRM", target="VENUE", heartbeat_seconds=0)
+    session = Session(settings, rules, MemoryStore(time.time_ns()))
+    parse(assemble(b"FIX.4.4", b"0", [(52, utc_timestamp(0))]), rules)     # loads the kernels
+    session.connected()
+    session.take()
+    session.received(parse(assemble(b"FIX.4.4", b"A", [
+        (34, b"1"), (49, b"VENUE"), (52, utc_timestamp(time.time_ns())), (56, b"FIRM")],
+        b"98=0\x01108=0\x01"), rules))
+    assert session.is_logged_on
+    return session
+
+
+def releasing(report: Report, rules: Rules) -> None:
+    """Measure from the device's release to the octets for the socket."""
+    session, queue = logged_on(rules), Queue(releases(MESSAGES))
+    gate = OrderGate(session, queue, OrderWriter(rules, "K7-"))    # type: ignore[arg-type]
+
+    def one_by_one() -> None:
+        for _ in range(MESSAGES):
+            queue.release()
+            assert gate.pump(_refuse) == 1 and session.take()
+    found = per_message(measure(one_by_one, repeats=report.repeats), MESSAGES)
+    report.add("release to octets for the socket", "ns/message", found.first,
+               note="gate, session and store in memory")
+
+
+def _refuse(token: int) -> None:
+    raise AssertionError(f"order {token} was refused")
