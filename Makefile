@@ -10,7 +10,7 @@ FUZZ   ?= fix_codec
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help env run test nightly waves formal fuzz bench bench-peers cycles verilog pnr synth-usp lint spec docs dist clean
+.PHONY: help env run test test-vfio nightly waves formal fuzz bench bench-peers cycles verilog pnr synth-usp lint spec docs dist clean
 
 help: ## List the targets
 	@echo 'Targets; ARGS="..." is passed on, PYTHON=... chooses the interpreter of .venv,'
@@ -25,6 +25,9 @@ test: $(STAMP) ## Run every test (ARGS="tests/unit -k book")
 
 nightly: $(STAMP) ## Draw 100,000 sequences of each kind for risk gate and order path (about an hour and a half)
 	@TICKWIRE_RISK_SEQUENCES=100000 $(BIN)/python -m pytest -n 2 tests/parity/test_order_path.py $(ARGS)
+
+test-vfio: $(STAMP) ## Test the driver against a real kernel in QEMU (needs qemu-system-x86 busybox-static cpio)
+	@$(BIN)/python -m tests.vfio $(ARGS)
 
 waves: $(STAMP) ## Leave the waves of a gateware test in build/waves (TEST="tests/gateware/test_receive.py -k cut")
 	@rm -rf build/waves

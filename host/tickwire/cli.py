@@ -24,6 +24,7 @@ COMMANDS = {
     "diff": "Compare two devices on one file or capture, record by record.",
     "decode": "Show the messages of a file or capture.",
     "stat": "Show what a running device does.",
+    "device": "List, look at, test, kill, arm and load devices.",
     "venue": "Run the simulated venue alone, until Ctrl-C.",
     "fix": "FIX sessions: acceptance server, stored numbers, audit logs.",
 }

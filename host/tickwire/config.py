@@ -51,7 +51,8 @@ PORT = integer(1, 65_535)
 class DeviceSettings:
     """The device and the thread that drives it."""
 
-    kind: str = setting("software", choice("software"), "What runs behind the contract.")
+    kind: str = setting("auto", choice("auto", "software", "pcie"),
+                        "What runs behind the contract; auto is the first that can trade.")
     name: str = setting("tickwire", text(r"[A-Za-z0-9_.-]{1,32}", "1 to 32 of A-Z a-z 0-9 _ . -"),
                         "Name of its shared memory; `tickwire stat` attaches by it.")
     core: int = setting(-1, integer(-1, 1_023), "Core of the engine thread; -1 leaves it unpinned.")

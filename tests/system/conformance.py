@@ -16,11 +16,13 @@ import numpy as np
 from tests.feed_rig import mold
 from tests.reference import itch
 from tickwire.device.base import Device
+from tickwire.device.pcie import PCIeDevice
 from tickwire.device.software import SoftwareDevice
 from tickwire.spec import wire
 from tickwire.spec.geometry import Geometry
 from tickwire.spec.intents import IntentFlag, Operation
 from tickwire.spec.records import RECORDS, STATE_LINE, RecordType
+from tickwire_sim.soft_card import LoopTransport
 
 GEOMETRY = Geometry(instruments=4, orders_log2=8, order_stash=8, levels_log2=8, level_stash=8,
                     window_words=16, lookups=1)
@@ -35,9 +37,12 @@ NEXT_NUMBER = struct.pack(">cQI", b"Q", 1, 1)
 class Bench:
     """A device, its two lines and its order session."""
 
-    def __init__(self, device: Device, turn: Callable[[], None]) -> None:
-        """Hold ``device``; ``turn`` lets it work until nothing is left to do."""
-        self.device = device
+    def __init__(self, device: Device, turn: Callable[[], None], far: SoftwareDevice) -> None:
+        """Hold ``device``; ``turn`` lets it work until nothing is left to do.
+
+        ``far`` is what has lines and session: the device itself, or what stands for a card.
+        """
+        self.device, self.far = device, far
         self.turn = turn
         self.lines = [socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM) for _ in range(2)]
         self.venue, self.near = socket.socketpair()
@@ -93,7 +98,7 @@ class Bench:
 
     def log_in(self) -> None:
         """Bring the order session up: the venue tells its next order number."""
-        self.device.attach_session(self.near.fileno(), b"", 1)
+        self.far.attach_session(self.near.fileno(), b"", 1)
         self.say(NEXT_NUMBER)
         self.turn()
 
@@ -175,13 +180,27 @@ def software(name: str, **settings) -> Iterator[Bench]:
     """A software device that works only when the test lets it."""
     device = SoftwareDevice(name, GEOMETRY, SYMBOLS, market_log2=MARKET_LOG2,
                             order_log2=ORDER_LOG2, token_log2=TOKEN_LOG2, **settings)
-    bench = Bench(device, lambda: [device.work() for _ in range(3)] and None)
-    device.attach_lines(*(near.fileno() for _, near in bench.lines))
+    yield from _benched(device, device)
+
+
+@contextmanager
+def pcie(name: str) -> Iterator[Bench]:
+    """The driver of cards, over a card of software in this process."""
+    slot = LoopTransport(name, GEOMETRY, SYMBOLS, token_log2=TOKEN_LOG2)
+    device = PCIeDevice(slot, symbols=tuple(SYMBOLS), market_log2=MARKET_LOG2,
+                        order_log2=ORDER_LOG2, is_huge=False)
+    assert slot.card.device is not None
+    yield from _benched(device, slot.card.device)
+
+
+def _benched(device: Device, far: SoftwareDevice) -> Iterator[Bench]:
+    bench = Bench(device, lambda: [device.work() for _ in range(3)] and None, far)
+    far.attach_lines(*(near.fileno() for _, near in bench.lines))
     try:
         yield bench
     finally:
         bench.close()
 
 
-FACTORIES = {"software": software}
+FACTORIES = {"pcie": pcie, "software": software}
 SELL = int(IntentFlag.SELL)

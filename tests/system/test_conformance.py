@@ -476,7 +476,7 @@ def test_a_gap_on_both_lines_is_told_and_stops_orders_until_it_is_repaired(ready
     gap = next(record for kind, record in ready.records() if kind == RecordType.FEED_STATE)
     assert (gap["expected"], gap["state"]) == (first, FeedState.RECOVERING)
     assert ready.order() == []
-    ready.device.recovery.put(mold(first, lost, itch.add(BBB, 201, b"S", 1, 101 * DOLLAR)))
+    ready.far.recovery.put(mold(first, lost, itch.add(BBB, 201, b"S", 1, 101 * DOLLAR)))
     ready.turn()
     assert ready.device.read_register("FEED_STATE") == FeedState.LIVE
     assert ready.state(0)["bid_quantity"] == 800 and ready.state(0)["flags"] == 0

@@ -209,7 +209,7 @@ def test_no_key_takes_a_value_of_another_kind(key):
 
 
 @pytest.mark.parametrize(("key", "good", "bad"), [
-    ("device.kind", ["software"], ["Software", "", "pcie"]),
+    ("device.kind", ["software", "auto", "pcie"], ["Software", "", "card"]),
     ("device.name", ["a", "x" * 32, "tick-1.2_b"], ["", "x" * 33, "a/b", "a b", "ä", "a\n"]),
     ("feed.group_a", ["224.0.0.1", "239.255.255.255"], ["223.255.255.255", "240.0.0.0", "239.1.1",
                                                         "239.1.1.1 ", "localhost", "ff02::1"]),

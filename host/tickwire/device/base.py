@@ -196,6 +196,8 @@ class Device(abc.ABC):
             if time.monotonic() > deadline:
                 raise TickwireError(f"Device {self.name!r} did not {what} within {seconds:g} s.")
             self.work()
+            if is_done():                      # no sleep: the other arming key must follow in time
+                return
             time.sleep(_POLL_SECONDS)
 
     def kill(self, cause: KillCause = KillCause.REGISTER) -> None:
@@ -275,11 +277,15 @@ class Device(abc.ABC):
         sequence = getattr(self, "_sequence", 0)
         if sequence - self.counters()["intents"] >= WINDOW_SLOTS:
             raise TickwireError(f"Device {self.name!r} has {WINDOW_SLOTS} intents to take already.")
-        slot = self.layout.window + (sequence & WINDOW_SLOTS - 1) * INTENT.size
-        ctypes.memmove(slot, row.ctypes.data, INTENT.size - 8)
         self._sequence = sequence + 1
-        intent_window.seal(slot, self.read_register("EPOCH"), self._sequence)
+        self._store_intent(
+            self.layout.window + (sequence & WINDOW_SLOTS - 1) * INTENT.size, row)
         return self._sequence
+
+    def _store_intent(self, slot: int, row: np.ndarray) -> None:
+        """Put an intent in its slot, with epoch, number and CRC."""
+        ctypes.memmove(slot, row.ctypes.data, INTENT.size - 8)
+        intent_window.seal(slot, self.read_register("EPOCH"), self._sequence)
 
 
 def intent_dtype(operation: int) -> np.dtype:

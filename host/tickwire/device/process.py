@@ -16,6 +16,7 @@ import numpy as np
 
 from tickwire.commands.children import Parent
 from tickwire.config import Config, SymbolSettings
+from tickwire.device.discovery import choose
 from tickwire.device.fix_link import FIXLink
 from tickwire.device.limits_rows import firm_row, instrument_row, session_row, strategy_row
 from tickwire.device.limits_table import fill
@@ -62,6 +63,7 @@ class DeviceProcess:
         """Check the strategy and make the device; nothing is open yet."""
         self.config = config
         symbols = config.symbols
+        _, self.choice = choose(config.device.kind)
         strategy = load(config.strategy.path, symbols, config.strategy.parameters)
         settings, feed = config.device, config.feed
         self.device = SoftwareDevice(
@@ -110,8 +112,8 @@ class DeviceProcess:
     async def run(self, hooks: Hooks) -> None:
         """Trade until ``hooks.stop`` returns; raises :class:`TickwireError` when it cannot."""
         device, config = self.device, self.config
-        if device.remark:
-            hooks.remark(device.remark)
+        for remark in filter(None, (self.choice, device.remark)):
+            hooks.remark(remark)
         feed = config.feed
         lines = open_lines((feed.group_a, feed.port_a), (feed.group_b, feed.port_b),
                            feed.interface)

@@ -70,9 +70,7 @@ class SoftwareDevice(Device):
         """
         self.name, self.geometry, self.symbols = name, geometry, tuple(symbols)
         self._ticks = dict(symbols)
-        self.memory: SharedMemory
-        self.memory, self.remark = create(name, self.kind, geometry, market_log2=market_log2,
-                                          order_log2=order_log2, token_log2=token_log2)
+        self.memory, self.remark = self._take_memory(market_log2, order_log2, token_log2)
         at = self.memory.address
         self.layout = Layout(
             market=RingLayout(at("market_ring"), market_log2),
@@ -92,6 +90,12 @@ class SoftwareDevice(Device):
         self._compose(self._ticks, stale_ns, line_timeout_ns, patience_ns, accept_session)
         self._fill(busy)
         self._fill_registers()
+
+    def _take_memory(self, market_log2: int, order_log2: int,
+                     token_log2: int) -> tuple[SharedMemory, str]:
+        """Return the memory that host and device share, with a remark about what was there."""
+        return create(self.name, self.kind, self.geometry, market_log2=market_log2,
+                      order_log2=order_log2, token_log2=token_log2)
 
     def _compose(self, symbols: dict[str, int], stale_ns: int, line_timeout_ns: int,
                  patience_ns: int, accept_session: bool) -> None:

@@ -128,6 +128,7 @@ REGISTERS = (
     Register("INTERRUPT_CAUSE", 0x004C, 4, "rw", "Interrupt: events since they were cleared; a bit written as 1 clears it."),
     Register("GEOMETRY_BOOK",  0x0050, 8, "ro", "Octets from the lowest: instruments - 1 (two), orders_log2, levels_log2, window_words, lookups, depth, token_log2."),
     Register("GEOMETRY_QUEUES", 0x0058, 8, "ro", "Two octets each: order_stash, level_stash, sweep_queue; zero."),
+    Register("COUNTERS_TAKE",  0x0064, 4, "wo", "A write takes a picture of all counters of one instant, which the counter page shows from then on."),
     Register("RING_MARKET_BASE", 0x0100, 8, "rw", "Bus address of the market ring, a multiple of its octets; taken when it is enabled."),
     Register("RING_MARKET_CONTROL", 0x0108, 4, "rw", "RingControl."),
     Register("RING_MARKET_DROPS", 0x0128, 8, "ro", "Records that found no room before the market ring."),

@@ -1,0 +1,232 @@
+"""A card behind a PCIe bus: the contract over BARs and memory that the card writes.
+
+Nothing on the fast path asks the card: records are read where it writes them, intents are stored
+to its window, and credit comes back in records. Registers are for control.
+"""
+
+import contextlib
+import ctypes
+from collections.abc import Sequence
+from types import MappingProxyType
+
+import numpy as np
+
+from tickwire.device.base import Device, Layout, RingLayout, register
+from tickwire.device.software import MARKET_LOG2, ORDER_LOG2
+from tickwire.device.transport import Buffer, Transport
+from tickwire.errors import TickwireError
+from tickwire.kernels import intent_window
+from tickwire.kernels.arena import Arena
+from tickwire.kernels.engine_registers import MAILBOXES
+from tickwire.kernels.mmio import push_line
+from tickwire.spec.counters import COUNTER_SLOTS, COUNTERS
+from tickwire.spec.geometry import Geometry
+from tickwire.spec.intents import INTENT
+from tickwire.spec.limits import LIMITS_ROW, limits_rows
+from tickwire.spec.records import RECORD_SIZE
+from tickwire.spec.registers import (
+    BAR_LOG2,
+    BAR_REGISTERS,
+    BAR_WINDOW,
+    COUNTER_OFFSET,
+    INTERRUPT_VECTORS,
+    MAGIC,
+    RING_LOG2_MAX,
+    RING_LOG2_MIN,
+    WINDOW_LOG2,
+    RegisterOffset,
+    RingControl,
+    Status,
+)
+from tickwire.spec.shared import ENGINE_STATUS, POSITION
+from tickwire.spec.stages import HISTOGRAM_WORDS, STAGES
+
+_SECONDS = 2.0
+_RUN = 1                                   # bit of CONTROL
+_RINGS = MappingProxyType({"RING_MARKET": "market ring", "RING_ORDER": "order ring",
+                           "STATE": "state table"})
+
+
+class PCIeDevice(Device):
+    """A card, opened and set up; killed until it is armed.
+
+    The process that has it owns it: rings lie in this process's memory, in huge pages where there
+    are some. ``remarks`` are sentences about what is less than it could be. Raises
+    :class:`TickwireError` when the card is none, is another version's, refuses a ring, or does
+    not answer.
+    """
+
+    kind = "pcie"
+
+    def __init__(self, transport: Transport, *, symbols: Sequence[str] = (),
+                 market_log2: int = MARKET_LOG2, order_log2: int = ORDER_LOG2,
+                 is_huge: bool = True) -> None:
+        """Take over ``transport``, which is closed with the device, or when this raises."""
+        self.name, self.symbols = transport.name, tuple(symbols)
+        self.remarks: list[str] = []
+        self._transport, self._buffers = transport, dict[str, Buffer]()
+        self._arena, self._is_closed = Arena(), False
+        try:
+            for name, log2 in (("market", market_log2), ("order", order_log2)):
+                if not RING_LOG2_MIN <= log2 <= RING_LOG2_MAX:
+                    raise TickwireError(f"A ring has 2^{RING_LOG2_MIN} to 2^{RING_LOG2_MAX} slots, "
+                                        f"not 2^{log2}: choose another size of the {name} ring.")
+            self._registers = transport.bar(BAR_REGISTERS, 1 << BAR_LOG2)
+            self._window = transport.bar(BAR_WINDOW, 1 << WINDOW_LOG2)
+            self.check()
+            self._set_up(market_log2, order_log2, is_huge)
+        except BaseException:
+            self.close()
+            raise
+
+    def _set_up(self, market_log2: int, order_log2: int, is_huge: bool) -> None:
+        """Stop what ran before, and give the card its rings."""
+        self._stop()
+        self._transport.reset()
+        self.check()
+        read = self.read_register
+        self.geometry, token_log2 = Geometry.of(read("GEOMETRY_BOOK"), read("GEOMETRY_QUEUES"))
+        self._transport.set_master(True)
+        table_log2 = max(RING_LOG2_MIN, (self.geometry.instruments - 1).bit_length())
+        for name, log2 in (("RING_MARKET", market_log2), ("RING_ORDER", order_log2),
+                           ("STATE", table_log2)):
+            self._give(name, log2, is_huge)
+        self.write_register("CONTROL", _RUN)   # a new ring epoch
+        self.wait(lambda: Status.RUNNING in self.status, _SECONDS, "start")
+        instruments, take = self.geometry.instruments, self._arena.take
+        self._limits_octets = LIMITS_ROW * limits_rows(instruments)
+        self.layout = Layout(
+            market=RingLayout(self._buffers["RING_MARKET"].address, market_log2),
+            orders=RingLayout(self._buffers["RING_ORDER"].address, order_log2),
+            state=self._buffers["STATE"].address, window=self._window,
+            registers=self._registers, counters=self._registers + COUNTER_OFFSET,
+            histograms=take("histograms", 8 * HISTOGRAM_WORDS * len(STAGES)),
+            limits=take("limits", self._limits_octets),
+            positions=take("positions", POSITION.size * instruments),
+            engine=take("engine", ENGINE_STATUS.size), token_log2=token_log2)
+        self._intent = take("intent", INTENT.size)
+
+    def _give(self, name: str, log2: int, is_huge: bool) -> None:
+        """Share memory for a ring or the state table, and enable it."""
+        buffer = Buffer(RECORD_SIZE << log2, is_huge=is_huge)
+        self._transport.share(buffer)
+        self._buffers[name] = buffer
+        if buffer.remark and buffer.remark not in self.remarks:
+            self.remarks.append(buffer.remark)
+        self.write_register(f"{name}_BASE", buffer.bus)
+        if f"{name}_LOG2" in RegisterOffset.__members__:
+            self.write_register(f"{name}_LOG2", log2)
+        self.write_register(f"{name}_CONTROL", RingControl.ENABLE)
+        self.wait(lambda: self.read_register(f"{name}_CONTROL") != 0, _SECONDS,
+                  f"take its {_RINGS[name]}")
+        if RingControl.REFUSED in RingControl(self.read_register(f"{name}_CONTROL")):
+            raise TickwireError(
+                f"Device {self.name!r} refused its {_RINGS[name]} of 2^{log2} slots at bus address "
+                f"0x{buffer.bus:x}: a base must be a multiple of the ring's octets, and a ring "
+                f"has 2^{RING_LOG2_MIN} to 2^{RING_LOG2_MAX} slots.")
+
+    def _stop(self) -> None:
+        """Let the card write nothing more, and wait until what is on its way has come."""
+        for name in _RINGS:
+            self.write_register(f"{name}_CONTROL", 0)
+        # A read is answered behind the writes that the card sent before.
+        self.wait(lambda: not any(self.read_register(f"{name}_CONTROL") for name in _RINGS),
+                  _SECONDS, "stop writing")
+        self.write_register("CONTROL", 0)
+        self.wait(lambda: Status.RUNNING not in self.status, _SECONDS, "stop")
+
+    def _until(self, name: str, value: int, what: str) -> None:
+        self.wait(lambda: self.read_register(name) == value, _SECONDS, what)
+
+    # The contract
+
+    def check(self) -> None:
+        """Refuse a card that does not answer, is none, or has other tables than this host."""
+        if self._word("MAGIC") == 0xFFFF_FFFF:
+            raise TickwireError(self._silence())
+        try:
+            super().check()
+        except TickwireError as error:
+            from tickwire.device.bitstream import wanted
+            raise TickwireError(f"{error} {wanted()}") from None
+
+    def read_register(self, name: str) -> int:
+        """Return the value of a register; raises when the card does not answer any more."""
+        found = self._word(name)
+        if found in (0xFFFF_FFFF, 0xFFFF_FFFF_FFFF_FFFF) and self._word("MAGIC") != MAGIC:
+            raise TickwireError(self._silence())
+        return found
+
+    def _word(self, name: str) -> int:
+        offset, size = register(name, to_write=False)
+        kind = ctypes.c_uint32 if size == 4 else ctypes.c_uint64
+        return int(kind.from_address(self._registers + offset).value)
+
+    def _silence(self) -> str:
+        return (f"Device {self.name!r} does not answer, every register reads as ones: it is being "
+                "reset, or its link is lost. Close it and open it again; what it had open at the "
+                "venue is not known to it any more.")
+
+    def write_register(self, name: str, value: int) -> None:
+        """Write a register; an event waits until the device has taken the one before."""
+        offset, size = register(name, to_write=True)
+        if not 0 <= value < 1 << 8 * size:
+            raise ValueError(f"Register {name} has {8 * size} bits; {value} does not fit")
+        kind = ctypes.c_uint32 if size == 4 else ctypes.c_uint64
+        place = kind.from_address(self._registers + offset)
+        mark = MAILBOXES.get(name)
+        if mark is not None:
+            if name != "KILL":                 # a kill never waits
+                self.wait(lambda: place.value == 0, _SECONDS, f"take what was written to {name}")
+            value |= mark
+        place.value = value
+
+    def counters(self) -> dict[str, int]:
+        """Return every counter by its name, all of one instant."""
+        self.write_register("COUNTERS_TAKE", 1)
+        words = (ctypes.c_uint64 * COUNTER_SLOTS).from_address(self.layout.counters)
+        return {counter.name: int(words[place]) for place, counter in enumerate(COUNTERS)}
+
+    def commit_limits(self, seconds: float = _SECONDS) -> int:
+        """Load the staged limits into the card and put them in force; returns their version."""
+        self.check()
+        words = (ctypes.c_uint64 * (self._limits_octets // 8)).from_address(self.layout.limits)
+        self.write_register("TABLE_INDEX", 0)
+        for number, word in enumerate(words, 1):
+            self.write_register("TABLE_DATA", int(word))
+            self._until("TABLE_INDEX", number, "load its limits table")
+        return super().commit_limits(seconds)
+
+    def _store_intent(self, slot: int, row: np.ndarray) -> None:
+        # The window cannot be read: the intent is made whole here and stored at once.
+        ctypes.memmove(self._intent, row.ctypes.data, INTENT.size)
+        intent_window.seal(self._intent, self.read_register("EPOCH"), self._sequence)
+        push_line(slot, self._intent)
+
+    def work(self) -> None:
+        """Let a simulated card do one turn; a real one needs no call."""
+        self._transport.work()
+
+    def close(self) -> None:
+        """Stop the card, then take its memory away: nothing is written to what is freed."""
+        if self._is_closed:
+            return
+        self._is_closed = True
+        try:
+            if self._buffers:
+                # One that does not answer is stopped by the IOMMU, when its memory is unmapped.
+                with contextlib.suppress(TickwireError):
+                    self._stop()
+                self._transport.set_master(False)
+            for buffer in self._buffers.values():
+                self._transport.unshare(buffer)
+        finally:
+            self._transport.close()
+
+    # What is a card's own
+
+    def interrupts(self, vectors: int = INTERRUPT_VECTORS) -> list[int]:
+        """Return an eventfd for each of the first ``vectors`` slow events, and permit them."""
+        found = self._transport.interrupts(vectors)
+        self.write_register("INTERRUPT_MASK", (1 << vectors) - 1)
+        return found
