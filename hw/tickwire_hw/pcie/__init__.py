@@ -1,0 +1,1 @@
+"""Adapters: leaves between the core's three streams and one bus each."""

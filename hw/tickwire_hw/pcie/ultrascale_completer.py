@@ -1,0 +1,126 @@
+"""Requests of the host from the UltraScale+ block's completer interfaces, and their completions."""
+
+from amaranth.hdl import C, Cat, Module, Mux, Signal
+from amaranth.lib import stream, wiring
+from amaranth.lib.wiring import In, Out
+
+from tickwire_hw.host_port import LINE, WORDS, Request
+from tickwire_hw.pcie.ultrascale_stream import (
+    COMPLETER_DESCRIPTOR,
+    COMPLETION_DESCRIPTOR,
+    MEMORY_READ,
+    MEMORY_WRITE,
+    Packet,
+    marks,
+    signature,
+)
+
+_HEAD = COMPLETER_DESCRIPTOR.size // 32
+_COMPLETION_HEAD = COMPLETION_DESCRIPTOR.size // 32
+_MESSAGE = 0b1100                          # request types from here on have no answer
+UNSUPPORTED, ABORT = 1, 4
+"""Status of a completion: not a request that this function has; too long for it."""
+
+
+class Completer(wiring.Component):
+    """Turn memory writes and reads of any size into requests, and answer the reads.
+
+    A beat of a write is a request of its own, in the cycle in which it came. A read of up to 64
+    octets is answered with one completion; a longer one is aborted, since no load of a processor
+    is longer. What is neither read nor write of memory is not supported; messages are ignored.
+    One read at a time: packets behind it wait until its completion is sent. A beat that the
+    block discontinues, because it was damaged, is not taken.
+
+    Members
+    -------
+    cq, cc
+        Completer request and completion streams.
+    request, answer
+        The core's streams.
+    """
+
+    def __init__(self, width: int) -> None:
+        self._width = width
+        super().__init__({
+            "cq": In(signature("cq", width)), "cc": Out(signature("cc", width)),
+            "request": Out(stream.Signature(Request)), "answer": In(stream.Signature(LINE))})
+
+    def elaborate(self, platform):
+        """Return what takes a packet's beats and what answers."""
+        m = Module()
+
+        lanes, cq, wide = self._width // 32, self.cq, self._width == 512
+        first_enables, last_enables = cq.tuser[0:4], cq.tuser[8:12] if wide else cq.tuser[4:8]
+        enables = cq.tuser[16:16 + 4 * lanes] if wide else cq.tuser[8:8 + 4 * lanes]
+        is_damaged = cq.tuser[96 if wide else 41]
+        head = Signal(COMPLETER_DESCRIPTOR)
+        is_first, is_write, address, bar = Signal(init=1), Signal(), Signal(14), Signal(3)
+        m.d.comb += head.eq(cq.tdata)
+        is_head_write, is_head_read = head.type == MEMORY_WRITE, head.type == MEMORY_READ
+
+        # A write: the words of each beat, as they come.
+        request = self.request.p
+        here = Signal(14)
+        m.d.comb += [here.eq(Mux(is_first, head.address, address))]
+        held = Signal(COMPLETER_DESCRIPTOR)
+        held_first, held_last = Signal(4), Signal(4)
+        status = Signal(3)
+        with m.FSM():
+            with m.State("Packet"):
+                m.d.comb += [
+                    request.bar.eq(Mux(is_first, head.bar, bar)), request.address.eq(here),
+                    request.data.eq(Mux(is_first, cq.tdata >> 32 * _HEAD, cq.tdata)),
+                    request.enables.eq(Mux(is_first, enables >> 4 * _HEAD, enables)),
+                    request.count.eq(lanes - Mux(is_first, _HEAD, 0)),
+                    self.request.valid.eq(cq.tvalid & ~is_damaged
+                                          & Mux(is_first, is_head_write, is_write)),
+                    cq.tready.eq(self.request.ready | ~self.request.valid)]
+                with m.If(cq.tvalid & cq.tready):
+                    m.d.sync += [is_first.eq(cq.tlast), address.eq(here + request.count)]
+                    with m.If(is_first):
+                        m.d.sync += [bar.eq(head.bar), is_write.eq(is_head_write),
+                                     held.eq(head), held_first.eq(first_enables),
+                                     held_last.eq(last_enables), status.eq(Mux(
+                                         ~is_head_read, UNSUPPORTED,
+                                         Mux(head.count > WORDS, ABORT, 0)))]
+                    with m.If(cq.tlast & ~is_damaged & Mux(
+                            is_first, ~is_head_write & (head.type < _MESSAGE),
+                            ~is_write & (held.type < _MESSAGE))):
+                        m.next = "Ask"
+            with m.State("Ask"):
+                m.d.comb += [
+                    request.is_read.eq(1), request.bar.eq(held.bar),
+                    request.address.eq(held.address), request.count.eq(held.count),
+                    self.request.valid.eq(status == 0)]
+                with m.If(self.request.ready | (status != 0)):
+                    m.next = "Answer"
+            with m.State("Answer"):
+                m.d.comb += self._complete(m, held, held_first, held_last, status)
+                with m.If(self.cc.tvalid & self.cc.tready & self.cc.tlast):
+                    m.next = "Packet"
+
+        return m
+
+    def _complete(self, m: Module, held, first, last, status) -> list:
+        """Return what sends the completion of the read in hand."""
+        m.submodules.packet = packet = Packet(_COMPLETION_HEAD + WORDS, self._width)
+        head, octets, is_good = Signal(COMPLETION_DESCRIPTOR), Signal(13), status == 0
+        # Octets from the first enabled one to the last; 1 for a read of none (PCIe 2.2.7, 2.3.1).
+        lead = Mux(first[0], 0, Mux(first[1], 1, Mux(first[2], 2, Mux(first[3], 3, 0))))
+        end = Mux(held.count == 1, first, last)
+        trail = Mux(end[3], 0, Mux(end[2], 1, Mux(end[1], 2, 3)))
+        m.d.comb += [
+            octets.eq(Mux((held.count == 1) & ~first.any(), 1, 4 * held.count - lead - trail)),
+            head.lower_address.eq(Mux(is_good, Cat((lead + C(0, 2))[:2], held.address[:5]), 0)),
+            head.octets.eq(Mux(is_good, octets, 4)), head.count.eq(Mux(is_good, held.count, 0)),
+            head.status.eq(status), head.requester.eq(held.requester), head.tag.eq(held.tag),
+            head.function.eq(held.function), head.traffic_class.eq(held.traffic_class),
+            head.attributes.eq(held.attributes),
+            packet.words.eq(Cat(head, self.answer.p)),
+            packet.count.eq(_COMPLETION_HEAD + head.count), packet.tready.eq(self.cc.tready),
+            self.cc.tdata.eq(packet.tdata), self.cc.tkeep.eq(packet.tkeep),
+            self.cc.tlast.eq(packet.tlast), self.cc.tvalid.eq(packet.tvalid),
+            self.answer.ready.eq(packet.done & is_good)]
+        if self._width == 512:                     # is_sop, is_eop and their places, from bit 0
+            m.d.comb += self.cc.tuser.eq(marks(packet))
+        return [packet.valid.eq(Mux(is_good, self.answer.valid, 1))]

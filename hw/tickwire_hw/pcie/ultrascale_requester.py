@@ -1,0 +1,59 @@
+"""Bursts as memory writes of the UltraScale+ block's requester interface (PG213)."""
+
+from amaranth.hdl import C, Cat, Module, Mux, Signal
+from amaranth.lib import stream, wiring
+from amaranth.lib.wiring import In, Out
+
+from tickwire_hw.host_port import WORDS, Burst
+from tickwire_hw.pcie.ultrascale_stream import (
+    MEMORY_WRITE,
+    REQUEST_DESCRIPTOR,
+    Packet,
+    marks,
+    signature,
+)
+
+_HEAD = REQUEST_DESCRIPTOR.size // 32
+
+
+class Requester(wiring.Component):
+    """Send each burst as one posted memory write, its first beat in the cycle in which it came.
+
+    A line is 3 beats of 256 or 2 of 512 bits, a word is one. Attributes are 0, no relaxed order
+    among them: a reader may see a record only after what was written before. Held back by the
+    block alone.
+
+    Members
+    -------
+    i : ``In(stream.Signature(Burst))``
+        Bursts; one is taken with the last beat.
+    rq
+        Requester request stream.
+    """
+
+    def __init__(self, width: int) -> None:
+        self._width = width
+        super().__init__({"i": In(stream.Signature(Burst)), "rq": Out(signature("rq", width))})
+
+    def elaborate(self, platform):
+        """Return the descriptor and the beats."""
+        m = Module()
+
+        m.submodules.packet = packet = Packet(_HEAD + WORDS, self._width)
+        burst, head = self.i.p, Signal(REQUEST_DESCRIPTOR)
+        enables = Cat(C(0xF, 4), Mux(burst.is_word, 0, 0xF))
+        m.d.comb += [
+            head.address.eq(burst.address[2:]), head.type.eq(MEMORY_WRITE),
+            head.count.eq(Mux(burst.is_word, 1, WORDS)),
+            packet.words.eq(Cat(head, burst.data)), packet.count.eq(_HEAD + head.count),
+            packet.valid.eq(self.i.valid), packet.tready.eq(self.rq.tready),
+            self.i.ready.eq(packet.done), self.rq.tvalid.eq(packet.tvalid),
+            self.rq.tdata.eq(packet.tdata), self.rq.tkeep.eq(packet.tkeep),
+            self.rq.tlast.eq(packet.tlast)]
+        if self._width == 256:
+            m.d.comb += self.rq.tuser.eq(enables)
+        else:                                      # first_be of two packets, then last_be
+            m.d.comb += self.rq.tuser.eq(Cat(enables[:4], C(0, 4), enables[4:8], C(0, 8),
+                                             marks(packet)))
+
+        return m

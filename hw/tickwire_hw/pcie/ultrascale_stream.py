@@ -1,0 +1,97 @@
+"""AXI-Streams of the UltraScale+ block: their widths, descriptors and side bands (PG213)."""
+
+from amaranth.hdl import C, Cat, Module, Mux, Signal, Value
+from amaranth.lib import data, wiring
+from amaranth.lib.wiring import In, Out
+
+WIDTHS = (256, 512)
+"""Bits of a beat that the adapter knows."""
+_TUSER = {("rq", 256): 62, ("rq", 512): 137, ("cc", 256): 33, ("cc", 512): 81,
+          ("cq", 256): 88, ("cq", 512): 183}
+MEMORY_READ, MEMORY_WRITE = 0, 1
+"""Request types of a descriptor that the device serves."""
+
+REQUEST_DESCRIPTOR = data.StructLayout({
+    "address_type": 2, "address": 62, "count": 11, "type": 4, "is_poisoned": 1, "requester": 16,
+    "tag": 8, "completer": 16, "has_requester": 1, "traffic_class": 3, "attributes": 3,
+    "is_digested": 1})
+"""Requester request; ``address`` in words. PG213, table "Requester Request Descriptor Fields"."""
+COMPLETER_DESCRIPTOR = data.StructLayout({
+    "address_type": 2, "address": 62, "count": 11, "type": 4, "reserved_1": 1, "requester": 16,
+    "tag": 8, "function": 8, "bar": 3, "aperture": 6, "traffic_class": 3, "attributes": 3,
+    "reserved_2": 1})
+"""Completer request."""
+COMPLETION_DESCRIPTOR = data.StructLayout({
+    "lower_address": 7, "reserved_1": 1, "address_type": 2, "reserved_2": 6, "octets": 13,
+    "is_locked": 1, "reserved_3": 2, "count": 11, "status": 3, "is_poisoned": 1, "reserved_4": 1,
+    "requester": 16, "tag": 8, "function": 8, "bus": 8, "has_completer": 1, "traffic_class": 3,
+    "attributes": 3, "is_digested": 1})
+"""Completer completion."""
+assert REQUEST_DESCRIPTOR.size == COMPLETER_DESCRIPTOR.size == 128
+assert COMPLETION_DESCRIPTOR.size == 96
+
+
+def signature(name: str, width: int) -> wiring.Signature:
+    """Signature of stream ``rq``, ``cc`` or ``cq``, as its source has it."""
+    return wiring.Signature({
+        "tdata": Out(width), "tkeep": Out(width // 32), "tlast": Out(1),
+        "tuser": Out(_TUSER[name, width]), "tvalid": Out(1), "tready": In(1)})
+
+
+def port(prefix: str, name: str, width: int) -> dict[str, wiring.Member]:
+    """Members of the outer side of a stream, under the block's names."""
+    members = signature(name, width).members
+    into = prefix.startswith("s_")
+    flip = {wiring.In: In, wiring.Out: Out}
+    return {f"{prefix}_{part}": (flip[member.flow.flip()] if into else flip[member.flow])(
+        member.shape) for part, member in members.items()}
+
+
+class Packet(wiring.Component):
+    """Send a packet of whole words, beat by beat, from registers that stay until it is sent.
+
+    The first beat is there in the cycle of ``valid``; ``done`` tells that the last one was taken.
+
+    Members
+    -------
+    words, count, valid, done : ``In``, ``In``, ``In``, ``Out``
+        The packet, and how many words of it there are.
+    tdata, tkeep, is_first, tlast, last_lane, tvalid, tready
+        Beats; ``last_lane`` is the lane of the last word in a last beat.
+    """
+
+    def __init__(self, words: int, width: int) -> None:
+        self._lanes, self._beats = width // 32, -(-words // (width // 32))
+        super().__init__({
+            "words": In(32 * words), "count": In(range(words + 1)), "valid": In(1), "done": Out(1),
+            "tdata": Out(width), "tkeep": Out(width // 32), "is_first": Out(1), "tlast": Out(1),
+            "last_lane": Out(range(width // 32)), "tvalid": Out(1), "tready": In(1)})
+
+    def elaborate(self, platform):
+        """Return the choice of a beat."""
+        m = Module()
+
+        beat = Signal(range(self._beats))
+        left = Signal(range(self._lanes * self._beats + 1))
+        whole = Signal(32 * self._lanes * self._beats)
+        m.d.comb += [
+            whole.eq(self.words), left.eq(self.count - beat * self._lanes),
+            self.tdata.eq(whole.word_select(beat, 32 * self._lanes)),
+            self.tlast.eq(left <= self._lanes), self.is_first.eq(beat == 0),
+            self.tkeep.eq(Mux(self.tlast, keep(left, self._lanes), -1)),
+            self.last_lane.eq(left - 1), self.tvalid.eq(self.valid),
+            self.done.eq(self.valid & self.tready & self.tlast)]
+        with m.If(self.tvalid & self.tready):
+            m.d.sync += beat.eq(Mux(self.tlast, 0, beat + 1))
+
+        return m
+
+
+def keep(count: Value, lanes: int) -> Value:
+    """Lanes in use of ``count`` words."""
+    return Cat(count > lane for lane in range(lanes))
+
+
+def marks(packet: Packet) -> Value:
+    """First, last, and the last word's lane, as a beat of 512 bits tells them of one packet."""
+    return Cat(packet.is_first, C(0, 5), packet.tlast, C(0, 1), packet.last_lane)

@@ -1,0 +1,162 @@
+"""AXI-Streams of the UltraScale+ block, beat by beat, for Amaranth's simulator.
+
+Packets are packed and unpacked by cocotbext-pcie, whose code is not ours; here they are only laid
+into beats, and put together again, as PG213 says. A :class:`Host` sends requests and hears
+completions and writes.
+"""
+
+import random
+from collections import deque
+
+from cocotbext.pcie.core.tlp import CplStatus, Tlp, TlpType
+from cocotbext.pcie.core.utils import PcieId
+from cocotbext.pcie.xilinx.us.interface import UsPcieFrame
+from cocotbext.pcie.xilinx.us.tlp import Tlp_us
+
+REQUESTER = PcieId(3, 5, 1)
+BAR_BASE = 0x7F_1234_0000                   # where the BARs lie; the device looks at low bits only
+
+
+def beats(frame, width):
+    """Beats of a completer request: tdata, tkeep, tlast, tuser."""
+    lanes, found = width // 32, []
+    for start in range(0, len(frame.data), lanes):
+        words = frame.data[start:start + lanes]
+        enables = frame.byte_en[start:start + lanes]
+        data = sum(word << 32 * lane for lane, word in enumerate(words))
+        packed = sum(bits << 4 * lane for lane, bits in enumerate(enables))
+        first, last = (frame.first_be, frame.last_be) if start == 0 else (0, 0)
+        if width == 256:
+            user = first | last << 4 | packed << 8 | (start == 0) << 40 | frame.discontinue << 41
+        else:
+            user = (first | last << 8 | packed << 16 | (start == 0) << 80
+                    | frame.discontinue << 96)
+        found.append((data, (1 << len(words)) - 1, int(start + lanes >= len(frame.data)), user))
+    return found
+
+
+class Gathered:
+    """Frames put together of the beats that a device sends."""
+
+    def __init__(self, width, *, is_request):
+        self._width, self._is_request = width, is_request
+        self._frame = None
+        self.frames = []
+
+    def take(self, data, keep, is_last, user):
+        lanes = self._width // 32
+        is_first = self._frame is None
+        if is_first:
+            self._frame = UsPcieFrame()
+            if self._is_request:
+                self._frame.first_be = user & 0xF
+                self._frame.last_be = user >> (8 if self._width == 512 else 4) & 0xF
+        count = keep.bit_count()
+        assert keep == (1 << count) - 1 and count, "a hole among the lanes"
+        assert is_last or count == lanes, "a beat that is not the last one has holes"
+        if self._width == 512:
+            marks = user >> (20 if self._is_request else 0)
+            assert marks & 0xF == is_first and marks >> 6 & 3 == is_last
+            assert not is_last or marks >> 8 & 0xF == count - 1
+        self._frame.data += [data >> 32 * lane & 0xFFFF_FFFF for lane in range(count)]
+        if is_last:
+            self.frames.append(self._frame)
+            self._frame = None
+
+
+def request(kind, bar, offset, octets=b"", size=0, tag=0):
+    """A completer request of the host, as a frame."""
+    tlp = Tlp()
+    tlp.fmt_type, tlp.requester_id, tlp.tag = kind, REQUESTER, tag
+    if octets:
+        tlp.set_addr_be_data(BAR_BASE + offset, octets)
+    else:
+        tlp.set_addr_be(BAR_BASE + offset, size)
+    packed = Tlp_us(tlp)
+    packed.bar_id, packed.bar_aperture, packed.completer_id = bar, 16, PcieId(0, 0, 0)
+    return packed.pack_us_cq(), tlp
+
+
+class Host:
+    """The other side of an adapter's block, in a testbench's process of its own."""
+
+    def __init__(self, dut, width, seed=1, share=0.3):
+        self.dut, self.width = dut, width
+        self.chance, self.share = random.Random(seed), share
+        self.waiting = deque()
+        self.completions, self.writes = (Gathered(width, is_request=flag) for flag in (False, True))
+
+    def send(self, frame):
+        self.waiting.extend(beats(frame, self.width))
+
+    def store(self, bar, offset, octets):
+        self.send(request(TlpType.MEM_WRITE_64, bar, offset, octets)[0])
+
+    async def cycle(self, context):
+        """One cycle of all three streams, each held back at random."""
+        dut = self.dut
+        is_offered = bool(self.waiting) and (self._is_bound or self.chance.random() >= self.share)
+        context.set(dut.s_axis_cq_tvalid, int(is_offered))
+        if is_offered:
+            for name, value in zip(("tdata", "tkeep", "tlast", "tuser"), self.waiting[0],
+                                   strict=True):
+                context.set(getattr(dut, f"s_axis_cq_{name}"), value)
+        for name in ("rq", "cc"):
+            context.set(getattr(dut, f"m_axis_{name}_tready"),
+                        int(self.chance.random() >= self.share))
+        await context.delay(0)
+        if is_offered and context.get(dut.s_axis_cq_tready):
+            self.waiting.popleft()
+            self._is_bound = False
+        else:
+            self._is_bound = is_offered                # what is offered stays
+        for name, gathered in (("rq", self.writes), ("cc", self.completions)):
+            values = [context.get(getattr(dut, f"m_axis_{name}_{part}"))
+                      for part in ("tvalid", "tready", "tdata", "tkeep", "tlast", "tuser")]
+            held = self._held.pop(name, None)
+            assert held is None or (values[0] and values[2:] == held), "a beat changed as it waited"
+            if values[0] and values[1]:
+                gathered.take(*values[2:])
+            elif values[0]:
+                self._held[name] = values[2:]
+
+    _is_bound = False
+
+    @property
+    def _held(self):
+        return self.__dict__.setdefault("_waiting_beats", {})
+
+    def memory(self):
+        """What was written to host memory: address, octets, in order."""
+        found = []
+        for frame in self.writes.frames:
+            tlp = Tlp_us.unpack_us_rq(frame)
+            assert tlp.fmt_type in (TlpType.MEM_WRITE, TlpType.MEM_WRITE_64)
+            assert (tlp.attr, tlp.tc, tlp.ep) == (0, 0, False) and len(tlp.data) == 4 * tlp.length
+            assert (tlp.first_be, tlp.last_be) == (0xF, 0xF if tlp.length > 1 else 0)
+            found.append((tlp.address, bytes(tlp.data)))
+        self.writes.frames.clear()
+        return found
+
+    def answers(self):
+        """Completions that came, unpacked."""
+        found = [Tlp_us.unpack_us_cc(frame) for frame in self.completions.frames]
+        self.completions.frames.clear()
+        return found
+
+
+def answered(tlp, completion):
+    """Octets of a good completion, whose head must fit the request."""
+    assert completion.status == CplStatus.SC
+    assert completion.byte_count == tlp.get_be_byte_count()
+    assert completion.lower_address == (tlp.address + tlp.get_first_be_offset()) & 0x7F
+    assert completion.length == tlp.length
+    head(tlp, completion)
+    start = tlp.get_first_be_offset()
+    return bytes(completion.data[start:start + completion.byte_count])
+
+
+def head(tlp, completion):
+    """What every completion repeats of its request."""
+    assert (completion.requester_id, completion.tag, completion.tc, completion.attr) == (
+        tlp.requester_id, tlp.tag, tlp.tc, tlp.attr)
