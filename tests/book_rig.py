@@ -124,7 +124,7 @@ class Kernels:
         self.device = Device(geometry, tick=tick, watch_symbols=symbols or None)
         arena = self.device.memory.arena
         self._sides = arena.view("sides", layout.SIDE)[:2 * geometry.instruments]
-        self._headers = arena.view("headers", layout.HEADER)[:geometry.instruments]
+        self._headers = arena.view("sides", layout.HEADER)[:geometry.instruments]
 
     def feed(self, message: bytes) -> tuple:
         """Apply a message; return what :func:`shown` gives."""

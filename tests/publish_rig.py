@@ -140,7 +140,7 @@ def _best_of(book, instrument, side):
     s = side_at(book_at(book)["sides"] + (instrument * 2 + side) * 64)
     best = np.int64(s["best"])
     price = 0 if best == EMPTY else (-best if side else best)
-    flags = header_at(book_at(book)["headers"] + instrument * 64)["flags"]
+    flags = header_at(book_at(book)["sides"] + instrument * 128)["flags"]
     return price, s["best_value"], 1 if flags & (_BID_HIDDEN << side) else 0
 
 
@@ -150,7 +150,7 @@ def _snap(book, instrument, kept):
         (kept[4 * side], kept[4 * side + 1], kept[4 * side + 2]) = _best_of(book, instrument, side)
     sides = book_at(book)["sides"] + instrument * 128
     kept[3] = side_at(sides)["checksum"] + side_at(sides + 64)["checksum"]
-    kept[7] = header_at(book_at(book)["headers"] + instrument * 64)["flags"] & _DESYNCED
+    kept[7] = header_at(book_at(book)["sides"] + instrument * 128)["flags"] & _DESYNCED
 
 
 @kernel
@@ -220,7 +220,8 @@ def _derive(book, address, sequence, at, operations, number, kept):
         if reference != 0:
             entry = order_table.find(book, order_table.left_bucket(book, reference), reference)
             if entry != order_table.NONE:
-                key = load64(level_table.entry_of(book, order_table.level_of(entry)))
+                key = level_table.stored_key(
+                    level_table.entry_of(book, order_table.level_of(entry)))
                 o["is_found"] = 1 if key >> 33 == instrument else 0
                 o["price"], o["side"] = key & 0x7FFFFFFF, (key >> 32) & 1
     if watched and (is_order or is_execute):
@@ -235,7 +236,7 @@ def _derive(book, address, sequence, at, operations, number, kept):
 @kernel
 def _poke(book, e):
     """Set a side to anything at all."""
-    h = header_at(book_at(book)["headers"] + e["instrument"] * 64)
+    h = header_at(book_at(book)["sides"] + e["instrument"] * 128)
     s = side_at(book_at(book)["sides"] + (e["instrument"] * 2 + e["side"]) * 64)
     s["best"] = EMPTY if e["price"] == 0 else (-e["price"] if e["side"] else e["price"])
     s["best_value"] = e["value"] if e["price"] else 0
@@ -248,7 +249,7 @@ def _poke(book, e):
 
 @kernel
 def _version(book, instrument):
-    return header_at(book_at(book)["headers"] + instrument * 64)["version"]
+    return header_at(book_at(book)["sides"] + instrument * 128)["version"]
 
 
 @kernel

@@ -52,7 +52,7 @@ def _note(book, o, book_side, sign):
     """Add counters to a log entry, with ``sign``, and note the rest as it is now."""
     b = book_at(book)
     s = side_at(b["sides"] + book_side * 64)
-    h = header_at(b["headers"] + (book_side >> 1) * 64)
+    h = header_at(b["sides"] + (book_side >> 1) * 128)
     counters = b["counters"]
     o["off_grid"] += sign * load64(counters + 8 * _OFF_GRID)
     o["hidden"] += sign * load64(counters + 8 * _HIDDEN)
@@ -117,9 +117,9 @@ def _run(book, events, count, log):
 def kernel_log(geometry: Geometry, events: np.ndarray) -> np.ndarray:
     """What each event and each step left in a book of the kernels."""
     memory = BookMemory(geometry, huge=False)
-    headers = int(memory.context["headers"])
+    headers = int(memory.context["sides"])
     for instrument in range(geometry.instruments):
-        window.set_grid(headers + 64 * instrument, tick_of(instrument))
+        window.set_grid(headers + 128 * instrument, tick_of(instrument))
     log = np.zeros(2 * len(events) + 1, LOG)
     end = _run(memory.address, events.ctypes.data, len(events), log.ctypes.data)
     for name in ("order_overflow", "level_overflow", "duplicate_order", "bad_price"):

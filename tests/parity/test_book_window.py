@@ -38,7 +38,7 @@ def due(steps: int) -> int:
 
 
 def is_hidden(book: CheckedBook, number: int, side: int) -> bool:
-    line = book.device.memory.arena.view("headers", layout.HEADER)[number]
+    line = book.device.memory.arena.view("sides", layout.HEADER)[number]
     return bool(int(line["flags"]) & HIDDEN[side])
 
 

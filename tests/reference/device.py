@@ -99,7 +99,7 @@ class Device:
 
     def tick(self, instrument: int) -> int:
         """Tick size of an instrument, 0 before its first order."""
-        return int(self.memory.arena.view("headers", layout.HEADER)[instrument]["tick"])
+        return int(self.memory.arena.view("sides", layout.HEADER)[instrument]["tick"])
 
 
 class CheckedBook:

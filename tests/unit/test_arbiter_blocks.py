@@ -212,7 +212,7 @@ def check_invariants(rig: FeedRig, frames: int, start: int = 1) -> None:
                                            + counters.get("messages_lost", 0))
     assert rig.register(0x30, 8) in (0, rig.memory.expected)
     assert int(rig.memory.state) == rig.register(0x28)
-    headers = rig.book.arena.view("headers", layout.HEADER)[:4]
+    headers = rig.book.arena.view("sides", layout.HEADER)[:4]
     assert int(np.max(headers["version"])) <= counters.get("records", 0)
 
 

@@ -110,7 +110,14 @@ shift_right, below, multiply = (binary(getattr(memory, name))
                                 for name in ("shift_right", "below", "multiply"))
 top_bit, low_bit, bit_count = (unary(getattr(memory, name))
                                for name in ("top_bit", "low_bit", "bit_count"))
-crc32c_step, match4 = binary(memory.crc32c_step), binary(memory.match4)
+crc32c_step = binary(memory.crc32c_step)
+
+
+@kernel
+def match4(address, key, mask):
+    return memory.match4(address, key, mask)
+
+
 unlikely = unary(memory.unlikely)
 
 
@@ -143,8 +150,11 @@ def test_crc32c_is_that_of_the_document():
        st.sampled_from((0, 1, -1, 1 << 63 - 1, 7, 8)))
 def test_match4_marks_every_word_that_equals_the_key(values, key):
     area = octets(struct.pack("<4q", *values))
-    assert match4(area.ctypes.data, key) == sum(
+    assert match4(area.ctypes.data, key, -1) == sum(
         1 << place for place, value in enumerate(values) if value == key)
+    low = key & 0xFFFF
+    assert match4(area.ctypes.data, low, 0xFFFF) == sum(
+        1 << place for place, value in enumerate(values) if value & 0xFFFF == low)
 
 
 def test_unlikely_is_its_condition():

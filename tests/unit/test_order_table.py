@@ -51,8 +51,9 @@ class Table:
         return int(self.device.memory.context[name])
 
     def keys(self) -> list[int]:
-        """Every key in memory, in the order of its places."""
-        return [int(key) for key in self.lines[:, :4].reshape(-1) if key]
+        """Every key in memory, in the order of its places, without what else its word holds."""
+        mask = level_table.KEY_MASK if self.name == "levels" else order_table.EVERY_BIT
+        return [int(key) & mask for key in self.lines[:, :4].reshape(-1) if int(key) & mask]
 
 
 @functools.cache

@@ -3,6 +3,7 @@
 Method: a seeded flow through rings of several sizes; where the calls end must not matter.
 """
 
+import numba
 import numpy as np
 import pytest
 
@@ -62,3 +63,13 @@ def test_no_input_is_no_work():
     for kernel in (replay, one_by_one):
         assert kernel(device.memory.address, 64, 64, 9, 1 << 12) == (64, 9)
     assert device.counters() == {}
+
+
+@pytest.mark.skipif(numba.config.DISABLE_JIT, reason="nothing is compiled")
+@pytest.mark.parametrize("kernel", (replay, one_by_one))
+def test_no_address_becomes_a_float(kernel):
+    # An unsigned address plus a signed offset is one, and costs more than the book does.
+    device = Device(DEEP)
+    kernel(device.memory.address, 64, 64, 9, 1 << 12)
+    for compiled in kernel.overloads.values():
+        assert "float64" not in str(compiled.type_annotation)

@@ -62,9 +62,7 @@ class BookMemory:
         b["levels_shift"] = 32 - geometry.levels_log2
         b["levels_right"] = b["levels"] + (BUCKET << geometry.levels_log2)
         b["levels_stash"] = b["levels"] + (2 * BUCKET << geometry.levels_log2)
-        b["levels_spilled"] = take("levels_spilled", 1 << geometry.levels_log2, huge=huge)
         b["level_stash_lines"] = level_lines
-        b["headers"] = take("headers", 64 * instruments, huge=huge)
         b["sides"] = take("sides", 128 * instruments, huge=huge)
         b["bitmaps"] = take("bitmaps", 16 * words * instruments, huge=huge)
         b["window_words"] = words
@@ -106,7 +104,7 @@ class BookMemory:
         self.context["watch_all"] = 1
         filter_ = self.arena.view("filter", np.uint32)
         filter_[1:count] = np.arange(1, count, dtype=np.uint32) | np.uint32(WATCHED)
-        self.arena.view("headers", layout.HEADER)["locate"] = np.arange(count)
+        self.arena.view("sides", layout.HEADER)["locate"] = np.arange(count)
 
     def _watch(self, symbols: dict[str, int]) -> None:
         if len(symbols) > self.geometry.instruments:
@@ -119,7 +117,7 @@ class BookMemory:
     def set_tick(self, tick: int) -> None:
         """Give every instrument the same tick size, in 1e-4 dollars."""
         for instrument in range(self.geometry.instruments):
-            set_grid(int(self.context["headers"]) + 64 * instrument, tick)
+            set_grid(int(self.context["sides"]) + 128 * instrument, tick)
 
     def counter(self, index: CounterIndex) -> int:
         """Value of a counter."""

@@ -18,7 +18,7 @@ from tickwire.kernels.memory import (
     unlikely,
 )
 from tickwire.kernels.messages import LOCATE
-from tickwire.kernels.replay import NOTE, apply_noted, ask_for_level, ask_for_order
+from tickwire.kernels.replay import NOTE, apply_noted, ask_for_level, ask_for_order, ask_for_window
 from tickwire.kernels.ring import count
 from tickwire.spec import itch50, moldudp64
 from tickwire.spec.counters import CounterIndex
@@ -121,6 +121,11 @@ def take(arbiter, book, address, end, number):
         while note < stop:
             if load64(note + 8) >= 0:
                 ask_for_level(book, note)
+            note += NOTE
+        note = notes
+        while note < stop:
+            if load64(note + 8) >= 0:
+                ask_for_window(book, note)
             note += NOTE
         note = notes
         while note < stop:

@@ -48,7 +48,7 @@ def desync(book, instrument, counter):
     """Count an event and mark the instrument: its book is not to be believed any more."""
     b = book_at(book)
     fault(book, counter, b["sequence"])
-    h = header_at(b["headers"] + instrument * 64)
+    h = header_at(b["sides"] + instrument * 128)
     if h["flags"] & DESYNCED == 0:
         h["flags"] |= DESYNCED
         b["changed"] = 1
@@ -74,7 +74,7 @@ def best_tick(s, side, header):
 def _no_best(book, instrument, side):
     """The side has no bit left: it is empty, or hidden."""
     b = book_at(book)
-    h = header_at(b["headers"] + instrument * 64)
+    h = header_at(b["sides"] + instrument * 128)
     s = side_at(b["sides"] + (instrument * 2 + side) * 64)
     hidden = BID_HIDDEN << side
     s["best"] = EMPTY
@@ -91,7 +91,7 @@ def _no_best(book, instrument, side):
 def _new_level(book, instrument, side, price, price_key, value):
     """A level came to life: window, best level."""
     b = book_at(book)
-    header = b["headers"] + instrument * 64
+    header = b["sides"] + instrument * 128
     h = header_at(header)
     book_side = instrument * 2 + side
     s = side_at(b["sides"] + book_side * 64)
@@ -139,7 +139,7 @@ def _next_best(book, instrument, side, key, tick):
 def _lost_level(book, instrument, side, price, price_key):
     """A level died: window, next best level."""
     b = book_at(book)
-    header = b["headers"] + instrument * 64
+    header = b["sides"] + instrument * 128
     h = header_at(header)
     book_side = instrument * 2 + side
     s = side_at(b["sides"] + book_side * 64)
@@ -258,7 +258,7 @@ def _sweep_tick(book, floor, key):
     b = book_at(book)
     book_side = b["sweep"]
     instrument, side = book_side >> 1, book_side & 1
-    header = b["headers"] + instrument * 64
+    header = b["sides"] + instrument * 128
     h = header_at(header)
     s = side_at(b["sides"] + book_side * 64)
     tick = np.int64(h["tick"])

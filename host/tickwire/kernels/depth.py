@@ -27,14 +27,15 @@ LEVEL = RecordType.LEVEL.value
 _SIDE_LETTER = (ord("B"), ord("S"))
 _U32 = 0xFFFFFFFF
 _SHARES = (1 << 40) - 1
-_MOVED = 16                                 # bits of `dirty`: from which position, to which
+_LAST = 4                                   # place in `dirty` of the last position that changed
+_FIRST_MASK = (1 << _LAST) - 1
 
 
 @kernel
 def _fill(book, instrument, side, entries, shown):
     """Append levels from the window until the list is full; returns how many there are."""
     b = book_at(book)
-    header = b["headers"] + instrument * 64
+    header = b["sides"] + instrument * 128
     book_side = instrument * 2 + side
     tick = np.int64(header_at(header)["tick"])
     while shown < b["depth"]:
@@ -110,7 +111,7 @@ def _trim(book, book_side, side, entries):
 def _is_visible(book, book_side, side, price_key):
     """Whether the level is on the grid and not below the window."""
     b = book_at(book)
-    header = b["headers"] + (book_side >> 1) * 64
+    header = b["sides"] + (book_side >> 1) * 128
     s = side_at(b["sides"] + book_side * 64)
     price = -price_key if side else price_key
     key = window.tick_key(price, side, header)
@@ -120,12 +121,12 @@ def _is_visible(book, book_side, side, price_key):
 
 @kernel(inline=True)
 def _mark(s, first, last):
-    """Widen the side's dirty range, kept as (first + 1) | (last + 1) << 16."""
+    """Widen the side's dirty range, kept as (first + 1) | (last + 1) << 4."""
     dirty = np.int64(s["dirty"])
     if dirty:
-        first = min(first, (dirty & 0xFFFF) - 1)
-        last = max(last, (dirty >> _MOVED) - 1)
-    s["dirty"] = (first + 1) | (last + 1) << _MOVED
+        first = min(first, (dirty & _FIRST_MASK) - 1)
+        last = max(last, (dirty >> _LAST) - 1)
+    s["dirty"] = (first + 1) | (last + 1) << _LAST
 
 
 @kernel(inline=True)
@@ -143,7 +144,7 @@ def is_dirty(book, instrument):
 def write_levels(book, instrument):
     """Write the LEVEL records of every position that changed, bids first, best first."""
     b = book_at(book)
-    h = header_at(b["headers"] + instrument * 64)
+    h = header_at(b["sides"] + instrument * 128)
     for side in range(2):
         s = side_at(b["sides"] + (instrument * 2 + side) * 64)
         dirty = np.int64(s["dirty"])
@@ -151,7 +152,7 @@ def write_levels(book, instrument):
             continue
         s["dirty"] = 0
         entries = b["depths"] + (instrument * 2 + side) * DEPTH_SIZE
-        for level in range((dirty & 0xFFFF) - 1, dirty >> _MOVED):
+        for level in range((dirty & _FIRST_MASK) - 1, dirty >> _LAST):
             price_key, value = 0, 0
             if level < s["shown"]:
                 price_key = load64(entries + level * DEPTH_ENTRY)

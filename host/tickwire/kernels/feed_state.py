@@ -112,7 +112,7 @@ def desync_all(book, sequence, flags):
             is_watched = instrument != 0
         else:
             is_watched = load64(b["symbols"] + 8 * instrument) != 0
-        h = header_at(b["headers"] + instrument * 64)
+        h = header_at(b["sides"] + instrument * 128)
         is_due = _shown_flags(book, instrument) & fallen != 0
         if is_watched and h["flags"] & DESYNCED == 0:
             h["flags"] |= DESYNCED
@@ -127,7 +127,7 @@ def desync_one(book, instrument, sequence):
     b = book_at(book)
     b["timestamp"] = b["stamp"]
     b["sequence"] = sequence
-    h = header_at(b["headers"] + instrument * 64)
+    h = header_at(b["sides"] + instrument * 128)
     if h["flags"] & DESYNCED == 0:
         h["flags"] |= DESYNCED
         _show(book, instrument)

@@ -24,11 +24,9 @@ BOOK = np.dtype([
     ("levels_shift", "i8"),      # 32 - logarithm of the buckets of one table
     ("levels_right", "i8"),
     ("levels_stash", "i8"),
-    ("levels_spilled", "i8"),    # one octet a left bucket: levels of it that live elsewhere
     ("level_stash_lines", "i8"),
     ("level_stash_used", "i8"),
-    ("headers", "i8"),           # HEADER of each instrument
-    ("sides", "i8"),             # SIDE of each instrument and side, bid first
+    ("sides", "i8"),             # SIDE of each instrument and side, bid first, HEADER in between
     ("bitmaps", "i8"),           # window words of each instrument and side
     ("window_words", "i8"),
     ("lookups", "i8"),           # level look-ups of one step of a sweep
@@ -67,36 +65,41 @@ BOOK = np.dtype([
     ("observed", "i8"),          # its first argument
 ], align=True)
 
-HEADER = np.dtype([
-    ("tick", "u4"),              # tick size, 0 until the first order
-    ("version", "u4"),           # version of the state line
-    ("tick_multiplier", "i8"),   # price * multiplier >> shift is price // tick
-    ("tick_shift", "i8"),
-    ("last_price", "u4"),
-    ("last_quantity", "u4"),
-    ("locate", "u2"),
-    ("trading_state", "u1"),
-    ("flags", "u1"),             # BookFlag bits that stay: DESYNCED, BID_HIDDEN, ASK_HIDDEN
-    ("reserved", "u1", 28),
-], align=True)
-assert HEADER.itemsize == 64
+def _line(size, *fields):
+    """Structure of ``size`` octets from (offset, name, kind) of each field."""
+    offsets, names, kinds = zip(*fields, strict=True)
+    return np.dtype({"names": list(names), "formats": list(kinds), "offsets": list(offsets),
+                     "itemsize": size}, align=True)
 
-SIDE = np.dtype([
-    ("best", "i4"),              # price key of the best level; EMPTY none
-    ("floor", "i4"),             # every level with a tick key from here up has its bit
-    ("best_value", "i8"),        # orders << 40 | shares at the best level
-    ("summary", "i8"),           # one bit a window word that is not empty
-    ("checksum", "i8"),          # sum of price key x value over all levels
-    ("levels", "i4"),            # live levels, wherever they are
-    ("unseen_high", "i4"),       # no level without a bit is above this tick key; EMPTY none
-    ("unseen_low", "i4"),        # no level without a bit is below this tick key
-    ("off_grid_high", "i4"),     # greatest tick key of an off-grid level below the floor
-    ("dirty", "i4"),             # positions of the depth list that changed: first + 1, last + 1
-    ("queued", "u1"),            # waits for or is in a sweep
-    ("shown", "u1"),             # levels in the depth list
-    ("reserved", "u1", 10),
-], align=True)
-assert SIDE.itemsize == 64
+
+SIDE = _line(
+    64,
+    (0, "best", "i4"),               # price key of the best level; EMPTY none
+    (4, "floor", "i4"),              # every level with a tick key from here up has its bit
+    (8, "best_value", "i8"),         # orders << 40 | shares at the best level
+    (16, "summary", "i8"),           # one bit a window word that is not empty
+    (24, "checksum", "i8"),          # sum of price key x value over all levels
+    (32, "levels", "i4"),            # live levels, wherever they are
+    (36, "unseen_high", "i4"),       # no level without a bit is above this tick key; EMPTY none
+    (40, "unseen_low", "i4"),        # no level without a bit is below this tick key
+    (44, "off_grid_high", "i4"),     # greatest tick key of an off-grid level below the floor
+    (48, "dirty", "u1"),             # positions of the depth list that changed, see `depth`
+    (49, "queued", "u1"),            # waits for or is in a sweep
+    (50, "shown", "u1"))             # levels in the depth list
+"""One side of an instrument, a cache line; its last 13 octets belong to the header."""
+
+HEADER = _line(
+    128,
+    (51, "flags", "u1"),             # BookFlag bits that stay: DESYNCED, BID_HIDDEN, ASK_HIDDEN
+    (52, "tick", "u4"),              # tick size, 0 until the first order
+    (56, "tick_multiplier", "u4"),   # price * multiplier >> shift is price // tick
+    (60, "locate", "u2"),
+    (62, "tick_shift", "u1"),
+    (63, "trading_state", "u1"),
+    (116, "version", "u4"),          # version of the state line
+    (120, "last_price", "u4"),
+    (124, "last_quantity", "u4"))
+"""What an instrument's two sides share, in the octets of their two cache lines that they leave."""
 
 STATUS_LINE = np.dtype([
     ("band_lower", "u4"), ("band_upper", "u4"), ("reference", "u4"), ("reason", "u4"),

@@ -478,22 +478,22 @@ def call3(typingctx, function, first, second, third):
     return _INT(_INT, _INT, _INT, _INT), codegen
 
 
-def _match4(address, key):
-    """Mask of the four 8-octet words at a 32-octet aligned address that equal ``key``."""
+def _match4(address, key, mask):
+    """Mask of the four 8-octet words at a 32-octet aligned address that are ``key`` in ``mask``."""
     words = np.frombuffer(ctypes.string_at(int(address), 32), np.int64)
-    return sum(1 << way for way in range(4) if words[way] == key)
+    return sum(1 << way for way in range(4) if int(words[way]) & int(mask) == key)
 
 
 @_both(_match4)
-def match4(typingctx, address, key):
+def match4(typingctx, address, key, mask):
     def codegen(context, builder, signature, arguments):
         kind = ir.VectorType(_I64, 4)
+        undefined = ir.Constant(kind, ir.Undefined)
+        key, mask = (builder.shuffle_vector(
+            builder.insert_element(undefined, value, _constant(0, _I32)), undefined,
+            ir.Constant(ir.VectorType(_I32, 4), [0] * 4)) for value in arguments[1:])
         words = builder.load(_pointer(builder, arguments[0], kind))
         words.align = 32
-        undefined = ir.Constant(kind, ir.Undefined)
-        first = builder.insert_element(undefined, arguments[1], _constant(0, _I32))
-        keys = builder.shuffle_vector(first, undefined,
-                                      ir.Constant(ir.VectorType(_I32, 4), [0] * 4))
-        equal = builder.icmp_unsigned("==", words, keys)
+        equal = builder.icmp_unsigned("==", builder.and_(words, mask), key)
         return builder.zext(builder.bitcast(equal, ir.IntType(4)), _I64)
-    return _INT(_INT, _INT), codegen
+    return _INT(_INT, _INT, _INT), codegen

@@ -21,6 +21,7 @@ from tickwire.kernels.memory import (
     load_be32,
     load_be48,
     load_be64,
+    prefetch,
     store64,
     unlikely,
 )
@@ -82,7 +83,7 @@ _U32 = 0xFFFFFFFF
 def _write_trade(book, instrument, match, price, shares, side, flags, reference):
     """Write one TRADE record and keep the last price; the version is the caller's."""
     b = book_at(book)
-    h = header_at(b["headers"] + instrument * 64)
+    h = header_at(b["sides"] + instrument * 128)
     record = slot(b["ring"])
     store64(record, b["timestamp"])
     store64(record + 8, b["sequence"])
@@ -99,7 +100,7 @@ def _write_trade(book, instrument, match, price, shares, side, flags, reference)
 @kernel
 def _print(book, instrument, match, price, shares, side, flags, reference):
     """A trade outside of the book, or the withdrawal of one: version, state line, TRADE."""
-    h = header_at(book_at(book)["headers"] + instrument * 64)
+    h = header_at(book_at(book)["sides"] + instrument * 128)
     if flags & PRINTABLE:
         h["last_price"] = price
         h["last_quantity"] = min(shares, _U32)
@@ -127,7 +128,7 @@ def find_order(book, instrument, bucket, reference):
         entry = order_table.find(book, bucket, reference)
     if entry != order_table.NONE:
         level = level_table.entry_of(book, order_table.level_of(entry))
-        if unlikely(load64(level) >> 33 != instrument):
+        if unlikely(level_table.instrument_of(level) != instrument):
             entry = order_table.NONE
     if unlikely(entry == order_table.NONE):
         desync(book, instrument, UNKNOWN_ORDER)
@@ -138,7 +139,7 @@ def find_order(book, instrument, bucket, reference):
 def _execute(book, instrument, address, kind, bucket):
     """E or C: the trade's record comes before the new best bid and offer."""
     b = book_at(book)
-    h = header_at(b["headers"] + instrument * 64)
+    h = header_at(b["sides"] + instrument * 128)
     reference = load_be64(address + REFERENCE)
     shares = load_be32(address + EXECUTED_SHARES)
     entry = find_order(book, instrument, bucket, reference)
@@ -179,13 +180,13 @@ def _replace(book, instrument, address, bucket):
     key = load64(level_table.entry_of(book, order_table.level_of(entry)))
     side = (key >> 32) & 1
     s = side_at(b["sides"] + (instrument * 2 + side) * 64)
-    flags = header_at(b["headers"] + instrument * 64)["flags"]
+    flags = header_at(b["sides"] + instrument * 128)["flags"]
     best, best_value = s["best"], s["best_value"]
     reduce(book, instrument, entry, reference, order_table.quantity_of(entry))
     add(book, instrument, side, load_be64(address + NEW_REFERENCE),
         load_be32(address + REPLACE_SHARES), load_be32(address + REPLACE_PRICE))
     b["changed"] = (s["best"] != best or s["best_value"] != best_value
-                    or header_at(b["headers"] + instrument * 64)["flags"] != flags)
+                    or header_at(b["sides"] + instrument * 128)["flags"] != flags)
 
 
 @kernel
@@ -291,10 +292,17 @@ def message(book, address, sequence):
 
     At least 19 octets must be readable at ``address``, whatever the message's size.
     """
-    entry = load32(book_at(book)["filter"] + 4 * load_be16(address + LOCATE))
+    b = book_at(book)
+    entry = load32(b["filter"] + 4 * load_be16(address + LOCATE))
     bucket = order_table.left_bucket(book, load_be64(address + REFERENCE))
+    prefetch(bucket)
+    row = b["sides"] + (entry & 0xFFFF) * 128
+    prefetch(row)
+    prefetch(row + 64)
+    prefetch(b["state"] + (entry & 0xFFFF) * 64)
     kind = load8(address)
     level_bucket = 0
     if kind == A or kind == F:
         level_bucket = level_bucket_of(book, address, entry)
+        prefetch(level_bucket)
     apply(book, address, sequence, entry, bucket, level_bucket)

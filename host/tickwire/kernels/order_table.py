@@ -30,6 +30,7 @@ from tickwire.spec.geometry import LEFT_FILL, WAYS
 BUCKET = 64                                 # octets
 VALUES = 32                                 # offset of the values in a bucket
 NONE = 0                                    # address that means: not found
+EVERY_BIT = -1                              # a reference may have any
 INDEX_MASK = (1 << 29) - 1
 SPILL_SHIFT = 29
 SPILL_MAX = 7
@@ -61,13 +62,13 @@ def _find_elsewhere(book, reference):
     """Address of the order in the right table or the stash, or NONE."""
     b = book_at(book)
     bucket = right_bucket(book, reference)
-    ways = match4(bucket, reference)
+    ways = match4(bucket, reference, EVERY_BIT)
     if ways:
         return bucket + 8 * low_bit(ways)
     if b["order_stash_used"]:
         stash = b["orders_stash"]
         for line in range(b["order_stash_lines"]):
-            ways = match4(stash + line * BUCKET, reference)
+            ways = match4(stash + line * BUCKET, reference, EVERY_BIT)
             if ways:
                 return stash + line * BUCKET + 8 * low_bit(ways)
     return NONE
@@ -79,7 +80,7 @@ def find(book, bucket, reference):
 
     ``bucket`` is its :func:`left_bucket`, here and in :func:`place`.
     """
-    ways = match4(bucket, reference)
+    ways = match4(bucket, reference, EVERY_BIT)
     if ways:
         return bucket + 8 * low_bit(ways)
     if load64(bucket + VALUES) & _SPARE == 0:
@@ -92,16 +93,16 @@ def _place_elsewhere(book, left, reference, taken):
     """A free entry outside of the left bucket's first three, or NONE when there is no room."""
     b = book_at(book)
     right = right_bucket(book, reference)
-    free = match4(right, 0)
+    free = match4(right, 0, EVERY_BIT)
     if taken <= WAYS - bit_count(free) and taken < WAYS:
-        return left + 8 * low_bit(match4(left, 0))
+        return left + 8 * low_bit(match4(left, 0, EVERY_BIT))
     if free:
         entry = right + 8 * low_bit(free)
     else:
         entry = NONE
         stash = b["orders_stash"]
         for line in range(b["order_stash_lines"]):
-            free = match4(stash + line * BUCKET, 0)
+            free = match4(stash + line * BUCKET, 0, EVERY_BIT)
             if free:
                 entry = stash + line * BUCKET + 8 * low_bit(free)
                 b["order_stash_used"] += 1
@@ -121,7 +122,7 @@ def place(book, bucket, reference):
     Returns the address, or NONE when neither bucket nor the stash has room. The reference must
     not be in the table.
     """
-    free = match4(bucket, 0)
+    free = match4(bucket, 0, EVERY_BIT)
     taken = WAYS - bit_count(free)
     if unlikely(taken >= LEFT_FILL):
         entry = _place_elsewhere(book, bucket, reference, taken)

@@ -41,7 +41,7 @@ def latency(book):
 @kernel(inline=True)
 def next_version(book, instrument):
     """Begin a new version of the instrument's state; every record of this message carries it."""
-    h = header_at(book_at(book)["headers"] + instrument * 64)
+    h = header_at(book_at(book)["sides"] + instrument * 128)
     h["version"] = np.uint32(h["version"] + 1)
 
 
@@ -49,7 +49,7 @@ def next_version(book, instrument):
 def write_state(book, instrument):
     """Write the instrument's state line: head, payload, tail. Returns the flags shown."""
     b = book_at(book)
-    h = header_at(b["headers"] + instrument * 64)
+    h = header_at(b["sides"] + instrument * 128)
     bids = side_at(b["sides"] + instrument * 128)
     asks = side_at(b["sides"] + instrument * 128 + 64)
     bid, ask = np.int64(bids["best"]), np.int64(asks["best"])
@@ -91,7 +91,7 @@ def observe(book, record, record_type):
 def write_bbo(book, instrument, flags):
     """Write the BBO record of the state line that was just written."""
     b = book_at(book)
-    h = header_at(b["headers"] + instrument * 64)
+    h = header_at(b["sides"] + instrument * 128)
     line = b["state"] + instrument * 64
     record = slot(b["ring"])
     store64(record, b["timestamp"])

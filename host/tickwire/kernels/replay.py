@@ -1,15 +1,17 @@
 """Replay: messages that are already in memory, with the cache lines of later ones asked for.
 
-Same result as one message after the other. The first pass over a block asks for each message's
-order bucket and header, the second for the price level and window word that they name, the third
-applies. Framing is BinaryFILE's: a big-endian length of 2 octets before each message.
+Same result as one message after the other. Messages go in groups through four stages: a message's
+order bucket and its instrument's lines are asked for; then the price level that they name; then the
+window word, state line or second level that it will need; then it is applied. Within a stage the
+loop is short, so that the misses of several messages are under way at once. Framing is
+BinaryFILE's: a big-endian length of 2 octets before each message.
 """
 
 import numpy as np
 
 from tickwire.kernels import level_table, order_table, window
 from tickwire.kernels.jit import kernel
-from tickwire.kernels.layout import book_at
+from tickwire.kernels.layout import book_at, side_at
 from tickwire.kernels.memory import (
     load8,
     load32,
@@ -20,8 +22,8 @@ from tickwire.kernels.memory import (
     low_bit,
     match4,
     prefetch,
+    shift_right,
     store64,
-    unlikely,
 )
 from tickwire.kernels.messages import (
     ADD_PRICE,
@@ -30,19 +32,22 @@ from tickwire.kernels.messages import (
     LOCATE,
     NEW_REFERENCE,
     REFERENCE,
+    REPLACE_PRICE,
     A,
     F,
     U,
     apply,
-    level_bucket_of,
     message,
 )
 from tickwire.kernels.ring import ring_at
 from tickwire.kernels.status import R
 
 LENGTH = 2
-LOOK_AHEAD = 64                             # messages
-NOTE = 32                                   # octets: address, filter entry, two buckets
+LOOK_AHEAD = 64                             # messages, a power of two
+GROUP = LOOK_AHEAD // 4                     # messages that are noted, asked for and applied in turn
+NOTE_MASK = LOOK_AHEAD - 1
+_ADD_TYPES = 1 << (A & 63) | 1 << (F & 63)
+NOTE = 32                                   # octets: address, filter entry, bucket, level
 RECORDS_PER_MESSAGE = 24                    # bound: TRADE, both sides' depth, BBO, one sweep's
 
 
@@ -58,34 +63,62 @@ def ask_for_order(book, address, place):
     instrument = entry & 0xFFFF
     prefetch(b["sides"] + instrument * 128)
     prefetch(b["sides"] + instrument * 128 + 64)
-    prefetch(b["headers"] + instrument * 64)
     store64(place, address)
     store64(place + 8, entry)
     store64(place + 16, bucket)
 
 
 @kernel(inline=True)
+def _choose(first, second, mask):
+    """``first`` where ``mask`` is -1, ``second`` where it is 0; without a branch."""
+    return second ^ ((first ^ second) & mask)
+
+
+@kernel(inline=True)
+def _adds(address):
+    """-1 for an Add, 0 for any other type: half of all messages, in no order to predict."""
+    return -((_ADD_TYPES >> (load8(address) & 63)) & 1)
+
+
+@kernel(inline=True)
 def ask_for_level(book, place):
-    """Ask for the line of the price level, once the order's line is there."""
-    address = load64(place)
-    entry = load64(place + 8)
-    kind = load8(address)
-    if kind == A or kind == F:
-        bucket = level_bucket_of(book, address, entry)
-        store64(place + 24, bucket)
-        prefetch(bucket)
-        instrument = entry & 0xFFFF
-        side = 1 if load8(address + ADD_SIDE) == ASK else 0
-        b = book_at(book)
-        key = window.tick_key(load_be32(address + ADD_PRICE), side, b["headers"] + instrument * 64)
-        prefetch(window.word_of(b, instrument * 2 + side, key))
-        prefetch(b["state"] + instrument * 64)
-        return
-    bucket = load64(place + 16)
-    ways = match4(bucket, load_be64(address + REFERENCE))
-    level = level_table.entry_of(book, order_table.level_of(bucket + 8 * low_bit(ways | 8)))
+    """Ask for the line of the price level, once the order's line is there, and note it."""
+    address, instrument, bucket = load64(place), load64(place + 8) & 0xFFFF, load64(place + 16)
+    adds = _adds(address)
+    side = np.int64(load8(address + (ADD_SIDE & adds)) == ASK)
+    key = level_table.key_of(instrument, side, load_be32(address + (ADD_PRICE & adds)))
+    ways = match4(bucket, load_be64(address + REFERENCE), order_table.EVERY_BIT)
+    known = level_table.entry_of(book, order_table.level_of(bucket + 8 * low_bit(ways | 8)))
+    level = _choose(level_table.left_bucket(book, key), known, adds)
+    store64(place + 24, level)
     prefetch(level)
-    prefetch(book_at(book)["state"] + (entry & 0xFFFF) * 64)
+
+
+@kernel(inline=True)
+def ask_for_window(book, place):
+    """Ask for what follows from the level, once its line is there.
+
+    The bitmap word of a level that comes to life or dies, the state line when it is the best one,
+    the level of a replacement. What is not needed asks for ``place``, which is at hand.
+    """
+    b = book_at(book)
+    address, instrument, level = load64(place), load64(place + 8) & 0xFFFF, load64(place + 24)
+    adds = _adds(address)
+    stored = level_table.stored_key(level)
+    side = _choose(np.int64(load8(address + (ADD_SIDE & adds)) == ASK), (stored >> 32) & 1, adds)
+    price = _choose(load_be32(address + (ADD_PRICE & adds)), stored & 0xFFFFFFFF, adds)
+    ways = match4(level & -level_table.BUCKET, level_table.key_of(instrument, side, price),
+                  level_table.KEY_MASK)
+    orders = shift_right(load64(level + level_table.VALUES), 40)
+    moves = -_choose(np.int64(ways == 0), np.int64(orders == 1), adds)
+    key = window.tick_key(price, side, b["sides"] + instrument * 128)
+    prefetch(_choose(window.word_of(b, instrument * 2 + side, key), place, moves))
+    best = np.int64(side_at(b["sides"] + (instrument * 2 + side) * 64)["best"])
+    shows = -np.int64((price ^ -side) + side >= best)
+    prefetch(_choose(b["state"] + instrument * 64, place, shows))
+    if load8(address) == U:
+        key = level_table.key_of(instrument, side, load_be32(address + REPLACE_PRICE))
+        prefetch(level_table.left_bucket(book, key))
 
 
 @kernel(inline=True)
@@ -105,30 +138,33 @@ def replay(book, address, end, sequence, room):
     on with.
     """
     notes = np.empty(LOOK_AHEAD * 4, np.int64)
-    first = notes.ctypes.data
+    first = np.int64(notes.ctypes.data)     # unsigned, it would make every place a float
     r = ring_at(book_at(book)["ring"])
     last = r["written"] + room - LOOK_AHEAD * RECORDS_PER_MESSAGE
-    while address < end and r["written"] <= last:
-        place = first
-        stop = first + LOOK_AHEAD * NOTE
-        while place < stop and address < end:
-            ask_for_order(book, address + LENGTH, place)
-            is_directory = load8(address + LENGTH) == R
+    noted = asked = ready = applied = 0
+    is_open = True
+    while True:
+        noted_before, asked_before, ready_before = noted, asked, ready
+        while (noted < noted_before + GROUP and is_open and address < end
+               and r["written"] <= last):
+            ask_for_order(book, address + LENGTH, first + (noted & NOTE_MASK) * NOTE)
+            is_open = load8(address + LENGTH) != R     # it may watch the locate of what follows
             address += LENGTH + load_be16(address)
-            place += NOTE
-            if unlikely(is_directory):     # it may watch the locate of messages that follow
-                break
-        stop = place
-        place = first
-        while place < stop:
-            ask_for_level(book, place)
-            place += NOTE
-        place = first
-        while place < stop:
-            apply_noted(book, place, sequence)
+            noted += 1
+        while asked < noted_before:
+            ask_for_level(book, first + (asked & NOTE_MASK) * NOTE)
+            asked += 1
+        while ready < asked_before:
+            ask_for_window(book, first + (ready & NOTE_MASK) * NOTE)
+            ready += 1
+        while applied < ready_before:
+            apply_noted(book, first + (applied & NOTE_MASK) * NOTE, sequence)
+            applied += 1
             sequence += 1
-            place += NOTE
-    return address, sequence
+        if applied == noted:
+            if is_open:
+                return address, sequence
+            is_open = True
 
 
 @kernel

@@ -94,7 +94,7 @@ def watch(book, symbol, instrument, tick):
     store64(address + 8, instrument)
     store64(b["symbols"] + 8 * instrument, symbol)
     if tick:
-        set_grid(b["headers"] + instrument * 64, tick)
+        set_grid(b["sides"] + instrument * 128, tick)
 
 
 @kernel
@@ -111,10 +111,10 @@ def _directory(book, address, locate, entry):
     version = 0
     if entry & WATCHED:
         instrument = entry & 0xFFFF
-        header_at(b["headers"] + instrument * 64)["locate"] = locate
+        header_at(b["sides"] + instrument * 128)["locate"] = locate
         store64(b["symbols"] + 8 * instrument, symbol)
         status_at(b["status"] + 64 * instrument)["round_lot"] = load_be32(address + ROUND_LOT)
-        version = np.int64(header_at(b["headers"] + instrument * 64)["version"])
+        version = np.int64(header_at(b["sides"] + instrument * 128)["version"])
     record = slot(b["ring"])
     store64(record, b["timestamp"])
     store64(record + 8, b["sequence"])
@@ -137,7 +137,7 @@ def _write_status(book, instrument, kind, is_market):
     if not is_market:
         next_version(book, instrument)
         flags = write_state(book, instrument)
-        h = header_at(b["headers"] + instrument * 64)
+        h = header_at(b["sides"] + instrument * 128)
         locate, state = np.int64(h["locate"]), np.int64(h["trading_state"])
         version = np.int64(h["version"])
     record = slot(b["ring"])
@@ -156,7 +156,7 @@ def _write_status(book, instrument, kind, is_market):
 @kernel
 def _imbalance(book, instrument, address):
     b = book_at(book)
-    h = header_at(b["headers"] + instrument * 64)
+    h = header_at(b["sides"] + instrument * 128)
     record = slot(b["ring"])
     store64(record, b["timestamp"])
     store64(record + 8, b["sequence"])
@@ -196,7 +196,7 @@ def other_message(book, address, kind, locate, entry):
     instrument = entry & 0xFFFF
     s = status_at(b["status"] + 64 * instrument)
     if kind == H:
-        header_at(b["headers"] + instrument * 64)["trading_state"] = load8(address + TRADING_STATE)
+        header_at(b["sides"] + instrument * 128)["trading_state"] = load8(address + TRADING_STATE)
         s["reason"] = load32(address + REASON)
     elif kind == Y:
         s["reg_sho"] = load8(address + REG_SHO)

@@ -53,7 +53,7 @@ def set_grid(header, tick):
 def tick_key(price, side, header):
     """Tick key of a price, rounded down to the grid of the instrument."""
     h = header_at(header)
-    number = (price * h["tick_multiplier"]) >> h["tick_shift"]
+    number = (price * np.int64(h["tick_multiplier"])) >> np.int64(h["tick_shift"])
     return number ^ -side
 
 
