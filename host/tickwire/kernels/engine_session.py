@@ -82,7 +82,13 @@ assert INPUT > 2 * _PACKET_MAX
 
 @kernel
 def drop(session):
-    """Give the socket back to control; no order passes the gate until it is up again."""
+    """Give the socket back to control; no order passes the gate until it is up again.
+
+    No kill is latched, because nothing opens by itself: the session comes up only when every answer
+    that was missed has been settled and what was lost with the connection is buried
+    (:func:`_come_up`), and what nobody can explain latches SETTLEMENT. A host that wants a person
+    to look first writes ``KillCause.SESSION_DOWN`` to the register KILL.
+    """
     s = session_at(session)
     store64_release(s["up"], 0)
     s["output_octets"] = 0
