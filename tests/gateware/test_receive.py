@@ -42,7 +42,7 @@ EVERY = {**GOOD, **NOT_OURS, **BAD}
 
 @pytest.fixture(scope="module")
 def model():
-    return verilate(Receive())
+    return verilate(Receive(), has_reset=True)
 
 
 @pytest.fixture(scope="module")
