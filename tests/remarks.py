@@ -9,6 +9,7 @@ _OF_MACHINE = (re.escape(EXPLANATION),     # the kernel cache is cold
                *(re.escape(WAITING.format(what)) for what in (
                    *AWAITED.values(), " and ".join(AWAITED.values()), LIVE)),
                re.escape(FULL),            # other work keeps the cores
+               "The software device trades: .*",          # there is no card
                r"The system granted \d+ octets of receive buffer for .*")    # not root
 _LINE = re.compile(rf"^(?:{'|'.join(_OF_MACHINE)})\n", re.MULTILINE)
 

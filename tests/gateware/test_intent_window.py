@@ -75,7 +75,7 @@ def intent(chance, sequence, epoch=EPOCH, **fields):
         "locate": chance.getrandbits(16), "operation": Operation.NOP, "flags": 0,
         "price": chance.getrandbits(31), "quantity": chance.getrandbits(31), "token": 0,
         "book_version": chance.getrandbits(32), "max_version_lag": 0, "ttl_ns": 0, "session": 0,
-        "strategy": 0, "trigger_price": 0, "reserved": 0, "crc": 0, "epoch": 0, "sequence": 0,
+        "strategy": 0, "reserved_1": 0, "reserved_2": 0, "crc": 0, "epoch": 0, "sequence": 0,
         **fields})
     return sealed(octets, epoch, sequence & U32)
 

@@ -32,14 +32,14 @@ def recorded(folder, name):
 
 
 def test_enter_order_is_the_documents_octets(rig):
-    packet = rig.new(price=123_4500, quantity=0x01_0203, intent_id=0xDEAD_BEEF, strategy=0x1A2B,
+    packet = rig.new(price=123_4500, quantity=0x01_0203, intent_id=0xDEAD_BEEF, strategy=0x0B,
                      session=1)
     token = rig.last()[1]["token"]
     assert packet == (
         b"\x00\x30" b"U"                        # 48 octets follow
         b"O" + token.to_bytes(4, "big") + b"B" b"\x00\x01\x02\x03" b"AAPL    "
         b"\x00\x00\x00\x00\x00\x12\xd6\x44"     # 123.4500 dollars
-        b"0" b"Y" b"P" b"N" b"N" b"DEADBEEF1A2B01" b"\x00\x00")
+        b"0" b"Y" b"P" b"N" b"N" b"DEADBEEF000B01" b"\x00\x00")
     assert len(packet) == 3 + 47
 
 
