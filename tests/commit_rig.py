@@ -69,7 +69,7 @@ def _reduce(book, o, r):
     if entry == order_table.NONE:
         return -1
     r["flags"] |= FOUND
-    key = load64(level_table.entry_of(book, order_table.level_of(entry)))
+    key = level_table.stored_key(level_table.entry_of(book, order_table.level_of(entry)))
     side = (key >> 32) & 1
     r["before"] = _value(book, key)
     r["open"] = order_table.quantity_of(entry)

@@ -279,7 +279,7 @@ def deep():
     """A device that trades and reports two levels of a side; it works when the test lets it."""
     device = SoftwareDevice(f"python-{os.getpid()}-{next(numbers)}", replace(GEOMETRY, depth=2),
                             SYMBOL_TICKS, market_log2=MARKET_LOG2, order_log2=8, token_log2=8)
-    bench = Bench(device, lambda: [device.work() for _ in range(3)] and None)
+    bench = Bench(device, lambda: [device.work() for _ in range(3)] and None, device)
     device.attach_lines(*(near.fileno() for _, near in bench.lines))
     with contextlib.closing(bench):
         bench.make_ready()
