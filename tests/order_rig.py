@@ -15,6 +15,7 @@ from tickwire.kernels import order_path
 from tickwire.kernels.arena import Arena
 from tickwire.kernels.layout import STATUS_LINE
 from tickwire.spec import wire
+from tickwire.spec.checks import CHECKS, failing
 from tickwire.spec.counters import CounterIndex
 from tickwire.spec.intents import WINDOW_SLOTS, IntentFlag, Operation
 from tickwire.spec.limits import (
@@ -256,3 +257,19 @@ class Rig:
 
 
 assert WINDOW_SLOTS == 64
+
+
+def passes(rig, now=0, **fields):
+    """Enter an order that goes; return its ORDER_SENT."""
+    packet = rig.new(now, **fields)
+    kind, record = rig.last()
+    assert kind == RecordType.ORDER_SENT and packet
+    return record
+
+
+def fails(rig, check, limit, value, now=0, **fields):
+    """Enter an order that this check alone refuses, with this limit and value."""
+    record = rig.rejected(now, **fields)
+    assert [row.name for row in failing(record["checks"])] == [check]
+    assert CHECKS[record["check"]].name == check
+    assert (record["limit"], record["value"]) == (limit, value)

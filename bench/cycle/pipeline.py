@@ -5,21 +5,22 @@ Frames go in; the early port, which answers order messages, is counted for each 
 
 import struct
 from collections.abc import Iterator
+from ipaddress import IPv4Address
 
 import numpy as np
 
 from bench.cycle import Row
-from bench.far import LOCATE, PRICE, SYMBOL, add, message, mold
+from bench.far import LOCATE, PRICE, SYMBOL, add, message
 from tickwire.spec import itch50
 from tickwire.spec.geometry import CARD_SMALL
-from tickwire.spec.network import ETHER_TYPE_IPV4, IPV4, PROTOCOL_UDP, UDP
 from tickwire_hw.grid import row
 from tickwire_hw.pipeline import Pipeline
 from tickwire_sim.model import Model
+from tickwire_sim.replay import feed_frame
 from tickwire_sim.verilate import verilate
 
 LANES = 8
-GROUP, PORT, LINE = bytes((233, 54, 12, 111)), 26477, 0
+GROUP, PORT, LINE = "233.54.12.111", 26477, 0
 UNWATCHED = 60_000                         # a locate
 APART = 400                                # cycles: nothing of the first packet is under way
 TICK = 100
@@ -55,22 +56,15 @@ def _fillers(octets: int) -> list[bytes]:
 
 
 def _frame(first: int, messages: list[bytes]) -> bytes:
-    """Ethernet, IPv4 and UDP around a MoldUDP64 packet; without a UDP checksum."""
-    payload = mold(first, *messages)
-    udp = struct.pack(">HHHH", PORT, PORT, UDP.size + len(payload), 0) + payload
-    head = struct.pack(">BBHHHBBH4s4s", 0x45, 0, IPV4.size + len(udp), 1, 0, 64, PROTOCOL_UDP, 0,
-                       bytes(4), GROUP)
-    total = sum(struct.unpack(">10H", head))
-    total = (total & 0xFFFF) + (total >> 16)
-    checksum = struct.pack(">H", ~((total & 0xFFFF) + (total >> 16)) & 0xFFFF)
-    return bytes(12) + struct.pack(">H", ETHER_TYPE_IPV4) + head[:10] + checksum + head[12:] + udp
+    blocks = [struct.pack(">H", len(message)) + message for message in messages]
+    return feed_frame(first, blocks, GROUP, PORT)
 
 
 def _configured(model: Model, count: int) -> np.ndarray:
     rows = model.rows(count)
     one = rows[:1].copy()
     model.put(one, "keys", **{f"{LINE}.is_set": 1, f"{LINE}.port": PORT,
-                              f"{LINE}.group": int.from_bytes(GROUP, "big")})
+                              f"{LINE}.group": int(IPv4Address(GROUP))})
     for name, value in (("size_max", 1_514), ("lines", 1), ("start", 1), ("accept_session", 1),
                         ("watch_all", 1)):
         one[name] = value

@@ -5,14 +5,15 @@ what the feed says of itself (FEED_STATE) is then left out, and each record has 
 its message: neither is in the file.
 """
 
+import ipaddress
 import struct
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
-from tickwire.device.replay import check_symbols, lines_of, no_feed
+from tickwire.device.replay import check_symbols, lines_of
 from tickwire.device.replay_pass import Pass
 from tickwire.errors import TickwireError
 from tickwire.feed.source import FRAME, FrameChunk, MessageChunk, Source
@@ -57,28 +58,23 @@ class VerilatedReplay(Pass):
         self._symbols, self._tick = symbols, tick
         self._types = np.zeros(256, np.int64)
         self._sequence = 1
+        self._accepted = 0                     # messages of a capture, after its last chunk
         self._named: set[str] = set()
         self._is_started = False
         self.card = Card(geometry)
-
-    def __iter__(self) -> Iterator[None]:
-        self._began = time.perf_counter()
-        if not self.source.is_capture:
-            self._start([(GROUP, PORT)], 1, GapPolicy.WAIT)
-        for chunk in self.source:
-            if isinstance(chunk, MessageChunk):
-                self._messages(chunk)
-            elif isinstance(chunk, FrameChunk):
-                self._capture(chunk)
-            yield
-        if not self._is_started:
-            raise no_feed(self.source)
 
     def _start(self, lines: Sequence[tuple[str, int]], first: int, policy: GapPolicy) -> None:
         self.card.start(lines, self._symbols, self._tick, first=first, policy=policy)
         self._is_started = True
 
+    @property
+    def has_feed(self) -> bool:
+        """Whether a capture's feed was found."""
+        return self._is_started
+
     def _messages(self, chunk: MessageChunk) -> None:
+        if not self._is_started:
+            self._start([(GROUP, PORT)], 1, GapPolicy.WAIT)
         messages = list(chunk)
         self._types += np.bincount(np.frombuffer(bytes(message[0] for message in messages),
                                                  np.uint8), minlength=256)
@@ -100,6 +96,7 @@ class VerilatedReplay(Pass):
             self._start(lines, 0, GapPolicy.SKIP)
         octets = np.frombuffer(chunk.octets(0, chunk.size) + bytes(_PADDING), np.uint8)
         self._number(self._send(octets, chunk.frames))
+        self._accepted = self.counters().get("messages", 0)
 
     def _send(self, octets: np.ndarray, frames: np.ndarray) -> np.ndarray:
         began = time.perf_counter_ns()
@@ -143,9 +140,7 @@ class VerilatedReplay(Pass):
     @property
     def messages(self) -> int:
         """Messages so far, of every type."""
-        if self.source.is_capture:
-            return self.counters().get("messages", 0)
-        return self._sequence - 1
+        return self._accepted if self.source.is_capture else self._sequence - 1
 
 
 def packets(messages: Sequence[bytes], first: int) -> tuple[np.ndarray, np.ndarray]:
@@ -157,7 +152,7 @@ def packets(messages: Sequence[bytes], first: int) -> tuple[np.ndarray, np.ndarr
     octets, rows, blocks, size, begin = bytearray(), [], [], 0, 0
     for number, message in enumerate((*messages, None)):
         if blocks and (message is None or size + len(message) > PACKET_OCTETS):
-            frame = _frame(first + begin, blocks)
+            frame = feed_frame(first + begin, blocks)
             rows.append((len(octets), _stamp(messages[begin]), len(frame), len(frame), 0, 0))
             octets += frame
             blocks, size = [], 0
@@ -172,17 +167,20 @@ def _stamp(message: bytes) -> int:
     return int.from_bytes(message[_STAMP_AT:HEADER_SIZE], "big")
 
 
-def _frame(first: int, blocks: list[bytes]) -> bytes:
+def feed_frame(first: int, blocks: Sequence[bytes], group: str = GROUP, port: int = PORT) -> bytes:
+    """Return an Ethernet frame of a MoldUDP64 packet, without a UDP checksum.
+
+    ``blocks`` are messages with their lengths before them, ``first`` is the first one's number.
+    """
     body = b"".join(blocks)
     length = UDP.size + DOWNSTREAM_HEADER.size + len(body)
-    group = bytes(int(part) for part in GROUP.split("."))
     head = struct.pack(">BBHHHBBH4s4s", 0x45, 0, IPV4.size + length, 0, 0, 64, PROTOCOL_UDP, 0,
-                       bytes(4), group)
+                       bytes(4), ipaddress.IPv4Address(group).packed)
     total = sum(struct.unpack(">10H", head))
     checksum = ~(total % 0xFFFF) & 0xFFFF
     return b"".join((
         bytes(ETHERNET.size - 2), _LENGTH.pack(ETHER_TYPE_IPV4), head[:10],
-        _LENGTH.pack(checksum), head[12:], struct.pack(">HHHH", PORT, PORT, length, 0),
+        _LENGTH.pack(checksum), head[12:], struct.pack(">HHHH", port, port, length, 0),
         struct.pack(">10sQH", SESSION, first, len(blocks)), body))
 
 

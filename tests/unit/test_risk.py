@@ -7,11 +7,11 @@ leave every octet of the gate as it was (``Rig.rejected`` looks).
 
 import pytest
 
-from tests.order_rig import BUY, DOLLAR, LOCATES, SELL, SHORT, Rig
+from tests.order_rig import BUY, DOLLAR, LOCATES, SELL, SHORT, Rig, fails, passes
 from tickwire.kernels import order_path
 from tickwire.spec.checks import CHECKS, CheckIndex, failing
 from tickwire.spec.intents import Operation
-from tickwire.spec.records import BookFlag, FeedState, RecordType
+from tickwire.spec.records import BookFlag, FeedState
 from tickwire.spec.registers import KillCause
 
 BID, ASK = 100 * DOLLAR, 100 * DOLLAR + 100
@@ -21,19 +21,6 @@ HUGE = 0xFFFF_FFFF
 @pytest.fixture
 def rig():
     return Rig()
-
-
-def passes(rig, now=0, **fields):
-    packet = rig.new(now, **fields)
-    kind, record = rig.last()
-    assert kind == RecordType.ORDER_SENT and packet
-    return record
-
-
-def fails(rig, check, limit, value, now=0, **fields):
-    record = rig.rejected(now, **fields)
-    assert [row.name for row in failing(record["checks"])] == [check]
-    assert (record["limit"], record["value"]) == (limit, value)
 
 
 def limit(rig, **values):

@@ -6,7 +6,17 @@ and mask, limit and value of the RISK_REJECT record were worked out by hand.
 
 import pytest
 
-from tests.order_rig import DOLLAR, LOCATES, SELL, SHORT, Rig, pack_intent, sealed
+from tests.order_rig import (
+    DOLLAR,
+    LOCATES,
+    SELL,
+    SHORT,
+    Rig,
+    fails,
+    pack_intent,
+    passes,
+    sealed,
+)
 from tickwire.errors import TickwireError
 from tickwire.kernels import order_path
 from tickwire.spec.checks import ALWAYS_HARD, CHECKS, CheckIndex, failing
@@ -23,20 +33,6 @@ HUGE = 0xFFFF_FFFF
 @pytest.fixture
 def rig():
     return Rig()
-
-
-def passes(rig, now=0, **fields):
-    packet = rig.new(now, **fields)
-    kind, record = rig.last()
-    assert kind == RecordType.ORDER_SENT and packet
-    return record
-
-
-def fails(rig, check, limit, value, now=0, **fields):
-    record = rig.rejected(now, **fields)
-    assert [row.name for row in failing(record["checks"])] == [check]
-    assert CHECKS[record["check"]].name == check
-    assert (record["limit"], record["value"]) == (limit, value)
 
 
 def commit(rig):

@@ -6,7 +6,6 @@ reader (digest and tables) is done before the next call.
 
 import dataclasses
 import time
-from collections.abc import Iterator
 from mmap import PAGESIZE
 
 import numpy as np
@@ -15,7 +14,7 @@ from tickwire import decode as text
 from tickwire.device.book_memory import BookMemory
 from tickwire.device.feed_memory import FeedMemory
 from tickwire.device.replay_pass import Pass
-from tickwire.errors import InputError, TickwireError
+from tickwire.errors import TickwireError
 from tickwire.feed.frames import Skipped, mold, unwrap
 from tickwire.feed.pcap import frame_at
 from tickwire.feed.source import FRAME_SIZE, FrameChunk, MessageChunk, Source
@@ -108,17 +107,6 @@ class Replay(Pass):
         else:
             replay(self.memory.address, 0, 0, 1, len(self.memory.records))
 
-    def __iter__(self) -> Iterator[None]:
-        self._began = time.perf_counter()
-        for chunk in self.source:
-            if isinstance(chunk, MessageChunk):
-                self._messages(chunk)
-            elif isinstance(chunk, FrameChunk):
-                self._capture(chunk)
-            yield
-        if self.source.is_capture and self._feed is None:
-            raise no_feed(self.source)
-
     # What goes in
 
     def _messages(self, chunk: MessageChunk) -> None:
@@ -199,6 +187,11 @@ class Replay(Pass):
             self._take()
         self._new_faults()
 
+    @property
+    def has_feed(self) -> bool:
+        """Whether a capture's feed was found."""
+        return self._feed is not None
+
     def _feed_of(self, chunk: FrameChunk) -> FeedMemory | None:
         """Arbiter for the feed that a chunk's frames carry, if any.
 
@@ -251,11 +244,6 @@ class Replay(Pass):
     def messages(self) -> int:
         """Messages so far, of every type."""
         return self.memory.counter(CounterIndex.MESSAGES)
-
-
-def no_feed(source: Source) -> InputError:
-    """Return what to raise for a capture without a feed."""
-    return InputError(f"{source.name} holds no MoldUDP64 datagram with ITCH 5.0 messages.")
 
 
 def check_symbols(symbols: dict[str, int] | None, geometry: Geometry) -> None:

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tickwire.feed.source import Source
+from tickwire.errors import InputError
+from tickwire.feed.source import FrameChunk, MessageChunk, Source
 from tickwire.kernels import digest
 from tickwire.spec.counters import CounterIndex
 from tickwire.spec.geometry import Geometry
@@ -41,9 +42,30 @@ class Pass(abc.ABC):
         self._faults: dict[CounterIndex, str] = {}     # where the first of each kind is
         self._busy_ns, self._began = 0, time.perf_counter()
 
-    @abc.abstractmethod
     def __iter__(self) -> Iterator[None]:
-        """Do the pass."""
+        self._began = time.perf_counter()
+        for chunk in self.source:
+            if isinstance(chunk, MessageChunk):
+                self._messages(chunk)
+            elif isinstance(chunk, FrameChunk):
+                self._capture(chunk)
+            yield
+        if self.source.is_capture and not self.has_feed:
+            raise InputError(f"{self.source.name} holds no MoldUDP64 datagram with ITCH 5.0 "
+                             "messages.")
+
+    @abc.abstractmethod
+    def _messages(self, chunk: MessageChunk) -> None:
+        """Apply a chunk of a file's messages."""
+
+    @abc.abstractmethod
+    def _capture(self, chunk: FrameChunk) -> None:
+        """Apply the frames of a capture, once it is known which of them carry the feed."""
+
+    @property
+    @abc.abstractmethod
+    def has_feed(self) -> bool:
+        """Whether a capture's feed was found."""
 
     @abc.abstractmethod
     def counters(self) -> dict[str, int]:

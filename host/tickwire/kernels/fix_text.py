@@ -134,43 +134,6 @@ def integer(address, length):
 
 
 @kernel
-def scaled(address, length, decimals):
-    """Value of a decimal number in units of 10^-``decimals``; NO_NUMBER when it is none or inexact.
-
-    At most 18 digits in all. Digits beyond ``decimals`` must be zeros.
-    """
-    is_negative = length > 0 and load8(address) == 0x2D
-    if is_negative:
-        address += 1
-        length -= 1
-    value, digits, after = 0, 0, -1
-    for i in range(length):
-        octet = load8(address + i)
-        if octet == 0x2E and after < 0:
-            after = 0
-            continue
-        digit = octet - 0x30
-        if not below(digit, 10):
-            return NO_NUMBER
-        digits += 1
-        if after >= decimals:
-            if digit != 0:
-                return NO_NUMBER
-            continue
-        if value >= 100_000_000_000_000_000:
-            return NO_NUMBER
-        value = 10 * value + digit
-        after += after >= 0
-    if digits == 0:
-        return NO_NUMBER
-    for _ in range(max(after, 0), decimals):
-        if value >= 100_000_000_000_000_000:
-            return NO_NUMBER
-        value *= 10
-    return -value if is_negative else value
-
-
-@kernel
 def is_decimal(address, length):
     """Whether the octets are digits, a minus before and one point among them allowed."""
     if length > 0 and load8(address) == 0x2D:

@@ -127,6 +127,19 @@ def _drop(orders, instrument, slot, event, now):
     record_trigger(orders, _row(orders, instrument, slot), slot, event, 0, 0, now)
 
 
+@kernel(inline=True)
+def _is_due(orders, instrument, slot, now):
+    """Whether an armed slot may fire; one of an earlier arming or past its time is disarmed."""
+    deadline = trigger_at(_row(orders, instrument, slot))["deadline"]
+    if not _is_armed(orders, instrument, slot):
+        _clear(orders, instrument, slot)
+        return False
+    if deadline != 0 and now > deadline:
+        _drop(orders, instrument, slot, _EXPIRED, now)
+        return False
+    return True
+
+
 @kernel
 def pre_arm(orders, intent, instrument, now):
     """Arm the slot that the intent names; session, strategy, flags and age have been looked at."""
@@ -307,12 +320,7 @@ def observe(orders, record, kind, slot, now):
         slot = low_bit(waiting)
         waiting &= waiting - 1
         row = _row(orders, instrument, slot)
-        t = trigger_at(row)
-        if not _is_armed(orders, instrument, slot):
-            _clear(orders, instrument, slot)
-        elif t["deadline"] != 0 and now > t["deadline"]:
-            _drop(orders, instrument, slot, _EXPIRED, now)
-        elif _holds(row, record, is_bbo):
+        if _is_due(orders, instrument, slot, now) and _holds(row, record, is_bbo):
             octets = _fire(orders, instrument, slot, load32(row + _QUANTITY), load64(record),
                            load64(record + 8), now)
             return octets, slot + 1
@@ -334,12 +342,7 @@ def hedge(orders, slot, now):
         slot = low_bit(waiting)
         waiting &= waiting - 1
         row = _row(orders, instrument, slot)
-        t = trigger_at(row)
-        if not _is_armed(orders, instrument, slot):
-            _clear(orders, instrument, slot)
-        elif t["deadline"] != 0 and now > t["deadline"]:
-            _drop(orders, instrument, slot, _EXPIRED, now)
-        elif t["token"] == o["filled_token"]:
+        if _is_due(orders, instrument, slot, now) and trigger_at(row)["token"] == o["filled_token"]:
             octets = _fire(orders, instrument, slot, min(shares, load32(row + _QUANTITY)), now, 0,
                            now)
             return octets, slot + 1
