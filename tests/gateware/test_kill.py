@@ -73,6 +73,7 @@ class Pair:
             found = self.give()
         elif kind == "arm":
             key = self.key(value)
+            order_path.watch(address, now)       # a watchdog that is due is a cause: before the key
             order_path.arm(address, key, now)
             found = self.give(i_arm__valid=1, i_arm__payload=key | 7 << 32)
         elif kind == "kill":
