@@ -29,6 +29,7 @@ import tickwire_hw
 from tickwire.kernels.cache import BASE
 from tickwire_hw.ports import Port, ports
 from tickwire_sim import verilator, waves
+from tickwire_sim.sampled import Sampled
 
 KEPT = 8
 """Products of one kind and name that are kept; the ones used last stay."""
@@ -55,7 +56,9 @@ class Recipe:
     returns as ``ports.h``; its arguments are the ports and the text of ``Vtop.h``. ``runtime``
     names the parts of Verilator's library; ``verilate``, ``compile`` and ``link`` are more
     arguments of these steps. Without ``has_reset`` there is no ``rst``: every next state depends
-    on it, and a model without it is compiled in less time and runs twice as fast.
+    on it, and a model without it is compiled in less time and runs twice as fast. A component that
+    ``is_sampled``, unless it is traced, is put into :class:`tickwire_sim.sampled.Sampled`, and each
+    edge of its clock is a cycle.
     """
 
     kind: str
@@ -65,6 +68,7 @@ class Recipe:
     verilate: tuple[str, ...] = ()
     compile: tuple[str, ...] = ()
     link: tuple[str, ...] = ()
+    is_sampled: bool = False
     header: Callable[[dict[str, Port], str], str] | None = None
     has_reset: bool = True
 
@@ -77,6 +81,8 @@ def build(component: wiring.Component, name: str, recipe: Recipe, *,
     With ``parameters``, all that decides about the component besides the sources of the gateware,
     a product that is there is found without making the netlist, which takes many seconds.
     """
+    is_sampled = recipe.is_sampled and not is_traced
+    component = Sampled(component) if is_sampled else component
     found = ports(component)
     plain = {port.name: (port.value, port.direction) for port in found.values()}
 
@@ -101,7 +107,7 @@ def build(component: wiring.Component, name: str, recipe: Recipe, *,
     with tempfile.TemporaryDirectory(prefix=".build-", dir=BASE) as temporary:
         work = Path(temporary)
         text = verilog._convert_rtlil_text(netlist)    # as verilog.convert_fragment does
-        (work / VERILOG).write_text(_simulated(text))
+        (work / VERILOG).write_text(_simulated(text, is_sampled=is_sampled))
         known = {"top": name, "names": waves.names(text, ((path, signal)
                                                           for signal, path in signals.items()))}
         (work / NAMES).write_text(json.dumps(known))
@@ -123,13 +129,15 @@ def _without_collector() -> Iterator[None]:
             gc.enable()
 
 
-def _simulated(text: str) -> str:
+def _simulated(text: str, *, is_sampled: bool) -> str:
     """Return Verilog as it simulates well: what is constant is set, zero memory in one line."""
     def loop(block: re.Match[str]) -> str:
         rows = block[0].splitlines()[1:-1]
         return (f"  initial for (int row = 0; row < {len(rows)}; row++) "
                 f"{block[1]}[row] = {block[2]};\n")
 
+    if is_sampled:
+        text = text.replace("@(posedge clk)", "@(edge clk)")
     # `always @*` never runs when all that it reads is constant.
     return _ZERO_MEMORY.sub(loop, text.replace("always @*", "always_comb"))
 
@@ -220,6 +228,6 @@ def _prune(prefix: str) -> None:
 
 
 def module_name(component: wiring.Component) -> str:
-    """Return the name of a component's class as a Verilog module is called: ``LevelTable`` is
-    ``level_table``."""
+    """Return the name of a component's class as a Verilog module is called: ``LinePort`` is
+    ``line_port``."""
     return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", type(component).__name__).lower()

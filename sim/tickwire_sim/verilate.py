@@ -76,5 +76,6 @@ def _header(found: dict[str, Port], model: str) -> str:
 
 
 RECIPE = Recipe("verilated", Path(__file__).with_name("verilated.cpp"), _LIBRARY,
-                compile=("-fvisibility=hidden",), link=("-shared",), header=_header)
+                compile=("-fvisibility=hidden",), link=("-shared",), is_sampled=True,
+                header=_header)
 """How a batch model is made; its C++ is ``verilated.cpp``."""

@@ -92,23 +92,25 @@ struct Model {
         std::memcpy(row + CYCLE_OFFSET, &cycle, sizeof cycle);
     }
 
-    // Before the edge: outputs are those of this cycle's inputs and registers.
-    void settle() {
+    // Run a cycle. Outputs are then those before its edge: of its inputs and the registers.
+    void step() {
 #if VM_TRACE
+        // No registers behind the outputs: `after` runs the edge when they have been read.
         top.eval();
         trace.dump(PERIOD * now);
-#endif
 #if CLOCKED
         top.clk = 0;
 #endif
         top.eval();
-#if VM_TRACE
         trace.dump(PERIOD * now + PERIOD / 2);
+#else
+        top.clk ^= 1;
+        top.eval();
 #endif
     }
 
-    void edge() {
-#if CLOCKED
+    void after() {
+#if VM_TRACE && CLOCKED
         top.clk = 1;
         top.eval();
 #endif
@@ -142,8 +144,8 @@ API void model_reset(Model* model) {
 #if RESET
     model->top.rst = 1;
 #endif
-    model->settle();
-    model->edge();
+    model->step();
+    model->after();
     model->clear();
     model->cycle = 0;
 }
@@ -165,7 +167,7 @@ API uint64_t model_run(Model* model, const uint8_t* input, uint64_t rows, const 
     uint64_t kept = 0, row = 0;
     for (; row < rows && kept < capacity; ++row, input += INPUT_ROW) {
         if (!model->load(input)) break;
-        model->settle();
+        model->step();
         bool is_kept = count == 0;
         for (int32_t i = 0; i < count; ++i) is_kept |= *flags[i];
         if (is_kept) {
@@ -173,7 +175,7 @@ API uint64_t model_run(Model* model, const uint8_t* input, uint64_t rows, const 
             output += OUTPUT_ROW;
             ++kept;
         }
-        model->edge();
+        model->after();
     }
     *done = row;
     return kept;
