@@ -50,7 +50,7 @@ bench: $(STAMP) ## Measure everything, into bench/results (ARGS="book risk --rep
 
 bench-peers: .venv/.with-bench-peers ## Install the peers that the benches compare with
 
-cycles: $(STAMP) ## Count the gateware's cycles into bench/results/cycles.json (ARGS="order_table")
+cycles: $(STAMP) ## Count the gateware's cycles into bench/results/cycles.json (ARGS="commit")
 	@$(BIN)/python -m bench.cycles $(ARGS)
 
 verilog: $(STAMP) ## Write components as Verilog into build/verilog (ARGS="receive --geometry large")

@@ -123,13 +123,20 @@ def kernel_results(geometry: Geometry, operations: np.ndarray) -> np.ndarray:
 class Card:
     """The compiled component, empty and ready."""
 
-    def __init__(self, geometry: Geometry) -> None:
+    def __init__(self, geometry: Geometry, *, has_reset: bool = False) -> None:
         self.geometry = geometry
-        self.model = verilate(Commit(geometry, context=CONTEXT), f"commit_{geometry.orders_log2}")
+        self.model = verilate(Commit(geometry, context=CONTEXT), f"commit_{geometry.orders_log2}",
+                              has_reset=has_reset)
 
-    def results(self, operations: np.ndarray) -> np.ndarray:
-        """Results of the component, from empty tables on; each comes exactly when it should."""
-        self.model.restart()
+    def results(self, operations: np.ndarray, *, is_reset: bool = False) -> np.ndarray:
+        """Results of the component, from empty tables on; each comes exactly when it should.
+
+        With ``is_reset`` it is reset where it stands.
+        """
+        if is_reset:
+            self.model.reset()
+        else:
+            self.model.restart()
         wait = 1 << max(self.geometry.orders_log2, self.geometry.levels_log2)
         clear(self.model, wait)
         cycles = np.cumsum(operations["gap"]) - operations["gap"]
@@ -162,9 +169,10 @@ class Card:
         return found
 
 
-def compare(card: Card, operations: np.ndarray) -> Counter:
+def compare(card: Card, operations: np.ndarray, *, is_reset: bool = False) -> Counter:
     """Compare both from empty tables on; return how often each flag and change was seen."""
-    expected, found = kernel_results(card.geometry, operations), card.results(operations)
+    expected = kernel_results(card.geometry, operations)
+    found = card.results(operations, is_reset=is_reset)
     is_found, is_placed = expected["flags"] & FOUND != 0, expected["flags"] & PLACED != 0
     is_changed = expected["change"] != CHANGE_NONE
     where = {"flags": None, "change": None, "taken": is_found, "price": is_found | is_placed,

@@ -7,6 +7,7 @@ refuse. What is not valid at the inputs is noise.
 """
 
 import functools
+import random
 from collections import Counter
 
 import numpy as np
@@ -26,13 +27,17 @@ from tests.commit_rig import (
     compare,
 )
 from tests.table_rig import LARGEST, TINY, in_hostile_memory, sequence_of_all
-from tickwire.spec.geometry import CARD_SMALL
+from tickwire.device.book_memory import BookMemory
+from tickwire.kernels import order_table as kernel
+from tickwire.kernels.level_table import BUCKET
+from tickwire.spec.geometry import CARD_SMALL, Geometry
 from tickwire_hw import hashed_table
+from tickwire_hw.order_table import left_bucket, right_bucket
 
 
 @functools.cache
 def tiny() -> Card:
-    return Card(TINY)
+    return Card(TINY, has_reset=True)
 
 
 @functools.cache
@@ -119,6 +124,36 @@ def test_every_run_of_replaces_gives_the_kernels_results():
     chain = column(*(row for number in sequence_of_all(len(pairs), 4) for row in pairs[number]))
     seen = compare(tiny(), chain)
     assert seen["unknown"] > 500 and seen["lost"] > 500, seen
+
+
+def test_reset_empties_both_tables():
+    rng = np.random.default_rng(2)
+    operations = drawn(rng, 2_000, 400, 60, FILL)
+    compare(tiny(), operations)
+    compare(tiny(), operations[:300], is_reset=True)
+    compare(tiny(), operations, is_reset=True)
+
+
+def signed(value: int) -> int:
+    return value - (1 << 64) if value >> 63 else value
+
+
+@pytest.mark.parametrize("buckets_log2", (4, 9, 14, 19))
+def test_hashes_are_the_kernels_and_the_bucket_gives_the_low_bits_back(buckets_log2):
+    memory = BookMemory(Geometry(orders_log2=buckets_log2))
+    base, right = int(memory.context["orders"]), int(memory.context["orders_right"])
+    draw = random.Random(buckets_log2)
+    for reference in (1, (1 << 64) - 1, *(draw.getrandbits(64) for _ in range(500))):
+        assert kernel.left_bucket(memory.address, signed(reference)) == (
+            base + BUCKET * left_bucket(reference, buckets_log2))
+        assert kernel.right_bucket(memory.address, signed(reference)) == (
+            right + BUCKET * right_bucket(reference, buckets_log2))
+    low = np.arange(1 << buckets_log2, dtype=np.uint64)
+    for _ in range(5):
+        references = low | np.uint64(draw.getrandbits(64 - buckets_log2) << buckets_log2)
+        for bucket in (left_bucket, right_bucket):
+            numbers = [bucket(int(reference), buckets_log2) for reference in references[:1 << 12]]
+            assert len(set(numbers)) == len(numbers)
 
 
 def test_a_level_holds_no_more_than_its_limit():

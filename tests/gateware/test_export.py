@@ -115,18 +115,19 @@ def test_two_ports_of_one_name_are_refused():
 
 
 def test_verilog_tells_what_it_is_and_what_a_payload_carries(tmp_path, capsys):
-    target = tmp_path / "new" / "table.v"
-    assert export.main(["order_table", "-o", str(target)]) == 0
+    target = tmp_path / "new" / "filter.v"
+    assert export.main(["instrument_filter", "-o", str(target)]) == 0
     text = target.read_text()
-    assert re.match(r"// tickwire order_table, geometry small, tables [0-9a-f]{16}\n", text)
-    assert "// i_tdata[65:2] reference\n" in text
-    assert re.search(r"^module order_table\(.*\bi_tvalid\b", text, re.MULTILINE | re.DOTALL)
-    assert "tready" not in text, "nothing in the table exerts backpressure"
+    assert re.match(r"// tickwire instrument_filter, geometry small, tables [0-9a-f]{16}\n", text)
+    assert "// i_watch_tdata[65:2] symbol\n" in text
+    assert re.search(r"^module instrument_filter\(.*\bi_watch_tvalid\b", text,
+                     re.MULTILINE | re.DOTALL)
+    assert "tready" not in text, "nothing in the filter exerts backpressure"
     assert capsys.readouterr().out == f"{target}\n"
 
 
 @pytest.mark.parametrize(("arguments", "complaint"), [
-    (["no_such"], "there is no component 'no_such'; there are .*order_table"),
+    (["no_such"], "there is no component 'no_such'; there are .*instrument_filter"),
     (["skid"], "skid cannot stand alone: it needs shape"),
     (["receive", "arbiter", "-o", "x.v"], "--output is for one component, not 2"),
     (["receive", "--geometry", "huge"], "invalid choice: 'huge'")])
@@ -140,7 +141,7 @@ def test_what_cannot_be_exported_is_refused_with_a_sentence(arguments, complaint
 def test_the_catalogue_has_what_needs_at_most_a_geometry(capsys):
     assert export.main(["--list"]) == 0
     listed = capsys.readouterr().out.split()
-    assert {"receive", "order_table"} <= set(listed) and "skid" not in listed
+    assert {"receive", "commit"} <= set(listed) and "skid" not in listed
     assert listed == catalogue.names()
 
 

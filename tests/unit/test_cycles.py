@@ -45,4 +45,4 @@ def test_an_unknown_component_is_refused_with_a_sentence(capsys):
     with pytest.raises(SystemExit):
         cycles.run(["nothing"])
     assert "no cycles are counted of 'nothing'; there are " in capsys.readouterr().err
-    assert "order_table" in cycles.components()
+    assert "commit" in cycles.components()
