@@ -164,7 +164,7 @@ class Commit(wiring.Component):
             self.o_look_up.found.eq(levels.o.p.found), self.o_look_up.value.eq(levels.o.p.value)]
         m.d.sync += self.o_level.is_first.eq(is_first & is_order[FORESEEN_AGE])
 
-        self._answer(m, orders, levels, operations[ANSWER_AGE], keys[-1], valid[ANSWER_AGE])
+        self._answer(m, orders, levels, operations, keys[-1], valid[ANSWER_AGE])
         m.d.comb += self.o.valid.eq(valid[RESULT_AGE])
         return m
 
@@ -224,9 +224,15 @@ class Commit(wiring.Component):
                                                                         "instrument")))
         return key, can_be & ~exists
 
-    def _answer(self, m: Module, orders: HashedTable, levels: HashedTable, given, key,
+    def _answer(self, m: Module, orders: HashedTable, levels: HashedTable, operations: list, key,
                 is_valid: Signal) -> None:
         """Answer both tables at age 13 and register the result."""
+        given = operations[ANSWER_AGE]
+        coming, price = operations[ANSWER_AGE - 1], operations[ANSWER_AGE - 1].price
+        has_shares, has_price, has_reference = (
+            stages(m, value, 1, name)[1] for name, value in (
+                ("has_shares", coming.shares != 0), ("has_price", (price != 0) & ~price[31]),
+                ("has_reference", coming.reference != 0)))
         result, order, level = self.o.p, orders.o.p, levels.o.p
         known, before = order.value, level.value
         is_replace = given.operation == BookOperation.REPLACE
@@ -252,10 +258,10 @@ class Commit(wiring.Component):
         is_fresh = is_add & ~(is_replace & ~result.is_found)
         m.d.comb += [
             more.eq(before.shares + given.shares),
-            is_zero.eq(is_fresh & (given.shares == 0)),
-            is_bad.eq(is_fresh & ~is_zero & ((given.price == 0) | given.price[31])),
+            is_zero.eq(is_fresh & ~has_shares),
+            is_bad.eq(is_fresh & ~is_zero & ~has_price),
             is_duplicate.eq(is_fresh & ~is_zero & ~is_bad
-                            & (order.found | (given.reference == 0))),
+                            & (order.found | ~has_reference)),
             is_full.eq(is_fresh & ~is_zero & ~is_bad & ~is_duplicate
                        & Mux(level.found, more[-1], ~level.room)),
             is_crowded.eq(is_fresh & ~is_zero & ~is_bad & ~is_duplicate & ~is_full & ~order.room),
@@ -263,7 +269,7 @@ class Commit(wiring.Component):
 
         # One answer for both tables.
         after, added, kept = Signal(LEVEL), Signal.like(known), Signal.like(known)
-        is_taken = is_mine & (taken != 0)
+        is_taken = is_mine & (is_remove | has_shares)       # an order that is in has shares
         is_lost = is_taken & is_gone & (before.orders == 1)
         m.d.comb += [
             added.shares.eq(given.shares), added.price.eq(key.price), added.side.eq(key.side),
