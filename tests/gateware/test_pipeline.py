@@ -17,12 +17,14 @@ from tests.captures import ethernet, ipv4, mold, udp
 from tests.pipeline_rig import GROUPS, LANES, PORT, Card, Sent, compare, schedule
 from tests.reference import itch
 from tests.reference.flow import flow
+from tickwire.spec import itch50
 from tickwire.spec.geometry import CARD_SMALL
 from tickwire.spec.records import FeedState, RecordType
 from tickwire_sim.traffic import generate
 
 SMALL = dataclasses.replace(CARD_SMALL, instruments=5)
 MESSAGES = int(os.environ.get("TICKWIRE_CARD_DAY", "60000"))
+SIZES = {message.tag: message.size for message in itch50.MESSAGES}
 GARBAGE_CYCLES = int(os.environ.get("TICKWIRE_GARBAGE_CYCLES", "40000"))
 STATE_AT = 25                               # of a FEED_STATE record
 SIZE = 1_300                                # octets of messages in a packet, at most
@@ -216,6 +218,57 @@ def test_answers_and_the_first_record_come_in_so_many_cycles_at_every_alignment(
     assert cycles <= set(range(RECORD_CYCLES + halves, RECORD_CYCLES + halves + 4))
     ports = {"A": ("early", "early_add"), "P": (), "H": (), "S": ()}.get(name[0], ("early",))
     assert early == {(port, EARLY_CYCLES[port]) for port in ports}
+
+
+# Coverage
+
+
+def of_all_types(reference: int) -> dict[str, bytes]:
+    """One message of each type about instrument 1; those about an order are about this one."""
+    price = 1_999_900
+    return {message[:1].decode(): message for message in (
+        itch.system(b"Q"), itch.directory(1, "ONE"), itch.action(1, b"T"), itch.reg_sho(1, b"0"),
+        itch.position(1), itch.decline(), itch.breach(b"1"), itch.ipo(1, price),
+        itch.collar(1, price, price + 1_000, price - 1_000), itch.operational(1, b"Q", b"T"),
+        itch.add(1, reference + 1, b"S", 50, price + 300),
+        itch.add(1, reference + 1, b"B", 50, price, mpid="MPID"),
+        itch.executed(1, reference, 10, 5),
+        itch.executed_with_price(1, reference, 10, 5, b"Y", price),
+        itch.cancel(1, reference, 10), itch.delete(1, reference),
+        itch.replace(1, reference, reference + 1, 70, price + 100),
+        itch.trade(1, 0, b"B", 100, price, 1), itch.cross(1, 100, price), itch.broken(1, 5),
+        itch.imbalance(1, 1, 2, b"B", price, price, price, b"O"), itch.retail(1),
+        itch.listing(1))}
+
+
+def covered(frames: list[Sent]) -> set[tuple[str, int, str]]:
+    """Type, lane of the first octet, and place in its packet of every message in frames."""
+    found, head = set(), 14 + 20 + 8 + 20                   # octets before the first block
+    for frame in frames:
+        at, places = head, []
+        while at < len(frame.octets):
+            places.append(at + 2)
+            at += 2 + int.from_bytes(frame.octets[at:at + 2], "big")
+        for number, place in enumerate(places):
+            where = ("only" if len(places) == 1 else "first" if number == 0
+                     else "last" if number == len(places) - 1 else "middle")
+            found.add((chr(frame.octets[place]), place % LANES, where))
+    return found
+
+
+def test_every_type_at_every_alignment_and_place_gives_the_kernels_records():
+    frames, number, around = [], 1, [itch.position(9)]
+    cases = [(tag, before, after) for tag in SIZES for after in ([], around) for before in (
+        [], around * LANES, *(unwatched(9, lane) for lane in range(1, LANES)))]
+    for case, (tag, before, after) in enumerate(cases):
+        order = itch.add(1, 10 + 10 * case, b"B", 100, 1_999_900)
+        for messages in ([order], [*before, of_all_types(10 + 10 * case)[tag], *after]):
+            frames.append(Sent(packet(number, messages)))
+            number += len(messages)
+    lanes = {"only": {0}, "first": {0}, "middle": set(range(LANES)), "last": set(range(LANES))}
+    assert covered(frames) == {(tag, lane, place) for tag in SIZES for place, found in lanes.items()
+                               for lane in found}
+    compare(card(), frames)
 
 
 # Garbage
