@@ -79,11 +79,11 @@ class BlockWalker(wiring.Component):
         self._has_due, is_last_due = Signal(), Signal()
         self._ends, self._starts = ends, starts = Signal(), Signal()
         self._due = Signal(_COUNT)               # blocks that the header promised, not ended yet
-        at = Signal(_LENGTH + 1)
+        self._at = at = Signal(_LENGTH + 1)
         self._offset = offset = at[:3]
         self._lasts = lasts = Signal(LANES)      # lane in which the item in hand ends
         self._is_item = Signal(LANES)            # lanes up to it
-        before = Signal(8)                       # last octet of the word before
+        self._before = before = Signal(8)        # last octet of the word before
         lanes = octets(entry.data)
         self._length_now = length = Signal(_LENGTH)
 
@@ -176,7 +176,8 @@ class BlockWalker(wiring.Component):
         self._index = index = Signal(_COUNT)
         self._is_exact = is_exact = Signal()     # no octet has come behind the last end
         count_at = offset_of(_HEADER, "message_count")
-        count = big_endian(Cat(self._grown[count_at + place] for place in range(_COUNT // 8)))
+        self._count_now = count = big_endian(Cat(self._grown[count_at + place]
+                                                 for place in range(_COUNT // 8)))
         is_beyond = (self._lasts[:-1] & entry.mask[1:]).any()
 
         with m.If(self.may_be_first):
@@ -194,7 +195,7 @@ class BlockWalker(wiring.Component):
         """Say what the entry before this cycle has brought."""
         entry, packet, early = self.entry, self.packet, self.early
         is_block_end = self._ends & ~self._is_header
-        length = Signal(_LENGTH)                 # of the block in hand
+        self._length = length = Signal(_LENGTH)  # of the block in hand
         line, stamp = Signal.like(entry.line), Signal.like(entry.stamp)
 
         with m.If(self._starts):
