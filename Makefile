@@ -10,7 +10,7 @@ FUZZ   ?= fix_codec
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help env run test test-vfio nightly waves formal fuzz bench bench-peers cycles verilog pnr synth-usp lint spec docs dist clean
+.PHONY: help env run test test-vfio nightly waves formal hang mutation fuzz bench bench-peers cycles verilog pnr synth-usp lint spec docs dist clean
 
 help: ## List the targets
 	@echo 'Targets; ARGS="..." is passed on, PYTHON=... chooses the interpreter of .venv,'
@@ -36,6 +36,12 @@ waves: $(STAMP) ## Leave the waves of a gateware test in build/waves (TEST="test
 
 formal: .venv/.with-formal ## Prove properties of the gateware (ARGS="--list"; the first start takes minutes)
 	@$(BIN)/python -m tests.formal $(ARGS)
+
+hang: $(STAMP) ## Give the gateware 10 M cycles of garbage on all ports at once (minutes)
+	@TICKWIRE_HANG_CYCLES=10000000 $(BIN)/python -m pytest -n 0 tests/gateware/test_hang.py
+
+mutation: $(STAMP) ## Flip operators of the gateware, and see that tests notice (ARGS="filter --sample 20"; all take hours)
+	@$(BIN)/python -m tests.mutation $(ARGS)
 
 fuzz: .venv/.with-fuzz ## Fuzz FUZZ=fix_codec or fix_session for a minute, guided by coverage (ARGS="-max_total_time=600")
 	@mkdir -p build/fuzz/$(FUZZ)
