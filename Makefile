@@ -10,7 +10,7 @@ FUZZ   ?= fix_codec
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help env run test test-vfio nightly waves formal hang mutation fuzz bench bench-peers cycles verilog pnr synth-usp lint spec docs dist clean
+.PHONY: help env run test test-vfio nightly waves formal hang mutation figures fuzz bench bench-peers cycles verilog pnr synth-usp lint spec docs dist clean
 
 help: ## List the targets
 	@echo 'Targets; ARGS="..." is passed on, PYTHON=... chooses the interpreter of .venv,'
@@ -58,6 +58,9 @@ bench-peers: .venv/.with-bench-peers ## Install the peers that the benches compa
 
 cycles: $(STAMP) ## Count the gateware's cycles into bench/results/cycles.json (ARGS="commit")
 	@$(BIN)/python -m bench.cycles $(ARGS)
+
+figures: $(STAMP) ## Draw the figures of the documents again, from simulations
+	@$(BIN)/python -m bench.figures
 
 verilog: $(STAMP) ## Write components as Verilog into build/verilog (ARGS="receive --geometry large")
 	@$(BIN)/python -m tickwire_hw.export $(ARGS)

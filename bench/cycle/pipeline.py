@@ -72,7 +72,7 @@ def _configured(model: Model, count: int) -> np.ndarray:
     return rows
 
 
-def _start(model: Model) -> int:
+def begin(model: Model) -> int:
     """Watch one instrument; return the cycle in which frames may come."""
     model.restart()
     rows = _configured(model, 1)
@@ -86,9 +86,11 @@ def _start(model: Model) -> int:
             return int(last["cycle"]) + 1
 
 
-def _cycles(model: Model, message: bytes, octets: int) -> dict[str, int]:
-    """Cycles from the word with the last octet to each output, where there is one."""
-    start = _start(model)
+def frames_of(model: Model, message: bytes, octets: int) -> tuple[np.ndarray, int, int]:
+    """Return rows with a book's orders and later a message, and its first and last word's row.
+
+    ``octets`` come before the message in its first word, modulo the word.
+    """
     rows = _configured(model, 2 * APART)
     frames = {0: _frame(1, BOOK), APART: _frame(1 + len(BOOK), [*_fillers(octets), message])}
     for first, frame in frames.items():
@@ -99,17 +101,23 @@ def _cycles(model: Model, message: bytes, octets: int) -> dict[str, int]:
         given[f"words__{LINE}__valid"] = 1
         model.put(given, f"words__{LINE}__payload", data=words, keep=keep, last=last,
                   first=np.arange(len(words)) == 0)
-    end = start + APART + (len(frames[APART]) - 1) // LANES
+    return rows, APART, APART + (len(frames[APART]) - 1) // LANES
+
+
+def _cycles(model: Model, message: bytes, octets: int) -> dict[str, int]:
+    """Cycles from the word with the last octet to each output, where there is one."""
+    start = begin(model)
+    rows, first, last = frames_of(model, message, octets)
     outputs = [f"{name}__valid" for name in OUTPUTS]
     came = model.run(rows, when=outputs)
-    came = came[came["cycle"] > start + APART]
+    came = came[came["cycle"] > start + first]
     for name in ("early", "early_add"):
         answers = came[came[f"{name}__valid"] == 1]
         side = model.get(answers, f"{name}__payload", "side").astype(int)
         known = np.stack([model.get(answers, f"{name}__payload", f"bests.{number}.is_known")
                           for number in range(2)])
         assert known[side, np.arange(len(side))].all(), f"{name} does not know the best level"
-    return {name: int(came["cycle"][came[output] == 1][0]) - end
+    return {name: int(came["cycle"][came[output] == 1][0]) - start - last
             for name, output in zip(OUTPUTS, outputs, strict=True) if came[output].any()}
 
 

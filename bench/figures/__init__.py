@@ -1,0 +1,1 @@
+"""Figures of the documents, drawn from simulations: ``python -m bench.figures``."""
