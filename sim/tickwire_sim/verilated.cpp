@@ -33,6 +33,7 @@ inline uint64_t excess(const uint8_t* from) {
 
 struct Model {
     VerilatedContext context;
+    bool is_alone = (context.threads(1), true);  // no worker threads: a process may fork
     Vtop top{&context, "top"};
     uint64_t cycle = 0;  // since the last reset
     uint64_t now = 0;    // in cycles, since the model was made
