@@ -68,6 +68,8 @@ def test_a_price_becomes_the_kernels_tick_key_and_the_key_its_price(model, ticks
 @pytest.mark.parametrize(("first", "tick"), ((9_999, 1), (10_000, 100), (25_050, 100), (1, 1)))
 def test_without_a_tick_size_the_first_order_decides_it(model, first, tick):
     write(model, (0, 0, 0, 0))
+    for noise in (7, 99_900):               # what adds nothing decides nothing
+        keys(model, 2, 0, np.array([noise]))
     prices = np.array([first, 12_345, 7, 99_900])
     is_first = np.array([1, 1, 0, 1])
     key, on_grid, _ = keys(model, 2, 0, prices, 2, is_first)

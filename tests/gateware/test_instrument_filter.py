@@ -23,6 +23,7 @@ from tickwire_sim.verilate import verilate
 WATCHED = ("AAPL", "MSFT", "AAP", "A")
 SYMBOLS = (*WATCHED, "AAPLX", "B", "", "MSFT W")
 LOCATES = (0, 1, 3, 4, 5, 0x0104, 0xFFFF)
+STOCK_AT = 11                               # in directory and trading action alike
 GEOMETRY = CARD_SMALL
 
 
@@ -53,6 +54,7 @@ def entries(card: Model, messages: list[bytes], *, watch_all: bool) -> np.ndarra
              is_directory=np.array([one[:1] == b"R" for one in messages]))
     rows[:len(messages)] = given
     found = card.run(rows)[ENTRY_AGE:]
+    assert not (watch_all and found["o_taught__valid"].any())
     return np.stack([card.get(found, "o", name).astype(int) for name in (
         "is_watched", "instrument")], axis=1)
 
@@ -71,8 +73,15 @@ def expected(messages: list[bytes], *, watch_all: bool) -> np.ndarray:
     return np.array(found)
 
 
+def halt(locate: int, symbol: str) -> bytes:
+    """A message that names a symbol where the directory does."""
+    return itch.action(locate, b"T")[:STOCK_AT] + itch.directory(locate, symbol)[
+        STOCK_AT:STOCK_AT + 8] + itch.action(locate, b"T")[STOCK_AT + 8:]
+
+
 messages = st.lists(st.one_of(
     st.builds(itch.directory, st.sampled_from(LOCATES), st.sampled_from(SYMBOLS)),
+    st.builds(halt, st.sampled_from(LOCATES), st.sampled_from(SYMBOLS)),
     st.builds(itch.delete, st.sampled_from(LOCATES), st.just(1))), min_size=1, max_size=60)
 
 
