@@ -45,10 +45,11 @@ def room(interval: int, burst: int) -> int:
 def divisor(number: int) -> dict:
     """Divisor of a number, by other means than the kernel's."""
     if not number:
-        return {"inverse": 0, "shift": 0, "room": 0}
+        return {"number": 0, "inverse": 0, "shift": 0, "room": 0}
     shift = (number & -number).bit_length() - 1
     odd = number >> shift
-    return {"inverse": pow(odd, -1, 1 << 32), "shift": shift, "room": 32 - odd.bit_length()}
+    return {"number": number, "inverse": pow(odd, -1, 1 << 32), "shift": shift,
+            "room": 32 - odd.bit_length()}
 
 
 def row_of(table: Table, limits: dict) -> dict:
@@ -66,16 +67,16 @@ def row_of(table: Table, limits: dict) -> dict:
             "last_collar_factor": factor(limits["last_collar_bps"]),
             "has_last_collar": int((limits["last_collar_price"], limits["last_collar_bps"])
                                    != (UNLIMITED, UNLIMITED)),
-            "permits": limits["permits"] & 0xFF}
+            "static": static_row(limits)}
     return {name: derived[name] if name in derived else limits[name]
             for name, _ in data.Layout.cast(ROWS[table])}
 
 
 def static_row(limits: dict) -> dict:
     """Row of ``RiskStatic`` for an instrument's row of the limits table."""
-    found = {name: limits[name] for name in ("quantity_min", "quantity_max", "notional_max",
-                                             "band_lower", "band_upper")}
-    found |= {"is_enabled": limits["flags"] & 1, "permits": limits["permits"] & 0xFF}
+    found = {name: limits[name] for name in ("flags", "quantity_min", "quantity_max",
+                                             "notional_max", "band_lower", "band_upper")}
+    found |= {"permits": limits["permits"] & 0xFF}
     found |= {name: divisor(limits[name]) for name in ("tick", "tick_below_dollar", "lot")}
     return found
 

@@ -76,7 +76,7 @@ class Exposures(wiring.Component):
         Rows of the operation of this cycle.
     look : ``In(16)``
         Instrument whose position is asked for.
-    position, mark : ``Out``
+    position, mark, open_buy, open_sell : ``Out``
         In the same cycle, as memory has them: without the operation of this cycle.
     """
 
@@ -87,7 +87,8 @@ class Exposures(wiring.Component):
             "request": In(Request), "answer": In(Answer), "value": In(Worth),
             "intervals": In(Intervals), "now": In(AMOUNT), "released": In(STRATEGIES),
             "exposure": Out(Exposure), "strategy": Out(Use), "session": Out(Use),
-            "firm": Out(Firm), "look": In(16), "position": Out(signed(SHARES)), "mark": Out(32)})
+            "firm": Out(Firm), "look": In(16), "position": Out(signed(SHARES)), "mark": Out(32),
+            "open_buy": Out(SHARES), "open_sell": Out(SHARES)})
 
     def elaborate(self, platform):
         """Return rows and their changes."""
@@ -104,7 +105,8 @@ class Exposures(wiring.Component):
         self._firm(m)
         look = rows.read_port(domain="comb")
         m.d.comb += [look.addr.eq(self.look), self.position.eq(look.data.position),
-                     self.mark.eq(look.data.mark)]
+                     self.mark.eq(look.data.mark), self.open_buy.eq(look.data.open_buy),
+                     self.open_sell.eq(look.data.open_sell)]
 
         return m
 

@@ -2,7 +2,7 @@
 
 from amaranth.hdl import Cat, Module, Mux, Signal, signed
 from amaranth.lib import data, enum, memory, stream, wiring
-from amaranth.lib.wiring import In, Out
+from amaranth.lib.wiring import In, Out, connect, flipped
 from amaranth.utils import ceil_log2
 
 from tickwire.spec.geometry import Geometry
@@ -13,17 +13,21 @@ from tickwire_hw.logic import stages
 from tickwire_hw.product import product
 from tickwire_hw.risk_port import (
     AMOUNT,
+    CHECK_BITS,
     FACTOR_SHIFT,
     SHARES,
     Ahead,
     Answer,
     FirmRow,
     InstrumentRow,
+    Reason,
     Request,
     SessionRow,
+    StaticRow,
     StrategyRow,
     Verdict,
 )
+from tickwire_hw.risk_reasons import RiskReasons
 from tickwire_hw.risk_rules import Bounds, RiskRules
 
 AHEAD = 4
@@ -107,6 +111,14 @@ class Risk(wiring.Component):
         Blocks or releases a part; a strategy that is released has its orders counted anew.
     version : ``Out(32)``
         Of the limits in force, 0 none.
+    notional, causes, feed_state, explain, hard, reason
+        As of ``RiskReasons``: asks why the last order was refused, while ``ahead`` and ``i``
+        stay as they were.
+    static_row, open_buy, open_sell : ``Out``
+        Of the instrument at ``ahead``: static limits in the same cycle, and shares of its open
+        orders, when no order is on its way.
+    open_notional, open_orders, soft_checks, intent_errors_max : ``Out``
+        Of the firm.
     """
 
     def __init__(self, geometry: Geometry) -> None:
@@ -118,7 +130,12 @@ class Risk(wiring.Component):
             "answer": In(stream.Signature(Answer)), "message": In(stream.Signature(Message)),
             "i_limits": In(stream.Signature(LimitsWrite, always_ready=True)),
             "commit": In(stream.Signature(32)),
-            "i_kill": In(stream.Signature(PartKill, always_ready=True)), "version": Out(32)})
+            "i_kill": In(stream.Signature(PartKill, always_ready=True)), "version": Out(32),
+            "notional": In(62), "causes": In(32), "feed_state": In(8), "explain": In(1),
+            "hard": In(CHECK_BITS), "reason": Out(stream.Signature(Reason, always_ready=True)),
+            "static_row": Out(StaticRow), "open_buy": Out(SHARES), "open_sell": Out(SHARES),
+            "open_notional": Out(AMOUNT), "open_orders": Out(32),
+            "soft_checks": Out(CHECK_BITS), "intent_errors_max": Out(32)})
 
     def elaborate(self, platform):
         """Return rules, exposures and what leads to them."""
@@ -132,6 +149,7 @@ class Risk(wiring.Component):
         self._keep_kills(m)
         self._judge(m)
         self._answer(m)
+        self._explain(m)
 
         return m
 
@@ -181,6 +199,7 @@ class Risk(wiring.Component):
                                       self.ahead.p.instrument))
         found = rows(Table.INSTRUMENT, instruments, self._look)
         self._rows = stages(m, found, AHEAD, "row")
+        m.d.comb += self.static_row.eq(found.static)
         last = self._ahead[AHEAD]
         m.d.comb += self._session.eq(last.session)
         self._strategy_row = rows(Table.STRATEGY, STRATEGIES, last.strategy)
@@ -212,7 +231,7 @@ class Risk(wiring.Component):
         bounds, then = Signal(Bounds), self._ahead[3].market
         m.d.sync += [
             bounds.buy.eq(then.ask + collars[0]), bounds.sell.eq(then.bid - collars[1])]
-        is_bound = self._rows[3].has_last_collar
+        is_bound = self._rows[3].has_last_collar | ~self.version.any()   # zeros permit nothing
         m.d.sync += [
             bounds.has_last.eq(~is_bound | then.last.any()),
             bounds.lower.eq(Mux(is_bound, then.last - collars[2], 0)),
@@ -318,3 +337,20 @@ class Risk(wiring.Component):
         with m.Elif(is_last):
             m.d.comb += self._session.eq(kept.session)
 
+    def _explain(self, m):
+        """Why an order was refused, and what is open."""
+        m.submodules.reasons = reasons = RiskReasons()
+        rules, exposures, firm_row = self._rules, self._exposures, self._firm_row
+        for name, member in rules.signature.members.items():
+            if name in reasons.signature.members and member.flow == In:
+                m.d.comb += getattr(reasons, name).eq(getattr(rules, name))
+        connect(m, reasons.o, flipped(self.reason))
+        m.d.comb += [
+            reasons.sums.eq(rules.sums), reasons.notional.eq(self.notional),
+            reasons.killed.eq(self.causes), reasons.feed_state.eq(self.feed_state),
+            reasons.ask.eq(self.explain), reasons.hard.eq(self.hard),
+            self.open_buy.eq(exposures.open_buy), self.open_sell.eq(exposures.open_sell),
+            self.open_notional.eq(exposures.firm.open_notional),
+            self.open_orders.eq(exposures.firm.open_orders),
+            self.soft_checks.eq(firm_row.soft_checks),
+            self.intent_errors_max.eq(firm_row.intent_errors_max)]

@@ -66,6 +66,14 @@ class Verdict(data.Struct):
     version: 32                            # of the limits that it was held against
 
 
+class Reason(data.Struct):
+    """Why an order was refused: the first hard check that failed, its limit and its value."""
+
+    check: range(CHECK_BITS)
+    limit: 32
+    value: 32
+
+
 class Answer(data.Struct):
     """What an answer of the venue changes: amounts to add to what is open, then an execution."""
 
@@ -83,6 +91,30 @@ class Answer(data.Struct):
     last: 32                               # newest trade of the instrument
 
 
+class Divisor(data.Struct):
+    """A divisor as a commit works it out (kernel ``order_layout.DIVISOR``); all zero for 0."""
+
+    number: 32                             # the divisor
+    inverse: 32                            # of its odd part, modulo 2^32
+    shift: 5                               # binary zeros behind the odd part
+    room: 5                                # bits that the quotient of a multiple may have
+
+
+class StaticRow(data.Struct):
+    """An instrument's limits of one order."""
+
+    flags: 32                              # LimitFlag
+    permits: 8
+    quantity_min: 32
+    quantity_max: 32
+    notional_max: 64
+    band_lower: 32
+    band_upper: 32
+    tick: Divisor
+    tick_below_dollar: Divisor
+    lot: Divisor
+
+
 class FirmRow(data.Struct):
     """The firm's limits, and what a commit worked out from them."""
 
@@ -93,14 +125,16 @@ class FirmRow(data.Struct):
     open_notional_max: AMOUNT
     open_orders_max: 32
     rate_interval_ns: 32
+    rate_burst: 32
+    intent_errors_max: 32
     soft_checks: CHECK_BITS
     rate_room: signed(AMOUNT)
 
 
 class InstrumentRow(data.Struct):
-    """An instrument's limits as the gate needs them; what is static is not among them."""
+    """An instrument's limits as the gate needs them."""
 
-    permits: 8
+    static: StaticRow
     gross_notional_max: AMOUNT
     open_notional_max: AMOUNT
     day_quantity_max: AMOUNT
@@ -115,6 +149,7 @@ class InstrumentRow(data.Struct):
     open_orders_max: 32
     duplicate_ns: 32
     rate_interval_ns: 32
+    rate_burst: 32
     rate_room: signed(AMOUNT)
 
 
@@ -124,6 +159,7 @@ class StrategyRow(data.Struct):
     is_enabled: 1
     repetitions_max: 32
     rate_interval_ns: 32
+    rate_burst: 32
     age_max_ns: AMOUNT
     rate_room: signed(AMOUNT)
 
@@ -132,6 +168,7 @@ class SessionRow(data.Struct):
     """An order session's limits."""
 
     message_interval_ns: 32
+    message_burst: 32
     orders_free: 32
     orders_per_trade: 32
     rate_room: signed(AMOUNT)

@@ -10,6 +10,7 @@ from tickwire.spec.records import BookFlag
 from tickwire_hw.risk_port import (
     AMOUNT,
     CHECK_BITS,
+    SHARES,
     Exposure,
     Firm,
     FirmRow,
@@ -22,8 +23,8 @@ from tickwire_hw.risk_port import (
 )
 
 OWN_KEY = 0x7FFF_FFFF
-_DOUBTFUL = (BookFlag.RECOVERING | BookFlag.STALE | BookFlag.DESYNCED).value
-_KINDS = (OrderPermit.DAY | OrderPermit.IMMEDIATE | OrderPermit.POST_ONLY).value
+DOUBTFUL = (BookFlag.RECOVERING | BookFlag.STALE | BookFlag.DESYNCED).value
+KINDS = (OrderPermit.DAY | OrderPermit.IMMEDIATE | OrderPermit.POST_ONLY).value
 _WIDE = AMOUNT + 2                         # sums of amounts that are compared with their sign
 
 
@@ -52,6 +53,23 @@ class Gates(data.Struct):
     phase: 8                               # event code of the newest system event
 
 
+class Sums(data.Struct):
+    """What limits are compared with, the order included."""
+
+    reference: 32                          # best price that it could trade against
+    key: 31                                # of the own orders that it could meet
+    worst: signed(SHARES + 2)              # position on its side, all filled
+    side: signed(_WIDE)                    # net value of the firm on its side, all filled
+    opened: AMOUNT                         # value of open orders
+    firm_opened: AMOUNT
+    gross: AMOUNT
+    firm_gross: AMOUNT
+    day: AMOUNT
+    shares: signed(SHARES + 4)             # of the day, all filled
+    loss: signed(AMOUNT)
+    spent: signed(AMOUNT)
+
+
 class RiskRules(wiring.Component):
     """Mask of the checks that an order fails; purely combinational.
 
@@ -67,6 +85,8 @@ class RiskRules(wiring.Component):
         Limits.
     mask : ``Out(CHECK_BITS)``
         Bit n is Check n, static ones included.
+    sums : ``Out(Sums)``
+        What limits were compared with.
     """
 
     request: In(Request)
@@ -83,6 +103,7 @@ class RiskRules(wiring.Component):
     strategy_row: In(StrategyRow)
     session_row: In(SessionRow)
     mask: Out(CHECK_BITS)
+    sums: Out(Sums)
 
     def elaborate(self, platform):
         """Return the comparisons."""
@@ -95,7 +116,7 @@ class RiskRules(wiring.Component):
         return m
 
     def _may(self, permit: OrderPermit) -> Value:
-        return self.instrument_row.permits[permit.value.bit_length() - 1]
+        return self.instrument_row.static.permits[permit.value.bit_length() - 1]
 
     def _is(self, kind: OrderPermit) -> Value:
         return self.request.kinds[kind.value.bit_length() - 1]
@@ -108,7 +129,7 @@ class RiskRules(wiring.Component):
             CheckIndex.GLOBAL_KILL: gates.is_killed,
             CheckIndex.INSTRUMENT_KILL: gates.instrument_killed,
             CheckIndex.FEED_UNHEALTHY: ~gates.feed_live | (
-                market.flags & (_DOUBTFUL | hidden)).any(),
+                market.flags & (DOUBTFUL | hidden)).any(),
             CheckIndex.TRADING_STATE: ~is_trading,
             CheckIndex.SESSION_DOWN: ~gates.session_up | gates.session_killed,
             CheckIndex.CONFIGURATION: ~gates.has_limits,
@@ -119,7 +140,7 @@ class RiskRules(wiring.Component):
     def _prices(self, m: Module) -> dict[int, Value]:
         market, request, bounds = self.market, self.request, self.bounds
         price, is_sell = request.price, request.is_sell
-        reference, key = Signal(32), Signal(31)
+        reference, key = self.sums.reference, self.sums.key
         m.d.comb += [reference.eq(Mux(is_sell, market.bid, market.ask)),
                      key.eq(Mux(is_sell, self.exposure.buy_key, self.exposure.sell_key))]
         is_tested = market.reg_sho != ord("0")
@@ -144,11 +165,10 @@ class RiskRules(wiring.Component):
         row, every, bounds = self.instrument_row, self.firm_row, self.bounds
         is_sell, added = request.is_sell, request.added_notional
         is_adding, adds_shares = added.any(), request.added_quantity.any()
-        worst = Signal(signed(len(e.position) + 2))
-        net, side = Signal(signed(_WIDE)), Signal(signed(_WIDE))
-        opened, firm_opened = Signal(AMOUNT), Signal(AMOUNT)
-        gross, firm_gross, day = Signal(AMOUNT), Signal(AMOUNT), Signal(AMOUNT)
-        loss, spent = Signal(signed(AMOUNT)), Signal(signed(AMOUNT))
+        sums, net = self.sums, Signal(signed(_WIDE))
+        worst, side, loss, spent, shares = sums.worst, sums.side, sums.loss, sums.spent, sums.shares
+        opened, firm_opened, day = sums.opened, sums.firm_opened, sums.day
+        gross, firm_gross = sums.gross, sums.firm_gross
         sells = firm.open_notional - firm.open_buy_notional
         m.d.comb += [
             worst.eq(Mux(is_sell, e.open_sell - e.position, e.open_buy + e.position)
@@ -160,8 +180,8 @@ class RiskRules(wiring.Component):
             gross.eq(opened + bounds.value),
             firm_gross.eq(firm_opened + firm.position_value - e.position_value + bounds.value),
             day.eq(e.turnover + opened), loss.eq(-(firm.cash + net)),
-            spent.eq(firm.open_buy_notional - firm.cash + added)]
-        shares = e.traded + e.open_buy + e.open_sell + request.added_quantity
+            spent.eq(firm.open_buy_notional - firm.cash + added),
+            shares.eq(e.traded + e.open_buy + e.open_sell + request.added_quantity)]
         most = Mux(is_sell, row.position_short_max, row.position_long_max)
         return {
             CheckIndex.POSITION: adds_shares & (worst > most),

@@ -1,44 +1,21 @@
 """Checks of an order that its limits alone decide, and its value."""
 
 from amaranth.hdl import C, Cat, Module, Mux, Signal
-from amaranth.lib import data, wiring
+from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
 from tickwire.spec.checks import CheckIndex
-from tickwire.spec.limits import DOLLAR, NOTIONAL_LIMIT_MAX, OrderPermit
+from tickwire.spec.limits import DOLLAR, NOTIONAL_LIMIT_MAX, LimitFlag, OrderPermit
 from tickwire.spec.ouch50 import PRICE_MAX
 from tickwire_hw.logic import stages
 from tickwire_hw.product import AGE as PRODUCT_AGE
 from tickwire_hw.product import product
-from tickwire_hw.risk_port import CHECK_BITS
+from tickwire_hw.risk_port import CHECK_BITS, Divisor, StaticRow
 
 AGE = PRODUCT_AGE + 1
 """Cycles from an order to its checks."""
 _KINDS = (OrderPermit.DAY | OrderPermit.IMMEDIATE | OrderPermit.POST_ONLY).value
 _WORD = 32
-
-
-class Divisor(data.Struct):
-    """A divisor as a commit works it out (kernel ``order_layout.DIVISOR``); all zero for 0."""
-
-    inverse: _WORD                         # of its odd part, modulo 2^32
-    shift: 5                               # binary zeros behind the odd part
-    room: 5                                # bits that the quotient of a multiple may have
-
-
-class StaticRow(data.Struct):
-    """An instrument's limits of one order."""
-
-    is_enabled: 1
-    permits: 8
-    quantity_min: 32
-    quantity_max: 32
-    notional_max: 64
-    band_lower: 32
-    band_upper: 32
-    tick: Divisor
-    tick_below_dollar: Divisor
-    lot: Divisor
 
 
 class RiskStatic(wiring.Component):
@@ -86,7 +63,7 @@ class RiskStatic(wiring.Component):
         m.d.comb += notional.eq(Mux(price[-1] | quantity[-1] | (whole > NOTIONAL_LIMIT_MAX),
                                     NOTIONAL_LIMIT_MAX, whole))
         fails = {
-            CheckIndex.INSTRUMENT_DISABLED: ~row.is_enabled,
+            CheckIndex.INSTRUMENT_DISABLED: ~row.flags[LimitFlag.ENABLED.bit_length() - 1],
             CheckIndex.QUANTITY: ~quantity.any() | (quantity > row.quantity_max)
             | (quantity < row.quantity_min) | is_off_lot,
             CheckIndex.NOTIONAL: notional > row.notional_max,

@@ -30,7 +30,8 @@ from tickwire.spec.limits import (
 from tickwire.spec.records import BookFlag
 from tickwire.spec.sessions import SESSIONS_MAX
 from tickwire_hw.risk import Table
-from tickwire_hw.risk_static import AGE, RiskStatic, StaticRow
+from tickwire_hw.risk_port import StaticRow
+from tickwire_hw.risk_static import AGE, RiskStatic
 from tickwire_sim.bits import words
 from tickwire_sim.verilate import verilate
 
@@ -252,7 +253,8 @@ def test_every_check_fails_in_these_days_and_orders_pass_with_soft_ones():
 
 def test_static_rows_are_those_of_a_commit():
     row = static_row(permissive(INSTRUMENT_LIMITS, lot=100, tick=5))
-    assert row["lot"] == {"inverse": pow(25, -1, 1 << 32), "shift": 2, "room": 27}
+    assert row["lot"] == {"number": 100, "inverse": pow(25, -1, 1 << 32), "shift": 2,
+                          "room": 27}
     assert row["tick"]["inverse"] * 5 % (1 << 32) == 1
 
 

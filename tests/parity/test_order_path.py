@@ -240,6 +240,7 @@ class Pair:
             sent += self.rig.leave(order_path.sweep(self.rig.address, self.now), self.now)
         expected += self.expect_sweep()
         assert sent == expected
+        self.left = sent
         self.compare()
 
     def do_intent(self, fields):
@@ -264,7 +265,9 @@ class Pair:
         order = self.reference.orders.get(fields["token"])
         if operation == Operation.SETTLE_REPLACED:
             fields["previous_token"] = order.previous if order else 1
-        octets = pack_settle(operation=operation, **fields)
+        self.answered(pack_settle(operation=operation, **fields))
+
+    def answered(self, octets):
         order_path.settle(self.rig.address, self.rig.put(octets), self.now)
         self.reference.settle(octets, self.now)
 
@@ -289,9 +292,7 @@ class Pair:
             fields |= {"quantity": order.quantity}
         else:
             operation = Operation.SETTLE_CANCELED if kind == "cancel" else Operation.SETTLE_FILLED
-        octets = pack_settle(operation=operation, **fields)
-        order_path.settle(self.rig.address, self.rig.put(octets), self.now)
-        self.reference.settle(octets, self.now)
+        self.answered(pack_settle(operation=operation, **fields))
 
     def do_time(self, elapsed):
         self.now += elapsed

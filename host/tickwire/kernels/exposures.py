@@ -13,7 +13,7 @@ import numpy as np
 
 from tickwire.kernels.jit import kernel
 from tickwire.kernels.memory import low_bit
-from tickwire.kernels.order_layout import OWN_ORDERS, firm_at, request_at, risk_at
+from tickwire.kernels.order_layout import firm_at, request_at, risk_at
 from tickwire.kernels.risk_rules import (
     exposure_of,
     limits_of,
@@ -27,6 +27,7 @@ from tickwire.kernels.risk_rules import (
     strategy_limits_of,
     strategy_of,
 )
+from tickwire.spec.orders import OWN_ORDERS
 
 _ALL = (1 << OWN_ORDERS) - 1
 

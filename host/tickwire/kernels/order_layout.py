@@ -4,8 +4,6 @@ Everything that the path adds to is a signed word of 8 octets, so that no sum mi
 unsigned. Nothing here crosses to the host; what does is in ``tickwire.spec``.
 """
 
-from enum import IntEnum
-
 import numpy as np
 
 from tickwire.kernels.memory import view
@@ -17,6 +15,7 @@ from tickwire.spec.limits import (
     SESSION_LIMITS,
     STRATEGY_LIMITS,
 )
+from tickwire.spec.orders import OWN_ORDERS
 from tickwire.spec.render import dtype
 
 BATCH = 16                                  # orders of one packet group that leave together
@@ -24,7 +23,6 @@ SCAN = 1_024                                # order rows that one call of a mass
 TX_SIZE = 1_024                             # octets of the largest packet group: BATCH cancels
 ANSWER_RECORDS = 24                         # most records of one intent, or answer and hedges
 RESERVED_RECORDS = 32                       # room that only kills and limits commits may use
-OWN_ORDERS = 8                              # open orders of an instrument whose prices are kept
 
 RISK = np.dtype([
     ("killed", "i8"),            # KillCause mask; any bit blocks orders
@@ -131,15 +129,6 @@ REQUEST = np.dtype([
     ("value", "i8"),
 ], align=True)
 """What the gate is asked."""
-
-
-class OrderState(IntEnum):
-    """State of a row of the order table."""
-
-    DEAD = 0
-    SENT = 1             # not yet answered
-    LIVE = 2             # accepted
-    REPLACING = 3        # asks to take the place of ``previous``; not yet answered
 
 
 ORDER = np.dtype([

@@ -16,7 +16,6 @@ from tickwire.kernels.jit import kernel
 from tickwire.kernels.memory import load32
 from tickwire.kernels.order_layout import (
     ORDER,
-    OrderState,
     order_at,
     orders_at,
     request_at,
@@ -24,6 +23,7 @@ from tickwire.kernels.order_layout import (
 from tickwire.kernels.risk_rules import notional
 from tickwire.spec.intents import IntentFlag
 from tickwire.spec.limits import OrderPermit
+from tickwire.spec.orders import OrderState
 
 DEAD = OrderState.DEAD.value
 SENT = OrderState.SENT.value

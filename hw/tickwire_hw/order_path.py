@@ -1,0 +1,253 @@
+"""Order path: from intents and answers to frames and records, composed (kernel ``order_path``)."""
+
+from amaranth.hdl import Cat, Module, Mux, Signal
+from amaranth.lib import data, memory, stream, wiring
+from amaranth.lib.wiring import In, Out, connect, flipped
+from amaranth.utils import ceil_log2
+
+from tickwire.spec.geometry import Geometry
+from tickwire.spec.intents import Operation
+from tickwire.spec.records import FeedState
+from tickwire.spec.registers import KillCause
+from tickwire.spec.sessions import SESSIONS_MAX
+from tickwire_hw.entry import Entry
+from tickwire_hw.entry_port import Entered, Seen
+from tickwire_hw.frame import Frame
+from tickwire_hw.intent_window import Taken
+from tickwire_hw.kill import CAUSES, Counted, Kill
+from tickwire_hw.locates import Locates
+from tickwire_hw.mass_cancel import MassCancel
+from tickwire_hw.order_rows import OrderRows
+from tickwire_hw.own_orders import OwnOrders
+from tickwire_hw.record_writer import RECORD
+from tickwire_hw.risk import Risk
+from tickwire_hw.risk_static import RiskStatic
+from tickwire_hw.settle import Settle
+from tickwire_hw.settle_port import Settled
+
+ROWS_LOG2 = 10
+"""Orders of the table, as a power of two."""
+_KILL = ("i_kill", "i_arm", "i_kick", "watchdog_period", "watchdog_closed", "mass_cancel")
+_KILLED = ("killed", "is_killed", "epoch", "kill_time", "kick_time")
+_FRAME = ("i_symbol", "i_template", "i_session", "o")
+_RISK = ("i_limits", "commit", "i_kill", "version")
+_SETTLES = (Operation.SETTLE_ACCEPTED, Operation.SETTLE_FILLED, Operation.SETTLE_CANCELED,
+            Operation.SETTLE_REJECTED, Operation.SETTLE_REPLACED)
+
+
+class OrderPath(wiring.Component):
+    """Execute intents one at a time, in order: check them, send them, settle their answers.
+
+    What is done at a time: an intent, an answer, or a cancel of a mass cancel, which goes first.
+    The next one is taken after the records of the one before, KILL among them, so records are in
+    the order of the kernels. ``docs/gateware.md`` has the cycles.
+
+    Members
+    -------
+    i : ``In(stream.Signature(Taken))``
+        Intents, settle intents and errors of the window.
+    now : ``In(64)``
+        Time, ns; an intent is executed at the time at which it is taken.
+    i_taught, watch_all : ``In``
+        Which locate is which instrument, as of ``Locates``.
+    i_seen : ``In(stream.Signature({instrument, seen}, always_ready=True))``
+        What an instrument is like from the next cycle on.
+    phase, feed_state : ``In(8)``
+        Event code of the newest system event; FeedState.
+    sessions, sessions_up, released : ``In``
+        How many order sessions there are; which are up; which ones the host runs.
+    causes : ``In``
+        Causes of a kill that show.
+    record : ``Out(stream.Signature(RECORD))``
+        Records for the order ring.
+    is_idle : ``Out(1)``
+        Nothing is being executed, and no record waits.
+    entered, settled, kill_counted : ``Out``
+        What to count.
+
+    What else goes in and out is of ``Kill``, ``Frame`` and ``Risk``, by their names; ``Risk``'s
+    ``i_kill`` is ``i_part_kill``.
+    """
+
+    def __init__(self, geometry: Geometry, rows_log2: int = ROWS_LOG2) -> None:
+        self._bits = max(1, ceil_log2(geometry.instruments))
+        self._rows = OrderRows(rows_log2)
+        self._sweep = MassCancel(rows_log2)
+        self._kill, self._frame, self._risk = Kill(), Frame(geometry), Risk(geometry)
+        self._locates, self._own = Locates(geometry), OwnOrders(geometry)
+        kill, frame, risk = (part.signature.members for part in (
+            self._kill, self._frame, self._risk))
+        super().__init__({
+            "i": In(stream.Signature(Taken)), "now": In(64),
+            "i_taught": self._locates.signature.members["i_taught"], "watch_all": In(1),
+            "i_seen": In(stream.Signature(data.StructLayout(
+                {"instrument": self._bits, "seen": Seen}), always_ready=True)),
+            "phase": In(8), "feed_state": In(8), "sessions": In(range(SESSIONS_MAX + 1)),
+            "sessions_up": In(SESSIONS_MAX), "released": In(SESSIONS_MAX), "causes": In(CAUSES),
+            "record": Out(stream.Signature(RECORD)), "is_idle": Out(1), "entered": Out(Entered),
+            "settled": Out(Settled), "kill_counted": Out(Counted),
+            **{name: kill[name] for name in (*_KILL, *_KILLED)},
+            **{name: frame[name] for name in _FRAME},
+            **{"i_part_kill" if name == "i_kill" else name: risk[name] for name in _RISK}})
+
+    def elaborate(self, platform):
+        """Return the parts, connected, and what says whose turn it is."""
+        m = Module()
+
+        m.submodules.kill, m.submodules.frame, m.submodules.risk = (
+            self._kill, self._frame, self._risk)
+        m.submodules.rows, m.submodules.own, m.submodules.sweep = (
+            self._rows, self._own, self._sweep)
+        m.submodules.locates = self._locates
+        m.submodules.entry, m.submodules.settle = self._entry, self._settle = Entry(), Settle()
+        m.submodules.seen = self._seen = memory.Memory(shape=Seen, depth=1 << self._bits, init=[])
+        self._moment = Signal(64)
+        self._outside(m)
+        self._turns(m)
+        self._tables(m)
+        self._gate(m)
+        self._kills(m)
+        return m
+
+    def _outside(self, m):
+        """What goes through to the parts."""
+        for part, names in ((self._kill, _KILL), (self._frame, _FRAME[:3]),
+                            (self._risk, _RISK[:-1])):
+            for name in names:
+                port = getattr(part, name)
+                ours = getattr(self, "i_part_kill" if (part, name) == (
+                    self._risk, "i_kill") else name)
+                if hasattr(port, "valid"):
+                    connect(m, flipped(ours), port)
+                else:
+                    m.d.comb += port.eq(ours)
+        connect(m, self._frame.o, flipped(self.o))
+        m.d.comb += [getattr(self, name).eq(getattr(self._kill, name)) for name in _KILLED]
+        m.d.comb += [self.version.eq(self._risk.version), self._frame.now.eq(self.now),
+                     self._kill.now.eq(self.now)]
+
+    def _turns(self, m):
+        """One thing at a time: an order that never left, a mass cancel, the window."""
+        entry, settle, sweep, kill = self._entry, self._settle, self._sweep, self._kill
+        lost, is_lost = Signal(32), Signal()
+        operation = self.i.p.intent.operation
+        is_settle = ~self.i.p.error.any() & Cat(operation == kind for kind in _SETTLES).any()
+        is_free = ~entry.is_busy & ~settle.is_busy & ~kill.record.valid & ~sweep.i.valid
+        from_window = Signal()
+        m.d.comb += [
+            from_window.eq(is_free & ~is_lost & ~sweep.is_sweeping & ~entry.lost.valid),
+            sweep.may_look.eq(is_free & ~is_lost), sweep.o.ready.eq(is_free & ~is_lost),
+            entry.i.valid.eq(Mux(from_window, self.i.valid & ~is_settle,
+                                 sweep.o.valid & sweep.o.ready)),
+            entry.i.p.eq(sweep.o.p), settle.i.p.eq(self.i.p.intent),
+            settle.i.valid.eq(is_free & is_lost | from_window & self.i.valid & is_settle),
+            self.i.ready.eq(from_window),
+            self.is_idle.eq(from_window & ~self.i.valid & ~self.record.valid)]
+        with m.If(from_window):
+            m.d.comb += [entry.i.p.taken.eq(self.i.p), entry.i.p.source.eq(0),
+                         entry.i.p.decided.eq(self.i.p.intent.timestamp)]
+        with m.If(is_lost):
+            m.d.comb += [settle.i.p.eq(0), settle.i.p.token.eq(lost),
+                         settle.i.p.operation.eq(Operation.SETTLE_REJECTED)]
+        with m.If(entry.lost.valid):
+            m.d.sync += [is_lost.eq(1), lost.eq(entry.lost.p)]
+        with m.Elif(is_free):
+            m.d.sync += is_lost.eq(0)
+        with m.If(is_free):
+            m.d.sync += self._moment.eq(self.now)
+        m.d.comb += [entry.now.eq(self._moment), settle.now.eq(self._moment),
+                     self._risk.now.eq(self._moment)]
+
+        # Records of whose turn it is, then KILL.
+        out = self.record
+        with m.If(settle.record.valid):
+            connect_stream(m, settle.record, out)
+        with m.Elif(entry.record.valid):
+            connect_stream(m, entry.record, out)
+        with m.Else():
+            connect_stream(m, kill.record, out)
+        m.d.comb += [self.entered.eq(entry.counted), self.settled.eq(settle.counted),
+                     self.kill_counted.eq(kill.counted)]
+
+    def _tables(self, m):
+        """Rows, own orders, instruments: they belong to whose turn it is."""
+        entry, settle, sweep, rows = self._entry, self._settle, self._sweep, self._rows
+        m.d.comb += [
+            rows.token.eq(Mux(settle.is_busy, settle.token, Mux(entry.is_busy, entry.token,
+                                                                sweep.token))),
+            rows.i.valid.eq(settle.write.valid | entry.write.valid),
+            rows.i.p.eq(Mux(settle.write.valid, settle.write.p, entry.write.p)),
+            rows.spend.eq(entry.spend), entry.is_found.eq(rows.is_found),
+            entry.next_token.eq(rows.next_token), sweep.newest.eq(rows.newest)]
+        m.d.comb += [part.row.eq(rows.row) for part in (entry, settle, sweep)]
+        own = self._own
+        with m.If(settle.own.valid):
+            connect_stream(m, settle.own, own.i)
+        with m.Else():
+            connect_stream(m, entry.own, own.i)
+        for part in (entry, settle):
+            m.d.comb += [part.keys.valid.eq(own.o.valid), part.keys.p.eq(own.o.p)]
+
+        locates, read = self._locates, self._seen.read_port(domain="comb")
+        write = self._seen.write_port()
+        connect(m, flipped(self.i_taught), locates.i_taught)
+        m.d.comb += [
+            locates.watch_all.eq(self.watch_all), locates.locate.eq(entry.locate),
+            entry.found.is_watched.eq(locates.o.is_watched),
+            entry.found.instrument.eq(locates.o.instrument),
+            write.en.eq(self.i_seen.valid), write.addr.eq(self.i_seen.p.instrument),
+            write.data.eq(self.i_seen.p.seen),
+            read.addr.eq(Mux(settle.is_busy, settle.instrument, entry.instrument)),
+            entry.seen.eq(read.data), settle.last.eq(read.data.market.last)]
+
+    def _gate(self, m):
+        """Gate, static checks and frame."""
+        entry, risk, frame = self._entry, self._risk, self._frame
+        m.submodules.static = static = RiskStatic()
+        connect(m, entry.ahead, risk.ahead)
+        connect(m, self._settle.answer, risk.answer)
+        connect(m, entry.message, risk.message)
+        connect(m, entry.order, frame.order)
+        for ours, theirs in ((entry.verdict, risk.o), (entry.reason, risk.reason),
+                             (entry.sent, frame.sent)):
+            m.d.comb += [ours.valid.eq(theirs.valid), ours.p.eq(theirs.p)]
+        m.d.comb += [
+            static.price.eq(entry.request.price), static.quantity.eq(entry.request.quantity),
+            static.kinds.eq(entry.request.kinds), static.row.eq(risk.static_row),
+            entry.static.eq(static.mask), entry.notional.eq(static.notional),
+            risk.notional.eq(static.notional), risk.i.eq(entry.request),
+            risk.explain.eq(entry.explain), risk.hard.eq(entry.hard),
+            risk.phase.eq(self.phase), risk.feed_state.eq(self.feed_state),
+            risk.feed_live.eq(self.feed_state == FeedState.LIVE),
+            risk.is_killed.eq(self._kill.is_killed), risk.causes.eq(self._kill.killed),
+            risk.sessions_up.eq(self.sessions_up), frame.passes.eq(entry.passes),
+            frame.is_killed.eq(self._kill.is_killed),
+            entry.sessions.eq(self.sessions), entry.sessions_up.eq(self.sessions_up),
+            entry.released.eq(self.released), entry.version.eq(risk.version)]
+        m.d.comb += [getattr(entry, name).eq(getattr(risk, name)) for name in (
+            "open_notional", "open_buy", "open_sell", "soft_checks")]
+
+    def _kills(self, m):
+        """What kills from within, and the mass cancel of a kill or an intent."""
+        entry, settle, sweep, kill = self._entry, self._settle, self._sweep, self._kill
+        errors = Signal(32)                  # intents that nobody wrote so since arming
+        is_too_many = entry.is_fault & (errors >= self._risk.intent_errors_max)
+        m.d.comb += [
+            kill.causes.eq(self.causes | Mux(settle.is_wrong, KillCause.SETTLEMENT.value, 0)
+                           | Mux(is_too_many, KillCause.INTENT_ERRORS.value, 0)),
+            kill.is_proven.eq(entry.is_proven), kill.open_orders.eq(self._risk.open_orders),
+            kill.last_intent.eq(entry.last_intent),
+            sweep.i.valid.eq(kill.is_sweep | entry.sweep.valid)]
+        with m.If(kill.is_sweep):
+            m.d.comb += [sweep.i.p.is_all.eq(1), sweep.i.p.timestamp.eq(kill.kill_time)]
+        with m.Else():
+            m.d.comb += sweep.i.p.eq(entry.sweep.p)
+        with m.If(kill.counted.arms):
+            m.d.sync += errors.eq(0)
+        with m.Elif(entry.is_fault & ~errors.all()):
+            m.d.sync += errors.eq(errors + 1)
+
+
+def connect_stream(m, source, sink):
+    """Connect two streams inside of a condition."""
+    m.d.comb += [sink.valid.eq(source.valid), sink.p.eq(source.p), source.ready.eq(sink.ready)]

@@ -1,0 +1,160 @@
+"""The gateware's order path is the kernels': records, octets that leave, on any sequence.
+
+Method: the sequences that drive kernels and reference (``tests/parity/test_order_path.py``) drive
+the compiled gateware too; after each step the records are compared octet for octet.
+"""
+
+import os
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from tests.order_card import CardPair, judged, model_of
+from tests.order_rig import DOLLAR, pack_intent, pack_settle, sealed
+from tests.parity.test_order_path import CALM, MIXED, WILD
+from tickwire.spec.geometry import CARD_SMALL
+from tickwire.spec.intents import Operation
+from tickwire.spec.records import RECORDS, RecordType
+from tickwire.spec.registers import KillCause
+from tickwire.spec.sessions import SessionOperation
+from tickwire.spec.wire import decode
+
+SEQUENCES = int(os.environ.get("TICKWIRE_CARD_SEQUENCES", "12"))
+ANY = settings(max_examples=SEQUENCES, deadline=None, suppress_health_check=list(HealthCheck))
+
+
+@pytest.fixture(scope="module")
+def model():
+    return model_of(CARD_SMALL)
+
+
+def run(model, steps, *, is_ready=True, noise=None):
+    pair = CardPair(model, noise)
+    if is_ready:
+        pair.ready()
+    for step in steps:
+        pair.step(*step)
+
+
+@ANY
+@given(st.lists(CALM, min_size=25, max_size=60))
+def test_trading(model, steps):
+    run(model, steps)
+
+
+@ANY
+@given(st.lists(MIXED, min_size=25, max_size=60), st.randoms(use_true_random=False))
+def test_any_sequence_while_the_ring_holds_back(model, steps, noise):
+    run(model, steps, noise=noise)
+
+
+@ANY
+@given(st.lists(WILD, max_size=20))
+def test_from_power_on(model, steps):
+    run(model, steps, is_ready=False)
+
+
+@pytest.fixture
+def pair(model):
+    found = CardPair(model)
+    found.ready()
+    return found
+
+
+def both(pair, **fields):
+    """Give an intent to kernels and card; compare; return the card's records."""
+    context, first = pair.rig.path.context, int(pair.rig.path.ring["written"])
+    expected, epoch = int(context["expected"]), int(context["epoch"])
+    octets = sealed(pack_intent(**fields), epoch, expected)
+    pair.rig.execute(octets, pair.now, seal=False)
+    pair.intent(octets, **judged(octets, expected, epoch, pair.now))
+    pair.ask()
+    pair.compare_card(first)
+    return records(pair)
+
+
+def records(pair):
+    """The card's newest records, as pairs of type and fields."""
+    return [(kind, decode(RECORDS[kind], octets + bytes(8)))
+            for kind, octets in pair.card.records]
+
+
+ORDER = {"price": 100 * DOLLAR, "quantity": 100}
+
+
+def test_a_session_that_the_host_runs_gets_records_and_no_frame(pair):
+    pair.rig.path.context["released"] = pair.card.fixed["released"] = 2
+    kinds = [RecordType.ORDER_RELEASED, RecordType.ORDER_SENT]
+    for fields in ({"session": 1, "flags": 3, **ORDER}, {"session": 1, **ORDER},
+                   {"operation": Operation.REPLACE, "token": 2, "price": 99 * DOLLAR,
+                    "quantity": 150},
+                   {"operation": Operation.CANCEL, "token": 1, "quantity": 10},
+                   {"operation": Operation.MASS_CANCEL}):
+        found = both(pair, **fields)
+        assert [kind for kind, _ in found][:2] == kinds and len(found) % 2 == 0
+        assert not pair.card.sent
+    assert [kind for kind, _ in both(pair, **ORDER)] == [RecordType.ORDER_SENT]
+    assert pair.card.sent
+
+
+def test_more_own_orders_than_places(pair):
+    for number in range(12):
+        both(pair, **ORDER | {"price": 99 * DOLLAR + 100 * number, "flags": number & 1})
+    for token in (12, 3, 4, 11, 10, 9, 1):
+        first = int(pair.rig.path.ring["written"])
+        for operation, fields in ((Operation.SETTLE_ACCEPTED, {"quantity": 100}),
+                                  (Operation.SETTLE_FILLED, {"quantity": 100})):
+            octets = pack_settle(operation=operation, token=token, price=99 * DOLLAR, **fields)
+            pair.rig.settle(pair.now, operation=operation, token=token, price=99 * DOLLAR,
+                            **fields)
+            pair.intent(octets, error=0)
+        pair.ask()
+        pair.compare_card(first)
+        both(pair, price=99 * DOLLAR + 600, quantity=1, flags=token & 1)
+
+
+def test_an_order_that_never_left_is_told_and_owes_nothing(pair):
+    pair.card.give(i_session={"session": 0, "operation": SessionOperation.RELEASE})
+    pair.intent(sealed(pack_intent(**ORDER), 2, 1), error=0)
+    pair.ask()
+    (kind, record), = records(pair)
+    assert kind == RecordType.ORDER_REJECTED and not pair.card.sent
+    assert (record["token"], record["reason"], record["leaves"]) == (1, 0, 0)
+    pair.card.give(i_session={"session": 0, "operation": SessionOperation.LEASE})
+    pair.intent(sealed(pack_intent(**ORDER), 2, 1), error=0)
+    pair.ask()
+    (kind, record), = records(pair)
+    assert kind == RecordType.ORDER_SENT
+    assert (record["open_notional"], record["open_quantity"]) == (100 * DOLLAR * 100, 100)
+
+
+def test_a_kill_while_the_line_is_held_back(pair):
+    octets = sealed(pack_intent(**ORDER), 2, 1)
+    pair.intent(octets, error=0)
+    asked, = pair.asked
+    pair.card.records, pair.card.sent = [], b""
+    last = pair.card.cycles(40, is_held=True, **asked)
+    assert not last["is_idle"]
+    pair.card.cycles(4, is_held=True, causes=int(KillCause.EXTERNAL))
+    pair.card.give()
+    assert [kind for kind, _ in records(pair)] == [RecordType.KILL, RecordType.ORDER_REJECTED]
+    assert not pair.card.sent
+
+
+@pytest.mark.parametrize("fields, cycles", [
+    (ORDER, 11), ({"operation": Operation.REPLACE, "token": 1, **ORDER}, 17),
+    ({"operation": Operation.CANCEL, "token": 1}, 7)], ids=("new", "replace", "cancel"))
+def test_cycles_from_intent_to_first_word(pair, fields, cycles):
+    """From the intent at the port; the verdict is one cycle before the word."""
+    both(pair, **ORDER)
+    octets = sealed(pack_intent(**fields), 2, 1)
+    pair.intent(octets, error=0)
+    asked, = pair.asked
+    model = pair.card.model
+    rows = model.rows(64, record__ready=1, o__ready=1, **pair.card.fixed)
+    rows["i__valid"][0] = 1
+    model.put(rows[:1], "i__payload", **{name: value if name == "intent" else [value]
+                                         for name, value in asked["i"].items()})
+    found = model.run(rows)
+    assert int(found["o__valid"].argmax()) == cycles

@@ -1,0 +1,251 @@
+"""The order path as compiled gateware, driven by the steps that drive the kernels.
+
+Every step runs until nothing is being executed. What the window, the limits' loader and the book
+do in a card is done here, in Python: intents come judged, limits come derived.
+"""
+
+import numpy as np
+
+from tests.frame_rig import MACS, ends
+from tests.order_rig import LOCATES, SYMBOLS, crc32c
+from tests.parity.test_order_path import ORDERS_LOG2, SESSIONS, Pair
+from tests.risk_rig import bits_of, row_of
+from tickwire.orders.template import template
+from tickwire.spec import wire
+from tickwire.spec.intents import IntentError
+from tickwire.spec.limits import STRATEGIES
+from tickwire.spec.records import RECORDS, RecordType
+from tickwire.spec.registers import ARM_KEY
+from tickwire.spec.sessions import HEADERS_SIZE, SessionOperation
+from tickwire_hw.kill import ARM_LATENCY
+from tickwire_hw.order_path import OrderPath
+from tickwire_hw.risk import ROWS, Table
+from tickwire_sim.verilate import verilate
+
+CYCLES = 128                               # of one look at whether a step is done
+LOOKS = 400                                # then it hangs
+U32 = 0xFFFF_FFFF
+U64 = (1 << 64) - 1
+
+
+def model_of(geometry):
+    """Compile the order path with as many rows as the kernels of the sequences have."""
+    return verilate(OrderPath(geometry, ORDERS_LOG2), "order_path")
+
+
+class Card:
+    """Inputs that stay, and what came out."""
+
+    def __init__(self, model, noise=None):
+        self.model, self.noise = model, noise
+        self.fixed = {"sessions": SESSIONS}
+        self.market = [dict.fromkeys(("bid", "ask", "last", "trading_state", "flags",
+                                      "operational", "reg_sho"), 0) for _ in SYMBOLS]
+        self.versions = [0] * len(SYMBOLS)
+        self.version = 0
+        self.records, self.sent, self.frame = [], b"", b""
+        model.restart()
+        for instrument, locate in enumerate(LOCATES):
+            self.give(i_taught=dict(instrument=instrument, locate=locate))
+            self.see(instrument)
+        for session in range(SESSIONS):
+            octets = template(*ends(session), *MACS)
+            for word in range(8):
+                self.give(i_template=dict(session=session, word=word, data=int.from_bytes(
+                    octets[8 * word:8 * word + 8], "little")))
+            self.give(i_session=dict(session=session, operation=SessionOperation.LEASE,
+                                     sequence=1_000, acknowledgment=2_000, window=500))
+        for instrument, symbol in enumerate(SYMBOLS):
+            self.give(i_symbol=dict(instrument=instrument, symbol=int.from_bytes(symbol, "big")))
+
+    def cycles(self, count, is_held=False, **columns):
+        """Run, with columns of the first cycle; keep what comes out; return the last row.
+
+        While it ``is_held`` the line takes no word.
+        """
+        model = self.model
+        rows = model.rows(count, record__ready=1, o__ready=int(not is_held), **self.fixed)
+        if self.noise is not None:
+            rows["record__ready"] = [self.noise.random() < 0.3 for _ in range(count)]
+        for port, value in columns.items():
+            if isinstance(value, dict):
+                rows[f"{port}__valid"][0] = 1
+                model.put(rows[:1], f"{port}__payload", **{
+                    name: [number] for name, number in value.items()})
+            else:
+                rows[port][0] = value
+        found = model.run(rows)
+        taken = found[(found["record__valid"] == 1) & (rows["record__ready"] == 1)]
+        if len(taken):
+            kinds = model.get(taken, "record__payload", "kind")
+            octets = model.get(taken, "record__payload", "octets")
+            self.records += [(RecordType(int(kind)), np.ascontiguousarray(row).tobytes())
+                             for kind, row in zip(kinds, octets, strict=True)]
+        words = found[(found["o__valid"] == 1) & (rows["o__ready"] == 1)]
+        if len(words):
+            for data, keep, last in zip(*(model.get(words, "o__payload", name) for name in (
+                    "data", "keep", "last")), strict=True):
+                self.frame += int(data).to_bytes(8, "little")[:int(keep).bit_count()]
+                if last:
+                    self.sent, self.frame = self.sent + self.frame[HEADERS_SIZE:], b""
+        return found[-1]
+
+    def give(self, **columns):
+        """Give something, then run until nothing is left to be done."""
+        last = self.cycles(CYCLES, **columns)
+        for _ in range(LOOKS):
+            if last["is_idle"] and not self.frame:
+                return last
+            last = self.cycles(CYCLES)
+        raise AssertionError(f"{columns} never ended")
+
+    def see(self, instrument):
+        """Tell what an instrument is like."""
+        self.give(i_seen=dict(
+            instrument=instrument, seen__version=self.versions[instrument],
+            seen__symbol=int.from_bytes(SYMBOLS[instrument], "big"),
+            **{f"seen__market__{name}": value for name, value in self.market[instrument].items()}))
+
+    def commit(self, pair):
+        """Load limits as they are staged, and put them in force."""
+        self.version += 1
+        tables = [(Table.FIRM, 0, pair.firm)] + [
+            (Table.INSTRUMENT, number, row) for number, row in enumerate(pair.limits)] + [
+            (Table.STRATEGY, number, pair.rows["strategies"]) for number in range(STRATEGIES)] + [
+            (Table.SESSION, number, pair.rows["sessions"]) for number in range(SESSIONS)]
+        for table, number, limits in tables:
+            row = bits_of(ROWS[table], row_of(table, limits))
+            self.cycles(1, i_limits=dict(table=table.value, number=number,
+                                         row=np.array([[row >> 64 * at & U64 for at in range(
+                                             -(-self.row_bits // 64))]], np.uint64)))
+        self.give(commit__valid=1, commit__payload=self.version)
+
+    @property
+    def row_bits(self):
+        return self.model.ports["i_limits__payload"].bits("row")[1]
+
+
+def judged(octets, expected, epoch, now):
+    """What the window says of an intent: kernel ``order_path.execute``, before it is executed."""
+    word = {name: int.from_bytes(octets[at:at + 4], "little") for name, at in (
+        ("ttl", 36), ("crc", 52), ("epoch", 56), ("sequence", 60))}
+    right = crc32c(octets[:52] + octets[56:])
+    error, wanted, received = 0, 0, 0
+    if word["sequence"] != expected & U32:
+        error, wanted, received = IntentError.SEQUENCE, expected & U32, word["sequence"]
+    elif word["crc"] != right:
+        error, wanted, received = IntentError.CRC, right, word["crc"]
+    elif word["epoch"] != epoch:
+        error, wanted, received = IntentError.EPOCH, epoch, word["epoch"]
+    age = now - int.from_bytes(octets[:8], "little")
+    age = abs((age + (1 << 63)) % (1 << 64) - (1 << 63))
+    return {"error": int(error), "expected": wanted, "received": received,
+            "slot": word["sequence"] - 1 & 63, "age": min(age, U32),
+            "is_old": int(word["ttl"] != 0 and age > word["ttl"])}
+
+
+class CardPair(Pair):
+    """Kernels, reference and card, driven together."""
+
+    def __init__(self, model, noise=None):
+        super().__init__()
+        self.card = Card(model, noise)
+        self.asked = []
+
+    def step(self, kind, *arguments):
+        """Do a step on all three; compare records and octets that leave."""
+        first = int(self.rig.path.ring["written"])
+        self.asked = []
+        super().step(kind, *arguments)
+        hook = getattr(self, f"card_{kind}", None)
+        self.ask(hook, *arguments)
+        self.compare_card(first)
+        assert self.card.sent == self.left, (self.card.sent, self.left)
+
+    def ask(self, hook=None, *arguments):
+        """Let the card do what was asked of the kernels."""
+        self.card.fixed["now"] = self.now
+        self.card.records, self.card.sent = [], b""
+        for columns in self.asked:
+            self.card.give(**columns)
+        self.asked = []
+        if hook:
+            hook(*arguments)
+
+    def compare_card(self, first):
+        """Compare the card's records with the kernels' from number ``first`` on."""
+        ring = self.rig.path.ring
+        records = self.rig.path.arena.view("records", np.uint8).reshape(-1, 64)
+        expected = []
+        for number in range(first, int(ring["written"])):
+            octets = records[number & int(ring["mask"])].tobytes()
+            if octets[60] != RecordType.CONFIG_ACKNOWLEDGED:
+                expected.append((RecordType(octets[60]), octets[:56]))
+        assert self.card.records == expected, "\n".join(
+            f"{name} {kind.name} {wire.decode(RECORDS[kind], octets + bytes(8))}"
+            for name, rows in (("card", self.card.records), ("kernel", expected))
+            for kind, octets in rows)
+
+    def intent(self, octets, **judgment):
+        """Ask the card to execute what the window gave."""
+        words = np.frombuffer(octets, np.uint64).reshape(1, 8)
+        self.asked.append({"i": {"intent": words, **judgment}})
+
+    def both(self, octets):
+        expected, epoch = int(self.rig.path.context["expected"]), int(
+            self.rig.path.context["epoch"])
+        self.intent(octets, **judged(octets, expected, epoch, self.now))
+        return super().both(octets)
+
+    def answered(self, octets):
+        self.intent(octets, error=0)
+        super().answered(octets)
+
+    def commit(self):
+        super().commit()
+        self.card.fixed["now"] = self.now
+        self.card.commit(self)
+
+    def card_status(self, number, reg_sho, operational):
+        self.card.market[number] |= {"reg_sho": ord(reg_sho), "operational": ord(operational)}
+        self.card.see(number)
+
+    def card_phase(self, event):
+        self.card.fixed["phase"] = ord(event)
+
+    def card_book(self, number, bid, ask, state, flag, last, version):
+        self.card.market[number] |= {"bid": bid, "ask": ask, "trading_state": ord(state),
+                                     "flags": int(flag), "last": last}
+        self.card.versions[number] = version
+        self.card.see(number)
+
+    def card_part_kill(self, kind, number, is_killed):
+        table = Table.STRATEGY if kind == "strategies" else Table.SESSION
+        self.card.give(i_part_kill=dict(table=table.value, number=number,
+                                        is_killed=int(is_killed)))
+
+    def card_instrument_kill(self, number, is_killed):
+        self.card.give(i_part_kill=dict(table=Table.INSTRUMENT.value, number=number,
+                                        is_killed=int(is_killed)))
+
+    def card_feed(self, state):
+        self.card.fixed["feed_state"] = int(state)
+
+    def card_session(self, number, is_up):
+        up = self.card.fixed.get("sessions_up", 0) & ~(1 << number)
+        self.card.fixed["sessions_up"] = up | is_up << number
+
+    def card_kill(self, cause):
+        self.card.give(causes=int(cause))
+
+    def card_arm(self):
+        last = self.card.cycles(1)
+        if last["is_killed"]:
+            first = int(last["epoch"]) ^ ARM_KEY
+            for key in (first, first ^ U32):
+                self.card.cycles(ARM_LATENCY, i_arm__valid=1, i_arm__payload=key)
+            self.card.give()
+
+    def card_kill_action(self, is_mass_cancel):
+        self.card.fixed["mass_cancel"] = int(is_mass_cancel)
+
