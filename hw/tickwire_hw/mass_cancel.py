@@ -7,7 +7,7 @@ from amaranth.lib.wiring import In, Out
 from tickwire.spec.intents import Operation
 from tickwire.spec.orders import OrderState
 from tickwire_hw.entry_port import Source, SweepWish, Wanted
-from tickwire_hw.order_rows import TOKEN, OrderRow
+from tickwire_hw.order_rows import ROWS_LOG2, TOKEN, OrderRow
 from tickwire_hw.settle import ROW_CYCLES
 
 
@@ -41,7 +41,7 @@ class MassCancel(wiring.Component):
     o: Out(stream.Signature(Wanted))
     is_sweeping: Out(1)
 
-    def __init__(self, rows_log2: int) -> None:
+    def __init__(self, rows_log2: int = ROWS_LOG2) -> None:
         self._log2 = rows_log2
         super().__init__()
 

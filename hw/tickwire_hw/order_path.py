@@ -17,7 +17,7 @@ from tickwire_hw.intent_window import Taken
 from tickwire_hw.kill import CAUSES, Counted, Kill
 from tickwire_hw.locates import Locates
 from tickwire_hw.mass_cancel import MassCancel
-from tickwire_hw.order_rows import OrderRows
+from tickwire_hw.order_rows import ROWS_LOG2, OrderRows
 from tickwire_hw.own_orders import OwnOrders
 from tickwire_hw.record_writer import RECORD
 from tickwire_hw.risk import Risk
@@ -25,8 +25,6 @@ from tickwire_hw.risk_static import RiskStatic
 from tickwire_hw.settle import Settle
 from tickwire_hw.settle_port import Settled
 
-ROWS_LOG2 = 10
-"""Orders of the table, as a power of two."""
 _KILL = ("i_kill", "i_arm", "i_kick", "watchdog_period", "watchdog_closed", "mass_cancel")
 _KILLED = ("killed", "is_killed", "epoch", "kill_time", "kick_time")
 _FRAME = ("i_symbol", "i_template", "i_session", "o")

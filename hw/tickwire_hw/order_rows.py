@@ -10,6 +10,8 @@ from tickwire.spec.ouch50 import USER_REF_NUM_FIRST
 from tickwire.spec.sessions import SESSIONS_MAX
 from tickwire_hw.ram import RAM
 
+ROWS_LOG2 = 10
+"""Orders of the table, as a power of two."""
 TOKEN = 32
 AMOUNT = 31                                # shares, and prices that pass the gate
 _TOKEN_MAX = (1 << TOKEN) - 1
@@ -60,7 +62,7 @@ class OrderRows(wiring.Component):
         Least token that was never used, whether its row is free or not.
     """
 
-    def __init__(self, rows_log2: int) -> None:
+    def __init__(self, rows_log2: int = ROWS_LOG2) -> None:
         self._log2 = rows_log2
         super().__init__({
             "token": In(TOKEN), "row": Out(OrderRow),
