@@ -64,14 +64,17 @@ BODIES = [
 @pytest.mark.parametrize(("kind", "fields", "expected"), BODIES)
 def test_each_operation_has_its_message(kind, fields, expected):
     made = writer()
-    found, body = made.body(released(**fields), NOW, original=1, request=2)
-    assert (found, text(body)) == (kind, expected)
-    assert made.message_type(released(**fields)) == kind
+    row = np.array([released(**fields)])
+    octets, begin = made.written(row.ctypes.data, 7, NOW, original=1, request=2)
+    assert octets == made.message(row[0], 7, NOW, original=1, request=2)
+    assert text(octets[begin:-7]) == expected
+    parsed = parse(octets, OWN["FIX.4.4"])
+    assert (parsed.msg_type, text(parsed.body())) == (kind, expected)
 
 
 def test_an_account_goes_first_and_fix_4_2_has_handling():
-    _, body = writer("FIX.4.2", account="ACC").body(released(), NOW)
-    assert text(body).startswith("1=ACC|11=K7-41|21=1|38=300|")
+    octets = writer("FIX.4.2", account="ACC").message(released(), 7, NOW)
+    assert text(parse(octets, OWN["FIX.4.2"]).body()).startswith("1=ACC|11=K7-41|21=1|38=300|")
 
 
 @given(st.sampled_from(list(OWN)), st.sampled_from(OPERATIONS), st.integers(0, 15),

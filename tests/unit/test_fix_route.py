@@ -16,8 +16,9 @@ from tests.unit.test_fix_orders import released
 from tickwire.kernels.translate import ORDER_EVENT, translate
 from tickwire.orders.fix.application import ORDER_TYPES, GateError
 from tickwire.orders.fix.bodies import fields
-from tickwire.orders.fix.orders import OrderWriter
-from tickwire.orders.fix.route import OrderGate, OrderRoute
+from tickwire.orders.fix.gate import OrderGate
+from tickwire.orders.fix.route import OrderRoute
+from tickwire.orders.fix.throttle import Throttle
 from tickwire.orders.release import RELEASED
 from tickwire.spec import ouch50
 from tickwire.spec.intents import SETTLE, IntentFlag, Operation
@@ -36,10 +37,13 @@ class Releases:
 
     def __init__(self) -> None:
         self.rows: list[np.void] = []
+        self._batch = np.zeros(64, RELEASED)
+        self.batch = int(self._batch.ctypes.data)
 
     def take(self) -> np.ndarray:
         batch, self.rows = self.rows[:64], self.rows[64:]
-        return np.array(batch, RELEASED)
+        self._batch[:len(batch)] = np.array(batch, RELEASED)
+        return self._batch[:len(batch)]
 
 
 class Market:
@@ -67,8 +71,7 @@ class Route:
         self.settled: list[dict] = []
         self.states: list[bool] = []
         left, right = self.link.left.session, self.link.right.session
-        writer = OrderWriter(left.rules, "K7-")
-        self.gate = OrderGate(left, self.releases, writer)
+        self.gate = OrderGate(left, self.releases, "K7-")
         self.route = left.application = OrderRoute(self.gate, self.settled.append,
                                                    self.states.append)
         self.desk = right.application = FIXDesk()
@@ -269,6 +272,117 @@ def _read(route, number: int):
     return parse(octets, route.link.left.session.rules)
 
 
+# Mass cancel
+
+
+def desk_of(version: str = "FIX.4.4", symbols: str = "AAPL AAPL MSFT") -> Route:
+    """A route with orders 41, 42 ... in ``symbols``, all of which the venue has accepted."""
+    made = Route(version)
+    for place, symbol in enumerate(symbols.split()):
+        made.release(token=41 + place, symbol=symbol.encode().ljust(8))
+        made.answer(ouch50.ORDER_ACCEPTED, user_ref_num=41 + place, order_reference=9, **ACCEPTED)
+    made.market.sent.clear()
+    made.first = made.link.left.store.next_out
+    return made
+
+
+def cancel(made: Route, *tokens: int, intent: int = 5) -> list[str]:
+    """The device cancels orders by one intent; return what went: type, then q's 11 55 530."""
+    made.releases.rows += [released(Operation.CANCEL, token=token, quantity=0, total=300,
+                                    intent_id=intent) for token in tokens]
+    made.route.pump()
+    made.link.collect()
+    made.link.settle()
+    return went(made)
+
+
+def went(made: Route) -> list[str]:
+    """Messages of the desk since the last call."""
+    first, made.first = made.first, made.link.left.store.next_out
+    found = [_read(made, number) for number in range(first, made.first)]
+    return [" ".join([one.msg_type, *(one.text(tag) for tag in (11, 55, 530))])
+            if one.msg_type == "q" else one.msg_type for one in found]
+
+
+def cancelled(made: Route) -> list[int]:
+    return [values["user_ref_num"] for name, values in made.market.sent if name == "cancel_order"]
+
+
+@pytest.mark.parametrize("version", ["FIX.4.4", "FIXT.1.1"])
+def test_cancels_that_leave_nothing_open_go_as_one_mass_cancel(version):
+    made = desk_of(version)
+    assert cancel(made, 41, 42, 43) == ["q K7-M1  7"]
+    assert cancelled(made) == [41, 42, 43] and made.route.unread == 0
+    for token in (41, 42, 43):
+        made.answer(ouch50.ORDER_CANCELED, user_ref_num=token, quantity=300, reason="U")
+    assert made.gate.orders == {}
+
+
+def test_cancels_of_all_orders_in_a_symbol_go_as_a_mass_cancel_of_it():
+    made = desk_of()
+    assert cancel(made, 42, 41) == ["q K7-M1 AAPL 1"]
+    assert cancelled(made) == [41, 42]
+
+
+@pytest.mark.parametrize("tokens", [(41, 43), (41,), (42, 43)])
+def test_a_mass_cancel_takes_no_order_along_that_the_device_did_not_cancel(tokens):
+    made = desk_of()
+    assert cancel(made, *tokens) == ["F"] * len(tokens)
+    assert cancelled(made) == list(tokens)
+
+
+def test_cancels_of_several_intents_are_no_mass_cancel():
+    made = desk_of(symbols="AAPL AAPL")
+    made.releases.rows.append(released(Operation.CANCEL, token=41, quantity=0, intent_id=1))
+    assert cancel(made, 42, intent=2) == ["F", "F"]
+
+
+def test_a_new_order_behind_a_mass_cancel_stays():
+    made = desk_of()
+    made.releases.rows += [released(Operation.CANCEL, token=token, quantity=0, intent_id=5)
+                           for token in (41, 42, 43)]
+    made.release(token=44)
+    assert went(made) == ["q K7-M1  7", "D"]
+    assert cancelled(made) == [41, 42, 43] and list(made.gate.orders) == [41, 42, 43, 44]
+
+
+def test_fix_4_2_and_a_session_without_mass_cancel_send_each():
+    assert cancel(desk_of("FIX.4.2"), 41, 42, 43) == ["F", "F", "F"]
+    made = desk_of()
+    made.gate._has_mass_cancel = False
+    assert cancel(made, 41, 42, 43) == ["F", "F", "F"]
+
+
+@pytest.mark.parametrize("kind", ["r", "j", "3"])
+def test_a_mass_cancel_that_the_venue_refuses_becomes_its_cancels(kind):
+    made = desk_of()
+    venue = made.link.right.session
+    if kind == "r":
+        made.desk._mass_cancel = lambda message: made.desk._send("r", {
+            11: message.text(11), 37: "1", 530: "7", 531: "0", 532: "0"})
+    elif kind == "j":
+        made.desk._mass_cancel = lambda message: venue.business_reject(message, 3, "no")
+    else:
+        made.desk._mass_cancel = lambda message: venue._reject(message, 11)
+    assert cancel(made, 41, 42, 43) == ["q K7-M1  7", "F", "F", "F"]
+    assert cancelled(made) == [41, 42, 43] and made.gate._masses == {}
+
+
+def test_a_mass_cancel_passes_the_throttle():
+    made = desk_of()
+    made.link.left.session._throttle = Throttle(1, 0)
+    made.releases.rows.append(released(token=44))
+    assert cancel(made, 41, 42, 43) == ["q K7-M1  7"]
+    assert made.settled[-1] == {"operation": Operation.SETTLE_REJECTED, "token": 44}
+
+
+def test_a_mass_cancel_takes_an_order_whose_replace_is_on_its_way():
+    made = desk_of(symbols="AAPL")
+    made.release(Operation.REPLACE, token=42, previous=41)
+    assert cancel(made, 41, 42) == ["G", "q K7-M1 AAPL 1"]
+    assert cancelled(made) == [41, 42]
+
+
 # No other way in
 
 
@@ -281,7 +395,7 @@ def test_the_session_itself_sends_no_order(kind):
 
 def test_the_gate_takes_orders_from_the_release_queue_and_from_nowhere_else():
     public = [name for name in vars(OrderGate) if not name.startswith("_")]
-    assert public == ["pump"]
+    assert public == ["pump", "mass_answered"]     # which sends only cancels that came by pump
     made = Route()
     assert made.gate.pump(made.route._refuse) == 0 and made.market.sent == []
 
@@ -290,16 +404,17 @@ def test_nothing_but_gate_and_session_sends_past_the_guard():
     wrong = []
     for path in sorted((ROOT / "host").rglob("*.py")):
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-            if isinstance(node, ast.Attribute) and node.attr in ("_send", "_transmit") \
-                    and path.name not in ("route.py", "sending.py", "session.py", "gaps.py",
-                                          "resending.py"):
+            if isinstance(node, ast.Attribute) and node.attr in (
+                    "_send", "_send_written", "_transmit") and path.name not in (
+                    "gate.py", "sending.py", "session.py", "gaps.py", "resending.py"):
                 wrong.append(f"{path.name}:{node.lineno} {ast.unparse(node)}")
     assert not wrong, wrong
-    source = ast.parse((ROOT / "host/tickwire/orders/fix/route.py").read_text(encoding="utf-8"))
-    calls = [node for node in ast.walk(source)
-             if isinstance(node, ast.Attribute) and node.attr == "_send"
-             and ast.unparse(node.value) == "self.session"]
-    assert len(calls) == 1                     # OrderGate._send, fed by ReleaseQueue.take
+    source = ast.parse((ROOT / "host/tickwire/orders/fix/gate.py").read_text(encoding="utf-8"))
+    calls = [node.attr for node in ast.walk(source)
+             if isinstance(node, ast.Attribute) and ast.unparse(node.value) == "self.session"
+             and node.attr.startswith("_")]
+    # OrderGate._send and ._send_mass, fed by ReleaseQueue.take
+    assert sorted(calls) == ["_send", "_send_written"]
 
 
 # The venue's desk

@@ -16,9 +16,9 @@ from tickwire.device.software import SoftwareDevice
 from tickwire.engine import Engine
 from tickwire.errors import TickwireError
 from tickwire.orders.fix.audit import AuditLog
+from tickwire.orders.fix.gate import OrderGate
 from tickwire.orders.fix.initiator import Initiator
-from tickwire.orders.fix.orders import OrderWriter
-from tickwire.orders.fix.route import OrderGate, OrderRoute
+from tickwire.orders.fix.route import OrderRoute
 from tickwire.orders.fix.service import session_rules
 from tickwire.orders.fix.session import Session
 from tickwire.orders.fix.settings import FIXSessionSettings, FIXSettings
@@ -81,8 +81,7 @@ class FIXLink:
                               fix.durability, fix.batch_ms)
             self._audit = AuditLog(fix.store_path("x").parent, "fix") if fix.audit else None
         self._session = Session(self._settings, rules, store)
-        writer = OrderWriter(rules, run_prefix(now))
-        self._gate = OrderGate(self._session, engine.releases, writer)
+        self._gate = OrderGate(self._session, engine.releases, run_prefix(now))
         self._route = self._session.application = OrderRoute(
             self._gate, self._settle, self._tell_state)
         self._initiator: Initiator | None = None

@@ -161,7 +161,8 @@ def write_order(template, released, original, request, target):
 def encode_order(template, released, original, request, sequence, now, target):
     """Write the whole message that a release asks for at ``now``; see :func:`write_order`.
 
-    ``target`` has ``ROOM`` octets. Returns octets << 16 | offset of the first one from ``target``.
+    ``target`` has ``ROOM`` octets. Returns octets before the body << 32 | octets << 16 | offset of
+    the first one from ``target``.
     """
     t = template_at(template)
     tell_time(template, now)
@@ -171,6 +172,7 @@ def encode_order(template, released, original, request, sequence, now, target):
     copy(place, t["sender"], t["sender_length"])
     place = _time(place + t["sender_length"], _SENDING_TIME, template)
     copy(place, t["target"], t["target_length"])
-    place = write_order(template, released, original, request, place + t["target_length"])
+    body = place + t["target_length"]
+    place = write_order(template, released, original, request, body)
     head = close_message(first, place, t["begin"], t["begin_length"])
-    return (place + 7 - head) << 16 | (head - target)
+    return (body - head) << 32 | (place + 7 - head) << 16 | (head - target)

@@ -25,6 +25,7 @@ class ReleaseQueue:
 
     ``address`` and ``wake`` are for the loop: the byte ring and the socket that it writes an octet
     to after new records. ``fileno`` is readable then, for a selector or an asyncio reader.
+    ``batch`` is the address of the records that :meth:`take` returned last.
     """
 
     def __init__(self) -> None:
@@ -32,11 +33,12 @@ class ReleaseQueue:
         self._ring = FrameRing(CAPACITY_MIN)
         self.address = self._ring.address
         self._batch = np.zeros(_BATCH, RELEASED)
+        self.batch = int(self._batch.ctypes.data)
         self._reader, self._writer = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
         self._reader.setblocking(False)
         self._writer.setblocking(False)
         self.wake = self._writer.fileno()
-        frame_ring.drain(self.address, self._batch.ctypes.data, RECORD_SIZE, 0)  # loads the kernel
+        frame_ring.drain(self.address, self.batch, RECORD_SIZE, 0)  # loads the kernel
 
     def fileno(self) -> int:
         """Return the descriptor that is readable when something may have come."""
@@ -45,17 +47,18 @@ class ReleaseQueue:
     def take(self) -> np.ndarray:
         """Return the next records, at most 64, with the dtype :data:`RELEASED`; perhaps none.
 
-        Call it until it returns none: only then the descriptor tells of the next one.
+        They stay until the next call. Call it until it returns none: only then the descriptor tells
+        of the next one.
         """
         count = self._drain()
         if count == 0:
             with contextlib.suppress(BlockingIOError):
                 self._reader.recv(_WAKES)
             count = self._drain()              # what came before the wake-up was forgotten
-        return self._batch[:count].copy()
+        return self._batch[:count]
 
     def _drain(self) -> int:
-        return int(frame_ring.drain(self.address, self._batch.ctypes.data, RECORD_SIZE, _BATCH))
+        return int(frame_ring.drain(self.address, self.batch, RECORD_SIZE, _BATCH))
 
     def close(self) -> None:
         """Close the sockets; the loop does not run any more."""

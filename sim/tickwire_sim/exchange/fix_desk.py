@@ -75,7 +75,7 @@ class FIXDesk(Application):
         """Cancel what is open, if that was agreed upon."""
         self._session = None
         if self._cancels:
-            self._cancel_all()
+            self._withdraw(self._live())
 
     def on_message(self, session: Session, message: Parsed) -> None:
         """Carry out a request."""
@@ -165,15 +165,16 @@ class FIXDesk(Application):
             self._report(order, _STATUS, order.status, {})
 
     def _statuses(self, message: Parsed) -> None:
-        live = [order for order in self._by_number.values() if not order.is_closed]
-        for order in live:
+        for order in self._live():
             self._report(order, _STATUS, order.status, {584: message.text(584)})
+
+    def _live(self) -> list[_Order]:
+        return [order for order in self._by_number.values() if not order.is_closed]
 
     def _mass_cancel(self, message: Parsed) -> None:
         kind, symbol = message.text(530), message.text(55)
         is_taken = kind in ("1", "7")
-        live = [order for order in self._by_number.values() if not order.is_closed
-                and (kind == "7" or order.symbol == symbol)]
+        live = [order for order in self._live() if kind == "7" or order.symbol == symbol]
         body = {11: message.text(11), 37: message.text(11), 530: kind,
                 531: kind if is_taken else "0", 533: len(live) if is_taken else 0}
         if self._version() == "FIXT.1.1":
@@ -181,15 +182,14 @@ class FIXDesk(Application):
         if not is_taken:
             body[532] = "0"
         self._send("r", body)
-        assert self.client is not None
-        for order in live if is_taken else ():
-            self.client.send(ouch50.CANCEL_ORDER, {"user_ref_num": order.number, "quantity": 0})
+        self._withdraw(live if is_taken else [])
 
-    def _cancel_all(self) -> None:
-        for order in self._by_number.values():
-            if self.client is not None and not order.is_closed:
-                self.client.send(ouch50.CANCEL_ORDER,
-                                 {"user_ref_num": order.number, "quantity": 0})
+    def _withdraw(self, orders: list[_Order]) -> None:
+        """Cancel orders, whatever becomes of a replace that is on its way."""
+        numbers = [order.number for order in orders]
+        numbers += [number for number, (order, *_) in self._replacing.items() if order in orders]
+        for number in numbers if self.client is not None else ():
+            self.client.send(ouch50.CANCEL_ORDER, {"user_ref_num": number, "quantity": 0})
 
     # The order port
 

@@ -10,6 +10,8 @@ if TYPE_CHECKING:
 
 ORDER_TYPES = frozenset({"D", "E", "F", "G", "q", "AB", "AC", "s", "t", "u"})
 """Messages that place, change or cancel orders: only an order gate may send them."""
+CANCEL_TYPES = frozenset({"F", "q"})
+"""Those of them that only cancel: a throttle does not hold them."""
 
 
 class SendError(TickwireError):

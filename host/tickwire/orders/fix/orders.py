@@ -50,32 +50,35 @@ class OrderWriter:
         self._row = np.zeros(1, RELEASED)
         self._released = int(self._row.ctypes.data)
 
-    def message_type(self, released: np.void) -> str:
-        """Return 35 of the message: D, F or G."""
-        self._row[0] = released
-        return chr(kernels.message_type(self._released))
-
-    def body(self, released: np.void, now: int, original: int = 0, request: int = 0
-             ) -> tuple[str, bytes]:
-        """Return type and body of the message that ``released`` asks for, at time ``now``."""
-        self._row[0] = released
-        kernels.tell_time(self.address, now)
-        end = kernels.write_order(self.address, self._released, original, request, self._target)
-        return (chr(kernels.message_type(self._released)),
-                self._view[:end - self._target].tobytes())
-
     def message(self, released: np.void, sequence: int, now: int, original: int = 0,
                 request: int = 0) -> bytes:
-        """Return the whole message, numbered ``sequence``."""
+        """Return the whole message, numbered ``sequence``, that ``released`` asks for at ``now``.
+
+        ``original`` and ``request`` are those of :func:`~tickwire.kernels.fix_orders.write_order`.
+        """
         self._row[0] = released
-        found = kernels.encode_order(self.address, self._released, original, request, sequence,
-                                     now, self._target)
+        return self.written(self._released, sequence, now, original, request)[0]
+
+    def held(self, record: bytes) -> int:
+        """Return the address of a copy of a record, for :meth:`written`; there is one at a time."""
+        self._row.view(np.uint8)[:] = np.frombuffer(record, np.uint8)
+        return self._released
+
+    def written(self, released: int, sequence: int, now: int, original: int = 0, request: int = 0
+                ) -> tuple[bytes, int]:
+        """Return the same for a record at an address, and how many octets are before its body."""
+        found = kernels.encode_order(self.address, released, original, request, sequence, now,
+                                     self._target)
         first = found & 0xFFFF
-        return self._view[first:first + (found >> 16)].tobytes()
+        return self._view[first:first + (found >> 16 & 0xFFFF)].tobytes(), found >> 32
 
     def identity(self, token: int, request: int = 0) -> str:
         """Return the ClOrdID of an order, or of a request to change it."""
         return f"{self.prefix}{token}.{request}" if request else f"{self.prefix}{token}"
+
+    def mass_identity(self, number: int) -> str:
+        """Return the ClOrdID of a mass cancel; :meth:`token` takes it for no order's."""
+        return f"{self.prefix}M{number}"
 
     def token(self, identity: str) -> tuple[int, int] | None:
         """Return token and request of a ClOrdID of this run; None of any other."""

@@ -15,7 +15,7 @@ from tickwire.spec.fix import Tag
 from tickwire.spec.intents import Operation
 
 if TYPE_CHECKING:
-    from tickwire.orders.fix.route import Order
+    from tickwire.orders.fix.gate import Order
 
 _UNIT = Decimal(10_000)                    # prices are in 1e-4 dollars
 _MAX = (1 << 31) - 1                       # prices and quantities of a device
@@ -128,7 +128,8 @@ def settle_fields(token: int, order: "Order", report: Report) -> dict[str, int]:
         found |= {"quantity": report.last_quantity, "price": report.last_price,
                   "match_number": number_of(report.execution)}
     elif report.answer is Answer.CANCELED:
-        reason = (_USER if report.is_requested else _IMMEDIATE if order.is_immediate else _SYSTEM)
+        reason = (_USER if report.is_requested or order.is_canceling
+                  else _IMMEDIATE if order.is_immediate else _SYSTEM)
         found |= {"quantity": order.leaves, "reason": reason}
     elif report.answer is Answer.REJECTED:
         found |= {"reason": report.reason}

@@ -1,105 +1,24 @@
-"""Orders over FIX: what a device released goes out, what the venue answers is settled.
+"""Orders over FIX: what the gate sends, and what the venue answers, which is settled.
 
-:class:`OrderGate` is the only door: it takes records from the device's release queue, and there is
-no call with which anybody else could hand it one. Answers become the settle intents that OUCH's
-answers become, so nothing above can tell the route.
+Answers become the settle intents that OUCH's answers become, so nothing above can tell the route.
 """
 
-import time
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 
-import numpy as np
-
-from tickwire.orders.fix.application import Application, SendError
+from tickwire.orders.fix.application import Application
 from tickwire.orders.fix.bodies import fields
-from tickwire.orders.fix.orders import OrderWriter
+from tickwire.orders.fix.gate import Order, OrderGate
 from tickwire.orders.fix.parse import Parsed
 from tickwire.orders.fix.reports import Answer, Report, read_report, settle_fields
-from tickwire.orders.fix.sending import log
 from tickwire.orders.fix.session import Session
-from tickwire.orders.release import ReleaseQueue
 from tickwire.spec.fix import Tag
-from tickwire.spec.intents import IntentFlag, Operation
+from tickwire.spec.intents import Operation
 
 Settle = Callable[[Mapping[str, int]], None]
 
-_SENT_MAX = 4_096                          # messages whose numbers are remembered, for a Reject
-_SIDES = {ord("B"): b"1", ord("S"): b"2", ord("T"): b"5", ord("E"): b"6"}
-
-
-@dataclass(slots=True)
-class Order:
-    """An order that may be open: shares in all, executed ones, and what changes it."""
-
-    total: int
-    price: int
-    symbol: bytes
-    side: bytes
-    executed: int = 0
-    value: int = 0                         # executed shares x price, 1e-4 dollars
-    is_immediate: bool = False
-    request: int = 0                       # that the venue accepted last; part of its ClOrdID
-    requests: int = 0                      # made so far
-    predecessor: int = 0                   # order that this one replaces, until the venue says so
-
-    @property
-    def leaves(self) -> int:
-        """Shares still open."""
-        return max(self.total - self.executed, 0)
-
-
-class OrderGate:
-    """Sends the order messages of one device through one session."""
-
-    def __init__(self, session: Session, releases: ReleaseQueue, writer: OrderWriter) -> None:
-        self.session, self.writer = session, writer
-        self.orders: dict[int, Order] = {}
-        self.sent: OrderedDict[int, tuple[int, int]] = OrderedDict()   # number: token, request
-        self._releases = releases
-
-    def pump(self, refuse: Callable[[int], None]) -> int:
-        """Send everything that was released; return how many records there were.
-
-        What cannot be sent is told to ``refuse`` by its token, unless it is a cancel.
-        """
-        count = 0
-        while len(batch := self._releases.take()):
-            for released in batch:
-                self._send(released, refuse)
-            count += len(batch)
-        return count
-
-    def _send(self, released: np.void, refuse: Callable[[int], None]) -> None:
-        token, previous = int(released["token"]), int(released["previous"])
-        operation, request = int(released["operation"]), 0
-        known = self.orders.get(previous if operation == Operation.REPLACE else token)
-        if operation == Operation.CANCEL:
-            if known is None:              # dead meanwhile: the venue has told, the device knows
-                return
-            known.requests += 1
-            request = known.requests
-        else:
-            self.orders[token] = Order(
-                int(released["quantity"]), int(released["price"]),
-                bytes(released["symbol"]).strip(), _SIDES[int(released["side"])],
-                known.executed if known else 0, known.value if known else 0,
-                bool(int(released["flags"]) & IntentFlag.IMMEDIATE), predecessor=previous)
-        kind, body = self.writer.body(released, time.time_ns(), known.request if known else 0,
-                                      request)
-        try:
-            # This door alone sends orders: Session.send refuses them.
-            number = self.session._send(kind, body, (), False)
-        except SendError as error:
-            log.warning("%s", error)
-            if operation != Operation.CANCEL:
-                del self.orders[token]
-                refuse(token)
-            return
-        self.sent[number] = token, request
-        if len(self.sent) > _SENT_MAX:
-            self.sent.popitem(last=False)
+_EXECUTIONS_MAX = 4_096                    # ExecIDs that are remembered
+_NOT_TAKEN = "0"                           # MassCancelResponse
 
 
 class OrderRoute(Application):
@@ -135,7 +54,7 @@ class OrderRoute(Application):
         self._tell_state(False)
 
     def on_message(self, session: Session, message: Parsed) -> None:
-        """Settle an execution report or the refusal of a request."""
+        """Settle an execution report or the refusal of a request, or take that of a mass cancel."""
         kind = message.msg_type
         if kind == "8":
             self._report(message)
@@ -144,7 +63,11 @@ class OrderRoute(Application):
         elif kind == "j":
             number = message.integer(Tag.REFERENCE_SEQUENCE)
             self._unsent(number if number is not None else -1)
-        elif kind != "r":
+        elif kind == "r":
+            self._gate.mass_answered(
+                message.text(Tag.CLIENT_ORDER_ID), self._refuse,
+                is_taken=message.text(Tag.MASS_CANCEL_RESPONSE) != _NOT_TAKEN)
+        else:
             self.unread += 1
 
     def on_reject(self, session: Session, message: Parsed) -> None:
@@ -182,7 +105,7 @@ class OrderRoute(Application):
         if execution in self._executions:
             return True
         self._executions[execution] = None
-        if len(self._executions) > _SENT_MAX:
+        if len(self._executions) > _EXECUTIONS_MAX:
             self._executions.popitem(last=False)
         return False
 
@@ -259,6 +182,8 @@ class OrderRoute(Application):
 
     def _unsent(self, number: int) -> None:
         """A message of ours was rejected as such."""
+        if self._gate.mass_answered(number, self._refuse, is_taken=False):
+            return
         token, request = self._gate.sent.get(number, (0, 0))
         if token in self._gate.orders and request == 0:
             self._reject(token, 0)

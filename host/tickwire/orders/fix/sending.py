@@ -6,7 +6,13 @@ from collections.abc import Callable, Sequence
 from enum import Enum
 
 from tickwire.orders.fix import bodies
-from tickwire.orders.fix.application import ORDER_TYPES, Application, GateError, SendError
+from tickwire.orders.fix.application import (
+    CANCEL_TYPES,
+    ORDER_TYPES,
+    Application,
+    GateError,
+    SendError,
+)
 from tickwire.orders.fix.bodies import Header
 from tickwire.orders.fix.encode import assemble, framed
 from tickwire.orders.fix.journal import StoreError
@@ -20,6 +26,7 @@ from tickwire.spec.fix import APPLICATION_VERSIONS, REJECT_TEXTS, RejectReason, 
 
 SECOND = 1_000_000_000
 NEVER = 1 << 63
+_TRAILER = 7                               # 10=ddd SOH
 
 log = logging.getLogger("tickwire.fix")
 Clock = Callable[[], int]
@@ -51,11 +58,10 @@ class Sender:
         self._output: list[bytes] = []
         self._last_out = self._state_until = 0
         self._begin_string = settings.begin_string.encode()
-        self._header: Header = [(tag, value.encode("latin-1")) for tag, value in (
-            (49, settings.sender), (56, settings.target),
-            (50, settings.sender_sub), (57, settings.target_sub)) if value]
+        self._header: Header = [(tag, value.encode("latin-1"))
+                                for tag, value in settings.header()]
         # What stands around the time in a message without further fields in its header.
-        self._before, self._behind = (bodies.fields(*sorted(
+        self._before, self._behind = (bodies.fields(*(
             pair for pair in self._header if (pair[0] < 52) == is_before))
             for is_before in (True, False))
         self._second, self._moment = -1, b""
@@ -112,24 +118,46 @@ class Sender:
 
     def _send(self, msg_type: str, body: bytes, header: Sequence[tuple[int, bytes]],
               is_kept: bool) -> int:
+        is_on = self._check(msg_type, self._clock(), is_kept)
+        number = self._transmit(msg_type, body, header, is_written=is_on)
+        self._sent(msg_type, body)
+        return number
+
+    def _send_written(self, msg_type: str, write: Callable[[int, int], tuple[bytes, int]]) -> int:
+        """Send the message that ``write`` gives for its number at a time; return the number.
+
+        ``write`` returns the whole message and how many octets are before its body.
+        """
+        now = self._clock()
+        self._check(msg_type, now, False)
+        number = self.store.next_out
+        octets, begin = write(number, now)
+        self._keep(octets, number, now)
+        self._output.append(octets)
+        self._last_out = now
+        self._sent(msg_type, octets[begin:-_TRAILER])
+        return number
+
+    def _check(self, msg_type: str, now: int, is_kept: bool) -> bool:
+        """Return whether a message is written now; raise :class:`SendError` if it cannot go."""
         is_on = self.state is State.ACTIVE and not self.closing
         if not is_on and not is_kept:
             raise SendError(f"{self.settings.identity}: not logged on ({self.state.value})")
-        if not self._throttle.takes(self._clock()):
+        # What takes risk away passes the throttle, and counts there.
+        if not self._throttle.takes(now) and msg_type not in CANCEL_TYPES:
             raise SendError(f"{self.settings.identity}: more than "
                             f"{self.settings.messages_per_second} messages a second")
-        number = self._transmit(msg_type, body, header, is_written=is_on)
+        return is_on
+
+    def _sent(self, msg_type: str, body: bytes) -> None:
         self.application.on_sent(self, msg_type, body)     # type: ignore[arg-type]
         if self.wake is not None:
             self.wake()
-        return number
 
     def _transmit(self, msg_type: str, body: bytes, header: Sequence[tuple[int, bytes]] = (), *,
                   is_written: bool = True) -> int:
         """Store a message, then have it written; return its number."""
         now, number = self._clock(), self.store.next_out
-        if number >= NUMBER_MAX:
-            raise SendError(f"{self.settings.identity}: {number} is the last number there is")
         if header:
             octets = assemble(self._begin_string, msg_type.encode("latin-1"), [
                 (34, b"%d" % number), (52, self._timestamp(now)), *self._header, *header], body)
@@ -137,15 +165,21 @@ class Sender:
             octets = framed(self._begin_string, b"35=%b\x0134=%d\x01%b52=%b\x01%b%b" % (
                 msg_type.encode("latin-1"), number, self._before, self._timestamp(now),
                 self._behind, body))
+        self._keep(octets, number, now)
+        if is_written:
+            self._output.append(octets)
+            self._last_out = now
+        return number
+
+    def _keep(self, octets: bytes, number: int, now: int) -> None:
+        """Store a message before it is written."""
+        if number >= NUMBER_MAX:
+            raise SendError(f"{self.settings.identity}: {number} is the last number there is")
         try:
             self.store.put(octets, now)
         except StoreError as error:
             self._close(f"the store failed: {error}")
             raise
-        if is_written:
-            self._output.append(octets)
-            self._last_out = now
-        return number
 
     def _gap_fill(self, number: int, following: int) -> bytes:
         """Return a SequenceReset numbered ``number``; it is sent once more, so not stored."""

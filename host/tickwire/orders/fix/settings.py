@@ -53,6 +53,8 @@ class FIXSessionSettings:
     cancel_on_disconnect: bool = setting(False, boolean(), "Have open orders cancelled when the "
                                          "connection is lost.")
     cancel_after_ms: int = setting(0, integer(0, 3_600_000), "Unless it is back within this time.")
+    mass_cancel: bool = setting(True, boolean(), "Ask with one q for cancels that leave nothing "
+                                "open; FIX.4.2 has none.")
     drop_copy_of: str = setting("", text(r"[A-Za-z0-9_.,-]{0,1024}", "names with , between"),
                                 "Sessions whose execution reports are copied here.")
     start_time: str = setting("", _TIME, "When the session begins.")
@@ -81,6 +83,12 @@ class FIXSessionSettings:
         """Return when the session is open; a ValueError begins with the key at fault."""
         return parse_schedule(self.start_time, self.end_time, self.start_day, self.end_day,
                               self.time_zone)
+
+    def header(self) -> list[tuple[int, str]]:
+        """Return the fields that every message has in its header: tag and value, ascending."""
+        return [(tag, value) for tag, value in (
+            (49, self.sender), (50, self.sender_sub), (56, self.target), (57, self.target_sub))
+            if value]
 
     @property
     def identity(self) -> str:
