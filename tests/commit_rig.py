@@ -14,7 +14,7 @@ from tickwire.kernels.memory import load64, view
 from tickwire.kernels.messages import find_order, take_shares
 from tickwire.spec.counters import CounterIndex
 from tickwire.spec.geometry import Geometry
-from tickwire_hw.commit import RESULT_AGE, BookOperation, Commit
+from tickwire_hw.commit import FORESEEN_AGE, RESULT_AGE, BookOperation, Commit
 from tickwire_sim.verilate import verilate
 
 CONTEXT = 20                                # bits that are carried along: the operation's number
@@ -29,7 +29,8 @@ CHANGE_NONE, CHANGED, NEW, LOST = range(4)
 OPERATION = np.dtype([(name, "i8") for name in (
     "operation", "reference", "shares", "price", "side", "instrument", "gap")], align=True)
 RESULT = np.dtype([(name, "i8") for name in (
-    "flags", "change", "before", "level", "taken", "price", "side", "open")], align=True)
+    "flags", "change", "before", "level", "taken", "price", "side", "open",
+    "order_stash", "level_stash")], align=True)
 FOUND, PLACED = 1 << len(COUNTERS), 2 << len(COUNTERS)
 GIVEN = ("operation", "reference", "shares", "price", "side", "instrument")
 _OPERATION_SIZE, _RESULT_SIZE = OPERATION.itemsize, RESULT.itemsize
@@ -107,6 +108,8 @@ def _apply(book, operations, results, counters, count):
         for bit in range(len(counters)):
             if load64(memory + 8 * counters[bit]) != before[bit]:
                 r["flags"] |= 1 << bit
+        r["order_stash"], r["level_stash"] = (book_at(book)["order_stash_used"],
+                                              book_at(book)["level_stash_used"])
 
 
 def kernel_results(geometry: Geometry, operations: np.ndarray) -> np.ndarray:
@@ -133,19 +136,7 @@ class Card:
 
         With ``is_reset`` it is reset where it stands.
         """
-        if is_reset:
-            self.model.reset()
-        else:
-            self.model.restart()
-        wait = 1 << max(self.geometry.orders_log2, self.geometry.levels_log2)
-        clear(self.model, wait)
-        cycles = np.cumsum(operations["gap"]) - operations["gap"]
-        rows = noisy_rows(self.model, int(cycles[-1]) + RESULT_AGE + 1)
-        rows["i__valid"][cycles] = 1
-        given = rows[cycles]
-        self.model.put(given, "i__payload", context=np.arange(len(cycles)) % (1 << CONTEXT),
-                       **{name: operations[name].view(np.uint64) for name in GIVEN})
-        rows[cycles] = given
+        rows, cycles, wait = self._rows(operations, is_reset=is_reset)
         late = self.model.run(rows, when="o__valid")
         assert (late["cycle"] - late["cycle"][0] == cycles).all()
         assert late["cycle"][0] == wait + 1 + RESULT_AGE
@@ -164,9 +155,35 @@ class Card:
             found[name] = get(f"{name}.shares") | get(f"{name}.orders") << 40
         found["price"], found["side"], found["open"] = (
             get(f"order.{name}") for name in ("price", "side", "shares"))
+        found["order_stash"], found["level_stash"] = late["order_stash"], late["level_stash"]
         is_step = operations["operation"] == STEP
         found["before"][is_step & (get("is_level_found") == 0)] = 0
         return found
+
+    def levels(self, operations: np.ndarray) -> np.ndarray:
+        """What is told of each operation's level ahead: price, side, instrument, is_first."""
+        rows, cycles, _ = self._rows(operations)
+        early = self.model.run(rows)[cycles + FORESEEN_AGE + 1]
+        return np.stack([self.model.get(early, "o_level", name).astype(np.int64) for name in (
+            "key.price", "key.side", "key.instrument", "is_first")], axis=1)
+
+    def _rows(self, operations: np.ndarray, *,
+              is_reset: bool = False) -> tuple[np.ndarray, np.ndarray, int]:
+        """Begin with empty tables; return rows, the operations' cycles and those of clearing."""
+        if is_reset:
+            self.model.reset()
+        else:
+            self.model.restart()
+        wait = 1 << max(self.geometry.orders_log2, self.geometry.levels_log2)
+        clear(self.model, wait)
+        cycles = np.cumsum(operations["gap"]) - operations["gap"]
+        rows = noisy_rows(self.model, int(cycles[-1]) + RESULT_AGE + 1)
+        rows["i__valid"][cycles] = 1
+        given = rows[cycles]
+        self.model.put(given, "i__payload", context=np.arange(len(cycles)) % (1 << CONTEXT),
+                       **{name: operations[name].view(np.uint64) for name in GIVEN})
+        rows[cycles] = given
+        return rows, cycles, wait
 
 
 def compare(card: Card, operations: np.ndarray, *, is_reset: bool = False) -> Counter:
@@ -175,8 +192,9 @@ def compare(card: Card, operations: np.ndarray, *, is_reset: bool = False) -> Co
     found = card.results(operations, is_reset=is_reset)
     is_found, is_placed = expected["flags"] & FOUND != 0, expected["flags"] & PLACED != 0
     is_changed = expected["change"] != CHANGE_NONE
-    where = {"flags": None, "change": None, "taken": is_found, "price": is_found | is_placed,
-             "side": is_found | is_placed, "open": is_found | is_placed,
+    where = {**dict.fromkeys(("flags", "change", "order_stash", "level_stash")),
+             "taken": is_found, "price": is_found | is_placed, "side": is_found | is_placed,
+             "open": is_found | is_placed,
              "before": is_changed & (expected["change"] != NEW) | (
                  operations["operation"] == STEP),
              "level": is_changed & (expected["change"] != LOST)}

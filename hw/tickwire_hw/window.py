@@ -83,7 +83,6 @@ class Window(wiring.Component):
 
         and what the operation did:
 
-        * ``has_bit``: its tick was put into the window, or taken out of it;
         * ``is_desync``: the instrument's book is not to be believed any more;
         * ``off_grid``, ``hidden``, ``window_shifts``, ``window_sweeps``: counters that it raised.
     o_row : ``Out(row_layout(geometry))``
@@ -101,7 +100,7 @@ class Window(wiring.Component):
         self._side_bits, self._row = side_bits(geometry), row_layout(geometry)
         self._sweep = Sweep(geometry)
         side = {"side": 1, "instrument": self._side_bits - 1}
-        flags = ("has_best", "is_empty", "is_hidden", "has_bit", "is_desync", "off_grid", "hidden",
+        flags = ("has_best", "is_empty", "is_hidden", "is_desync", "off_grid", "hidden",
                  "window_shifts", "window_sweeps")
         super().__init__({
             "ready": Out(1),
@@ -179,7 +178,7 @@ class Window(wiring.Component):
         m.d.comb += [getattr(result, name).eq(getattr(given, name))
                      for name in ("kind", "instrument", "side", "context")]
         m.d.comb += [getattr(result, name).eq(getattr(event, name))
-                     for name in ("has_bit", "is_desync", "off_grid", "hidden", "window_shifts")]
+                     for name in ("is_desync", "off_grid", "hidden", "window_shifts")]
 
         return m
 

@@ -67,7 +67,7 @@ class WindowRules(wiring.Component):
         With them: what a step answers.
     o_row, o_word : ``Out``
         Four cycles after ``i``: both, as the operation leaves them.
-    o : ``Out({is_wanted, is_done, is_moved, has_bit, is_desync, off_grid, hidden, window_shifts})``
+    o : ``Out({is_wanted, is_done, is_moved, is_desync, off_grid, hidden, window_shifts})``
         With them: the side would have a sweep if that can come lower; the sweep in hand is done,
         or has to ask anew; and flags and counts of ``Window``.
     """
@@ -75,7 +75,7 @@ class WindowRules(wiring.Component):
     def __init__(self, geometry: Geometry) -> None:
         self._words = geometry.window_words
         self._levels = row_layout(geometry)["levels"].width
-        flags = ("is_wanted", "is_done", "is_moved", "has_bit", "is_desync", "off_grid", "hidden",
+        flags = ("is_wanted", "is_done", "is_moved", "is_desync", "off_grid", "hidden",
                  "window_shifts")
         super().__init__({
             "i": In(data.StructLayout({"kind": WindowOperation, "key": signed(KEY), "on_grid": 1,
@@ -177,7 +177,6 @@ class WindowRules(wiring.Component):
             self.o.is_moved.eq(is_answered & (~same_floor | ~is_empty & ~all_seen & ~is_swept
                                               & ~same_key)),
             self.o.is_done.eq(is_answered & ~self.o.is_moved & ~is_lowered),
-            self.o.has_bit.eq(is_set | is_cleared),
             self.o.is_desync.eq(is_new & ~given.on_grid & is_covered | is_lowered & is_off_grid),
             self.o.off_grid.eq(is_new & ~given.on_grid),
             self.o.hidden.eq(is_hiding | is_first & ~is_set),

@@ -32,11 +32,11 @@ OPERATION = data.StructLayout({"kind": WindowOperation, "key": signed(KEY), "on_
                                "least_floor": signed(KEY), "is_found": 1})
 DUE = data.StructLayout({"is_asked": 1, "floor": signed(KEY)})
 EVENTS = data.StructLayout(dict.fromkeys(
-    ("has_bit", "is_desync", "off_grid", "hidden", "window_shifts", "is_done", "is_moved"), 1))
+    ("is_desync", "off_grid", "hidden", "window_shifts", "is_done", "is_moved"), 1))
 REACHED = {
-    WindowOperation.NEW: ("has_bit", "is_desync", "off_grid", "hidden", "window_shifts"),
-    WindowOperation.LOST: ("has_bit", "hidden"),
-    WindowOperation.STEP: ("has_bit", "is_desync", "is_done", "is_moved"),
+    WindowOperation.NEW: ("is_desync", "off_grid", "hidden", "window_shifts"),
+    WindowOperation.LOST: ("hidden",),
+    WindowOperation.STEP: ("is_desync", "is_done", "is_moved"),
     WindowOperation.CHANGE: (), WindowOperation.NONE: ()}
 BOUNDS = ("unseen_high", "unseen_low", "off_grid_high")
 
@@ -90,7 +90,7 @@ class Kernel(wiring.Component):
 
     def _set_bit(self, m: Module, summary) -> None:
         is_used = (summary & self.hot).any()
-        m.d.comb += [self.o.has_bit.eq(1), self.o_row.summary.eq(summary | self.hot),
+        m.d.comb += [self.o_row.summary.eq(summary | self.hot),
                      self.o_word.eq(Mux(is_used, self.word, 0) | self.tick)]
 
     def _insert(self, m: Module) -> None:
@@ -137,7 +137,7 @@ class Kernel(wiring.Component):
         m.d.comb += now.levels.eq(row.levels - 1)
         with m.If(self.given.on_grid & (self.given.key >= row.floor)):
             rest = self.word & ~self.tick
-            m.d.comb += [self.o.has_bit.eq(1), self.o_word.eq(rest)]
+            m.d.comb += [self.o_word.eq(rest)]
             with m.If(rest == 0):
                 m.d.comb += now.summary.eq(row.summary & ~self.hot)
                 with m.If((row.summary == self.hot) & (row.levels != 1)):

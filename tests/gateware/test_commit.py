@@ -17,14 +17,18 @@ from hypothesis import strategies as st
 
 from tests.commit_rig import (
     ADD,
+    COUNTERS,
+    FOUND,
     NONE,
     OPERATION,
+    PLACED,
     REMOVE,
     REPLACE,
     STEP,
     TAKE,
     Card,
     compare,
+    kernel_results,
 )
 from tests.table_rig import LARGEST, TINY, in_hostile_memory, sequence_of_all
 from tickwire.device.book_memory import BookMemory
@@ -124,6 +128,23 @@ def test_every_run_of_replaces_gives_the_kernels_results():
     chain = column(*(row for number in sequence_of_all(len(pairs), 4) for row in pairs[number]))
     seen = compare(tiny(), chain)
     assert seen["unknown"] > 500 and seen["lost"] > 500, seen
+
+
+def test_the_level_of_an_operation_is_told_eight_cycles_before_its_result():
+    rng = np.random.default_rng(4)
+    for gaps in ((2,), (2, 4, 8)):
+        operations = drawn(rng, 4_000, 100, 12, MIX, gaps)
+        expected, found = kernel_results(TINY, operations), tiny().levels(operations)
+        is_placed = expected["flags"] & PLACED != 0
+        has_order = is_placed | (expected["flags"] & FOUND != 0)
+        for name, column_of in zip(("price", "side"), found.T, strict=False):
+            assert (column_of == expected[name])[has_order].all(), name
+        assert (found[:, 2] == operations["instrument"])[has_order].all()
+        # Whether there is room is not known yet.
+        is_full = expected["flags"] & sum(1 << COUNTERS.index(name) for name in COUNTERS
+                                          if "overflow" in name) != 0
+        assert (found[:, 3] == is_placed | is_full).all()
+        assert is_placed.sum() > 400 and (~has_order).sum() > 500
 
 
 def test_reset_empties_both_tables():

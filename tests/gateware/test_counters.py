@@ -39,6 +39,14 @@ def page(card: Model) -> dict[str, int]:
     return {name: values[CounterIndex[name.upper()]] for name in (*COUNTED, *PEAKS)}
 
 
+def rises(count: int, source: np.random.Generator) -> np.ndarray:
+    """Fills that rise over some hundred cycles, with less between; so each instant has its own."""
+    begin, length = source.integers(-ROUND, count), source.integers(1, ROUND // 4)
+    values = np.clip((np.arange(count) - begin) // length, 0, 8)
+    values[source.random(count) < .2] = 0
+    return values
+
+
 def steps(rows: np.ndarray, source: np.random.Generator, density: float) -> dict[str, np.ndarray]:
     """Fill rows with steps; return them by counter."""
     given = {}
@@ -47,7 +55,7 @@ def steps(rows: np.ndarray, source: np.random.Generator, density: float) -> dict
         values[source.random(len(rows)) > density] = 0
         given[name] = values
     model().put(rows, "i", **given)
-    peaks = {name: source.integers(0, 9, len(rows)) for name in PEAKS}
+    peaks = {name: rises(len(rows), source) for name in PEAKS}
     model().put(rows, "i_peak", **peaks)
     return {**{name: np.cumsum(values) for name, values in given.items()},
             **{name: np.maximum.accumulate(values) for name, values in peaks.items()}}

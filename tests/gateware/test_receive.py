@@ -145,7 +145,8 @@ def test_every_length_that_lies_at_every_layer(model, kernel, tags):
         frames.append(ethernet(with_header(total=length), 0x0800, *tags))
     for first in range(0x40, 0x50):
         for total in (0, 4, 19, 20, 23, 24, 27, 28, 59, 60, 0x0400, 0xFFFF):
-            frames.append(ethernet(with_header(first=first, total=total), 0x0800, *tags))
+            frames += [ethernet(with_header(first=first, total=total, **other), 0x0800, *tags)
+                       for other in ({}, {"destination": 0xE9630101})]
     compare(model, kernel, [Frame(octets) for octets in frames])
 
 

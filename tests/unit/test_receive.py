@@ -52,7 +52,8 @@ def packet(udp=None, to=A, **settings_):
 def with_header(**fields):
     """IPv4 datagram for line A with header fields replaced and the header's checksum right."""
     octets = bytearray(packet())
-    places = {"first": (0, "B"), "total": (2, ">H"), "fragment": (6, ">H"), "protocol": (9, "B")}
+    places = {"first": (0, "B"), "total": (2, ">H"), "fragment": (6, ">H"), "protocol": (9, "B"),
+              "destination": (16, ">I")}
     for name, value in fields.items():
         struct.pack_into(places[name][1], octets, places[name][0], value)
     octets[10:12] = bytes(2)
