@@ -15,6 +15,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tickwire.orders.fix import flush
 from tickwire.orders.fix import journal as journal_module
 from tickwire.orders.fix.journal import DURABILITIES, Journal, StoreError
 from tickwire.orders.fix.store import FileStore, MemoryStore, read_state
@@ -149,7 +150,13 @@ def test_a_reset_leaves_nothing_and_survives_a_kill_before_it_is_whole(tmp_path)
 @pytest.mark.parametrize("mode", DURABILITIES)
 def test_the_disk_is_asked_as_often_as_the_mode_says(tmp_path, monkeypatch, mode):
     asked = []
+
+    class Flusher:
+        def __init__(self, file):
+            self.begin = lambda: asked.append(file) or True
+            self.wait = self.close = lambda: None
     monkeypatch.setattr(journal_module.os, "fdatasync", asked.append)
+    monkeypatch.setattr(journal_module, "Flusher", Flusher)
     journal = Journal(tmp_path / "journal", mode, batch_ms=10)
     journal.append(1, 1, NOW)
     asked.clear()
@@ -162,6 +169,67 @@ def test_the_disk_is_asked_as_often_as_the_mode_says(tmp_path, monkeypatch, mode
     assert len(asked) == {"none": 0, "batch": 4, "each": 31}[mode]
     journal.append(1, 32, NOW - 3_600_000_000_000)
     assert len(asked) == {"none": 0, "batch": 5, "each": 32}[mode], "a clock that was set back"
+
+
+def test_a_batch_waits_for_the_one_before_and_loses_nothing(tmp_path, monkeypatch):
+    begun, is_busy = [], [False]
+
+    class Flusher:
+        def __init__(self, file):
+            self.wait = self.close = lambda: is_busy.__setitem__(0, False)
+
+        def begin(self):
+            if not is_busy[0]:
+                begun.append(journal.size)
+                is_busy[0] = True
+                return True
+            return False
+    monkeypatch.setattr(journal_module, "Flusher", Flusher)
+    monkeypatch.setattr(journal_module.os, "fdatasync", lambda file: begun.append(journal.size))
+    journal = Journal(tmp_path / "journal", "batch", batch_ms=10)
+    first = journal.append(1, 1, NOW) or journal.size
+    assert begun == [first]
+    journal.append(1, 2, NOW + 20_000_000)     # due, but the disk is at the first one
+    journal.begin_sync(NOW + 21_000_000)
+    assert begun == [first]
+    is_busy[0] = False
+    journal.begin_sync(NOW + 22_000_000)
+    assert begun == [first, journal.size]
+    journal.append(1, 3, NOW + 23_000_000)
+    journal.sync()                             # waits for the second, then for the rest
+    assert begun[2:] == [journal.size] and not is_busy[0]
+    journal.sync()
+    assert len(begun) == 3
+
+
+@pytest.mark.parametrize("has_aio", [True, False])
+def test_a_flush_in_the_background_ends_and_tells_what_went_wrong(tmp_path, monkeypatch, has_aio):
+    if not has_aio:
+        monkeypatch.setattr(flush, "_CALLS", None)
+    with open(tmp_path / "file", "wb") as file:
+        file.write(bytes(100_000))
+        flusher = flush.Flusher(file.fileno())
+        for _ in range(3):
+            assert flusher.begin()
+            flusher.wait()
+            assert not flusher.is_running
+        flusher.close()
+    there, back = os.pipe()                    # nothing that can be flushed
+    flusher = flush.Flusher(back)
+    with pytest.raises(OSError, match="Invalid argument"):
+        flusher.begin()
+        flusher.wait()
+    flusher.close()
+    os.close(there)
+    os.close(back)
+
+
+def test_a_disk_that_refuses_is_told_with_the_next_batch(tmp_path, monkeypatch):
+    def refuse(_):
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+    monkeypatch.setattr(flush.Flusher, "begin", refuse)
+    with pytest.raises(StoreError, match="the disk refuses: Input/output error"):
+        Journal(tmp_path / "journal", "batch").append(1, 1, NOW)
 
 
 def test_a_full_disk_is_told_and_nothing_is_half_written(tmp_path, monkeypatch):

@@ -33,10 +33,10 @@ class AuditLog:
         assert self._journal is not None
         self._journal.append(kind, connection, time, octets)
 
-    def sync(self, time: int) -> None:
+    def sync(self) -> None:
         """Make durable what the mode promises."""
         if self._journal is not None:
-            self._journal.sync(time)
+            self._journal.sync()
 
     def close(self) -> None:
         """Close the file of the day."""

@@ -158,7 +158,7 @@ class Connection(asyncio.BufferedProtocol):
             self._timer = self._loop.call_later(min(session.delay(), _TICK_MAX_SECONDS),
                                                 self._tick)
         if self._sync is None and session.store.batch_seconds:
-            self._sync = self._loop.call_later(session.store.batch_seconds, self._make_durable)
+            self._sync = self._loop.call_later(session.store.batch_seconds, self._begin_sync)
 
     def abort(self, reason: str) -> None:
         """Close without waiting for what is unwritten."""
@@ -207,11 +207,11 @@ class Connection(asyncio.BufferedProtocol):
             self._transport.close()
             self._slow = self._loop.call_later(SLOW_SECONDS, self._transport.abort)
 
-    def _make_durable(self) -> None:
+    def _begin_sync(self) -> None:
         self._sync = None
         if self.session is not None:
             session = self.session
-            self._guarded(lambda: session.store.sync(time.time_ns()))
+            self._guarded(lambda: session.store.begin_sync(time.time_ns()))
 
     def _tick(self) -> None:
         self._timer = None

@@ -6,35 +6,40 @@ as soon as :meth:`Journal.append` returns: a process that is killed loses nothin
 What a machine that loses its power may lose is the mode's promise:
 
 - ``none``: whatever the kernel had not written yet, usually up to 30 seconds.
-- ``batch``: what was appended since the last :meth:`Journal.sync`. ``append`` calls it when
-  ``batch_ms`` have passed since the last one; whoever owns the journal calls it when idle.
+- ``batch``: what was appended in the last ``batch_ms``, and while the disk was at it: a flush
+  begins with the first ``append`` after that time, or when whoever owns the journal is idle and
+  calls :meth:`Journal.begin_sync`. Nobody waits for it (:mod:`tickwire.orders.fix.flush`), and the
+  next one begins after its end.
 - ``each``: nothing; ``append`` returns after the disk has the record (fdatasync).
 
 A record that was cut off in its middle is the last one. Opening cuts it off and tells how many
 octets that were. Whole records after a broken one are no torn tail but damage: that is refused.
 """
 
+import contextlib
 import errno
 import fcntl
 import mmap
 import os
 import struct
-import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
+from zlib import crc32
 
 from tickwire.errors import TickwireError
+from tickwire.orders.fix.flush import Flusher
 
 DURABILITIES = ("none", "batch", "each")
 
 _MARK = 0x57F1_E5A9                        # what every head has, to find the next one by
 _HEAD = struct.Struct("<IIIIQQ")           # length, CRC-32 of all that follows it, mark, kind, ...
-_FRONT = struct.Struct("<II")              # the head up to its checksum
-_REST = struct.Struct("<IIQQ")             # the head behind its checksum
+_front = struct.Struct("<II").pack        # the head up to its checksum
+_rest = struct.Struct("<IIQQ").pack        # the head behind its checksum
 _LENGTH_MAX = 1 << 26
 _WINDOW = 1 << 18                          # octets mapped, and reserved on the disk, at a time
 _PAGE = mmap.PAGESIZE
+_NEVER = 1 << 63                           # ns since 1970
 _SEARCH = 1 << 24                          # octets searched for whole records behind a broken one
 
 
@@ -71,14 +76,16 @@ class Journal:
         self.path = path
         self.durability = durability
         self.torn = 0
-        self._batch = batch_ms * 1_000_000
-        self._synced = 0
-        self._is_dirty = False
+        self._batch = batch_ms * 1_000_000 if durability == "batch" else 0
+        # An append before the one time, or from the other on, has the disk take it.
+        self._synced, self._due = 0, _NEVER if durability == "none" else 0
+        self._flushed = 0                  # octets that the disk has, or is told to take
+        self._flusher: Flusher | None = None
         self._map: mmap.mmap | None = None
         self._file = _opened(path, os.O_RDWR | os.O_CREAT)
         try:
             _lock(self._file, path)
-            self._tail = self._checked_end(start, is_repaired)
+            self._tail = self._flushed = self._checked_end(start, is_repaired)
             self._open_window(0)
         except BaseException:
             self.close()
@@ -94,9 +101,7 @@ class Journal:
 
         Raises :class:`StoreError` when the disk is full; then nothing was appended.
         """
-        rest = _REST.pack(_MARK, kind, number, time)
         length = len(payload)
-        check = zlib.crc32(payload, zlib.crc32(rest))
         offset = self._tail
         start = offset - self._base
         end = start + 32 + length
@@ -104,24 +109,49 @@ class Journal:
             self._open_window(length)
             start = offset - self._base
             end = start + 32 + length
-        assert self._map is not None
-        self._map[start:end] = b"%b%b%b" % (_FRONT.pack(length, check), rest, payload)
+        checked = _rest(_MARK, kind, number, time) + payload
+        self._map[start:end] = _front(length, crc32(checked)) + checked     # type: ignore[index]
         self._tail = self._base + (end + 7 & -8)
-        self._is_dirty = True
-        if self.durability == "each" or (self.durability == "batch"
-                                         and not 0 <= time - self._synced < self._batch):
-            self.sync(time)
+        if not self._synced <= time < self._due:
+            if self._batch:
+                self.begin_sync(time)
+            else:
+                self.sync()
         return offset
 
-    def sync(self, time: int = 0) -> None:
-        """Have the disk take everything that was appended, unless the mode is ``none``."""
-        if self._is_dirty and self.durability != "none":
-            try:
+    def begin_sync(self, time: int) -> None:
+        """Have the disk begin to take what was appended, at ``time``; with ``batch`` only.
+
+        While it is still at what it was told before, nothing happens: call it again.
+        """
+        if not self._batch:
+            return
+        if self._flushed != self._tail:
+            if self._flusher is None:
+                self._flusher = Flusher(self._file)
+            with self._told():
+                if not self._flusher.begin():
+                    return
+            self._flushed = self._tail
+        self._synced, self._due = time, time + self._batch
+
+    def sync(self) -> None:
+        """Return when the disk has everything that was appended, unless the mode is ``none``."""
+        if self.durability == "none":
+            return
+        with self._told():
+            if self._flusher is not None:
+                self._flusher.wait()
+            if self._flushed != self._tail:
                 os.fdatasync(self._file)
-            except OSError as error:
-                raise StoreError(f"{self.path}: the disk refuses: {error.strerror}.") from None
-        self._is_dirty = False
-        self._synced = time or self._synced
+        self._flushed = self._tail
+
+    @contextlib.contextmanager
+    def _told(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            raise StoreError(f"{self.path}: the disk refuses: {error.strerror}.") from None
 
     def read(self, offset: int) -> Record | None:
         """Return the record at ``offset``, or nothing when there is no whole one."""
@@ -150,6 +180,9 @@ class Journal:
             self._map = None
             self.sync()
             os.ftruncate(self._file, self._tail)
+        if self._flusher is not None:
+            self._flusher.close()
+            self._flusher = None
         if self._file >= 0:
             os.close(self._file)
             self._file = -1
@@ -209,7 +242,7 @@ def _record(file: int, offset: int, size: int) -> Record | None:
         return None
     payload = head[32:32 + length] if length <= len(head) - 32 \
         else os.pread(file, length, offset + 32)
-    if len(payload) != length or zlib.crc32(payload, zlib.crc32(head[8:32])) != check:
+    if len(payload) != length or crc32(payload, crc32(head[8:32])) != check:
         return None
     return Record(kind, number, time, payload, offset, offset + 32 + length + 7 & -8)
 

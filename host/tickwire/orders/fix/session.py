@@ -84,7 +84,7 @@ class Session(GapKeeper):
     def tick(self) -> None:
         """Do what is due; to be called at or after :meth:`deadline`."""
         now = self._clock()
-        self.store.sync(now)
+        self.store.begin_sync(now)
         if self._cancel_at and now >= self._cancel_at:
             self._cancel_at = 0
             self._warn("the connection is lost and not back: open orders are to be cancelled")
@@ -135,7 +135,7 @@ class Session(GapKeeper):
         self._output.clear()
         self._forget_gaps()
         now = self._clock()
-        self.store.sync(now)
+        self.store.sync()
         if was_on:
             if self.settings.cancel_on_disconnect:
                 self._cancel_at = now + self.settings.cancel_after_ms * 1_000_000

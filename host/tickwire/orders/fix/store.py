@@ -31,7 +31,7 @@ class Store(Protocol):
     A broken promise of the disk is a :class:`StoreError`.
     """
 
-    batch_seconds: float                   # sync is to be called this soon; 0: never needed
+    batch_seconds: float                   # begin_sync is to be called this soon; 0: never needed
 
     @property
     def next_out(self) -> int:
@@ -60,8 +60,11 @@ class Store(Protocol):
     def reset(self, time: int) -> None:
         """Begin again at 1 both ways, without messages."""
 
-    def sync(self, time: int) -> None:
-        """Make durable what the mode promises; for the caller's idle moments."""
+    def begin_sync(self, time: int) -> None:
+        """Begin to make durable what the mode promises; for the caller's idle moments."""
+
+    def sync(self) -> None:
+        """Return when everything is durable, where the mode promises that."""
 
     def close(self) -> None:
         """Give back what is held."""
@@ -110,7 +113,10 @@ class MemoryStore:
         self.next_out = self.next_in = 1
         self.created = time
 
-    def sync(self, time: int) -> None:
+    def begin_sync(self, time: int) -> None:
+        """Nothing is durable here."""
+
+    def sync(self) -> None:
         """Nothing is durable here."""
 
     def close(self) -> None:
@@ -254,9 +260,13 @@ class FileStore:
         self._journal = journal
         self._write_index()
 
-    def sync(self, time: int) -> None:
-        """Have the disk take what was appended, where the mode promises that."""
-        self._journal.sync(time)
+    def begin_sync(self, time: int) -> None:
+        """Have the disk begin to take what was appended, in batches."""
+        self._journal.begin_sync(time)
+
+    def sync(self) -> None:
+        """Return when the disk has what was appended, where the mode promises that."""
+        self._journal.sync()
 
     def close(self) -> None:
         """Close both files; everything appended is durable where the mode promises that."""
