@@ -36,18 +36,14 @@ def model_of(geometry):
 class Card:
     """Inputs that stay, and what came out."""
 
+    RECORD, LINE, SYMBOLS = "record", "o", SYMBOLS
+
     def __init__(self, model, noise=None):
         self.model, self.noise = model, noise
         self.fixed = {"sessions": SESSIONS}
-        self.market = [dict.fromkeys(("bid", "ask", "last", "trading_state", "flags",
-                                      "operational", "reg_sho"), 0) for _ in SYMBOLS]
-        self.versions = [0] * len(SYMBOLS)
-        self.version = 0
-        self.records, self.sent, self.frame = [], b"", b""
+        self.records, self.sent, self.frame, self.version = [], b"", b"", 0
         model.restart()
-        for instrument, locate in enumerate(LOCATES):
-            self.give(i_taught=dict(instrument=instrument, locate=locate))
-            self.see(instrument)
+        self.begin()
         for session in range(SESSIONS):
             octets = template(*ends(session), *MACS)
             for word in range(8):
@@ -55,8 +51,17 @@ class Card:
                     octets[8 * word:8 * word + 8], "little")))
             self.give(i_session=dict(session=session, operation=SessionOperation.LEASE,
                                      sequence=1_000, acknowledgment=2_000, window=500))
-        for instrument, symbol in enumerate(SYMBOLS):
+        for instrument, symbol in enumerate(self.SYMBOLS):
             self.give(i_symbol=dict(instrument=instrument, symbol=int.from_bytes(symbol, "big")))
+
+    def begin(self):
+        """Tell what the book of a card would."""
+        self.market = [dict.fromkeys(("bid", "ask", "last", "trading_state", "flags",
+                                      "operational", "reg_sho"), 0) for _ in SYMBOLS]
+        self.versions = [0] * len(SYMBOLS)
+        for instrument, locate in enumerate(LOCATES):
+            self.give(i_taught=dict(instrument=instrument, locate=locate))
+            self.see(instrument)
 
     def cycles(self, count, is_held=False, **columns):
         """Run, with columns of the first cycle; keep what comes out; return the last row.
@@ -64,9 +69,11 @@ class Card:
         While it ``is_held`` the line takes no word.
         """
         model = self.model
-        rows = model.rows(count, record__ready=1, o__ready=int(not is_held), **self.fixed)
+        record, line = self.RECORD, self.LINE
+        rows = model.rows(count, **{f"{record}__ready": 1, f"{line}__ready": int(not is_held)},
+                          **self.fixed)
         if self.noise is not None:
-            rows["record__ready"] = [self.noise.random() < 0.3 for _ in range(count)]
+            rows[f"{record}__ready"] = [self.noise.random() < 0.3 for _ in range(count)]
         for port, value in columns.items():
             if isinstance(value, dict):
                 rows[f"{port}__valid"][0] = 1
@@ -74,16 +81,20 @@ class Card:
                     name: [number] for name, number in value.items()})
             else:
                 rows[port][0] = value
-        found = model.run(rows)
-        taken = found[(found["record__valid"] == 1) & (rows["record__ready"] == 1)]
+        return self.keep(rows, model.run(rows))
+
+    def keep(self, rows, found):
+        """Keep the records and frames of some cycles; return the last row."""
+        model, record, line = self.model, self.RECORD, self.LINE
+        taken = found[(found[f"{record}__valid"] == 1) & (rows[f"{record}__ready"] == 1)]
         if len(taken):
-            kinds = model.get(taken, "record__payload", "kind")
-            octets = model.get(taken, "record__payload", "octets")
+            kinds = model.get(taken, f"{record}__payload", "kind")
+            octets = model.get(taken, f"{record}__payload", "octets")
             self.records += [(RecordType(int(kind)), np.ascontiguousarray(row).tobytes())
                              for kind, row in zip(kinds, octets, strict=True)]
-        words = found[(found["o__valid"] == 1) & (rows["o__ready"] == 1)]
+        words = found[(found[f"{line}__valid"] == 1) & (rows[f"{line}__ready"] == 1)]
         if len(words):
-            for data, keep, last in zip(*(model.get(words, "o__payload", name) for name in (
+            for data, keep, last in zip(*(model.get(words, f"{line}__payload", name) for name in (
                     "data", "keep", "last")), strict=True):
                 self.frame += int(data).to_bytes(8, "little")[:int(keep).bit_count()]
                 if last:

@@ -1,0 +1,88 @@
+"""Market data and orders, composed: frames in, records and frames out."""
+
+from amaranth.hdl import Module
+from amaranth.lib import wiring
+from amaranth.lib.wiring import In, connect, flipped
+
+from tickwire.spec.geometry import Geometry
+from tickwire_hw.markets import Markets
+from tickwire_hw.order_path import ROWS_LOG2, OrderPath
+from tickwire_hw.pipeline import Pipeline
+
+_INSIDE = ("i_taught", "watch_all", "i_seen", "phase", "feed_state", "now")
+_RENAMED = {"record": "order_record", "o": "o_order"}
+
+
+class Core(wiring.Component):
+    """Two lines in, one line out, and what passes between card and host.
+
+    ``Pipeline`` tells ``Markets`` what it tells the host; ``OrderPath`` holds orders against that.
+    So an order sees the market of the newest record, 47 cycles behind the wire. Throughput,
+    backpressure and losses are those of the two.
+
+    Members
+    -------
+    order_record : ``Out(stream.Signature(RECORD))``
+        Records of the order ring.
+    o_order : ``Out(stream.Signature(Word))``
+        Frames of order sessions.
+
+    All others are of ``Pipeline`` and of ``OrderPath``, by their names.
+    """
+
+    def __init__(self, geometry: Geometry, rows_log2: int = ROWS_LOG2) -> None:
+        self._pipeline, self._orders = Pipeline(geometry), OrderPath(geometry, rows_log2)
+        self._markets = Markets(geometry)
+        self._through = {}
+        for part in (self._pipeline, self._orders):
+            for name, member in part.signature.members.items():
+                if part is self._pipeline or name not in _INSIDE:
+                    self._through[_RENAMED.get(name, name) if part is self._orders else name] = (
+                        part, name, member)
+        super().__init__({name: member for name, (_, _, member) in self._through.items()})
+
+    def elaborate(self, platform):
+        """Return the three, connected."""
+        m = Module()
+
+        pipeline, orders, markets = self._pipeline, self._orders, self._markets
+        m.submodules.pipeline, m.submodules.orders, m.submodules.markets = (
+            pipeline, orders, markets)
+        for ours, (part, name, member) in self._through.items():
+            outside, inside = getattr(self, ours), getattr(part, name)
+            for place in _places(member):
+                _join(m, member, _at(outside, place), _at(inside, place))
+        connect(m, markets.o, orders.i_seen)
+        connect(m, markets.o_taught, orders.i_taught)
+        for ours, theirs in ((markets.records, pipeline.records),
+                             (markets.lines, pipeline.lines_out),
+                             (markets.i_symbol, self.i_symbol)):
+            m.d.comb += [ours.valid.eq(theirs.valid), ours.p.eq(theirs.p)]
+        m.d.comb += [orders.phase.eq(markets.phase), orders.feed_state.eq(pipeline.state),
+                     orders.watch_all.eq(self.watch_all), orders.now.eq(self.now)]
+
+        return m
+
+
+def _places(member):
+    """Indices of a member's ports; one empty index where it is no array."""
+    places = [()]
+    for size in member.dimensions:
+        places = [(*place, number) for place in places for number in range(size)]
+    return places
+
+
+def _at(port, place):
+    for number in place:
+        port = port[number]
+    return port
+
+
+def _join(m, member, outside, inside):
+    """Connect a port to the one of a part that it stands for."""
+    if member.is_signature:
+        connect(m, flipped(outside), inside)
+    elif member.flow == In:
+        m.d.comb += inside.eq(outside)
+    else:
+        m.d.comb += outside.eq(inside)
