@@ -60,6 +60,8 @@ class OrderPath(wiring.Component):
         Records for the order ring.
     is_idle : ``Out(1)``
         Nothing is being executed, and no record waits.
+    open_orders : ``Out(32)``
+        Orders open at the venue.
     entered, settled, kill_counted : ``Out``
         What to count.
 
@@ -82,7 +84,8 @@ class OrderPath(wiring.Component):
                 {"instrument": self._bits, "seen": Seen}), always_ready=True)),
             "phase": In(8), "feed_state": In(8), "sessions": In(range(SESSIONS_MAX + 1)),
             "sessions_up": In(SESSIONS_MAX), "released": In(SESSIONS_MAX), "causes": In(CAUSES),
-            "record": Out(stream.Signature(RECORD)), "is_idle": Out(1), "entered": Out(Entered),
+            "record": Out(stream.Signature(RECORD)), "is_idle": Out(1), "open_orders": Out(32),
+            "entered": Out(Entered),
             "settled": Out(Settled), "kill_counted": Out(Counted),
             **{name: kill[name] for name in (*_KILL, *_KILLED)},
             **{name: frame[name] for name in _FRAME},
@@ -234,6 +237,7 @@ class OrderPath(wiring.Component):
             kill.causes.eq(self.causes | Mux(settle.is_wrong, KillCause.SETTLEMENT.value, 0)
                            | Mux(is_too_many, KillCause.INTENT_ERRORS.value, 0)),
             kill.is_proven.eq(entry.is_proven), kill.open_orders.eq(self._risk.open_orders),
+            self.open_orders.eq(self._risk.open_orders),
             kill.last_intent.eq(entry.last_intent),
             sweep.i.valid.eq(kill.is_sweep | entry.sweep.valid)]
         with m.If(kill.is_sweep):

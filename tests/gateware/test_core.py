@@ -2,45 +2,44 @@
 
 Method: a generated day goes frame by frame to the kernels, composed as the software device does,
 and to the compiled core; between frames come intents near the market and the venue's answers.
-Records of both rings and the packets that leave are compared, octet for octet.
+Records of both rings and the packets that leave are compared, octet for octet. Then the core
+trades with the venue: what it sends is what the venue takes.
 """
 
 import random
+import threading
+import time
 from collections import Counter
 
 import numpy as np
 import pytest
 
-from tests.feed_rig import FeedRig
+from tests import exchange_receiver as receiver
+from tests.captures import ethernet, ipv4, udp
+from tests.core_rig import SESSIONS, TICK, Card, Kernels, model_of
+from tests.exchange_client import Client
+from tests.exchange_client import decode as ouch
+from tests.exchange_client import packet as soup_packet
 from tests.garbage import packet
-from tests.order_card import Card as OrderCard
-from tests.order_card import CardPair, judged
-from tests.order_rig import GENEROUS, GENEROUS_FIRM, pack_intent, pack_settle, sealed
-from tests.pipeline_rig import BOTH_LINES, GROUPS, LANES, PORT, SIZE_MAX
+from tests.order_card import judged
+from tests.order_rig import pack_intent, pack_settle, sealed
+from tests.pipeline_rig import GROUPS, PORT
 from tests.reference import itch
-from tickwire.device.order_memory import BookSide, OrderMemory
-from tickwire.kernels import order_path
-from tickwire.kernels.arena import Arena
+from tickwire.kernels.translate import ORDER_EVENT, translate
 from tickwire.spec.geometry import CARD_SMALL
 from tickwire.spec.intents import Operation
-from tickwire.spec.limits import SESSION_LIMITS, STRATEGY_LIMITS, permissive
-from tickwire.spec.records import Line, RecordType
-from tickwire_hw.core import Core
-from tickwire_hw.grid import row
+from tickwire.spec.records import RECORDS, RecordType
+from tickwire.spec.wire import decode
+from tickwire_sim.exchange.config import AccountConfig, LineConfig, VenueConfig, symbols
+from tickwire_sim.exchange.venue import Venue
 from tickwire_sim.traffic import generate
-from tickwire_sim.verilate import verilate
 
-TICK = 100
-ROWS_LOG2 = 4
-SESSIONS = 2
-LIMITS = GENEROUS | {"collar_price": TICK}  # so that some orders are refused
-DRAIN = 256                                # cycles in which a frame's records come out
 _LATENCY = slice(48, 52)
 
 
 @pytest.fixture(scope="module")
 def model():
-    return verilate(Core(CARD_SMALL, ROWS_LOG2), "core", parameters=f"{CARD_SMALL} {ROWS_LOG2}")
+    return model_of()
 
 
 def day(messages: int, seed: int) -> tuple[list[str], list[bytes]]:
@@ -49,123 +48,6 @@ def day(messages: int, seed: int) -> tuple[list[str], list[bytes]]:
     generate(octets.extend, messages, CARD_SMALL.instruments, 400, seed)
     found = list(itch.messages_of(bytes(octets)))
     return [message[11:19].decode().strip() for message in found if message[:1] == b"R"], found
-
-
-class Kernels:
-    """Feed, books and order path, as :class:`SoftwareDevice` composes them."""
-
-    def __init__(self, symbols):
-        arena = self._arena = Arena()
-        feed_state = arena.take("feed_state", 8)
-        self.feed = FeedRig(CARD_SMALL, cut_through=True, watch_symbols=dict.fromkeys(symbols, 0),
-                            feed_state=feed_state)
-        self.feed.book.set_tick(TICK)
-        for line in Line:
-            self.feed.memory.listen(line, GROUPS[line], PORT)
-        context = self.feed.book.context
-        self.path = OrderMemory(BookSide(
-            instruments=CARD_SMALL.instruments, state=int(context["state"]),
-            feed_state=feed_state, filter=int(context["filter"]),
-            status=int(context["status"]), symbols=int(context["symbols"])),
-            orders_log2=ROWS_LOG2, ring_log2=10, sessions=SESSIONS)
-        self.consumed = self.path.arena.view("consumed", np.int64)
-        self.tx = self.path.arena.view("tx")
-        self.path.arena.view("sessions", np.int64)[:SESSIONS] = 1
-        self.path.table.permit(GENEROUS_FIRM, **LIMITS)
-        self.path.commit(1)
-        self.path.arm(1)
-        self._read = int(self.path.ring["written"])
-
-    def records(self):
-        """Records of orders since the last call."""
-        ring = self.path.ring
-        slots = self.path.arena.view("records", np.uint8).reshape(-1, 64)
-        numbers = range(self._read, int(ring["written"]))
-        self._read = self.consumed[0] = int(ring["written"])
-        return [(RecordType(slots[number & int(ring["mask"])][60]),
-                 slots[number & int(ring["mask"])][:56].tobytes()) for number in numbers]
-
-    def execute(self, octets, now):
-        """Execute an intent; return the octets that leave."""
-        held = np.frombuffer(octets, np.uint8).copy()
-        size = order_path.execute(self.path.address, held.ctypes.data, now)
-        packet = self.tx[:size].tobytes()
-        order_path.sent(self.path.address, now)
-        return packet
-
-    def settle(self, octets, now):
-        """Execute an answer."""
-        held = np.frombuffer(octets, np.uint8).copy()
-        order_path.settle(self.path.address, held.ctypes.data, now)
-
-
-class Card(OrderCard):
-    """The compiled core."""
-
-    RECORD, LINE = "order_record", "o_order"
-
-    def __init__(self, model, symbols):
-        self.firm, self.limits = GENEROUS_FIRM, [LIMITS] * len(symbols)
-        self.rows = {"strategies": permissive(STRATEGY_LIMITS),
-                     "sessions": permissive(SESSION_LIMITS)}
-        self.SYMBOLS = [symbol.encode().ljust(8) for symbol in symbols]
-        self.market_records = []
-        super().__init__(model)
-        self.commit(self)
-        CardPair.card_arm(self)
-        self.fixed["sessions_up"] = (1 << SESSIONS) - 1
-
-    @property
-    def card(self):
-        return self
-
-    def begin(self):
-        """Configure, and wait until the tables are clear."""
-        one = self.model.rows(1)
-        for line, group in enumerate(GROUPS):
-            address = int.from_bytes(bytes(int(part) for part in group.split(".")), "big")
-            self.model.put(one, "keys", **{f"{line}.is_set": 1, f"{line}.group": address,
-                                           f"{line}.port": PORT})
-        self.fixed |= {"keys": one["keys"][0], "size_max": SIZE_MAX, "check_udp": 1,
-                       "lines": BOTH_LINES, "accept_session": 1, "start": 1, "now": 1}
-        self.cycles(1, restart=1)
-        for number, symbol in enumerate(self.SYMBOLS):
-            self.cycles(1, i_watch=dict(instrument=number, symbol=int.from_bytes(
-                symbol, "big")), i_grid=dict(
-                    instrument=number, **{f"row__{name}": value
-                                          for name, value in row(TICK).items()}))
-        while not self.cycles(64)["ready"]:
-            pass
-
-    def keep(self, rows, found):
-        """Keep the market's records as well."""
-        taken = found[found["records__valid"] == 1]
-        if len(taken):
-            kinds = self.model.get(taken, "records__payload", "kind")
-            octets = self.model.get(taken, "records__payload", "octets")
-            self.market_records += [(int(kind), np.ascontiguousarray(one).tobytes())
-                                    for kind, one in zip(kinds, octets, strict=True)]
-        return super().keep(rows, found)
-
-    def execute(self, octets, **judgment):
-        """Execute an intent that the window judged."""
-        self.give(i={"intent": np.frombuffer(octets, np.uint64).reshape(1, 8), **judgment})
-
-    def give_frame(self, octets):
-        """Send a frame on line A, and wait for its records."""
-        count = -(-len(octets) // LANES)
-        rows = self.model.rows(count + DRAIN, **{
-            f"{self.RECORD}__ready": 1, f"{self.LINE}__ready": 1}, **self.fixed)
-        given = rows[:count]
-        given["words__0__valid"] = 1
-        keep = np.full(count, 0xFF)
-        keep[-1] = (1 << (len(octets) - 1) % LANES + 1) - 1
-        first, last = np.zeros((2, count), np.int64)
-        first[0] = last[-1] = 1
-        self.model.put(given, "words__0__payload", data=np.frombuffer(
-            octets.ljust(LANES * count, b"\0"), "<u8"), keep=keep, first=first, last=last)
-        rows[:count] = given
-        self.keep(rows, self.model.run(rows))
 
 
 def wanted(draw, line, tokens, number, now):
@@ -196,8 +78,8 @@ def answers(draw, orders):
 
 @pytest.mark.parametrize("seed", range(2))
 def test_orders_see_the_market_that_the_host_was_told(model, seed):
-    symbols, messages = day(2_500, seed)
-    kernels, card, draw = Kernels(symbols), Card(model, symbols), random.Random(seed)
+    names, messages = day(2_500, seed)
+    kernels, card, draw = Kernels(names), Card(model, names), random.Random(seed)
     now, sequence, number, orders, seen = 2_000, 0, 1, {}, Counter()
     while number < len(messages):
         now += draw.choice((1, 800, 100_000))
@@ -238,3 +120,117 @@ def test_orders_see_the_market_that_the_host_was_told(model, seed):
     assert set(seen) >= {RecordType.ORDER_SENT, RecordType.RISK_REJECT, RecordType.INTENT_ERROR,
                          RecordType.ORDER_ACCEPTED, RecordType.ORDER_FILLED,
                          RecordType.ORDER_CANCELED}, seen
+
+
+class Trader:
+    """A venue on loopback, the core, and what a host does between them."""
+
+    def __init__(self, model, **limits):
+        names = symbols(CARD_SMALL.instruments, 3)
+        self.venue = Venue(VenueConfig(
+            symbols=names, seed=3, live_orders=400, messages_per_second=300,
+            line_a=LineConfig("239.192.74.1", 0), line_b=LineConfig("239.192.74.2", 0),
+            request_port=0, order_port=0, linger_seconds=0.1, store_octets=1 << 20,
+            order_slots=1 << 12, accounts=(AccountConfig("card", "card"),)))
+        self.card = Card(model, [symbol.name for symbol in names])
+        self.line, self.client = None, None
+        self.sequence, self.answers, self.buffer = 0, Counter(), np.zeros(64, np.uint8)
+        self.lines: dict[int, dict] = {}       # newest BBO record, by locate
+        self.sent = []                         # ORDER_SENT records
+        self.beat = 0.0
+
+    def __enter__(self):
+        ports = self.venue.open()
+        self.line = receiver.join(*ports.line_a)       # before the first message
+        self.thread = threading.Thread(target=self.venue.run, daemon=True)
+        self.thread.start()
+        self.line.settimeout(0.02)
+        self.client = Client(ports.orders, username="card", password="card")
+        self.client.socket.setblocking(False)
+        return self
+
+    def __exit__(self, *_):
+        self.client.close()
+        self.venue.request_stop()
+        self.thread.join(30)
+        self.line.close()
+
+    def hear(self):
+        """Give the core the next datagram of the market, and the venue's answers."""
+        try:
+            datagram = self.line.recv(2_048)
+        except TimeoutError:
+            datagram = b""
+        self.card.fixed["now"] = time.time_ns()
+        if time.monotonic() - self.beat > 1:
+            self.beat = time.monotonic()
+            self.client.send_raw(soup_packet(b"R"))     # client heartbeat
+        if datagram:
+            self.card.give_frame(ethernet(ipv4(udp(datagram, PORT), destination=GROUPS[0])))
+        for kind, octets in self.card.market_records:
+            if kind == RecordType.BBO:
+                record = decode(RECORDS[RecordType.BBO], octets + bytes(8))
+                self.lines[record["locate"]] = record
+        self.card.market_records = []
+        self.settle()
+
+    def settle(self):
+        """Let the core execute what the venue has answered."""
+        while True:
+            try:
+                kind, payload = self.client.packet()
+            except BlockingIOError:
+                return
+            assert kind in (b"S", b"H"), (kind, payload)
+            if kind == b"H":
+                continue
+            message = np.frombuffer(payload, np.uint8).copy()
+            self.answers[chr(payload[0])] += 1
+            assert payload[:1] != b"J", ouch(payload)
+            if translate(message.ctypes.data, len(payload), self.buffer.ctypes.data) == ORDER_EVENT:
+                self.card.execute(self.buffer.tobytes(), error=0)
+                self.send()
+
+    def order(self, **fields):
+        """Give the core an intent."""
+        self.sequence += 1
+        now = self.card.fixed["now"]
+        octets = sealed(pack_intent(timestamp=now, **fields), 2, self.sequence)
+        self.card.execute(octets, **judged(octets, self.sequence, 2, now))
+        self.send()
+
+    def send(self):
+        """Send the core's frames, whose order is TCP's, to the venue."""
+        if self.card.sent:
+            self.client.socket.sendall(self.card.sent)
+        self.card.sent = b""
+        self.sent += [decode(RECORDS[kind], octets + bytes(8))
+                      for kind, octets in self.card.records if kind == RecordType.ORDER_SENT]
+
+
+def test_the_core_trades_with_the_venue_and_every_frame_is_accepted(model):
+    draw = random.Random(5)
+    with Trader(model) as trader:
+        card, until = trader.card, time.monotonic() + 30
+        while len(trader.sent) < 150 and time.monotonic() < until:
+            card.records = []
+            trader.hear()
+            if not trader.lines:
+                continue
+            record = draw.choice(list(trader.lines.values()))
+            is_sell = draw.randrange(2)
+            price = record["bid_price" if is_sell else "ask_price"] or record["ask_price"]
+            price += draw.choice((0, 1, 5)) * TICK * (1 if is_sell else -1)
+            tokens = [sent["token"] for sent in trader.sent[-4:]] or [1]
+            trader.order(operation=draw.choice((1, 1, 1, 2, 3)), locate=record["locate"],
+                         price=price, quantity=100, flags=is_sell, token=draw.choice(tokens))
+        trader.order(operation=Operation.MASS_CANCEL, locate=0)
+        until = time.monotonic() + 10
+        while card.cycles(1)["open_orders"] and time.monotonic() < until:
+            card.records = []
+            trader.hear()
+    new = sum(sent["operation"] == Operation.NEW for sent in trader.sent)
+    assert new > 50 and trader.answers["A"] == new, (new, trader.answers)
+    assert trader.answers["E"] and trader.answers["U"] and trader.answers["C"], trader.answers
+    last = card.cycles(1)
+    assert not last["is_killed"] and not last["open_orders"]

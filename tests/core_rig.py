@@ -1,0 +1,146 @@
+"""The core twice: as the software device's kernels and as compiled gateware."""
+
+import numpy as np
+
+from tests.feed_rig import FeedRig
+from tests.order_card import Card as OrderCard
+from tests.order_card import CardPair
+from tests.order_rig import GENEROUS, GENEROUS_FIRM
+from tests.pipeline_rig import BOTH_LINES, GROUPS, LANES, PORT, SIZE_MAX
+from tickwire.device.order_memory import BookSide, OrderMemory
+from tickwire.kernels import order_path
+from tickwire.kernels.arena import Arena
+from tickwire.spec.geometry import CARD_SMALL
+from tickwire.spec.limits import SESSION_LIMITS, STRATEGY_LIMITS, permissive
+from tickwire.spec.records import Line, RecordType
+from tickwire_hw.core import Core
+from tickwire_hw.grid import row
+from tickwire_sim.verilate import verilate
+
+TICK = 100
+ROWS_LOG2 = 4
+SESSIONS = 2
+LIMITS = GENEROUS | {"collar_price": TICK}  # so that some orders are refused
+DRAIN = 256                                # cycles in which a frame's records come out
+
+
+def model_of():
+    """Compile the core, or load it."""
+    return verilate(Core(CARD_SMALL, ROWS_LOG2), "core", parameters=f"{CARD_SMALL} {ROWS_LOG2}")
+
+
+class Kernels:
+    """Feed, books and order path, as :class:`SoftwareDevice` composes them."""
+
+    def __init__(self, symbols):
+        arena = self._arena = Arena()
+        feed_state = arena.take("feed_state", 8)
+        self.feed = FeedRig(CARD_SMALL, cut_through=True, watch_symbols=dict.fromkeys(symbols, 0),
+                            feed_state=feed_state)
+        self.feed.book.set_tick(TICK)
+        for line in Line:
+            self.feed.memory.listen(line, GROUPS[line], PORT)
+        context = self.feed.book.context
+        self.path = OrderMemory(BookSide(
+            instruments=CARD_SMALL.instruments, state=int(context["state"]),
+            feed_state=feed_state, filter=int(context["filter"]),
+            status=int(context["status"]), symbols=int(context["symbols"])),
+            orders_log2=ROWS_LOG2, ring_log2=10, sessions=SESSIONS)
+        self.consumed = self.path.arena.view("consumed", np.int64)
+        self.tx = self.path.arena.view("tx")
+        self.path.arena.view("sessions", np.int64)[:SESSIONS] = 1
+        self.path.table.permit(GENEROUS_FIRM, **LIMITS)
+        self.path.commit(1)
+        self.path.arm(1)
+        self._read = int(self.path.ring["written"])
+
+    def records(self):
+        """Records of orders since the last call."""
+        ring = self.path.ring
+        slots = self.path.arena.view("records", np.uint8).reshape(-1, 64)
+        numbers = range(self._read, int(ring["written"]))
+        self._read = self.consumed[0] = int(ring["written"])
+        return [(RecordType(slots[number & int(ring["mask"])][60]),
+                 slots[number & int(ring["mask"])][:56].tobytes()) for number in numbers]
+
+    def execute(self, octets, now):
+        """Execute an intent; return the octets that leave."""
+        held = np.frombuffer(octets, np.uint8).copy()
+        size = order_path.execute(self.path.address, held.ctypes.data, now)
+        packet = self.tx[:size].tobytes()
+        order_path.sent(self.path.address, now)
+        return packet
+
+    def settle(self, octets, now):
+        """Execute an answer."""
+        held = np.frombuffer(octets, np.uint8).copy()
+        order_path.settle(self.path.address, held.ctypes.data, now)
+
+
+class Card(OrderCard):
+    """The compiled core."""
+
+    RECORD, LINE = "order_record", "o_order"
+
+    def __init__(self, model, symbols):
+        self.firm, self.limits = GENEROUS_FIRM, [LIMITS] * len(symbols)
+        self.rows = {"strategies": permissive(STRATEGY_LIMITS),
+                     "sessions": permissive(SESSION_LIMITS)}
+        self.SYMBOLS = [symbol.encode().ljust(8) for symbol in symbols]
+        self.market_records = []
+        super().__init__(model)
+        self.commit(self)
+        CardPair.card_arm(self)
+        self.fixed["sessions_up"] = (1 << SESSIONS) - 1
+
+    @property
+    def card(self):
+        return self
+
+    def begin(self):
+        """Configure, and wait until the tables are clear."""
+        one = self.model.rows(1)
+        for line, group in enumerate(GROUPS):
+            address = int.from_bytes(bytes(int(part) for part in group.split(".")), "big")
+            self.model.put(one, "keys", **{f"{line}.is_set": 1, f"{line}.group": address,
+                                           f"{line}.port": PORT})
+        self.fixed |= {"keys": one["keys"][0], "size_max": SIZE_MAX, "check_udp": 1,
+                       "lines": BOTH_LINES, "accept_session": 1, "start": 1, "now": 1}
+        self.cycles(1, restart=1)
+        for number, symbol in enumerate(self.SYMBOLS):
+            self.cycles(1, i_watch=dict(instrument=number, symbol=int.from_bytes(
+                symbol, "big")), i_grid=dict(
+                    instrument=number, **{f"row__{name}": value
+                                          for name, value in row(TICK).items()}))
+        while not self.cycles(64)["ready"]:
+            pass
+
+    def keep(self, rows, found):
+        """Keep the market's records as well."""
+        taken = found[found["records__valid"] == 1]
+        if len(taken):
+            kinds = self.model.get(taken, "records__payload", "kind")
+            octets = self.model.get(taken, "records__payload", "octets")
+            self.market_records += [(int(kind), np.ascontiguousarray(one).tobytes())
+                                    for kind, one in zip(kinds, octets, strict=True)]
+        return super().keep(rows, found)
+
+    def execute(self, octets, **judgment):
+        """Execute an intent that the window judged."""
+        self.give(i={"intent": np.frombuffer(octets, np.uint64).reshape(1, 8), **judgment})
+
+    def give_frame(self, octets):
+        """Send a frame on line A, and wait for its records."""
+        count = -(-len(octets) // LANES)
+        rows = self.model.rows(count + DRAIN, **{
+            f"{self.RECORD}__ready": 1, f"{self.LINE}__ready": 1}, **self.fixed)
+        given = rows[:count]
+        given["words__0__valid"] = 1
+        keep = np.full(count, 0xFF)
+        keep[-1] = (1 << (len(octets) - 1) % LANES + 1) - 1
+        first, last = np.zeros((2, count), np.int64)
+        first[0] = last[-1] = 1
+        self.model.put(given, "words__0__payload", data=np.frombuffer(
+            octets.ljust(LANES * count, b"\0"), "<u8"), keep=keep, first=first, last=last)
+        rows[:count] = given
+        self.keep(rows, self.model.run(rows))
