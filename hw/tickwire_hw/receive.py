@@ -104,38 +104,35 @@ class Receive(wiring.Component):
     def _follow(self, m):
         """Follow the frame word by word."""
         words = self.words
-        index = Signal(range(WORDS + 1))
+        place = Signal(WORDS + 1, init=1)        # one-hot: the word that comes next
         self._is_word = Signal(WORDS)
         self._held = Signal(WORD_BITS)           # the word before this one
         self._stamp = Signal.like(self.now)
         self._octets_before = before = Signal(_SIZE_BITS + 1)
 
-        m.d.comb += self._is_word.eq(Cat(words.valid & (index == number)
-                                         for number in range(WORDS)))
+        m.d.comb += self._is_word.eq(Mux(words.valid, place[:WORDS], 0))
         with m.If(words.valid):
             m.d.sync += self._held.eq(words.p.data)
             with m.If(words.p.last):
-                m.d.sync += [index.eq(0), before.eq(0)]
+                m.d.sync += [place.eq(1), before.eq(0)]
             with m.Else():
-                m.d.sync += [index.eq(Mux(index == WORDS, index, index + 1)),
+                m.d.sync += [place.eq(Cat(0, place[:-2], place[-2:].any())),
                              before.eq(Mux(before[-1], before, before + LANES))]
         with m.If(self._is_word[0]):
             m.d.sync += self._stamp.eq(self.now)
 
     def _read_tags(self, m):
         """Count the tags: known after the third word; in it, 1 means one or two."""
-        tags = Signal(TAGS)
-        self._has = Signal(len(TAGS))
+        self._has = has = Signal(len(TAGS), init=1)          # one-hot: the number of tags
         self._is_ipv4 = is_ipv4 = Signal()
         types = [field_at(self.words.p.data, at) for at in TYPE_AT]
         is_tag = [(kind == ETHER_TYPE_VLAN) | (kind == ETHER_TYPE_SERVICE_VLAN) for kind in types]
         is_ip = [kind == ETHER_TYPE_IPV4 for kind in types]
 
-        m.d.comb += self._has.eq(Cat(tags == count for count in TAGS))
         with m.If(self._is_word[WORD_OF_TYPE]):
-            m.d.sync += [tags.eq(is_tag[0]), is_ipv4.eq(is_ip[0])]
-        with m.If(self._is_word[WORD_OF_LATER_TYPES] & self._has[1]):
-            m.d.sync += [tags.eq(Mux(is_tag[1], 2, 1)),
+            m.d.sync += [has.eq(Cat(~is_tag[0], is_tag[0], 0)), is_ipv4.eq(is_ip[0])]
+        with m.If(self._is_word[WORD_OF_LATER_TYPES] & has[1]):
+            m.d.sync += [has.eq(Cat(0, ~is_tag[1], is_tag[1])),
                          is_ipv4.eq(Mux(is_tag[1], is_ip[2], is_ip[1]))]
 
     def _read_ipv4(self, m):
