@@ -14,7 +14,7 @@ from amaranth.utils import ceil_log2
 from tickwire.spec.geometry import Geometry
 from tickwire_hw.hashed_table import RECORD_AGE, HashedTable
 from tickwire_hw.level_table import HASH_AGE, LEVEL, LevelHash, level_key
-from tickwire_hw.logic import select, stages
+from tickwire_hw.logic import lowest, select, stages
 from tickwire_hw.order_table import REFERENCE, SHARES, left_bucket, order_layout, right_bucket
 
 FORESEEN_AGE = RECORD_AGE + 1
@@ -178,16 +178,18 @@ class Commit(wiring.Component):
                                       "was_found": 1, "order": order})
         ahead = [Signal(foreseen, name=f"ahead_{number}") for number in range(_AHEAD)]
         record = stages(m, orders.o.p, 1, "record")[1]
-        same = stages(m, Cat((one.reference == operations[RECORD_AGE].reference) & one.is_valid
-                             for one in ahead), 1, "same")[1]
+        same_4 = Signal(_AHEAD)
+        m.d.comb += same_4.eq(Cat((one.reference == operations[RECORD_AGE].reference) & one.is_valid
+                                  for one in ahead))
+        first = stages(m, lowest(same_4), 1, "first")[1]
+        is_in_table = stages(m, ~same_4.any(), 1, "is_in_table")[1]
         given = operations[FORESEEN_AGE]
         exists, known = Signal(), Signal(order)
-        first = [same[number] & ~same[:number].any() for number in range(_AHEAD)]
         newest = list(zip(first, ahead, strict=True))
         m.d.comb += [
-            exists.eq(select((~same.any(), record.found),
+            exists.eq(select((is_in_table, record.found),
                              *((this, one.exists) for this, one in newest))),
-            known.eq(select((~same.any(), record.value),
+            known.eq(select((is_in_table, record.value),
                             *((this, one.order) for this, one in newest)))]
 
         added, after = Signal(order), Signal(foreseen)
@@ -227,17 +229,9 @@ class Commit(wiring.Component):
     def _answer(self, m: Module, orders: HashedTable, levels: HashedTable, operations: list, key,
                 is_valid: Signal) -> None:
         """Answer both tables at age 13 and register the result."""
-        given = operations[ANSWER_AGE]
-        coming, price = operations[ANSWER_AGE - 1], operations[ANSWER_AGE - 1].price
-        has_shares, has_price, has_reference = (
-            stages(m, value, 1, name)[1] for name, value in (
-                ("has_shares", coming.shares != 0), ("has_price", (price != 0) & ~price[31]),
-                ("has_reference", coming.reference != 0)))
-        result, order, level = self.o.p, orders.o.p, levels.o.p
+        given, result = operations[ANSWER_AGE], self.o.p
+        order, level = orders.o.p, levels.o.p
         known, before = order.value, level.value
-        is_replace = given.operation == BookOperation.REPLACE
-        is_add = (given.operation == BookOperation.ADD) | is_replace
-        is_step = given.operation == BookOperation.STEP
         is_remove = given.operation == BookOperation.REMOVE
         is_reduction = is_remove | (given.operation == BookOperation.TAKE)
 
@@ -252,36 +246,44 @@ class Commit(wiring.Component):
             taken.eq(Mux(is_gone, known.shares, given.shares)),
             left.eq(known.shares - given.shares)]
 
-        # An addition, and the first reason against it.
-        is_zero, is_bad, is_duplicate, is_full, is_crowded, is_placed = (Signal() for _ in range(6))
+        # An addition, and the first reason against it. What the message alone tells is known a
+        # cycle before, as is the result of the operation ahead.
+        coming = operations[ANSWER_AGE - 1]
+        is_replace = coming.operation == BookOperation.REPLACE
+        is_fresh = (coming.operation == BookOperation.ADD) | is_replace & result.is_found
+        has_shares, has_reference = coming.shares != 0, coming.reference != 0
+        has_price = (coming.price != 0) & ~coming.price[31]
+        has_shares, is_zero, is_bad, is_nameless, is_sound = (
+            stages(m, value, 1, name)[1] for name, value in (
+                ("has_shares", has_shares), ("is_zero", is_fresh & ~has_shares),
+                ("is_bad", is_fresh & has_shares & ~has_price),
+                ("is_nameless", is_fresh & has_shares & has_price & ~has_reference),
+                ("is_sound", is_fresh & has_shares & has_price & has_reference)))
+        is_new, is_blocked, is_placed = Signal(), Signal(), Signal()
         more = Signal(len(before.shares) + 1)
-        is_fresh = is_add & ~(is_replace & ~result.is_found)
         m.d.comb += [
-            more.eq(before.shares + given.shares),
-            is_zero.eq(is_fresh & ~has_shares),
-            is_bad.eq(is_fresh & ~is_zero & ~has_price),
-            is_duplicate.eq(is_fresh & ~is_zero & ~is_bad
-                            & (order.found | ~has_reference)),
-            is_full.eq(is_fresh & ~is_zero & ~is_bad & ~is_duplicate
-                       & Mux(level.found, more[-1], ~level.room)),
-            is_crowded.eq(is_fresh & ~is_zero & ~is_bad & ~is_duplicate & ~is_full & ~order.room),
-            is_placed.eq(is_fresh & ~is_zero & ~is_bad & ~is_duplicate & ~is_full & order.room)]
+            more.eq(before.shares + given.shares), is_new.eq(is_sound & ~order.found),
+            is_blocked.eq(Mux(level.found, more[-1], ~level.room)),
+            is_placed.eq(is_new & ~is_blocked & order.room)]
 
         # One answer for both tables.
-        after, added, kept = Signal(LEVEL), Signal.like(known), Signal.like(known)
+        added, kept = Signal.like(known), Signal.like(known)
+        after, reduced, grown = (Signal(LEVEL, name=name) for name in ("after", "reduced", "grown"))
+        gone, less = Signal(LEVEL), Signal(LEVEL)
         is_taken = is_mine & (is_remove | has_shares)       # an order that is in has shares
         is_lost = is_taken & is_gone & (before.orders == 1)
         m.d.comb += [
             added.shares.eq(given.shares), added.price.eq(key.price), added.side.eq(key.side),
-            added.instrument.eq(given.instrument),
-            kept.eq(Mux(order.found, known, added)), after.eq(before)]
+            added.instrument.eq(given.instrument), kept.eq(Mux(order.found, known, added)),
+            # What is left if the order goes, and if not: which one is known when both are.
+            gone.shares.eq(before.shares - known.shares), gone.orders.eq(before.orders - 1),
+            less.shares.eq(before.shares - given.shares), less.orders.eq(before.orders),
+            reduced.eq(Mux(is_gone, gone, less)),
+            grown.shares.eq(Mux(level.found, more, given.shares)),
+            grown.orders.eq(Mux(level.found, before.orders + 1, 1)),
+            after.eq(Mux(is_mine | is_placed, Mux(is_reduction, reduced, grown), before))]
         with m.If(is_mine):
-            m.d.comb += [kept.shares.eq(left), after.shares.eq(before.shares - taken),
-                         after.orders.eq(before.orders - is_gone)]
-        with m.Elif(is_placed & level.found):
-            m.d.comb += [after.shares.eq(more), after.orders.eq(before.orders + 1)]
-        with m.Elif(is_placed):
-            m.d.comb += [after.shares.eq(given.shares), after.orders.eq(1)]
+            m.d.comb += kept.shares.eq(left)
         m.d.comb += [
             orders.i_answer.exists.eq(is_placed | order.found & ~(is_mine & is_gone)),
             orders.i_answer.value.eq(kept),
@@ -291,7 +293,7 @@ class Commit(wiring.Component):
         with m.If(is_valid):
             m.d.sync += [
                 result.operation.eq(given.operation), result.context.eq(given.context),
-                result.order.eq(Mux(is_placed | is_step, added, known)), result.taken.eq(taken),
+                result.order.eq(Mux(is_reduction, known, added)), result.taken.eq(taken),
                 result.before.eq(before), result.level.eq(after),
                 result.change.eq(Mux(is_lost, LevelChange.LOST, Mux(
                     is_placed & ~level.found, LevelChange.NEW, Mux(
@@ -299,6 +301,8 @@ class Commit(wiring.Component):
                 result.is_found.eq(is_mine), result.is_gone.eq(is_mine & is_gone),
                 result.is_placed.eq(is_placed), result.is_unknown.eq(is_reduction & ~is_mine),
                 result.is_over.eq(is_mine & is_over), result.is_zero.eq(is_zero),
-                result.is_bad_price.eq(is_bad), result.is_duplicate.eq(is_duplicate),
-                result.is_level_overflow.eq(is_full), result.is_order_overflow.eq(is_crowded),
+                result.is_bad_price.eq(is_bad),
+                result.is_duplicate.eq(is_nameless | is_sound & order.found),
+                result.is_level_overflow.eq(is_new & is_blocked),
+                result.is_order_overflow.eq(is_new & ~is_blocked & ~order.room),
                 result.is_level_found.eq(level.found)]

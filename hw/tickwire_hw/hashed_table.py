@@ -151,25 +151,31 @@ class HashedTable(wiring.Component):
                                     (is_neither_3, Cat(hits_3, is_stash_3, stash.o.slot))))]
         found = stages(m, found_3, 1, "found")[1]
         free = stages(m, ~Cat(taken_3), 1, "free")[1]
+        has_free = stages(m, ~Cat(taken_3).all(), 1, "has_free")[1]
 
         # Age 4: the record, and what the answer makes of it.
-        chosen, has_room = self._choose(m, free[:self._ways], free[self._ways:], stash)
-        exists = Signal()
+        chosen = self._choose(m, free[:self._ways], free[self._ways:], has_free, stash)
+        exists, has_room = Signal(), Signal()
+        m.d.comb += has_room.eq(has_free | stash.has_room)
         m.d.comb += [exists.eq(self.i_answer.exists & (found.exists | has_room)),
                      self.o.valid.eq(valid[4]), self.o.p.found.eq(found.exists),
                      self.o.p.value.eq(found.value), self.o.p.room.eq(has_room)]
         with m.If(update[4]):
+            # A key that is refused has the place that it would have got, which stays free.
             m.d.sync += [results[0].exists.eq(exists), results[0].value.eq(self.i_answer.value),
-                         results[0].place.eq(Mux(found.exists, found.place,
-                                                 Mux(exists, chosen, 0))),
+                         results[0].place.eq(Mux(found.exists, found.place, chosen)),
                          results[1].eq(results[0])]
-            with m.If(found.exists & found.place.is_stash & ~exists):
-                m.d.sync += self.fill.eq(self.fill - 1)
-            with m.If(~found.exists & exists & chosen.is_stash):
-                m.d.sync += self.fill.eq(self.fill + 1)
 
         # Age 5: the stash is written, as the buckets are.
         last = results[0]
+        fill = Signal.like(self.fill)
+        was_in = stages(m, found.exists & found.place.is_stash, 1, "was_in")[1]
+        is_in = last.exists & last.place.is_stash
+        with m.If(update[5]):
+            m.d.comb += self.fill.eq(fill + (is_in & ~was_in) - (was_in & ~is_in))
+        with m.Else():
+            m.d.comb += self.fill.eq(fill)
+        m.d.sync += fill.eq(self.fill)
         m.d.comb += [
             stash.i.valid.eq(update[5] & last.place.is_stash), stash.i.p.exists.eq(last.exists),
             stash.i.p.slot.eq(last.place.slot), stash.i.p.key.eq(request[5].key),
@@ -199,15 +205,13 @@ class HashedTable(wiring.Component):
             found.append(ways)
         return found
 
-    def _choose(self, m: Module, left, right, stash: Stash) -> tuple:
-        """Return the place of a new key, from the free ways of its buckets, and if there is one."""
+    def _choose(self, m: Module, left, right, has_free: Signal, stash: Stash) -> data.View:
+        """Return the place of a new key, from the free ways of its buckets."""
         chosen = data.View(self._result["place"].shape, Signal(self._result["place"].width))
-        is_left, has_room = Signal(), Signal()
+        is_left = Signal()
         m.d.comb += [
             is_left.eq(are_two(left) | left.any() & ~are_two(right)),
-            has_room.eq(left.any() | right.any() | stash.has_room),
             chosen.left.eq(lowest(left) & is_left.replicate(self._ways)),
             chosen.right.eq(lowest(right) & ~is_left.replicate(self._ways)),
-            chosen.is_stash.eq(~left.any() & ~right.any() & stash.has_room),
-            chosen.slot.eq(stash.free)]
-        return chosen, has_room
+            chosen.is_stash.eq(~has_free & stash.has_room), chosen.slot.eq(stash.free)]
+        return chosen
