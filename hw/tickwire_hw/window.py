@@ -35,6 +35,7 @@ RESULT_AGE = 9
 """Cycles from an operation to its result."""
 _SWEEP_AGE = 7                              # cycles from an operation to what it means to the sweep
 _NEAR = 2                                   # operations that memory may not show yet
+_GROUP = 8                                  # bits of which the highest is found at once
 
 
 def write_layout(geometry: Geometry) -> data.StructLayout:
@@ -230,10 +231,17 @@ def _place(key, words: int):
 
 
 def _highest(m: Module, bits):
-    """Return the place of the highest bit that is set."""
-    turned, first, one = (Signal(len(bits)) for _ in range(3))
-    m.d.comb += [turned.eq(Cat(bits)[::-1]), first.eq(lowest(turned)), one.eq(first[::-1])]
-    return encode(one)
+    """Return the place of the highest bit that is set, of a power of two of bits."""
+    groups = [Cat(bits)[at:at + _GROUP] for at in range(0, len(bits), _GROUP)]
+    used, top = Signal(len(groups)), Signal(len(groups))
+    m.d.comb += [used.eq(Cat(group.any() for group in groups)),
+                 top.eq(lowest(used[::-1])[::-1])]
+    places = []
+    for group in groups:
+        one, place = Signal(len(group)), Signal(ceil_log2(len(group)))
+        m.d.comb += [one.eq(lowest(group[::-1])[::-1]), place.eq(encode(one))]
+        places.append(place)
+    return Cat(select(*zip(top, places, strict=True)), encode(top))
 
 
 def _newest(m: Module, name: str, addresses: list, valid: list, stored, taken, given) -> Signal:

@@ -154,8 +154,9 @@ class WindowRules(wiring.Component):
         row, word = compared("row", self.row), compared("word", self.word)
 
         # Age 4: the decision.
-        is_new, is_lost, is_step = (given.kind == kind for kind in (
-            WindowOperation.NEW, WindowOperation.LOST, WindowOperation.STEP))
+        is_new, is_lost, is_step = (compared(f"is_{kind.name.lower()}", given_3.kind == kind)
+                                    for kind in (WindowOperation.NEW, WindowOperation.LOST,
+                                                 WindowOperation.STEP))
         is_first, is_shifted, is_covered, is_inserted, leaves_levels = (Signal() for _ in range(5))
         is_cleared, is_last, is_hiding, is_set = (Signal() for _ in range(4))
         is_answered, is_lowered, is_forgotten = (Signal() for _ in range(3))
