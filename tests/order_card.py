@@ -63,15 +63,18 @@ class Card:
             self.give(i_taught=dict(instrument=instrument, locate=locate))
             self.see(instrument)
 
+    def columns(self, count, **columns):
+        """Input rows of some cycles."""
+        return self.model.rows(count, **{f"{self.RECORD}__ready": 1, f"{self.LINE}__ready": 1}
+                               | self.fixed | columns)
+
     def cycles(self, count, is_held=False, **columns):
         """Run, with columns of the first cycle; keep what comes out; return the last row.
 
         While it ``is_held`` the line takes no word.
         """
-        model = self.model
-        record, line = self.RECORD, self.LINE
-        rows = model.rows(count, **{f"{record}__ready": 1, f"{line}__ready": int(not is_held)},
-                          **self.fixed)
+        model, record = self.model, self.RECORD
+        rows = self.columns(count, **{f"{self.LINE}__ready": 0} if is_held else {})
         if self.noise is not None:
             rows[f"{record}__ready"] = [self.noise.random() < 0.3 for _ in range(count)]
         for port, value in columns.items():

@@ -2,9 +2,10 @@
 
 from amaranth.hdl import Module
 from amaranth.lib import wiring
-from amaranth.lib.wiring import In, connect, flipped
+from amaranth.lib.wiring import connect
 
 from tickwire.spec.geometry import Geometry
+from tickwire_hw.join import join
 from tickwire_hw.markets import Markets
 from tickwire_hw.order_path import ROWS_LOG2, OrderPath
 from tickwire_hw.pipeline import Pipeline
@@ -49,9 +50,7 @@ class Core(wiring.Component):
         m.submodules.pipeline, m.submodules.orders, m.submodules.markets = (
             pipeline, orders, markets)
         for ours, (part, name, member) in self._through.items():
-            outside, inside = getattr(self, ours), getattr(part, name)
-            for place in _places(member):
-                _join(m, member, _at(outside, place), _at(inside, place))
+            join(m, member, getattr(self, ours), getattr(part, name))
         connect(m, markets.o, orders.i_seen)
         connect(m, markets.o_taught, orders.i_taught)
         for ours, theirs in ((markets.records, pipeline.records),
@@ -62,27 +61,3 @@ class Core(wiring.Component):
                      orders.watch_all.eq(self.watch_all), orders.now.eq(self.now)]
 
         return m
-
-
-def _places(member):
-    """Indices of a member's ports; one empty index where it is no array."""
-    places = [()]
-    for size in member.dimensions:
-        places = [(*place, number) for place in places for number in range(size)]
-    return places
-
-
-def _at(port, place):
-    for number in place:
-        port = port[number]
-    return port
-
-
-def _join(m, member, outside, inside):
-    """Connect a port to the one of a part that it stands for."""
-    if member.is_signature:
-        connect(m, flipped(outside), inside)
-    elif member.flow == In:
-        m.d.comb += inside.eq(outside)
-    else:
-        m.d.comb += outside.eq(inside)

@@ -1,20 +1,24 @@
-"""The core twice: as the software device's kernels and as compiled gateware."""
+"""The card's network side twice: as the software device's kernels and as compiled gateware."""
 
 import numpy as np
 
 from tests.feed_rig import FeedRig
+from tests.mac_rig import IDLE as IDLE_OCTET
+from tests.mac_rig import TERMINATE, checked, frames, sent, words
+from tests.mac_rig import octets as octets_of
 from tests.order_card import Card as OrderCard
 from tests.order_card import CardPair
 from tests.order_rig import GENEROUS, GENEROUS_FIRM
-from tests.pipeline_rig import BOTH_LINES, GROUPS, LANES, PORT, SIZE_MAX
+from tests.pipeline_rig import BOTH_LINES, GROUPS, PORT, SIZE_MAX
 from tickwire.device.order_memory import BookSide, OrderMemory
 from tickwire.kernels import order_path
 from tickwire.kernels.arena import Arena
 from tickwire.spec.geometry import CARD_SMALL
 from tickwire.spec.limits import SESSION_LIMITS, STRATEGY_LIMITS, permissive
 from tickwire.spec.records import Line, RecordType
-from tickwire_hw.core import Core
+from tickwire.spec.sessions import HEADERS_SIZE
 from tickwire_hw.grid import row
+from tickwire_hw.nic import Nic
 from tickwire_sim.verilate import verilate
 
 TICK = 100
@@ -22,11 +26,12 @@ ROWS_LOG2 = 4
 SESSIONS = 2
 LIMITS = GENEROUS | {"collar_price": TICK}  # so that some orders are refused
 DRAIN = 256                                # cycles in which a frame's records come out
+IDLE = 0x0707_0707_0707_0707
 
 
 def model_of():
-    """Compile the core, or load it."""
-    return verilate(Core(CARD_SMALL, ROWS_LOG2), "core", parameters=f"{CARD_SMALL} {ROWS_LOG2}")
+    """Compile MACs and core, or load them."""
+    return verilate(Nic(CARD_SMALL, ROWS_LOG2), "nic", parameters=f"{CARD_SMALL} {ROWS_LOG2}")
 
 
 class Kernels:
@@ -78,16 +83,16 @@ class Kernels:
 
 
 class Card(OrderCard):
-    """The compiled core."""
+    """The compiled card between XGMII and host."""
 
-    RECORD, LINE = "order_record", "o_order"
+    RECORD, LINE = "order_record", "order"
 
     def __init__(self, model, symbols):
         self.firm, self.limits = GENEROUS_FIRM, [LIMITS] * len(symbols)
         self.rows = {"strategies": permissive(STRATEGY_LIMITS),
                      "sessions": permissive(SESSION_LIMITS)}
         self.SYMBOLS = [symbol.encode().ljust(8) for symbol in symbols]
-        self.market_records = []
+        self.market_records, self.line = [], []
         super().__init__(model)
         self.commit(self)
         CardPair.card_arm(self)
@@ -115,15 +120,33 @@ class Card(OrderCard):
         while not self.cycles(64)["ready"]:
             pass
 
+    def columns(self, count, **columns):
+        """Input rows of some cycles: idle lines, and what stays."""
+        return self.model.rows(count, line_control__0=0xFF, line_control__1=0xFF,
+                               line_data__0=IDLE, line_data__1=IDLE,
+                               **{f"{self.RECORD}__ready": 1} | self.fixed | columns)
+
     def keep(self, rows, found):
-        """Keep the market's records as well."""
-        taken = found[found["records__valid"] == 1]
-        if len(taken):
-            kinds = self.model.get(taken, "records__payload", "kind")
-            octets = self.model.get(taken, "records__payload", "octets")
-            self.market_records += [(int(kind), np.ascontiguousarray(one).tobytes())
-                                    for kind, one in zip(kinds, octets, strict=True)]
-        return super().keep(rows, found)
+        """Keep records of the market and of orders, and what frames on the order line carry."""
+        for name, kept in (("records", self.market_records), (self.RECORD, self.records)):
+            taken = found[(found[f"{name}__valid"] == 1)]
+            if len(taken):
+                kinds = self.model.get(taken, f"{name}__payload", "kind")
+                octets = self.model.get(taken, f"{name}__payload", "octets")
+                kept += [(RecordType(int(kind)), np.ascontiguousarray(one).tobytes())
+                         for kind, one in zip(kinds, octets, strict=True)]
+        self.line += octets_of(zip(found["order_data"].tolist(), found["order_control"].tolist(),
+                                   strict=True))
+        at = len(self.line)
+        while at and self.line[at - 1] == IDLE_OCTET:
+            at -= 1
+        if not at or self.line[at - 1] == TERMINATE:
+            for frame in frames(self.line):
+                assert frame.is_whole
+                self.sent += frame.octets[HEADERS_SIZE:-4]
+            self.line = []
+        self.frame = self.line                 # something is on its way
+        return found[-1]
 
     def execute(self, octets, **judgment):
         """Execute an intent that the window judged."""
@@ -131,16 +154,8 @@ class Card(OrderCard):
 
     def give_frame(self, octets):
         """Send a frame on line A, and wait for its records."""
-        count = -(-len(octets) // LANES)
-        rows = self.model.rows(count + DRAIN, **{
-            f"{self.RECORD}__ready": 1, f"{self.LINE}__ready": 1}, **self.fixed)
-        given = rows[:count]
-        given["words__0__valid"] = 1
-        keep = np.full(count, 0xFF)
-        keep[-1] = (1 << (len(octets) - 1) % LANES + 1) - 1
-        first, last = np.zeros((2, count), np.int64)
-        first[0] = last[-1] = 1
-        self.model.put(given, "words__0__payload", data=np.frombuffer(
-            octets.ljust(LANES * count, b"\0"), "<u8"), keep=keep, first=first, last=last)
-        rows[:count] = given
+        found = words(sent(checked(octets)))
+        rows = self.columns(len(found) + DRAIN)
+        rows["line_data__0"][:len(found)], rows["line_control__0"][:len(found)] = zip(
+            *found, strict=True)
         self.keep(rows, self.model.run(rows))

@@ -1,8 +1,8 @@
 """Market data and orders together are the kernels': frames and intents in turns.
 
 Method: a generated day goes frame by frame to the kernels, composed as the software device does,
-and to the compiled core; between frames come intents near the market and the venue's answers.
-Records of both rings and the packets that leave are compared, octet for octet. Then the core
+and over XGMII to the compiled card; between frames come intents near the market and the venue's
+answers. Records of both rings and the packets that leave are compared, octet for octet. Then the card
 trades with the venue: what it sends is what the venue takes.
 """
 
@@ -16,11 +16,11 @@ import pytest
 
 from tests import exchange_receiver as receiver
 from tests.captures import ethernet, ipv4, udp
-from tests.core_rig import SESSIONS, TICK, Card, Kernels, model_of
 from tests.exchange_client import Client
 from tests.exchange_client import decode as ouch
 from tests.exchange_client import packet as soup_packet
 from tests.garbage import packet
+from tests.nic_rig import SESSIONS, TICK, Card, Kernels, model_of
 from tests.order_card import judged
 from tests.order_rig import pack_intent, pack_settle, sealed
 from tests.pipeline_rig import GROUPS, PORT
@@ -123,7 +123,7 @@ def test_orders_see_the_market_that_the_host_was_told(model, seed):
 
 
 class Trader:
-    """A venue on loopback, the core, and what a host does between them."""
+    """A venue on loopback, the card, and what a host does between them."""
 
     def __init__(self, model, **limits):
         names = symbols(CARD_SMALL.instruments, 3)
@@ -156,7 +156,7 @@ class Trader:
         self.line.close()
 
     def hear(self):
-        """Give the core the next datagram of the market, and the venue's answers."""
+        """Give the card the next datagram of the market, and the venue's answers."""
         try:
             datagram = self.line.recv(2_048)
         except TimeoutError:
@@ -175,7 +175,7 @@ class Trader:
         self.settle()
 
     def settle(self):
-        """Let the core execute what the venue has answered."""
+        """Let the card execute what the venue has answered."""
         while True:
             try:
                 kind, payload = self.client.packet()
@@ -192,7 +192,7 @@ class Trader:
                 self.send()
 
     def order(self, **fields):
-        """Give the core an intent."""
+        """Give the card an intent."""
         self.sequence += 1
         now = self.card.fixed["now"]
         octets = sealed(pack_intent(timestamp=now, **fields), 2, self.sequence)
@@ -200,7 +200,7 @@ class Trader:
         self.send()
 
     def send(self):
-        """Send the core's frames, whose order is TCP's, to the venue."""
+        """Send the card's frames, whose order is TCP's, to the venue."""
         if self.card.sent:
             self.client.socket.sendall(self.card.sent)
         self.card.sent = b""
@@ -208,7 +208,7 @@ class Trader:
                       for kind, octets in self.card.records if kind == RecordType.ORDER_SENT]
 
 
-def test_the_core_trades_with_the_venue_and_every_frame_is_accepted(model):
+def test_the_card_trades_with_the_venue_and_every_frame_is_accepted(model):
     draw = random.Random(5)
     with Trader(model) as trader:
         card, until = trader.card, time.monotonic() + 30
@@ -219,7 +219,9 @@ def test_the_core_trades_with_the_venue_and_every_frame_is_accepted(model):
                 continue
             record = draw.choice(list(trader.lines.values()))
             is_sell = draw.randrange(2)
-            price = record["bid_price" if is_sell else "ask_price"] or record["ask_price"]
+            price = record["bid_price" if is_sell else "ask_price"]
+            if not price:
+                continue
             price += draw.choice((0, 1, 5)) * TICK * (1 if is_sell else -1)
             tokens = [sent["token"] for sent in trader.sent[-4:]] or [1]
             trader.order(operation=draw.choice((1, 1, 1, 2, 3)), locate=record["locate"],
