@@ -4,22 +4,27 @@ A stream of different messages, FIX.4.4 with the own dictionary; a report has 33
 group of two parties. Batch: a kernel's loop over the stream. Call: the same kernel called from
 Python for each message. Object: what Python code gets or gives. Release: an ORDER_RELEASED record
 from the queue, through gate and session with a store in memory, to the octets that the transport
-takes, one order at a time. A peer does its whole work for one message: quickfix reads and validates
-with its own FIX44.xml, simplefix does not validate.
+takes, one order at a time. A peer does its whole work for one message. QuickFIX core is Debian's
+libquickfix in a C++ loop, beside our batch: `split` makes fields of a message with its length and
+checksum checked, `parse` has the own dictionary as well. quickfix is the same from Python with its
+own FIX44.xml; simplefix does not validate.
 """
 
 import random
+import subprocess
 import sysconfig
 import time
 from pathlib import Path
 
 import numpy as np
 
+from bench.quickfix_core import core
 from bench.report import Comparison, Contender, Report, measure
 from tickwire.kernels import frame_ring
 from tickwire.kernels.fix_orders import ROOM, encode_order
 from tickwire.kernels.fix_parse import receive
 from tickwire.kernels.jit import kernel
+from tickwire.orders.fix.dictionary import Dictionary
 from tickwire.orders.fix.encode import assemble
 from tickwire.orders.fix.gate import OrderGate
 from tickwire.orders.fix.orders import OrderWriter
@@ -35,7 +40,7 @@ from tickwire.spec.records import RECORD_SIZE
 
 MESSAGES = 4_000
 ROUNDS = 50                                # of the stream, in a batch
-PEER_ROUNDS = 2
+CORE_ROUNDS = 10
 NOW = 1_795_823_999_123_456_789
 SYMBOLS = ("AAPL", "MSFT", "NVDA", "SPY", "BRK.A")
 HEADER = {49: "FIRM", 56: "VENUE"}
@@ -169,6 +174,19 @@ def main(report: Report) -> None:
     releasing(report, rules)
 
 
+def beside_core(report: Report, name: str, batch: Contender, kind: str, octets: bytes) -> None:
+    """Measure a batch in turns with QuickFIX's core, where that is installed."""
+    try:
+        with core(Dictionary.own("FIX.4.4"), kind, octets, CORE_ROUNDS) as peer:
+            found = measure(batch, peer, report.repeats)
+    except (OSError, subprocess.SubprocessError) as error:
+        report.note(f"No QuickFIX core: {error}.")
+        return
+    ours, theirs = (tuple(figure / (rounds * MESSAGES) for figure in figures) for figures, rounds
+                    in ((found.first, ROUNDS), (found.second, CORE_ROUNDS)))
+    report.compare(name, "ns/message", Comparison(ours, theirs), "QuickFIX core")
+
+
 def parsing(report: Report, rules: Rules, stream: list[bytes]) -> None:
     """Measure the way in."""
     octets = np.frombuffer(b"".join(stream) + bytes(64), np.uint8)
@@ -195,6 +213,9 @@ def parsing(report: Report, rules: Rules, stream: list[bytes]) -> None:
                                     ("parse ExecutionReport, fed to a value", objects, 1)):
         found = per_message(measure(contender, repeats=report.repeats), rounds * MESSAGES)
         report.add(name, "ns/message", found.first, note=note)
+    for kind in ("split", "parse"):
+        beside_core(report, f"parse ExecutionReport, batch, beside {kind}", batch, kind,
+                    b"".join(stream))
     for name in ("quickfix", "simplefix"):
         try:
             other = parsing_peer(name, stream)
@@ -230,6 +251,10 @@ def encoding(report: Report, rules: Rules) -> None:
                                     ("encode NewOrderSingle, record to octets", objects, 1)):
         found = per_message(measure(contender, repeats=report.repeats), rounds * MESSAGES)
         report.add(name, "ns/message", found.first, note=note)
+    orders = "".join(f"{row['token']} {row['symbol'].decode().strip()} {row['quantity']} "
+                     f"{row['price'] / 10_000:.4f} {1 if row['side'] == ord('B') else 2}\n"
+                     for row in rows)
+    beside_core(report, "encode NewOrderSingle, batch, beside", batch, "encode", orders.encode())
     for name in ("quickfix", "simplefix"):
         try:
             other = encoding_peer(name, rows)

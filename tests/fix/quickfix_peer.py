@@ -39,15 +39,15 @@ def why_no_quickfix() -> str:
     return "" if shutil.which("g++") else "there is no g++"
 
 
-def built() -> Path:
-    """Return the program, compiled when its source has changed."""
+def built(source: Path = SOURCE, optimized: str = "-O1") -> Path:
+    """Return the program of a source with libquickfix, compiled when that has changed."""
     cache = Path(os.environ.get("TICKWIRE_CACHE", Path.home() / ".cache" / "tickwire"))
-    digest = hashlib.sha256(SOURCE.read_bytes()).hexdigest()[:16]
-    program = cache / f"quickfix-peer-{digest}"
+    digest = hashlib.sha256(optimized.encode() + source.read_bytes()).hexdigest()[:16]
+    program = cache / f"{source.stem}-{digest}"
     if not program.exists():
         cache.mkdir(parents=True, exist_ok=True)
         made = program.with_suffix(f".{os.getpid()}")
-        subprocess.run(["g++", "-std=c++14", "-O1", "-w", "-o", made, SOURCE, "-lquickfix",
+        subprocess.run(["g++", "-std=c++14", optimized, "-w", "-o", made, source, "-lquickfix",
                         "-lpthread"], check=True, capture_output=True, text=True)
         made.rename(program)
     return program
