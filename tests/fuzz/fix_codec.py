@@ -7,13 +7,12 @@ and parsed again to the same value, and whatever was framed can be sent again or
 
 import contextlib
 import os
-import sys
-from pathlib import Path
 
 if __name__ == "__main__":
     os.environ["NUMBA_DISABLE_JIT"] = "1"
 
 from tests.fix_rig import HEADER, ORDER, TIME, framed, message
+from tests.fuzz.watch import fuzz
 from tickwire.orders.fix.encode import EncodeError, encode, resend
 from tickwire.orders.fix.parse import Parsed, Receiver, parse
 from tickwire.orders.fix.rules import Rules
@@ -74,17 +73,5 @@ def one_input(data: bytes) -> None:
     assert total + receiver.pending == len(rest)
 
 
-def main() -> None:
-    """Fuzz until an option of libFuzzer ends it, such as -max_total_time=60."""
-    import atheris
-    folder = Path(sys.argv[-1])            # of the corpus, as libFuzzer has it
-    if folder.is_dir() and not any(folder.iterdir()):
-        for number, seed in enumerate(SEEDS):
-            (folder / f"seed-{number}").write_bytes(seed)
-    atheris.instrument_all()
-    atheris.Setup(sys.argv, one_input)
-    atheris.Fuzz()
-
-
 if __name__ == "__main__":
-    main()
+    fuzz(one_input, SEEDS, ["tickwire.orders.fix", "tickwire.kernels.fix"])

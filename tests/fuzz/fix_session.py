@@ -6,12 +6,8 @@ goes out is one, its number is the next, everything sent is in the store, the nu
 goes back only with a reset, and what is kept stays within its bounds.
 """
 
-import sys
-from collections.abc import Callable
-from pathlib import Path
-from types import FunctionType
-
 from tests.fix.link import SECOND, START, Clock, Recorder, mail, rules
+from tests.fuzz.watch import fuzz
 from tickwire.orders.fix.encode import assemble
 from tickwire.orders.fix.parse import Receiver
 from tickwire.orders.fix.sending import State
@@ -121,28 +117,5 @@ def one_input(data: bytes) -> None:
             rig.lose()
 
 
-def instrument(instrument_func: Callable[[FunctionType], object]) -> None:
-    """Have the functions of sessions watched and nothing else: all would take many minutes."""
-    for name, module in list(sys.modules.items()):
-        if name.startswith("tickwire.orders.fix"):
-            for thing in list(vars(module).values()):
-                for one in (vars(thing).values() if isinstance(thing, type) else [thing]):
-                    found = one.fget if isinstance(one, property) else one
-                    if isinstance(found, FunctionType):
-                        instrument_func(found)
-
-
-def main() -> None:
-    """Fuzz until an option of libFuzzer ends it, such as -max_total_time=60."""
-    import atheris
-    folder = Path(sys.argv[-1])            # of the corpus, as libFuzzer has it
-    if folder.is_dir() and not any(folder.iterdir()):
-        for number, seed in enumerate(SEEDS):
-            (folder / f"seed-{number}").write_bytes(seed)
-    instrument(atheris.instrument_func)
-    atheris.Setup(sys.argv, one_input)
-    atheris.Fuzz()
-
-
 if __name__ == "__main__":
-    main()
+    fuzz(one_input, SEEDS, ["tickwire.orders.fix"])
