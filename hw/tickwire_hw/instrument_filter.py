@@ -30,6 +30,12 @@ def entry_layout(geometry: Geometry) -> data.StructLayout:
                               "instrument": max(1, ceil_log2(geometry.instruments))})
 
 
+def taught_layout(geometry: Geometry) -> data.StructLayout:
+    """Layout of what the directory teaches: this instrument has this locate."""
+    return data.StructLayout({"locate": LOCATE,
+                              "instrument": entry_layout(geometry)["instrument"].shape})
+
+
 class InstrumentFilter(wiring.Component):
     """Find the instrument of a message's locate; learn locates from the directory.
 
@@ -49,7 +55,7 @@ class InstrumentFilter(wiring.Component):
         A message, and whether it is there and a readable Stock Directory message.
     o : ``Out(entry_layout(geometry))``
         Its entry. Nothing is watched at configuration.
-    o_taught : ``Out(stream.Signature({locate, instrument}, always_ready=True))``
+    o_taught : ``Out(stream.Signature(taught_layout(geometry), always_ready=True))``
         Two cycles after a message of the directory: what it teaches.
     has_symbol : ``Out(instruments)``
         Instruments that are watched, whether the directory has named them or not.
@@ -63,9 +69,8 @@ class InstrumentFilter(wiring.Component):
                 {"instrument": self._entry["instrument"].shape, "symbol": SYMBOL}),
                 always_ready=True)),
             "i": In(data.StructLayout({"is_directory": 1, "data": 8 * NAMED_SIZE})),
-            "o": Out(self._entry), "o_taught": Out(stream.Signature(data.StructLayout(
-                {"locate": LOCATE, "instrument": self._entry["instrument"].shape}),
-                always_ready=True)), "has_symbol": Out(geometry.instruments)})
+            "o": Out(self._entry), "o_taught": Out(stream.Signature(
+                taught_layout(geometry), always_ready=True)), "has_symbol": Out(geometry.instruments)})
 
     def elaborate(self, platform):
         """Return symbols and locates; a number behind a name is the age of the message."""

@@ -1,12 +1,12 @@
 """Instruments by their stock locate, in one cycle: every instrument compares its own."""
 
 from amaranth.hdl import Cat, Module, Mux, Signal
-from amaranth.lib import data, wiring
+from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 from amaranth.utils import ceil_log2
 
 from tickwire.spec.geometry import Geometry
-from tickwire_hw.instrument_filter import LOCATE, InstrumentFilter
+from tickwire_hw.instrument_filter import LOCATE, taught_layout
 from tickwire_hw.logic import encode
 
 TAUGHT_AGE = 3
@@ -39,7 +39,7 @@ class Locates(wiring.Component):
         self._bits = max(1, ceil_log2(geometry.instruments))
         super().__init__({
             "watch_all": In(1),
-            "i_taught": InstrumentFilter(geometry).signature.members["o_taught"].flip(),
+            "i_taught": In(stream.Signature(taught_layout(geometry), always_ready=True)),
             "is_changed": Out(1), "is_split": Out(1), "locate": In(LOCATE),
             "o": Out(data.StructLayout({"is_watched": 1, "instrument": self._bits}))})
 

@@ -8,7 +8,7 @@ from amaranth.utils import ceil_log2
 from tickwire.spec.geometry import Geometry
 from tickwire.spec.records import DIRECTORY, STATE_LINE, STATUS, RecordType
 from tickwire_hw.entry_port import Seen
-from tickwire_hw.instrument_filter import LOCATE
+from tickwire_hw.instrument_filter import taught_layout
 from tickwire_hw.order_port import Symbol
 from tickwire_hw.record_writer import RECORD
 from tickwire_hw.records import body_layout, line_layout
@@ -47,8 +47,7 @@ class Markets(wiring.Component):
             "i_symbol": In(stream.Signature(Symbol, always_ready=True)),
             "o": Out(stream.Signature(data.StructLayout(
                 {"instrument": self._bits, "seen": Seen}), always_ready=True)),
-            "o_taught": Out(stream.Signature(data.StructLayout(
-                {"locate": LOCATE, "instrument": self._bits}), always_ready=True)),
+            "o_taught": Out(stream.Signature(taught_layout(geometry), always_ready=True)),
             "phase": Out(8)})
 
     def elaborate(self, platform):

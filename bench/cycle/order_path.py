@@ -1,0 +1,76 @@
+"""From an intent at the order path to the first word of its frame, and to the next intent."""
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from bench.cycle import Row
+from tickwire.spec.geometry import CARD_SMALL
+from tickwire.spec.intents import Operation
+from tickwire.spec.records import FeedState
+from tickwire.spec.registers import ARM_KEY
+from tickwire.spec.sessions import SessionOperation
+from tickwire_hw.kill import ARM_LATENCY
+from tickwire_hw.order_path import OrderPath
+from tickwire_hw.risk import ROWS, Table
+from tickwire_sim.model import Model
+from tickwire_sim.verilate import verilate
+
+ORDERS = 12
+_LOCATE = 7
+_U32 = 0xFFFF_FFFF
+_CYCLES = 64
+_FIXED = {"sessions": 1, "sessions_up": 1, "record__ready": 1, "o__ready": 1,
+          "feed_state": int(FeedState.LIVE)}
+
+
+def rows() -> Iterator[Row]:
+    """Yield the cycles of each kind of order message, when nothing else is being executed."""
+    model = verilate(OrderPath(CARD_SMALL))
+    for name, operation in (("new", Operation.NEW), ("replace", Operation.REPLACE),
+                            ("cancel", Operation.CANCEL)):
+        _ready(model)
+        words, following = [], []
+        for number in range(ORDERS):
+            if operation != Operation.NEW:
+                _execute(model, Operation.NEW, 0)
+            found = _execute(model, operation, 2 * number + 1 if operation == Operation.REPLACE
+                             else number + 1)
+            words.append(int(found["o__valid"].argmax()))
+            following.append(int(found["is_idle"][1:].argmax()) + 1)
+        yield Row.of("order path: intent to first word", words, "i valid to o valid", message=name)
+        yield Row.of("order path: intent to next intent", following, "i valid to idle",
+                     message=name)
+
+
+def _ready(model: Model) -> None:
+    """Arm, with limits all of which are soft: whatever is asked for passes."""
+    model.restart()
+    given = model.rows(16, **_FIXED)
+    given["i_taught__valid"][0] = given["i_limits__valid"][1] = given["commit__valid"][2] = 1
+    given["commit__payload"][2] = given["i_session__valid"][3] = 1
+    model.put(given, "i_taught__payload", locate=_LOCATE)
+    model.put(given, "i_session__payload", operation=int(SessionOperation.LEASE))
+    row = ROWS[Table.FIRM]
+    place = row.as_shape()["soft_checks"].offset
+    wide = -(-model.ports["i_limits__payload"].bits("row")[1] // 64)
+    limits = sum(_U32 << place >> 64 * word << 64 * word & (1 << 64 * word + 64) - (1 << 64 * word)
+                 for word in range(wide))
+    model.put(given, "i_limits__payload", table=Table.FIRM.value, row=np.tile(np.array(
+        [[limits >> 64 * word & (1 << 64) - 1 for word in range(wide)]], np.uint64),
+        (len(given), 1)))
+    model.run(given)
+    first = 1 ^ ARM_KEY
+    for key in (first, first ^ _U32):
+        given = model.rows(ARM_LATENCY, **_FIXED)
+        given["i_arm__valid"][0], given["i_arm__payload"][0] = 1, key
+        model.run(given)
+    model.run(model.rows(_CYCLES, **_FIXED))
+
+
+def _execute(model: Model, operation: Operation, token: int) -> np.ndarray:
+    given = model.rows(_CYCLES, **_FIXED)
+    given["i__valid"][0] = 1
+    model.put(given, "i__payload", intent__operation=int(operation), intent__token=token,
+              intent__locate=_LOCATE, intent__price=1_000_000, intent__quantity=100)
+    return model.run(given)
