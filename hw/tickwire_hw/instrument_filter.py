@@ -69,8 +69,8 @@ class InstrumentFilter(wiring.Component):
                 {"instrument": self._entry["instrument"].shape, "symbol": SYMBOL}),
                 always_ready=True)),
             "i": In(data.StructLayout({"is_directory": 1, "data": 8 * NAMED_SIZE})),
-            "o": Out(self._entry), "o_taught": Out(stream.Signature(
-                taught_layout(geometry), always_ready=True)), "has_symbol": Out(geometry.instruments)})
+            "o": Out(self._entry), "has_symbol": Out(geometry.instruments),
+            "o_taught": Out(stream.Signature(taught_layout(geometry), always_ready=True))})
 
     def elaborate(self, platform):
         """Return symbols and locates; a number behind a name is the age of the message."""

@@ -2,8 +2,8 @@
 
 Method: a generated day goes frame by frame to the kernels, composed as the software device does,
 and over XGMII to the compiled card; between frames come intents near the market and the venue's
-answers. Records of both rings and the packets that leave are compared, octet for octet. Then the card
-trades with the venue: what it sends is what the venue takes.
+answers. Records of both rings and the packets that leave are compared, octet for octet. Then the
+card trades with the venue: what it sends is what the venue takes.
 """
 
 import random
