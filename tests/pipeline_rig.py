@@ -53,7 +53,7 @@ class Card:
 
     def __init__(self, geometry: Geometry, name: str) -> None:
         self.geometry = geometry
-        self.model = verilate(Pipeline(geometry), f"pipeline_{name}")
+        self.model = verilate(Pipeline(geometry), f"pipeline_{name}", parameters=repr(geometry))
         self._watches_all = True
 
     def start(self, tick: int = 100, symbols: Sequence[str] | None = None) -> int:

@@ -6,6 +6,7 @@ compared.
 """
 
 import functools
+import itertools
 import struct
 
 import numpy as np
@@ -95,6 +96,17 @@ def test_entries_are_the_kernels_after_every_message(messages, watch_all):
     is_watched = theirs[:, 0] == 1
     assert (ours[:, 0] == theirs[:, 0]).all()
     assert (ours[is_watched] == theirs[is_watched]).all()
+
+
+def test_of_two_entries_of_one_locate_the_newer_counts_at_every_distance():
+    other = itch.delete(LOCATES[1], 1)
+    for first, second in itertools.permutations(WATCHED, 2):
+        for between in range(3):
+            for behind in range(4):
+                messages = [itch.directory(5, first), *between * [other],
+                            itch.directory(5, second), *behind * [other], itch.delete(5, 1)]
+                found = entries(start(watch_all=False), messages, watch_all=False)
+                assert found[-1].tolist() == [1, WATCHED.index(second)]
 
 
 def test_a_number_beyond_the_instruments_is_told_where_all_are_watched():

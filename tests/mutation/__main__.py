@@ -81,7 +81,9 @@ class _InForce:
                      if _is_plain(value)]
             key = f"{name} {sorted(plain)}"
             if key not in self._built:
-                self._built[key] = make(component, name, *arguments, **options)
+                # The sources in the folder say nothing of the mutants.
+                self._built[key] = make(component, name, *arguments,
+                                        **{**options, "parameters": None})
             return self._built[key]
 
         build.ports = verilate.ports = with_mutant
