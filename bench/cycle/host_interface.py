@@ -11,6 +11,7 @@ from bench.cycle import Row
 from tickwire.spec.geometry import CARD_SMALL
 from tickwire.spec.intents import INTENT, WINDOW_SLOTS
 from tickwire.spec.registers import BAR_WINDOW
+from tickwire_hw.burst_merge import BurstMerge
 from tickwire_hw.intent_window import IntentWindow
 from tickwire_hw.pcie.ultrascale_requester import Requester
 from tickwire_hw.pcie.ultrascale_stream import WIDTHS
@@ -22,7 +23,7 @@ _SETTLED, _SEEN = 8, 16                    # cycles
 
 
 class RecordPath(wiring.Component):
-    """Record writer and requester of the UltraScale+ block: what a record passes."""
+    """What a record passes: record writer, merge with the interrupts, requester of the block."""
 
     def __init__(self, width: int) -> None:
         self._writer, self._requester = RecordWriter(CARD_SMALL, 4), Requester(width)
@@ -35,7 +36,9 @@ class RecordPath(wiring.Component):
 
         m.submodules.writer, m.submodules.requester = writer, requester = (
             self._writer, self._requester)
-        connect(m, writer.o, requester.i)
+        m.submodules.merge = merge = BurstMerge()
+        connect(m, writer.o, merge.i_first)
+        connect(m, merge.o, requester.i)
         connect(m, requester.rq, flipped(self.rq))
         for name in ("i_market", "i_line"):
             connect(m, flipped(getattr(self, name)), getattr(writer, name))

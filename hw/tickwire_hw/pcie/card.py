@@ -1,0 +1,42 @@
+"""The host's side of a card with the UltraScale+ block: adapter and core, nothing else."""
+
+from amaranth.hdl import Module
+from amaranth.lib import wiring
+from amaranth.lib.wiring import connect
+
+from tickwire.spec.geometry import Geometry
+from tickwire_hw.host_interface import HostInterface
+from tickwire_hw.join import join
+from tickwire_hw.pcie.ultrascale import UltraScale
+
+_INNER = ("burst", "request", "answer", "has_msix", "is_msix_masked")
+
+
+class HostCard(wiring.Component):
+    """``HostInterface`` behind ``UltraScale``: members are those of both that do not meet.
+
+    From a market record to the first beat of its state line's packet 1 cycle, of its own packet 4
+    cycles at 256 bits and 3 at 512, when nothing is under way.
+    """
+
+    def __init__(self, geometry: Geometry, width: int = 512) -> None:
+        self._core, self._adapter = HostInterface(geometry), UltraScale(width)
+        super().__init__({name: member for part in (self._core, self._adapter)
+                          for name, member in part.signature.members.items()
+                          if name not in _INNER})
+
+    def elaborate(self, platform):
+        """Return both, connected."""
+        m = Module()
+
+        m.submodules.core, m.submodules.adapter = core, adapter = self._core, self._adapter
+        connect(m, core.burst, adapter.burst)
+        connect(m, adapter.request, core.request)
+        connect(m, core.answer, adapter.answer)
+        m.d.comb += [core.has_msix.eq(adapter.has_msix),
+                     core.is_msix_masked.eq(adapter.is_msix_masked)]
+        for part in (core, adapter):
+            for name, member in part.signature.members.items():
+                if name not in _INNER:
+                    join(m, member, getattr(self, name), getattr(part, name))
+        return m
