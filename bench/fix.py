@@ -1,18 +1,20 @@
-"""FIX codec: encode orders, parse and validate reports, beside quickfix and simplefix.
+"""FIX codec: encode orders, parse and validate reports, beside QuickFIX and simplefix.
 
 A stream of different messages, FIX.4.4 with the own dictionary; a report has 33 fields, with a
 group of two parties. Batch: a kernel's loop over the stream. Call: the same kernel called from
 Python for each message. Object: what Python code gets or gives. Release: an ORDER_RELEASED record
 from the queue, through gate and session with a store in memory, to the octets that the transport
-takes, one order at a time. A peer does its whole work for one message. QuickFIX core is Debian's
-libquickfix in a C++ loop, beside our batch: `split` makes fields of a message with its length and
-checksum checked, `parse` has the own dictionary as well. quickfix is the same from Python with its
-own FIX44.xml; simplefix does not validate.
+takes, one order at a time; leased, on the engine's side of the session. A peer does its whole work
+for one message. QuickFIX core is Debian's libquickfix in a C++ loop, beside our batch: `split`
+makes fields of a message with its length and checksum checked, `parse` has the own dictionary as
+well. quickfix is the same from Python with its own FIX44.xml; simplefix does not validate.
 """
 
 import random
+import socket
 import subprocess
 import sysconfig
+import tempfile
 import time
 from pathlib import Path
 
@@ -21,18 +23,21 @@ import numpy as np
 from bench.quickfix_core import core
 from bench.report import Comparison, Contender, Report, measure
 from tickwire.kernels import frame_ring
+from tickwire.kernels.fix_lease import SENT, release
 from tickwire.kernels.fix_orders import ROOM, encode_order
 from tickwire.kernels.fix_parse import receive
 from tickwire.kernels.jit import kernel
+from tickwire.kernels.memory import CLOCK_MONOTONIC, nanoseconds
 from tickwire.orders.fix.dictionary import Dictionary
 from tickwire.orders.fix.encode import assemble
 from tickwire.orders.fix.gate import OrderGate
+from tickwire.orders.fix.lease import EngineLease
 from tickwire.orders.fix.orders import OrderWriter
 from tickwire.orders.fix.parse import Receiver, parse
 from tickwire.orders.fix.rules import Rules
 from tickwire.orders.fix.session import Session
 from tickwire.orders.fix.settings import FIXSessionSettings
-from tickwire.orders.fix.store import MemoryStore
+from tickwire.orders.fix.store import FileStore, MemoryStore
 from tickwire.orders.fix.times import utc_timestamp
 from tickwire.orders.release import RELEASED, ReleaseQueue
 from tickwire.spec.intents import Operation
@@ -41,6 +46,7 @@ from tickwire.spec.records import RECORD_SIZE
 MESSAGES = 4_000
 ROUNDS = 50                                # of the stream, in a batch
 CORE_ROUNDS = 10
+LEASED = 50                                # orders before what they are is taken up
 NOW = 1_795_823_999_123_456_789
 SYMBOLS = ("AAPL", "MSFT", "NVDA", "SPY", "BRK.A")
 HEADER = {49: "FIRM", 56: "VENUE"}
@@ -172,6 +178,7 @@ def main(report: Report) -> None:
     parsing(report, rules, stream)
     encoding(report, rules)
     releasing(report, rules)
+    leased(report, rules)
 
 
 def beside_core(report: Report, name: str, batch: Contender, kind: str, octets: bytes) -> None:
@@ -290,6 +297,44 @@ def releasing(report: Report, rules: Rules) -> None:
     found = per_message(measure(one_by_one, repeats=report.repeats), MESSAGES)
     report.add("release to octets for the socket", "ns/message", found.first,
                note="queue, gate, session and store in memory")
+
+
+@kernel
+def release_all(lease, releases, rows, first, count):
+    """Do what the engine's loop does with releases; returns the ns, or -1 if one was not sent."""
+    start = nanoseconds(CLOCK_MONOTONIC)
+    for index in range(first, first + count):
+        if release(lease, releases, rows + index * RECORD_SIZE) != SENT:
+            return -1
+    return nanoseconds(CLOCK_MONOTONIC) - start
+
+
+def leased(report: Report, rules: Rules) -> None:
+    """Measure the same on the engine's side of a leased session, the socket's send included."""
+    rows = releases(MESSAGES)
+    near, far = socket.socketpair()
+    with tempfile.TemporaryDirectory() as folder, near, far:
+        settings = FIXSessionSettings(sender="FIRM", target="VENUE", heartbeat_seconds=0)
+        store = FileStore(Path(folder) / "store", settings.identity, time.time_ns(), "none")
+        session, queue = Session(settings, rules, store), ReleaseQueue()
+        gate = OrderGate(session, queue, "K7-")
+        lease = EngineLease(session, gate, queue, _refuse)
+
+        def in_batches() -> float:
+            total = 0
+            for first in range(0, MESSAGES, LEASED):
+                lease.give(near.fileno())
+                spent = release_all(lease.address, queue.address, rows.ctypes.data, first, LEASED)
+                assert spent > 0
+                total += spent
+                lease.take()
+                lease.collect()
+                far.recv(1 << 20)
+            return total
+        found = per_message(measure(in_batches, repeats=report.repeats), MESSAGES)
+        store.close()
+    report.add("release to octets in the socket, leased to the engine", "ns/message", found.first,
+               note=f"encode, store none, send; {LEASED} at a time on a Unix socket")
 
 
 def _refuse(token: int) -> None:

@@ -39,6 +39,7 @@ class Releases:
         self.rows: list[np.void] = []
         self._batch = np.zeros(64, RELEASED)
         self.batch = int(self._batch.ctypes.data)
+        self.stamps = np.zeros(64, np.int64)       # the engine has sent none itself
 
     def take(self) -> np.ndarray:
         batch, self.rows = self.rows[:64], self.rows[64:]
@@ -397,7 +398,7 @@ def test_the_gate_takes_orders_from_the_release_queue_and_from_nowhere_else():
     public = [name for name in vars(OrderGate) if not name.startswith("_")]
     assert public == ["pump", "mass_answered"]     # which sends only cancels that came by pump
     made = Route()
-    assert made.gate.pump(made.route._refuse) == 0 and made.market.sent == []
+    assert made.gate.pump(made.route.refuse) == 0 and made.market.sent == []
 
 
 def test_nothing_but_gate_and_session_sends_past_the_guard():
@@ -415,6 +416,11 @@ def test_nothing_but_gate_and_session_sends_past_the_guard():
              and node.attr.startswith("_")]
     # OrderGate._send and ._send_mass, fed by ReleaseQueue.take
     assert sorted(calls) == ["_send", "_send_written"]
+    # A leased session: the engine sends what it finds in the order ring as ORDER_RELEASED.
+    senders = {path.name for path in sorted((ROOT / "host").rglob("*.py"))
+               if "fix_lease import" in (source := path.read_text(encoding="utf-8"))
+               or ("encode_order(" in source and "fix_orders" in source)}
+    assert senders == {"engine_host.py", "orders.py", "fix_lease.py"}
 
 
 # The venue's desk

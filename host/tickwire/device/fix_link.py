@@ -18,6 +18,7 @@ from tickwire.errors import TickwireError
 from tickwire.orders.fix.audit import AuditLog
 from tickwire.orders.fix.gate import OrderGate
 from tickwire.orders.fix.initiator import Initiator
+from tickwire.orders.fix.lease import EngineLease
 from tickwire.orders.fix.route import OrderRoute
 from tickwire.orders.fix.service import session_rules
 from tickwire.orders.fix.session import Session
@@ -84,6 +85,10 @@ class FIXLink:
         self._gate = OrderGate(self._session, engine.releases, run_prefix(now))
         self._route = self._session.application = OrderRoute(
             self._gate, self._settle, self._tell_state)
+        if is_stored and self._settings.lease:
+            lease = self._session.lease = EngineLease(self._session, self._gate, engine.releases,
+                                                      self._route.refuse)
+            engine.host["lease"] = lease.address
         self._initiator: Initiator | None = None
         self._task: asyncio.Task[None] | None = None
 

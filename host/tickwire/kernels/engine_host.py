@@ -5,7 +5,7 @@ and knows nothing else. A record is copied before it is believed, because a ring
 written by a card.
 """
 
-from tickwire.kernels import digest, frame_ring, histogram
+from tickwire.kernels import digest, histogram
 from tickwire.kernels.engine_layout import (
     BATCH,
     OUT_SLOTS,
@@ -17,6 +17,7 @@ from tickwire.kernels.engine_layout import (
     strategy_at,
 )
 from tickwire.kernels.engine_ledger import instrument_of, note, note_pending, position_of
+from tickwire.kernels.fix_lease import HANDED_OVER, NO_ROOM, release
 from tickwire.kernels.intent_window import seal
 from tickwire.kernels.jit import kernel
 from tickwire.kernels.memory import (
@@ -152,9 +153,10 @@ def _order_records(host, now):
         copy64(record, h["orders"] + ((number - 1) & h["orders_mask"]) * RECORD_SIZE)
         if unlikely(load8(record + _TYPE) == _RELEASED):
             # The session must have it: while it has no room the ring waits, and so does the device.
-            if frame_ring.put(h["releases"], record, RECORD_SIZE, now) == 0:
+            taken = release(h["lease"], h["releases"], record)
+            if taken == NO_ROOM:
                 break
-            released += 1
+            released += taken == HANDED_OVER
         h["orders_next"] = number + 1
         read += 1
         _take_credit(host, load64(record + TRAILER_OFFSET))

@@ -27,6 +27,7 @@ HOST = np.dtype([
     ("ring_epoch", "i8"),
     ("releases", "i8"),          # byte ring of ORDER_RELEASED records for the host's sessions
     ("release_wake", "i8"),      # socket that tells of them
+    ("lease", "i8"),             # LEASE of a FIX session that the engine may send on; 0 none
     ("consumed", "i8"),          # where the order ring's credit is returned; 0: another reader does
     ("arming", "i8"),            # address of register EPOCH
     ("kick", "i8"),              # address of register WATCHDOG_KICK; 0: another thread kicks

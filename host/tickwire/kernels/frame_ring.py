@@ -85,14 +85,18 @@ def release(ring):
 
 
 @kernel
-def drain(ring, target, size, limit):
-    """Move up to ``limit`` entries of ``size`` octets each to ``target``; returns how many."""
+def drain(ring, target, stamps, size, limit):
+    """Move up to ``limit`` entries of ``size`` octets each to ``target``; returns how many.
+
+    Their time stamps, 8 octets each, go to ``stamps``.
+    """
     moved = 0
     while moved < limit:
         address = take(ring)
         if address == 0:
             break
         copy(target + moved * size, address, size)
+        store64(stamps + 8 * moved, stamp_of(address))
         release(ring)
         moved += 1
     return moved

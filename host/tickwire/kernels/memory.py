@@ -272,27 +272,22 @@ def _assembly(text, result=None):
     return codegen
 
 
-def _pause():
-    """Hint that this is a spin loop."""
+def _instruction(name, doc, on_x86, elsewhere):
+    def python():
+        pass
+
+    def native(typingctx):
+        return types.void(), _assembly(on_x86 if IS_X86 else elsewhere)
+    python.__doc__, python.__name__ = doc, name
+    return _both(python)(native)
 
 
-@_both(_pause)
-def pause(typingctx):
-    return types.void(), _assembly("pause" if IS_X86 else "yield")
-
-
-def _store_fence():
-    """Order earlier stores, non-temporal ones included, before later ones."""
-
-
-@_both(_store_fence)
-def store_fence(typingctx):
-    if not IS_X86:
-        def codegen(context, builder, signature, arguments):
-            builder.fence("seq_cst")
-            return context.get_dummy_value()
-        return types.void(), codegen
-    return types.void(), _assembly("sfence")
+pause = _instruction("pause", "Hint that this is a spin loop.", "pause", "yield")
+store_fence = _instruction(
+    "store_fence", "Order earlier stores, non-temporal ones included, before later ones.",
+    "sfence", "dmb ish")
+full_fence = _instruction(
+    "full_fence", "Order earlier loads and stores before later ones.", "mfence", "dmb ish")
 
 
 def _copy64(target, source):

@@ -25,7 +25,8 @@ class ReleaseQueue:
 
     ``address`` and ``wake`` are for the loop: the byte ring and the socket that it writes an octet
     to after new records. ``fileno`` is readable then, for a selector or an asyncio reader.
-    ``batch`` is the address of the records that :meth:`take` returned last.
+    ``batch`` is the address of the records that :meth:`take` returned last, ``stamps`` has for each
+    the number under which the engine has sent it already, 0 when it has not.
     """
 
     def __init__(self) -> None:
@@ -33,12 +34,14 @@ class ReleaseQueue:
         self._ring = FrameRing(CAPACITY_MIN)
         self.address = self._ring.address
         self._batch = np.zeros(_BATCH, RELEASED)
-        self.batch = int(self._batch.ctypes.data)
+        self.stamps = np.zeros(_BATCH, np.int64)
+        self.batch, self._stamps = int(self._batch.ctypes.data), int(self.stamps.ctypes.data)
+        self.unsent = 0                    # records so far that the engine has not sent
         self._reader, self._writer = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
         self._reader.setblocking(False)
         self._writer.setblocking(False)
         self.wake = self._writer.fileno()
-        frame_ring.drain(self.address, self.batch, RECORD_SIZE, 0)  # loads the kernel
+        frame_ring.drain(self.address, self.batch, self._stamps, RECORD_SIZE, 0)  # loads the kernel
 
     def fileno(self) -> int:
         """Return the descriptor that is readable when something may have come."""
@@ -58,7 +61,9 @@ class ReleaseQueue:
         return self._batch[:count]
 
     def _drain(self) -> int:
-        return int(frame_ring.drain(self.address, self.batch, RECORD_SIZE, _BATCH))
+        count = int(frame_ring.drain(self.address, self.batch, self._stamps, RECORD_SIZE, _BATCH))
+        self.unsent += count - int(np.count_nonzero(self.stamps[:count]))
+        return count
 
     def close(self) -> None:
         """Close the sockets; the loop does not run any more."""

@@ -58,7 +58,7 @@ class Connection(asyncio.BufferedProtocol):
         if self.refusal:
             self.abort(self.refusal)
         elif self.session is not None:
-            self.session.wake = self.flush
+            self._bind(self.session)
             self._guarded(self.session.connected)
         else:
             self._timer = self._loop.call_later(self._logon_seconds, self._silent)
@@ -70,8 +70,8 @@ class Connection(asyncio.BufferedProtocol):
     def buffer_updated(self, nbytes: int) -> None:
         """Act on what came."""
         receiver = self._receiver
-        self._is_busy = True
         try:
+            self._enter()
             if self._audit is not None:
                 self._audit.add(RECEIVED, self._number, time.time_ns(),
                                 bytes(receiver.space()[:nbytes]))
@@ -89,7 +89,7 @@ class Connection(asyncio.BufferedProtocol):
         except StoreError as error:
             self.abort(f"{error}")
         finally:
-            self._is_busy = False
+            self._leave()
 
     def pause_writing(self) -> None:
         """The peer reads too slowly: stop reading from it, for a while."""
@@ -119,13 +119,16 @@ class Connection(asyncio.BufferedProtocol):
                 timer.cancel()
         reason = self._reason or (f"connection lost: {exc}" if exc else "connection lost")
         self._note(f"closed: {reason}")
-        session, self.session, self._transport = self.session, None, None
+        session, self._transport = self.session, None
         if session is not None:
-            session.wake = None
+            session.wake = session.within = None
             try:
+                self._enter()
+                self._collect(session)     # what was left of it goes down with the connection
                 session.disconnected(reason)
             except StoreError as error:
                 log.error("%s", error)
+            self.session = None
             if session.deadline() < NEVER:
                 self._loop.call_later(session.delay(), session.tick)
         self._when_lost(self)
@@ -141,6 +144,7 @@ class Connection(asyncio.BufferedProtocol):
         session, transport = self.session, self._transport
         if session is None or transport is None or self._reason:
             return
+        transport.write(self._collect(session))
         octets = session.take()
         if octets:
             if self._audit is not None:
@@ -175,14 +179,44 @@ class Connection(asyncio.BufferedProtocol):
 
     def _guarded(self, event: Callable[[], object]) -> None:
         """Tell the session something and write what comes of it; a broken store ends it."""
-        self._is_busy = True
         try:
+            self._enter()
             event()
             self._flush()
         except StoreError as error:
             self.abort(f"{error}")
         finally:
-            self._is_busy = False
+            self._leave()
+
+    def _enter(self) -> None:
+        """Have the session to ourselves: what the engine sent by its lease is taken up."""
+        self._is_busy = True
+        if self.session is not None and self.session.lease is not None:
+            self.session.lease.take()
+
+    def _collect(self, session: Session) -> bytes:
+        """Log what the engine sent; return what of it the socket did not take."""
+        records, left = session.lease.collect() if session.lease is not None else ([], b"")
+        if self._audit is not None:
+            for record in records:
+                self._audit.add(SENT, self._number, record.time, record.payload)
+        return left
+
+    def _leave(self) -> None:
+        """Let the engine send again, where nothing waits for the socket."""
+        self._is_busy = False
+        session, transport = self.session, self._transport
+        if session is None or session.lease is None:
+            return
+        is_free = (transport is not None and session.is_logged_on and not self._reason
+                   and not session.has_more and not transport.is_closing()
+                   and transport.get_write_buffer_size() == 0
+                   and transport.get_extra_info("ssl_object") is None)
+        session.lease.give(transport.get_extra_info("socket").fileno()
+                           if is_free and transport is not None else -1)
+
+    def _bind(self, session: Session) -> None:
+        session.wake, session.within = self.flush, self._guarded
 
     def _attach(self, first: Parsed) -> None:
         """Find the session of the first message; close without a word when there is none."""
@@ -196,7 +230,7 @@ class Connection(asyncio.BufferedProtocol):
             self._timer = None
         self.session = session
         self._receiver.rules = session.rules
-        session.wake = self.flush
+        self._bind(session)
         session.connected()
         session.received(parse(first.octets, session.rules))
 

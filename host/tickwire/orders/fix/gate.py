@@ -103,10 +103,14 @@ class OrderGate:
             for place, values in enumerate(map(_read, rows.tolist())):
                 release = Release(*values)
                 is_cancel = release.operation == _CANCEL and release.quantity == 0
+                number = int(self._releases.stamps[place])
                 if cancels and not (is_cancel and release.intent == cancels[0][0].intent):
                     self._withdraw(cancels, refuse)
                     cancels = []
-                if is_cancel:
+                if number:                 # the engine has sent it
+                    self._note(release, None)
+                    self._remember(number, release.token, 0)
+                elif is_cancel:
                     cancels.append((release, rows[place:place + 1].tobytes()))
                 else:
                     self._send(release, self._releases.batch + place * RECORD_SIZE, refuse)
@@ -176,10 +180,7 @@ class OrderGate:
             known.requests += 1
             request = known.requests
         else:
-            self.orders[token] = Order(
-                release.quantity, release.price, release.symbol.strip(), _SIDES[release.side],
-                known.executed if known else 0, known.value if known else 0,
-                release.flags & _IMMEDIATE != 0, predecessor=release.previous)
+            self._note(release, known)
         original = known.request if known else 0
         kind = ("D" if operation == _NEW else
                 "F" if operation == _CANCEL and release.quantity == 0 else "G")
@@ -194,6 +195,16 @@ class OrderGate:
                 del self.orders[token]
                 refuse(token)
             return
+        self._remember(number, token, request)
+
+    def _note(self, release: Release, known: Order | None) -> None:
+        """Know an order that is sent; ``known`` is the one that it replaces."""
+        self.orders[release.token] = Order(
+            release.quantity, release.price, release.symbol.strip(), _SIDES[release.side],
+            known.executed if known else 0, known.value if known else 0,
+            release.flags & _IMMEDIATE != 0, predecessor=release.previous)
+
+    def _remember(self, number: int, token: int, request: int) -> None:
         self.sent[number] = token, request
         if len(self.sent) > _SENT_MAX:
             self.sent.popitem(last=False)

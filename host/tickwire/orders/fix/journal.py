@@ -17,6 +17,7 @@ octets that were. Whole records after a broken one are no torn tail but damage: 
 """
 
 import contextlib
+import ctypes
 import errno
 import fcntl
 import mmap
@@ -32,7 +33,7 @@ from tickwire.orders.fix.flush import Flusher
 
 DURABILITIES = ("none", "batch", "each")
 
-_MARK = 0x57F1_E5A9                        # what every head has, to find the next one by
+MARK = 0x57F1_E5A9                        # what every head has, to find the next one by
 _HEAD = struct.Struct("<IIIIQQ")           # length, CRC-32 of all that follows it, mark, kind, ...
 _front = struct.Struct("<II").pack        # the head up to its checksum
 _rest = struct.Struct("<IIQQ").pack        # the head behind its checksum
@@ -109,7 +110,7 @@ class Journal:
             self._open_window(length)
             start = offset - self._base
             end = start + 32 + length
-        checked = _rest(_MARK, kind, number, time) + payload
+        checked = _rest(MARK, kind, number, time) + payload
         self._map[start:end] = _front(length, crc32(checked)) + checked     # type: ignore[index]
         self._tail = self._base + (end + 7 & -8)
         if not self._synced <= time < self._due:
@@ -152,6 +153,22 @@ class Journal:
             yield
         except OSError as error:
             raise StoreError(f"{self.path}: the disk refuses: {error.strerror}.") from None
+
+    def lend(self, least: int) -> tuple[int, int, int]:
+        """Let somebody else append, until :meth:`adopt`; there is room for ``least`` octets.
+
+        Returns the address of the mapped window, the octets of records in it, and how many fit.
+        """
+        if self._tail - self._base + least > self._room:
+            self._open_window(least)
+        assert self._map is not None
+        address = ctypes.addressof(ctypes.c_char.from_buffer(self._map))
+        return address, self._tail - self._base, self._room
+
+    def adopt(self, tail: int) -> list[Record]:
+        """Take up and return the records that were appended to the window, now ``tail`` octets."""
+        start, self._tail = self._tail, self._base + tail
+        return list(self.records(start))
 
     def read(self, offset: int) -> Record | None:
         """Return the record at ``offset``, or nothing when there is no whole one."""
@@ -238,7 +255,7 @@ def _record(file: int, offset: int, size: int) -> Record | None:
     if len(head) < _HEAD.size:
         return None
     length, check, mark, kind, number, time = _HEAD.unpack_from(head)
-    if mark != _MARK or length > min(_LENGTH_MAX, size - offset - _HEAD.size):
+    if mark != MARK or length > min(_LENGTH_MAX, size - offset - _HEAD.size):
         return None
     payload = head[32:32 + length] if length <= len(head) - 32 \
         else os.pread(file, length, offset + 32)
@@ -249,7 +266,7 @@ def _record(file: int, offset: int, size: int) -> Record | None:
 
 def _later_record(file: int, rest: bytes, offset: int, size: int) -> int | None:
     """Return where a whole record begins in ``rest``, which begins at ``offset``."""
-    mark = struct.pack("<I", _MARK)
+    mark = struct.pack("<I", MARK)
     found = rest.find(mark, 16)
     while found >= 0:
         start = offset + found - 8

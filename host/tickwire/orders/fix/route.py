@@ -35,9 +35,17 @@ class OrderRoute(Application):
 
     def pump(self) -> None:
         """Send what the device released; for the event loop, when the queue is readable."""
-        self._gate.pump(self._refuse)
+        within = self._gate.session.within
+        if within is not None:
+            within(self._pump)             # what comes of it goes in one piece
+        else:
+            self._pump()
 
-    def _refuse(self, token: int) -> None:
+    def _pump(self) -> None:
+        self._gate.pump(self.refuse)
+
+    def refuse(self, token: int) -> None:
+        """Tell the device that a new order could not be sent."""
         self._settle({"operation": Operation.SETTLE_REJECTED, "token": token})
 
     def on_logon(self, session: Session) -> None:
@@ -65,7 +73,7 @@ class OrderRoute(Application):
             self._unsent(number if number is not None else -1)
         elif kind == "r":
             self._gate.mass_answered(
-                message.text(Tag.CLIENT_ORDER_ID), self._refuse,
+                message.text(Tag.CLIENT_ORDER_ID), self.refuse,
                 is_taken=message.text(Tag.MASS_CANCEL_RESPONSE) != _NOT_TAKEN)
         else:
             self.unread += 1
@@ -182,7 +190,7 @@ class OrderRoute(Application):
 
     def _unsent(self, number: int) -> None:
         """A message of ours was rejected as such."""
-        if self._gate.mass_answered(number, self._refuse, is_taken=False):
+        if self._gate.mass_answered(number, self.refuse, is_taken=False):
             return
         token, request = self._gate.sent.get(number, (0, 0))
         if token in self._gate.orders and request == 0:

@@ -4,6 +4,7 @@ import logging
 import time
 from collections.abc import Callable, Sequence
 from enum import Enum
+from typing import TYPE_CHECKING
 
 from tickwire.orders.fix import bodies
 from tickwire.orders.fix.application import (
@@ -15,7 +16,7 @@ from tickwire.orders.fix.application import (
 )
 from tickwire.orders.fix.bodies import Header
 from tickwire.orders.fix.encode import assemble, framed
-from tickwire.orders.fix.journal import StoreError
+from tickwire.orders.fix.journal import Record, StoreError
 from tickwire.orders.fix.parse import Parsed
 from tickwire.orders.fix.rules import Rules
 from tickwire.orders.fix.settings import FIXSessionSettings
@@ -23,6 +24,9 @@ from tickwire.orders.fix.store import NUMBER_MAX, Store
 from tickwire.orders.fix.throttle import Throttle
 from tickwire.orders.fix.times import utc_timestamp
 from tickwire.spec.fix import APPLICATION_VERSIONS, REJECT_TEXTS, RejectReason, Tag
+
+if TYPE_CHECKING:
+    from tickwire.orders.fix.lease import EngineLease
 
 SECOND = 1_000_000_000
 NEVER = 1 << 63
@@ -52,6 +56,8 @@ class Sender:
         self.state = State.DISCONNECTED
         self.closing = ""
         self.wake: Callable[[], None] | None = None    # set by a transport: writes the output
+        self.within: Callable[[Callable[[], object]], None] | None = None  # the same, after a call
+        self.lease: EngineLease | None = None          # that the transport takes back and gives
         self._clock = clock
         self._guarded = guarded
         self._is_told = False              # the log has the reason why the connection ends
@@ -116,6 +122,15 @@ class Sender:
         output.clear()
         return octets
 
+    def adopted(self, records: Sequence[Record]) -> None:
+        """Take up orders that the engine has stored and sent."""
+        for record in records:
+            self._last_out = record.time
+            time = record.payload.index(b"\x0152=") + 4
+            body = record.payload.index(b"\x01", time) + 1 + len(self._behind)
+            self.application.on_sent(self, "D",        # type: ignore[arg-type]
+                                     record.payload[body:-_TRAILER])
+
     def _send(self, msg_type: str, body: bytes, header: Sequence[tuple[int, bytes]],
               is_kept: bool) -> int:
         is_on = self._check(msg_type, self._clock(), is_kept)
@@ -130,6 +145,7 @@ class Sender:
         """
         now = self._clock()
         self._check(msg_type, now, False)
+        self._own()
         number = self.store.next_out
         octets, begin = write(number, now)
         self._keep(octets, number, now)
@@ -157,6 +173,7 @@ class Sender:
     def _transmit(self, msg_type: str, body: bytes, header: Sequence[tuple[int, bytes]] = (), *,
                   is_written: bool = True) -> int:
         """Store a message, then have it written; return its number."""
+        self._own()
         now, number = self._clock(), self.store.next_out
         if header:
             octets = assemble(self._begin_string, msg_type.encode("latin-1"), [
@@ -170,6 +187,11 @@ class Sender:
             self._output.append(octets)
             self._last_out = now
         return number
+
+    def _own(self) -> None:
+        """Have numbers and store here, not with the engine."""
+        if self.lease is not None:
+            self.lease.take()
 
     def _keep(self, octets: bytes, number: int, now: int) -> None:
         """Store a message before it is written."""

@@ -55,6 +55,8 @@ class FIXSessionSettings:
     cancel_after_ms: int = setting(0, integer(0, 3_600_000), "Unless it is back within this time.")
     mass_cancel: bool = setting(True, boolean(), "Ask with one q for cancels that leave nothing "
                                 "open; FIX.4.2 has none.")
+    lease: bool = setting(False, boolean(), "New orders leave from the engine's own loop; not with "
+                          "tls, a throttle or durability each.")
     drop_copy_of: str = setting("", text(r"[A-Za-z0-9_.,-]{0,1024}", "names with , between"),
                                 "Sessions whose execution reports are copied here.")
     start_time: str = setting("", _TIME, "When the session begins.")

@@ -51,6 +51,12 @@ class Store(Protocol):
     def received(self, number: int, time: int) -> None:
         """Await ``number`` from now on."""
 
+    def lend(self, least: int) -> tuple[int, int, int] | None:
+        """Let the engine append messages; what :meth:`Journal.lend` returns, or None: not here."""
+
+    def adopt(self, tail: int) -> list[Record]:
+        """Count the messages that the engine has appended, up to ``tail``, and return them."""
+
     def renumber(self, next_out: int, time: int) -> None:
         """Send ``next_out`` next. Kept messages from that number on are forgotten."""
 
@@ -93,6 +99,13 @@ class MemoryStore:
     def received(self, number: int, time: int) -> None:
         """Await ``number`` from now on."""
         self.next_in = number
+
+    def lend(self, least: int) -> None:
+        """A store in memory is not lent."""
+
+    def adopt(self, tail: int) -> list[Record]:
+        """Nothing was lent."""
+        return []
 
     def renumber(self, next_out: int, time: int) -> None:
         """Send ``next_out`` next."""
@@ -214,10 +227,24 @@ class FileStore:
 
     def put(self, octets: bytes, time: int) -> None:
         """Keep a message; what the mode promises holds when this returns."""
+        number = self._state.next_out
+        self._count(number, self._journal.append(SENT, number, time, octets))
+
+    def lend(self, least: int) -> tuple[int, int, int] | None:
+        """Let the engine append messages, unless each is to be durable before it is sent."""
+        return self._journal.lend(least) if self._mode[0] != "each" else None
+
+    def adopt(self, tail: int) -> list[Record]:
+        """Count the messages that the engine has appended."""
+        records = self._journal.adopt(tail)
+        for record in records:
+            self._count(record.number, record.offset)
+        return records
+
+    def _count(self, number: int, offset: int) -> None:
         state = self._state
-        number = state.next_out
-        if state.sent(number, self._journal.append(SENT, number, time, octets)):
-            os.write(self._index, _INDEX_ROW.pack(number, state.offsets[-1], state.next_in))
+        if state.sent(number, offset):
+            os.write(self._index, _INDEX_ROW.pack(number, offset, state.next_in))
 
     def received(self, number: int, time: int) -> None:
         """Await ``number`` from now on."""
