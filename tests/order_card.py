@@ -42,6 +42,7 @@ class Card:
         self.model, self.noise = model, noise
         self.fixed = {"sessions": SESSIONS}
         self.records, self.sent, self.frame, self.version = [], b"", b"", 0
+        self.strobes = {}                  # of triggers, by name: how often they were up
         model.restart()
         self.begin()
         for session in range(SESSIONS):
@@ -95,6 +96,8 @@ class Card:
             octets = model.get(taken, f"{record}__payload", "octets")
             self.records += [(RecordType(int(kind)), np.ascontiguousarray(row).tobytes())
                              for kind, row in zip(kinds, octets, strict=True)]
+        for name in self.strobes:
+            self.strobes[name] += int(model.get(found, "triggered", name).sum())
         words = found[(found[f"{line}__valid"] == 1) & (rows[f"{line}__ready"] == 1)]
         if len(words):
             for data, keep, last in zip(*(model.get(words, f"{line}__payload", name) for name in (

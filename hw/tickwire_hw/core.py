@@ -10,16 +10,16 @@ from tickwire_hw.markets import Markets
 from tickwire_hw.order_path import ROWS_LOG2, OrderPath
 from tickwire_hw.pipeline import Pipeline
 
-_INSIDE = ("i_taught", "watch_all", "i_seen", "phase", "feed_state", "now")
+_INSIDE = ("i_taught", "watch_all", "i_seen", "phase", "feed_state", "now", "i_market")
 _RENAMED = {"record": "order_record", "o": "o_order"}
 
 
 class Core(wiring.Component):
     """Two lines in, one line out, and what passes between card and host.
 
-    ``Pipeline`` tells ``Markets`` what it tells the host; ``OrderPath`` holds orders against that.
-    So an order sees the market of the newest record, 47 cycles behind the wire. Throughput,
-    backpressure and losses are those of the two.
+    ``Pipeline`` tells ``Markets`` what it tells the host; ``OrderPath`` holds orders against that,
+    and its triggers look at the same records. So an order sees the market of the newest record, 47
+    cycles behind the wire. Throughput, backpressure and losses are those of the two.
 
     Members
     -------
@@ -54,6 +54,7 @@ class Core(wiring.Component):
         connect(m, markets.o, orders.i_seen)
         connect(m, markets.o_taught, orders.i_taught)
         for ours, theirs in ((markets.records, pipeline.records),
+                             (orders.i_market, pipeline.records),
                              (markets.lines, pipeline.lines_out),
                              (markets.i_symbol, self.i_symbol)):
             m.d.comb += [ours.valid.eq(theirs.valid), ours.p.eq(theirs.p)]

@@ -1,15 +1,16 @@
-"""What an order message can not be, before the gate is asked (kernel ``order_path``)."""
+"""What an intent can not be, before the gate is asked (kernels ``order_path``, ``triggers``)."""
 
 from amaranth.hdl import Module, Signal
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
-from tickwire.spec.intents import IntentError, IntentFlag, Operation
+from tickwire.spec.intents import TRIGGERS, IntentError, IntentFlag, Operation, TriggerKind
 from tickwire.spec.limits import STRATEGIES
 from tickwire.spec.orders import OrderState
 from tickwire.spec.sessions import SESSIONS_MAX
 from tickwire_hw.intent_window import Taken
 from tickwire_hw.order_rows import OrderRow
+from tickwire_hw.triggers_port import TRIGGER_LAYOUT
 
 _ALL_FLAGS = sum(IntentFlag)
 _SIDES = (IntentFlag.SELL | IntentFlag.SHORT).value
@@ -24,7 +25,7 @@ class Refusal(data.Struct):
 
 
 class EntryForm(wiring.Component):
-    """Give the first reason, in the kernel's order, why a message can not be; combinational.
+    """Give the first reason, in the kernels' order, why a message can not be; combinational.
 
     Members
     -------
@@ -36,6 +37,8 @@ class EntryForm(wiring.Component):
         How many order sessions there are, and whether that of ``old`` is up.
     is_timed : ``In(1)``
         Its age and the book that it saw count.
+    generation, is_armed : ``In``
+        Of the slot of a trigger.
     o : ``Out(Refusal)``
         The reason.
     """
@@ -47,6 +50,8 @@ class EntryForm(wiring.Component):
     sessions: In(range(SESSIONS_MAX + 1))
     is_up: In(1)
     is_timed: In(1)
+    generation: In(32)
+    is_armed: In(1)
     o: Out(Refusal)
 
     def elaborate(self, platform):
@@ -63,16 +68,31 @@ class EntryForm(wiring.Component):
         instrument = (~self.is_watched, IntentError.UNKNOWN_INSTRUMENT, 0, intent.locate)
         order = (is_unknown, IntentError.UNKNOWN_ORDER, 0, intent.token)
         flags = (intent.flags & (0xFF ^ _ALL_FLAGS)).any()
+        trigger, following = data.View(TRIGGER_LAYOUT, intent.as_value()), Signal(32)
+        m.d.comb += following.eq(self.generation + 1)
+        slot = (trigger.slot >= TRIGGERS, IntentError.TRIGGER_SLOT, TRIGGERS - 1, trigger.slot)
+        generation = IntentError.TRIGGER_GENERATION
         timing = (
             (timed & self.taken.is_old, IntentError.STALE, intent.ttl_ns, self.taken.age),
             (timed & intent.max_version_lag.any() & (lag > intent.max_version_lag),
              IntentError.BOOK_VERSION, self.version, intent.book_version))
+        new = (
+            (intent.session >= self.sessions, IntentError.UNKNOWN_SESSION, self.sessions,
+             intent.session), strategy, instrument,
+            (flags | (intent.flags & _SIDES == IntentFlag.SHORT), IntentError.FLAGS,
+             _ALL_FLAGS, intent.flags), *timing)
         chains = {
-            Operation.NEW: (
-                (intent.session >= self.sessions, IntentError.UNKNOWN_SESSION, self.sessions,
-                 intent.session), strategy, instrument,
-                (flags | (intent.flags & _SIDES == IntentFlag.SHORT), IntentError.FLAGS,
-                 _ALL_FLAGS, intent.flags), *timing),
+            Operation.NEW: new,
+            Operation.PRE_ARM: (
+                *new[:-1], slot,
+                (~trigger.kind.any() | (trigger.kind > TriggerKind.FILL_HEDGE),
+                 IntentError.TRIGGER_KIND, TriggerKind.FILL_HEDGE, trigger.kind),
+                (trigger.generation != following, generation, following, trigger.generation),
+                ((trigger.kind >= TriggerKind.CANCEL_ON_MOVE) & is_unknown, *order[1:])),
+            Operation.DISARM: (
+                instrument, slot, (
+                    ~self.is_armed | (trigger.generation != self.generation), generation,
+                    self.generation, trigger.generation)),
             Operation.MASS_CANCEL: (
                 (intent.locate.any() & ~self.is_watched, *instrument[1:]),),
             Operation.CANCEL: (order, (~self.is_up, IntentError.SESSION_DOWN, 1, old.session)),

@@ -20,6 +20,7 @@ class Wanted(data.Struct):
     taken: Taken
     source: Source
     decided: 64                            # what its age counts from: intent, or arming
+    instrument: 16                         # of TRIGGER alone
 
 
 class Seen(data.Struct):

@@ -24,6 +24,8 @@ from tickwire_hw.risk import Risk
 from tickwire_hw.risk_static import RiskStatic
 from tickwire_hw.settle import Settle
 from tickwire_hw.settle_port import Settled
+from tickwire_hw.triggers import Triggers
+from tickwire_hw.triggers_port import Triggered
 
 _KILL = ("i_kill", "i_arm", "i_kick", "watchdog_period", "watchdog_closed", "mass_cancel")
 _KILLED = ("killed", "is_killed", "epoch", "kill_time", "kick_time")
@@ -36,9 +38,9 @@ _SETTLES = (Operation.SETTLE_ACCEPTED, Operation.SETTLE_FILLED, Operation.SETTLE
 class OrderPath(wiring.Component):
     """Execute intents one at a time, in order: check them, send them, settle their answers.
 
-    What is done at a time: an intent, an answer, or a cancel of a mass cancel, which goes first.
-    The next one is taken after the records of the one before, KILL among them, so records are in
-    the order of the kernels. ``docs/gateware.md`` has the cycles.
+    What is done at a time: what a trigger fires, a cancel of a mass cancel, an intent or an answer,
+    in this order of precedence. The next one is taken after the records of the one before, KILL
+    among them, so records are in the order of the kernels. ``docs/gateware.md`` has the cycles.
 
     Members
     -------
@@ -56,13 +58,17 @@ class OrderPath(wiring.Component):
         How many order sessions there are; which are up; which ones the host runs.
     causes : ``In``
         Causes of a kill that show.
+    i_market : ``In(stream.Signature(RECORD, always_ready=True))``
+        Market records, for triggers.
+    has_room : ``In(1)``
+        The order ring has room for what one market record may cause; nothing fires else.
     record : ``Out(stream.Signature(RECORD))``
         Records for the order ring.
     is_idle : ``Out(1)``
         Nothing is being executed, and no record waits.
     open_orders : ``Out(32)``
         Orders open at the venue.
-    entered, settled, kill_counted : ``Out``
+    entered, settled, triggered, kill_counted : ``Out``
         What to count.
 
     What else goes in and out is of ``Kill``, ``Frame`` and ``Risk``, by their names; ``Risk``'s
@@ -75,6 +81,7 @@ class OrderPath(wiring.Component):
         self._sweep = MassCancel(rows_log2)
         self._kill, self._frame, self._risk = Kill(), Frame(geometry), Risk(geometry)
         self._locates, self._own = Locates(geometry), OwnOrders(geometry)
+        self._triggers = Triggers(geometry)
         kill, frame, risk = (part.signature.members for part in (
             self._kill, self._frame, self._risk))
         super().__init__({
@@ -85,8 +92,9 @@ class OrderPath(wiring.Component):
             "phase": In(8), "feed_state": In(8), "sessions": In(range(SESSIONS_MAX + 1)),
             "sessions_up": In(SESSIONS_MAX), "released": In(SESSIONS_MAX), "causes": In(CAUSES),
             "record": Out(stream.Signature(RECORD)), "is_idle": Out(1), "open_orders": Out(32),
-            "entered": Out(Entered),
-            "settled": Out(Settled), "kill_counted": Out(Counted),
+            "entered": Out(Entered), "settled": Out(Settled), "triggered": Out(Triggered),
+            "kill_counted": Out(Counted),
+            "i_market": In(stream.Signature(RECORD, always_ready=True)), "has_room": In(1, init=1),
             **{name: kill[name] for name in (*_KILL, *_KILLED)},
             **{name: frame[name] for name in _FRAME},
             **{"i_part_kill" if name == "i_kill" else name: risk[name] for name in _RISK}})
@@ -99,7 +107,7 @@ class OrderPath(wiring.Component):
             self._kill, self._frame, self._risk)
         m.submodules.rows, m.submodules.own, m.submodules.sweep = (
             self._rows, self._own, self._sweep)
-        m.submodules.locates = self._locates
+        m.submodules.locates, m.submodules.triggers = self._locates, self._triggers
         m.submodules.entry, m.submodules.settle = self._entry, self._settle = Entry(), Settle()
         m.submodules.seen = self._seen = memory.Memory(shape=Seen, depth=1 << self._bits, init=[])
         self._moment = Signal(64)
@@ -108,6 +116,7 @@ class OrderPath(wiring.Component):
         self._tables(m)
         self._gate(m)
         self._kills(m)
+        self._fires(m)
         return m
 
     def _outside(self, m):
@@ -133,13 +142,18 @@ class OrderPath(wiring.Component):
         lost, is_lost = Signal(32), Signal()
         operation = self.i.p.intent.operation
         is_settle = ~self.i.p.error.any() & Cat(operation == kind for kind in _SETTLES).any()
-        is_free = ~entry.is_busy & ~settle.is_busy & ~kill.record.valid & ~sweep.i.valid
-        from_window = Signal()
+        triggers = self._triggers
+        is_free, from_window = Signal(), Signal()
         m.d.comb += [
-            from_window.eq(is_free & ~is_lost & ~sweep.is_sweeping & ~entry.lost.valid),
-            sweep.may_look.eq(is_free & ~is_lost), sweep.o.ready.eq(is_free & ~is_lost),
-            entry.i.valid.eq(Mux(from_window, self.i.valid & ~is_settle,
-                                 sweep.o.valid & sweep.o.ready)),
+            is_free.eq(~entry.is_busy & ~settle.is_busy & ~kill.record.valid & ~sweep.i.valid
+                       & ~triggers.is_telling),
+            triggers.may_look.eq(is_free & ~is_lost),
+            triggers.o.ready.eq(triggers.may_look & triggers.o.valid),
+            sweep.may_look.eq(triggers.may_look & ~triggers.is_busy),
+            sweep.o.ready.eq(sweep.may_look),
+            from_window.eq(sweep.may_look & ~sweep.is_sweeping),
+            entry.i.valid.eq(triggers.o.ready | Mux(from_window, self.i.valid & ~is_settle,
+                                                    sweep.o.valid & sweep.o.ready)),
             entry.i.p.eq(sweep.o.p), settle.i.p.eq(self.i.p.intent),
             settle.i.valid.eq(is_free & is_lost | from_window & self.i.valid & is_settle),
             self.i.ready.eq(from_window),
@@ -147,6 +161,8 @@ class OrderPath(wiring.Component):
         with m.If(from_window):
             m.d.comb += [entry.i.p.taken.eq(self.i.p), entry.i.p.source.eq(0),
                          entry.i.p.decided.eq(self.i.p.intent.timestamp)]
+        with m.If(triggers.o.ready):
+            m.d.comb += entry.i.p.eq(triggers.o.p)
         with m.If(is_lost):
             m.d.comb += [settle.i.p.eq(0), settle.i.p.token.eq(lost),
                          settle.i.p.operation.eq(Operation.SETTLE_REJECTED)]
@@ -163,6 +179,8 @@ class OrderPath(wiring.Component):
         out = self.record
         with m.If(settle.record.valid):
             connect_stream(m, settle.record, out)
+        with m.Elif(triggers.record.valid):
+            connect_stream(m, triggers.record, out)
         with m.Elif(entry.record.valid):
             connect_stream(m, entry.record, out)
         with m.Else():
@@ -248,6 +266,23 @@ class OrderPath(wiring.Component):
             m.d.sync += errors.eq(0)
         with m.Elif(entry.is_fault & ~errors.all()):
             m.d.sync += errors.eq(errors + 1)
+
+
+    def _fires(self, m):
+        """Triggers, what they look at, and who arms them."""
+        triggers, entry, kill = self._triggers, self._entry, self._kill
+        connect(m, flipped(self.i_market), triggers.i)
+        connect(m, entry.arm, triggers.arm)
+        connect(m, entry.fired, triggers.fired)
+        connect(m, self._settle.filled, triggers.filled)
+        m.d.comb += [
+            triggers.i_taught.valid.eq(self.i_taught.valid),
+            triggers.i_taught.p.eq(self.i_taught.p), triggers.watch_all.eq(self.watch_all),
+            triggers.has_room.eq(self.has_room), triggers.is_killed.eq(kill.is_killed),
+            triggers.epoch.eq(kill.epoch), triggers.is_cleared.eq(kill.counted.arms),
+            triggers.time.eq(self.now), triggers.now.eq(self._moment),
+            entry.generation.eq(triggers.generation), entry.is_armed.eq(triggers.is_armed),
+            self.triggered.eq(triggers.counted)]
 
 
 def connect_stream(m, source, sink):

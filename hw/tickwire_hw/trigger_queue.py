@@ -1,0 +1,84 @@
+"""Market records on their way to the triggers (kernel ``triggers.observe``)."""
+
+from amaranth.hdl import Module, Mux, Signal
+from amaranth.lib import fifo, stream, wiring
+from amaranth.lib.wiring import In, Out, connect, flipped
+
+from tickwire.spec.geometry import Geometry
+from tickwire.spec.records import BBO, TRADE, BookFlag, RecordType, TradeFlag
+from tickwire_hw.locates import Locates
+from tickwire_hw.record_writer import RECORD
+from tickwire_hw.records import body_layout
+from tickwire_hw.triggers_port import Sight
+
+DEPTH = 16
+"""Records that may wait while something else is executed."""
+_UNSURE = (BookFlag.RECOVERING | BookFlag.STALE | BookFlag.DESYNCED | BookFlag.BID_HIDDEN
+           | BookFlag.ASK_HIDDEN).value
+
+
+class TriggerQueue(wiring.Component):
+    """Give the records that could fire something, in order.
+
+    One that finds the queue empty is given one cycle after it came. What is left out: records of
+    other types and other instruments, books that are not to be believed, trades that are not
+    printed or broken, and what comes while its instrument has no slot that waits for the market.
+    A record a cycle; nothing is held back. One that finds ``DEPTH`` others waiting is lost, and
+    ``is_lost``: what it would have fired may fire with the next one that still shows it.
+
+    Members
+    -------
+    i : ``In(stream.Signature(RECORD, always_ready=True))``
+        Market records.
+    i_taught, watch_all
+        As of ``Locates``.
+    waiting : ``In(instruments)``
+        Which instruments have slots that wait for the market.
+    o : ``Out(stream.Signature(Sight))``
+        What they show.
+    is_lost : ``Out(1)``
+        Strobe.
+    """
+
+    def __init__(self, geometry: Geometry) -> None:
+        self._locates = Locates(geometry)
+        super().__init__({
+            "i": In(stream.Signature(RECORD, always_ready=True)),
+            "i_taught": self._locates.signature.members["i_taught"], "watch_all": In(1),
+            "waiting": In(geometry.instruments), "o": Out(stream.Signature(Sight)),
+            "is_lost": Out(1)})
+
+    def elaborate(self, platform):
+        """Return the choice, and a queue with a way around it."""
+        m = Module()
+
+        m.submodules.locates = locates = self._locates
+        connect(m, flipped(self.i_taught), locates.i_taught)
+        bbo, trade = Signal(body_layout(BBO)), Signal(body_layout(TRADE))
+        is_bbo = self.i.p.kind == RecordType.BBO
+        is_telling = Mux(is_bbo, ~(bbo.flags & _UNSURE).any(), (
+            self.i.p.kind == RecordType.TRADE) & (
+                trade.flags & (TradeFlag.PRINTABLE | TradeFlag.BROKEN) == TradeFlag.PRINTABLE))
+        m.d.comb += [bbo.eq(self.i.p.octets), trade.eq(self.i.p.octets),
+                     locates.watch_all.eq(self.watch_all),
+                     locates.locate.eq(Mux(is_bbo, bbo.locate, trade.locate))]
+        seen, fresh, is_fresh, may_fire = Signal(Sight), Signal(Sight), Signal(), Signal()
+        m.d.sync += [
+            may_fire.eq(self.i.valid & is_telling), seen.is_trade.eq(~is_bbo),
+            seen.timestamp.eq(bbo.timestamp), seen.sequence.eq(bbo.feed_sequence),
+            seen.bid.eq(Mux(is_bbo, bbo.bid_price, trade.price)), seen.ask.eq(bbo.ask_price),
+            seen.bid_quantity.eq(bbo.bid_quantity), seen.ask_quantity.eq(bbo.ask_quantity)]
+        m.d.comb += [
+            fresh.eq(seen), fresh.instrument.eq(locates.o.instrument),
+            is_fresh.eq(may_fire & locates.o.is_watched
+                        & self.waiting.bit_select(locates.o.instrument, 1))]
+
+        m.submodules.queue = queue = fifo.SyncFIFO(width=len(fresh.as_value()), depth=DEPTH)
+        m.d.comb += [
+            self.o.valid.eq(queue.r_rdy | is_fresh),
+            self.o.p.eq(Mux(queue.r_rdy, queue.r_data, fresh.as_value())),
+            queue.r_en.eq(self.o.ready), queue.w_data.eq(fresh),
+            queue.w_en.eq(is_fresh & (queue.r_rdy | ~self.o.ready)),
+            self.is_lost.eq(queue.w_en & ~queue.w_rdy)]
+
+        return m

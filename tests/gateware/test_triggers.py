@@ -1,0 +1,296 @@
+"""Triggers in gateware are the kernels': records, octets that leave and counts, on any sequence.
+
+Method: kernels and compiled order path are driven by the same steps (``tests/trigger_rig.py``);
+directed ones lie just inside and just outside of what fires.
+"""
+
+import os
+import random
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from tests.order_card import model_of
+from tests.order_rig import DOLLAR, LOCATES
+from tests.parity.test_order_path import CALM, SESSIONS, WILD, intent
+from tests.trigger_rig import Twin, pack_bbo
+from tickwire.spec.geometry import CARD_SMALL
+from tickwire.spec.intents import TRIGGERS, Operation, TriggerEvent, TriggerKind
+from tickwire.spec.limits import UNLIMITED
+from tickwire.spec.records import RECORDS, BookFlag, RecordType, TradeFlag
+from tickwire.spec.registers import KillCause
+from tickwire.spec.wire import decode
+
+SEQUENCES = int(os.environ.get("TICKWIRE_CARD_SEQUENCES", "12"))
+ANY = settings(max_examples=SEQUENCES, deadline=None, suppress_health_check=list(HealthCheck))
+BID, ASK = 100 * DOLLAR, 100 * DOLLAR + 100
+PRICES = st.sampled_from((BID, ASK, BID - 100, ASK + 100, 0, 0xFFFF_FFFF))
+SHARES = st.sampled_from((0, 1, 99, 100, 101, 0xFFFF_FFFF))
+ORDERS = {"price": st.sampled_from((BID, ASK, ASK, ASK + 100, 1)),
+          "quantity": st.sampled_from((1, 50, 100, 100, 0)),
+          "flags": st.sampled_from((0, 0, 1, 1, 3, 4)), "intent_id": st.integers(0, 99),
+          "kind": st.sampled_from((*TriggerKind, *TriggerKind, 7, 7)),
+          "slot": st.sampled_from((0, 0, 1, 2, 14, 15)), "token": st.integers(0, 4),
+          "group": st.sampled_from((0, 0, 1, 2)), "trigger_price": PRICES,
+          "trigger_quantity": SHARES}
+ODD = {"locate": st.sampled_from((*LOCATES, 8)), "ttl_ns": st.sampled_from((0, 1, 5_000, 100_000)),
+       "timestamp": st.sampled_from((5_000, 5_000, 6_000, 1 << 63, (1 << 64) - 1)),
+       "session": st.sampled_from((0, 1, SESSIONS)), "strategy": st.sampled_from((0, 1, 15, 16)),
+       "generation": st.sampled_from((0, 0, 0, 1, -1)), "reserved": st.just(255)}
+PRE_ARM = st.tuples(st.just("trigger"), st.fixed_dictionaries(ORDERS))
+WILD_ARM = st.tuples(st.just("trigger"), st.fixed_dictionaries(
+    ORDERS | {"slot": st.sampled_from((0, 15, 16, 255)),
+              "kind": st.sampled_from((*TriggerKind, 0, 8, 255)),
+              "flags": st.sampled_from((0, 1, 2, 16))}, optional=ODD))
+DISARM = st.tuples(st.just("trigger"), st.fixed_dictionaries(
+    {"operation": st.just(Operation.DISARM), "slot": ORDERS["slot"]},
+    optional={name: ODD[name] for name in ("locate", "generation")}))
+WHERE = {"locate": st.sampled_from((LOCATES[0],) * 5 + (*LOCATES, 8))}
+BBO = st.tuples(st.just("market"), st.just(RecordType.BBO), st.fixed_dictionaries(
+    {"bid": PRICES, "ask": PRICES, "bid_quantity": SHARES, "ask_quantity": SHARES, **WHERE},
+    optional={"flags": st.sampled_from(BookFlag)}))
+TRADE = st.tuples(st.just("market"), st.just(RecordType.TRADE), st.fixed_dictionaries(
+    {"price": PRICES, **WHERE}, optional={"flags": st.sampled_from((0, 2, 3, 5, 8, 9))}))
+OTHER = st.tuples(st.just("market"), st.sampled_from((RecordType.LEVEL, RecordType.STATUS)),
+                  st.fixed_dictionaries({"price": PRICES}))
+TIME = st.tuples(st.just("time"), st.sampled_from((0, 1, 1_000, 100_000)))
+NEW = intent(Operation.NEW, price=st.just(BID), quantity=st.just(100), flags=st.just(0),
+             strategy=st.just(0), ttl_ns=st.just(0), timestamp=st.just(5_000),
+             max_version_lag=st.just(0))
+FILL = st.tuples(st.just("honest"), st.sampled_from(("accept", "fill")), st.integers(0, 3),
+                 st.sampled_from((1, 30, 100)))
+BUSY = st.one_of(PRE_ARM, PRE_ARM, PRE_ARM, DISARM, BBO, BBO, BBO, TRADE, TRADE, NEW, FILL, FILL)
+ARM = st.tuples(st.just("arm"))
+ALL = st.one_of(BUSY, BUSY, BUSY, WILD_ARM, WILD_ARM, OTHER, TIME, CALM, *[ARM] * 12)
+
+
+@pytest.fixture(scope="module")
+def model():
+    return model_of(CARD_SMALL)
+
+
+@pytest.fixture
+def twin(model):
+    found = Twin(model)
+    found.ready()
+    return found
+
+
+def run(model, steps, noise=None):
+    twin = Twin(model, noise)
+    twin.ready()
+    for step in steps:
+        twin.step(*step)
+
+
+@ANY
+@given(st.lists(BUSY, min_size=25, max_size=50))
+def test_busy_slots(model, steps):
+    run(model, steps)
+
+
+@ANY
+@given(st.lists(st.one_of(ALL, ALL, ALL, ALL, WILD), min_size=25, max_size=50),
+       st.integers(0, 999))
+def test_any_sequence_while_the_ring_holds_back(model, steps, seed):
+    run(model, steps, random.Random(seed))
+
+
+def told(twin):
+    """The card's newest records: type, and of a trigger slot and event."""
+    found = [(kind, decode(RECORDS[kind], octets + bytes(8)))
+             for kind, octets in twin.card.records]
+    return [(record["slot"], TriggerEvent(record["event"])) if kind == RecordType.TRIGGER
+            else kind for kind, record in found]
+
+
+def arm(twin, kind=TriggerKind.TAKE, **fields):
+    """Arm a slot, by default 0, to buy 100 at the ask."""
+    twin.step("trigger", {"kind": kind, "price": ASK, "quantity": 100, "trigger_price": ASK}
+              | fields)
+    return told(twin)
+
+
+def bbo(twin, **fields):
+    """Show best levels, by default 500 shares a side at the prices of the books."""
+    twin.step("market", RecordType.BBO, {"bid": BID, "ask": ASK, "bid_quantity": 500,
+                                         "ask_quantity": 500} | fields)
+    return told(twin)
+
+
+def trade(twin, **fields):
+    """Show a trade."""
+    twin.step("market", RecordType.TRADE, fields)
+    return told(twin)
+
+
+FIRED = [(0, TriggerEvent.FIRED), RecordType.ORDER_SENT]
+KINDS = {                                  # trigger, a record just inside, one just outside
+    "take": (TriggerKind.TAKE, {"trigger_quantity": 500}, {}, {"ask": ASK + 1}),
+    "take of too few": (TriggerKind.TAKE, {"trigger_quantity": 500}, {}, {"ask_quantity": 499}),
+    "cross": (TriggerKind.CROSS, {}, {}, {"ask": ASK - 1}),
+    "join": (TriggerKind.JOIN, {"trigger_price": BID}, {}, {"bid": BID - 1}),
+    "size": (TriggerKind.SIZE, {"trigger_quantity": 500}, {}, {"ask_quantity": 501}),
+    "size elsewhere": (TriggerKind.SIZE, {"trigger_quantity": 500}, {}, {"ask": ASK - 1}),
+    "empty side": (TriggerKind.TAKE, {}, {}, {"ask": 0})}
+SALE = {"flags": 1, "price": BID, "trigger_price": BID}
+KINDS |= {
+    "take for a sale": (TriggerKind.TAKE, SALE | {"trigger_quantity": 500}, {}, {"bid": BID - 1}),
+    "cross for a sale": (TriggerKind.CROSS, SALE, {}, {"bid": BID + 1}),
+    "join for a sale": (TriggerKind.JOIN, SALE | {"trigger_price": ASK}, {}, {"ask": ASK + 1})}
+
+
+@pytest.mark.parametrize("case", KINDS)
+def test_a_record_just_inside_fires_and_one_just_outside_does_not(twin, case):
+    kind, fields, inside, outside = KINDS[case]
+    assert arm(twin, kind, **fields) == [(0, TriggerEvent.ARMED)]
+    assert bbo(twin, **outside) == []
+    assert trade(twin, price=ASK) == []
+    assert bbo(twin, locate=LOCATES[1], **inside) == []
+    for flag in (BookFlag.RECOVERING, BookFlag.STALE, BookFlag.DESYNCED, BookFlag.BID_HIDDEN,
+                 BookFlag.ASK_HIDDEN):
+        assert bbo(twin, flags=flag, **inside) == []
+    assert bbo(twin, **inside) == FIRED
+    assert bbo(twin, **inside) == []
+
+
+@pytest.mark.parametrize("fields, inside, outside", (
+    ({"trigger_price": BID}, BID + 1, BID), (SALE, BID - 1, BID)), ids=("buy", "sale"))
+def test_a_print_beyond_the_price_fires(twin, fields, inside, outside):
+    arm(twin, TriggerKind.TRADE_THROUGH, **fields)
+    assert trade(twin, price=outside) == [] and bbo(twin) == []
+    for flags in (0, TradeFlag.BROKEN, TradeFlag.PRINTABLE | TradeFlag.BROKEN, TradeFlag.HIDDEN):
+        assert trade(twin, price=inside, flags=flags) == []
+    assert trade(twin, price=inside) == FIRED
+
+
+def test_all_slots_fire_on_one_record_in_order_and_one_of_a_group_cancels_the_others(twin):
+    twin.step("limits", None, {"lot": 1, "duplicate_ns": 0})
+    for slot in reversed(range(TRIGGERS)):
+        arm(twin, slot=slot, quantity=10 + slot, group=slot >> 3 if slot & 1 else 0)
+    events = [event for event in bbo(twin) if isinstance(event, tuple)]
+    assert [slot for slot, event in events if event == TriggerEvent.FIRED] == [
+        *range(8), 8, 9, 10, 12, 14]
+    assert [slot for slot, event in events if event == TriggerEvent.GROUP] == [11, 13, 15]
+
+
+def test_an_order_is_cancelled_when_the_market_moves(twin):
+    twin.step("intent", {"operation": Operation.NEW, "price": BID, "quantity": 100})
+    arm(twin, TriggerKind.CANCEL_ON_MOVE, token=0)
+    assert bbo(twin) == FIRED
+    arm(twin, TriggerKind.CANCEL_ON_MOVE, token=0)
+    twin.step("session", 0, False)
+    assert bbo(twin) == [RecordType.INTENT_ERROR, (0, TriggerEvent.FIRED)]
+    assert arm(twin, TriggerKind.CANCEL_ON_MOVE, token=-1) == [RecordType.INTENT_ERROR]
+
+
+def test_fills_are_hedged_until_the_quantity_is_used_up(twin):
+    twin.step("intent", {"operation": Operation.NEW, "price": BID, "quantity": 100})
+    arm(twin, TriggerKind.FILL_HEDGE, token=0, quantity=70, group=3, **SALE)
+    arm(twin, slot=1, group=3, trigger_price=1)
+    twin.step("honest", "accept", 0, 100)
+    first = [RecordType.ORDER_FILLED, *FIRED[:1], (1, TriggerEvent.GROUP), FIRED[1]]
+    second = [RecordType.ORDER_FILLED, *FIRED]
+    for quantity, expected in ((30, first), (50, second), (20, second[:1])):
+        assert bbo(twin) == []
+        fields = {"price": BID, "quantity": quantity}
+        twin.step("answer", Operation.SETTLE_FILLED, int(twin.context["next_token"]) - 2, fields)
+        assert told(twin) == expected
+
+
+def test_a_trigger_fires_at_its_last_nanosecond_and_not_later(twin):
+    for elapsed, expected in ((1_000, FIRED), (1_001, [(0, TriggerEvent.EXPIRED)])):
+        arm(twin, timestamp=twin.now, ttl_ns=1_000)
+        twin.step("time", elapsed)
+        assert bbo(twin) == expected
+
+
+def test_a_kill_disarms_all_for_good(twin):
+    arm(twin)
+    twin.step("kill", KillCause.EXTERNAL)
+    assert bbo(twin) == []
+    arm(twin, slot=1)                          # under the arming token of the kill
+    twin.step("arm")
+    assert bbo(twin) == []
+    twin.step("trigger", {"operation": Operation.DISARM})
+    assert told(twin) == [RecordType.INTENT_ERROR]
+    assert arm(twin) == [(0, TriggerEvent.ARMED)] and bbo(twin) == FIRED
+
+
+def test_the_gate_refuses_what_it_always_would_when_armed_and_the_rest_when_fired(twin):
+    assert arm(twin, price=ASK + 1) == [RecordType.RISK_REJECT]
+    assert arm(twin) == [(0, TriggerEvent.ARMED)]
+    twin.step("limits", None, {"quantity_max": 99})
+    assert bbo(twin) == [RecordType.RISK_REJECT, (0, TriggerEvent.FIRED)]
+    assert bbo(twin) == []
+    assert arm(twin, slot=TRIGGERS) == arm(twin, generation=1) == [RecordType.INTENT_ERROR]
+    twin.step("limits", None, {"quantity_max": UNLIMITED, "collar_price": 0, "collar_bps": 0})
+    assert arm(twin, price=ASK + 100) == [(0, TriggerEvent.ARMED)]
+    assert bbo(twin) == [RecordType.RISK_REJECT, (0, TriggerEvent.FIRED)]
+
+
+def test_nothing_fires_without_room_and_what_still_holds_fires_later(twin):
+    arm(twin)
+    twin.card.fixed["has_room"] = 0
+    twin.card.records = []
+    twin.card.give(**market(bid=BID, ask=ASK, ask_quantity=500))
+    assert twin.card.records == []
+    twin.card.fixed["has_room"] = 1
+    assert bbo(twin) == FIRED
+
+
+def market(**fields):
+    """Columns of a BBO record."""
+    words = np.frombuffer(pack_bbo(**fields)[:56], np.uint64).reshape(1, 7)
+    return {"i_market": {"kind": RecordType.BBO.value, "octets": words}}
+
+
+def test_records_that_come_while_an_order_waits_are_looked_at_later_and_beyond_16_lost(twin):
+    arm(twin)
+    arm(twin, slot=1, trigger_price=ASK - 100)
+    card = twin.card
+    card.records, card.sent = [], b""
+    card.strobes = {"triggers_fired": 0, "triggers_missed": 0}
+    card.cycles(40, is_held=True, **market(bid=BID, ask=ASK, ask_quantity=500))
+    for number in range(18):
+        card.cycles(2, is_held=True, **market(
+            bid=BID, ask=ASK - 100 if number in (15, 17) else ASK, ask_quantity=500,
+            sequence=100 + number))
+    assert card.strobes == {"triggers_fired": 1, "triggers_missed": 2 + 1}
+    card.give()
+    fired = [decode(RECORDS[kind], octets + bytes(8)) for kind, octets in card.records
+             if kind == RecordType.TRIGGER]
+    assert [(record["slot"], record["feed_sequence"]) for record in fired] == [(0, 42)]
+
+
+def test_a_kill_between_the_record_and_the_verdict_lets_nothing_pass(twin):
+    for cycle in range(1, 9):
+        arm(twin)
+        card = twin.card
+        card.records, card.sent = [], b""
+        card.cycles(cycle, **market(bid=BID, ask=ASK, ask_quantity=500))
+        card.cycles(1, causes=int(KillCause.EXTERNAL))
+        card.give()
+        twin.rig.path.gate["killed"] = int(KillCause.EXTERNAL)
+        assert not card.sent
+        assert told(twin) in ([RecordType.KILL], [RecordType.KILL, RecordType.RISK_REJECT, (
+            0, TriggerEvent.FIRED)], [RecordType.RISK_REJECT, (0, TriggerEvent.FIRED),
+                                      RecordType.KILL])
+        twin.step("arm")
+
+
+def test_cycles_from_market_record_to_first_word(twin):
+    """From the record at the port; the order's verdict is one cycle before the word."""
+    twin.step("intent", {"operation": Operation.NEW, "price": BID, "quantity": 100})
+    for kind, cycles in ((TriggerKind.TAKE, 11), (TriggerKind.CANCEL_ON_MOVE, 10)):
+        for slot in (0, TRIGGERS - 1):
+            arm(twin, kind, slot=slot, token=0)
+            model, columns = twin.card.model, market(bid=BID, ask=ASK, ask_quantity=500)
+            rows = model.rows(128, record__ready=1, o__ready=1, **twin.card.fixed)
+            rows["i_market__valid"][0] = 1
+            model.put(rows[:1], "i_market__payload", octets=columns["i_market"]["octets"],
+                      kind=[RecordType.BBO.value])
+            found = model.run(rows)
+            assert int(found["o__valid"].argmax()) == cycles
