@@ -110,7 +110,8 @@ class Card(OrderCard):
             self.model.put(one, "keys", **{f"{line}.is_set": 1, f"{line}.group": address,
                                            f"{line}.port": PORT})
         self.fixed |= {"keys": one["keys"][0], "size_max": SIZE_MAX, "check_udp": 1,
-                       "lines": BOTH_LINES, "accept_session": 1, "start": 1, "now": 1}
+                       "lines": BOTH_LINES, "accept_session": 1, "start": 1, "now": 1,
+                       "has_room": 1}
         self.cycles(1, restart=1)
         for number, symbol in enumerate(self.SYMBOLS):
             self.cycles(1, i_watch=dict(instrument=number, symbol=int.from_bytes(
