@@ -23,7 +23,8 @@ run: $(STAMP) ## Trade for 20 s on a local venue, with the software device (ARGS
 test: $(STAMP) ## Run every test (ARGS="tests/unit -k book")
 	@$(BIN)/python -m pytest -n 2 --dist loadfile $(ARGS)
 
-nightly: $(STAMP) ## Draw 100,000 sequences of each kind for risk gate and order path (about an hour and a half)
+nightly: $(STAMP) ## Run the long tests, and draw 100,000 sequences of each kind for gate and order path (about two hours)
+	@TICKWIRE_LONG=1 $(BIN)/python -m pytest -n 2 --dist loadfile -m long $(ARGS)
 	@TICKWIRE_RISK_SEQUENCES=100000 $(BIN)/python -m pytest -n 2 tests/parity/test_order_path.py $(ARGS)
 
 test-vfio: $(STAMP) ## Test the driver against a real kernel in QEMU (needs qemu-system-x86 busybox-static cpio)

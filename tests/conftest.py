@@ -1,5 +1,6 @@
 """What all tests share: the local recordings, and how tests spread over processes."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,15 @@ SHARED_DATA = Path(__file__).parents[2] / "shared" / "data"
 
 settings.register_profile("default", deadline=None)
 settings.load_profile("default")
+
+
+def pytest_collection_modifyitems(items):
+    """Leave the tests that are marked ``long`` to ``make nightly``."""
+    if os.environ.get("TICKWIRE_LONG"):
+        return
+    for item in items:
+        if item.get_closest_marker("long"):
+            item.add_marker(pytest.mark.skip(reason="long: make nightly, or TICKWIRE_LONG=1"))
 
 
 @pytest.fixture(scope="session")

@@ -36,7 +36,8 @@ def names() -> list[str]:
 
 def _needed(kind: type[wiring.Component]) -> list[str]:
     return [entry.name for entry in inspect.signature(kind).parameters.values()
-            if entry.default is entry.empty and entry.kind is not entry.VAR_KEYWORD]
+            if entry.default is entry.empty
+            and entry.kind not in (entry.VAR_KEYWORD, entry.VAR_POSITIONAL)]
 
 
 def _classes(wanted: str | None = None) -> dict[str, type[wiring.Component]]:

@@ -12,6 +12,7 @@ import os
 import random
 
 import numpy as np
+import pytest
 
 from tests.feed_rig import SESSION
 from tests.garbage import garbage, packet
@@ -81,6 +82,7 @@ def fill(card: Card, rows: np.ndarray, source: np.random.Generator, cycles: int)
     return count
 
 
+@pytest.mark.long
 def test_garbage_on_all_ports_at_once_never_stops_the_card():
     card, source = Card(SMALL, "small_5"), np.random.default_rng(7)
     card.start()

@@ -37,6 +37,8 @@ from tickwire.spec.registers import (
 )
 from tickwire_hw.pcie.card import HostCard
 
+pytestmark = pytest.mark.long
+
 WIDTH = 256                                # 512 bits: test_ultrascale; the core is the same
 IS_WHOLE = "TICKWIRE_CARD_TABLE" in os.environ
 """Load a whole limits table over the bus, some minutes; ``test_table_loader`` does without it."""

@@ -34,6 +34,8 @@ from tickwire_sim.exchange.config import AccountConfig, LineConfig, VenueConfig,
 from tickwire_sim.exchange.venue import Venue
 from tickwire_sim.traffic import generate
 
+pytestmark = pytest.mark.long
+
 _LATENCY = slice(48, 52)
 
 
@@ -227,7 +229,7 @@ def test_the_card_trades_with_the_venue_and_every_frame_is_accepted(model):
             trader.order(operation=draw.choice((1, 1, 1, 2, 3)), locate=record["locate"],
                          price=price, quantity=100, flags=is_sell, token=draw.choice(tokens))
         trader.order(operation=Operation.MASS_CANCEL, locate=0)
-        until = time.monotonic() + 10
+        until = time.monotonic() + 60
         while card.cycles(1)["open_orders"] and time.monotonic() < until:
             card.records = []
             trader.hear()

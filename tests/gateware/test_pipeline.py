@@ -253,6 +253,7 @@ def covered(frames: list[Sent]) -> set[tuple[str, int, str]]:
     return found
 
 
+@pytest.mark.long
 def test_every_type_at_every_alignment_and_place_gives_the_kernels_records():
     frames, number, around = [], 1, [itch.position(9)]
     cases = [(tag, before, after) for tag in SIZES for after in ([], around) for before in (
