@@ -7,15 +7,15 @@ from tests.mac_rig import IDLE as IDLE_OCTET
 from tests.mac_rig import TERMINATE, checked, frames, sent, words
 from tests.mac_rig import octets as octets_of
 from tests.order_card import Card as OrderCard
-from tests.order_card import CardPair
+from tests.order_card import records_from
 from tests.order_rig import GENEROUS, GENEROUS_FIRM
-from tests.pipeline_rig import BOTH_LINES, GROUPS, PORT, SIZE_MAX
+from tests.pipeline_rig import GROUPS, PORT, feed_columns
 from tickwire.device.order_memory import BookSide, OrderMemory
 from tickwire.kernels import order_path
 from tickwire.kernels.arena import Arena
 from tickwire.spec.geometry import CARD_SMALL
 from tickwire.spec.limits import SESSION_LIMITS, STRATEGY_LIMITS, permissive
-from tickwire.spec.records import Line, RecordType
+from tickwire.spec.records import Line
 from tickwire.spec.sessions import HEADERS_SIZE
 from tickwire_hw.grid import row
 from tickwire_hw.nic import Nic
@@ -61,12 +61,9 @@ class Kernels:
 
     def records(self):
         """Records of orders since the last call."""
-        ring = self.path.ring
-        slots = self.path.arena.view("records", np.uint8).reshape(-1, 64)
-        numbers = range(self._read, int(ring["written"]))
-        self._read = self.consumed[0] = int(ring["written"])
-        return [(RecordType(slots[number & int(ring["mask"])][60]),
-                 slots[number & int(ring["mask"])][:56].tobytes()) for number in numbers]
+        found = records_from(self.path, self._read)
+        self._read = self.consumed[0] = int(self.path.ring["written"])
+        return found
 
     def execute(self, octets, now):
         """Execute an intent; return the octets that leave."""
@@ -95,23 +92,12 @@ class Card(OrderCard):
         self.market_records, self.line = [], []
         super().__init__(model)
         self.commit(self)
-        CardPair.card_arm(self)
+        self.arm()
         self.fixed["sessions_up"] = (1 << SESSIONS) - 1
-
-    @property
-    def card(self):
-        return self
 
     def begin(self):
         """Configure, and wait until the tables are clear."""
-        one = self.model.rows(1)
-        for line, group in enumerate(GROUPS):
-            address = int.from_bytes(bytes(int(part) for part in group.split(".")), "big")
-            self.model.put(one, "keys", **{f"{line}.is_set": 1, f"{line}.group": address,
-                                           f"{line}.port": PORT})
-        self.fixed |= {"keys": one["keys"][0], "size_max": SIZE_MAX, "check_udp": 1,
-                       "lines": BOTH_LINES, "accept_session": 1, "start": 1, "now": 1,
-                       "has_room": 1}
+        self.fixed |= feed_columns(self.model) | {"now": 1, "has_room": 1}
         self.cycles(1, restart=1)
         for number, symbol in enumerate(self.SYMBOLS):
             self.cycles(1, i_watch=dict(instrument=number, symbol=int.from_bytes(
@@ -129,13 +115,8 @@ class Card(OrderCard):
 
     def keep(self, rows, found):
         """Keep records of the market and of orders, and what frames on the order line carry."""
-        for name, kept in (("records", self.market_records), (self.RECORD, self.records)):
-            taken = found[(found[f"{name}__valid"] == 1)]
-            if len(taken):
-                kinds = self.model.get(taken, f"{name}__payload", "kind")
-                octets = self.model.get(taken, f"{name}__payload", "octets")
-                kept += [(RecordType(int(kind)), np.ascontiguousarray(one).tobytes())
-                         for kind, one in zip(kinds, octets, strict=True)]
+        self.market_records += self.records_of(found, "records")
+        self.records += self.records_of(found, self.RECORD)
         self.line += octets_of(zip(found["order_data"].tolist(), found["order_control"].tolist(),
                                    strict=True))
         at = len(self.line)

@@ -19,13 +19,13 @@ from tickwire.spec.registers import ARM_KEY
 from tickwire.spec.sessions import HEADERS_SIZE, SessionOperation
 from tickwire_hw.kill import ARM_LATENCY
 from tickwire_hw.order_path import OrderPath
-from tickwire_hw.risk import ROWS, Table
+from tickwire_hw.risk import ROW_BITS, ROWS, Table
+from tickwire_sim.bits import words
 from tickwire_sim.verilate import verilate
 
 CYCLES = 128                               # of one look at whether a step is done
 LOOKS = 400                                # then it hangs
 U32 = 0xFFFF_FFFF
-U64 = (1 << 64) - 1
 
 
 def model_of(geometry):
@@ -90,12 +90,7 @@ class Card:
     def keep(self, rows, found):
         """Keep the records and frames of some cycles; return the last row."""
         model, record, line = self.model, self.RECORD, self.LINE
-        taken = found[(found[f"{record}__valid"] == 1) & (rows[f"{record}__ready"] == 1)]
-        if len(taken):
-            kinds = model.get(taken, f"{record}__payload", "kind")
-            octets = model.get(taken, f"{record}__payload", "octets")
-            self.records += [(RecordType(int(kind)), np.ascontiguousarray(row).tobytes())
-                             for kind, row in zip(kinds, octets, strict=True)]
+        self.records += self.records_of(found[rows[f"{record}__ready"] == 1], record)
         for name in self.strobes:
             self.strobes[name] += int(model.get(found, "triggered", name).sum())
         words = found[(found[f"{line}__valid"] == 1) & (rows[f"{line}__ready"] == 1)]
@@ -106,6 +101,16 @@ class Card:
                 if last:
                     self.sent, self.frame = self.sent + self.frame[HEADERS_SIZE:], b""
         return found[-1]
+
+    def records_of(self, found, port):
+        """Records at a port in some cycles, as pairs of type and octets."""
+        taken = found[found[f"{port}__valid"] == 1]
+        if not len(taken):
+            return []
+        kinds, octets = (self.model.get(taken, f"{port}__payload", name)
+                         for name in ("kind", "octets"))
+        return [(RecordType(int(kind)), np.ascontiguousarray(row).tobytes())
+                for kind, row in zip(kinds, octets, strict=True)]
 
     def give(self, **columns):
         """Give something, then run until nothing is left to be done."""
@@ -131,15 +136,18 @@ class Card:
             (Table.STRATEGY, number, pair.rows["strategies"]) for number in range(STRATEGIES)] + [
             (Table.SESSION, number, pair.rows["sessions"]) for number in range(SESSIONS)]
         for table, number, limits in tables:
-            row = bits_of(ROWS[table], row_of(table, limits))
-            self.cycles(1, i_limits=dict(table=table.value, number=number,
-                                         row=np.array([[row >> 64 * at & U64 for at in range(
-                                             -(-self.row_bits // 64))]], np.uint64)))
+            row, = words([bits_of(ROWS[table], row_of(table, limits))], ROW_BITS)
+            self.cycles(1, i_limits=dict(table=table.value, number=number, row=row))
         self.give(commit__valid=1, commit__payload=self.version)
 
-    @property
-    def row_bits(self):
-        return self.model.ports["i_limits__payload"].bits("row")[1]
+    def arm(self):
+        """Give both keys, when the card is killed."""
+        last = self.cycles(1)
+        if last["is_killed"]:
+            first = int(last["epoch"]) ^ ARM_KEY
+            for key in (first, first ^ U32):
+                self.cycles(ARM_LATENCY, i_arm__valid=1, i_arm__payload=key)
+            self.give()
 
 
 def judged(octets, expected, epoch, now):
@@ -159,6 +167,13 @@ def judged(octets, expected, epoch, now):
     return {"error": int(error), "expected": wanted, "received": received,
             "slot": word["sequence"] - 1 & 63, "age": min(age, U32),
             "is_old": int(word["ttl"] != 0 and age > word["ttl"])}
+
+
+def records_from(path, first):
+    """The kernels' records of orders from number ``first`` on, as pairs of type and octets."""
+    ring, slots = path.ring, path.arena.view("records", np.uint8).reshape(-1, 64)
+    found = slots[np.arange(first, int(ring["written"])) & int(ring["mask"])]
+    return [(RecordType(row[60]), row[:56].tobytes()) for row in found]
 
 
 class CardPair(Pair):
@@ -191,13 +206,8 @@ class CardPair(Pair):
 
     def compare_card(self, first):
         """Compare the card's records with the kernels' from number ``first`` on."""
-        ring = self.rig.path.ring
-        records = self.rig.path.arena.view("records", np.uint8).reshape(-1, 64)
-        expected = []
-        for number in range(first, int(ring["written"])):
-            octets = records[number & int(ring["mask"])].tobytes()
-            if octets[60] != RecordType.CONFIG_ACKNOWLEDGED:
-                expected.append((RecordType(octets[60]), octets[:56]))
+        expected = [(kind, octets) for kind, octets in records_from(self.rig.path, first)
+                    if kind != RecordType.CONFIG_ACKNOWLEDGED]
         assert self.card.records == expected, "\n".join(
             f"{name} {kind.name} {wire.decode(RECORDS[kind], octets + bytes(8))}"
             for name, rows in (("card", self.card.records), ("kernel", expected))
@@ -256,12 +266,7 @@ class CardPair(Pair):
         self.card.give(causes=int(cause))
 
     def card_arm(self):
-        last = self.card.cycles(1)
-        if last["is_killed"]:
-            first = int(last["epoch"]) ^ ARM_KEY
-            for key in (first, first ^ U32):
-                self.card.cycles(ARM_LATENCY, i_arm__valid=1, i_arm__payload=key)
-            self.card.give()
+        self.card.arm()
 
     def card_kill_action(self, is_mass_cancel):
         self.card.fixed["mass_cancel"] = int(is_mass_cancel)

@@ -6,6 +6,7 @@ the other in the order in which they end, each at the time at which it began.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from ipaddress import IPv4Address
 
 import numpy as np
 
@@ -48,6 +49,16 @@ def schedule(frames: Sequence[Sent], gap: int = 3) -> tuple[list[int], int]:
     return firsts, max(free)
 
 
+def feed_columns(model) -> dict:
+    """Inputs of a market side that listens to both lines and the host, from message 1 on."""
+    one = model.rows(1)
+    for line, group in enumerate(GROUPS):
+        model.put(one, "keys", **{f"{line}.is_set": 1, f"{line}.port": PORT,
+                                  f"{line}.group": int(IPv4Address(group))})
+    return {"keys": one["keys"][0], "size_max": SIZE_MAX, "check_udp": 1, "lines": BOTH_LINES,
+            "accept_session": 1, "start": 1}
+
+
 class Card:
     """The compiled pipeline; without symbols every locate is its own instrument."""
 
@@ -77,16 +88,9 @@ class Card:
 
     def _rows(self, count: int) -> np.ndarray:
         rows = self.model.rows(count)
-        one = rows[:1].copy()
-        for line, group in enumerate(GROUPS):
-            address = int.from_bytes(bytes(int(part) for part in group.split(".")), "big")
-            self.model.put(one, "keys", **{f"{line}.is_set": 1, f"{line}.group": address,
-                                           f"{line}.port": PORT})
-        for name, value in (("size_max", SIZE_MAX), ("check_udp", 1), ("lines", BOTH_LINES),
-                            ("accept_session", 1), ("start", 1),
-                            ("watch_all", self._watches_all)):
-            one[name] = value
-        rows[...] = one
+        for name, value in feed_columns(self.model).items():
+            rows[name] = value
+        rows["watch_all"] = self._watches_all
         return rows
 
     def send(self, frames: Sequence[Sent], gap: int = 3, time: int = 0) -> np.ndarray:

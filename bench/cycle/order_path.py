@@ -12,7 +12,8 @@ from tickwire.spec.registers import ARM_KEY
 from tickwire.spec.sessions import SessionOperation
 from tickwire_hw.kill import ARM_LATENCY
 from tickwire_hw.order_path import OrderPath
-from tickwire_hw.risk import ROWS, Table
+from tickwire_hw.risk import ROW_BITS, ROWS, Table
+from tickwire_sim.bits import words
 from tickwire_sim.model import Model
 from tickwire_sim.verilate import verilate
 
@@ -30,15 +31,15 @@ def rows() -> Iterator[Row]:
     for name, operation in (("new", Operation.NEW), ("replace", Operation.REPLACE),
                             ("cancel", Operation.CANCEL)):
         _ready(model)
-        words, following = [], []
+        began, following = [], []
         for number in range(ORDERS):
             if operation != Operation.NEW:
                 _execute(model, Operation.NEW, 0)
             found = _execute(model, operation, 2 * number + 1 if operation == Operation.REPLACE
                              else number + 1)
-            words.append(int(found["o__valid"].argmax()))
+            began.append(int(found["o__valid"].argmax()))
             following.append(int(found["is_idle"][1:].argmax()) + 1)
-        yield Row.of("order path: intent to first word", words, "i valid to o valid", message=name)
+        yield Row.of("order path: intent to first word", began, "i valid to o valid", message=name)
         yield Row.of("order path: intent to next intent", following, "i valid to idle",
                      message=name)
 
@@ -53,12 +54,8 @@ def _ready(model: Model) -> None:
     model.put(given, "i_session__payload", operation=int(SessionOperation.LEASE))
     row = ROWS[Table.FIRM]
     place = row.as_shape()["soft_checks"].offset
-    wide = -(-model.ports["i_limits__payload"].bits("row")[1] // 64)
-    limits = sum(_U32 << place >> 64 * word << 64 * word & (1 << 64 * word + 64) - (1 << 64 * word)
-                 for word in range(wide))
-    model.put(given, "i_limits__payload", table=Table.FIRM.value, row=np.tile(np.array(
-        [[limits >> 64 * word & (1 << 64) - 1 for word in range(wide)]], np.uint64),
-        (len(given), 1)))
+    model.put(given, "i_limits__payload", table=Table.FIRM.value,
+              row=words([_U32 << place] * len(given), ROW_BITS))
     model.run(given)
     first = 1 ^ ARM_KEY
     for key in (first, first ^ _U32):

@@ -13,6 +13,7 @@ from tickwire.spec.records import (
 )
 from tickwire.spec.sessions import SESSIONS_MAX
 from tickwire_hw.intent_window import INTENT_LAYOUT
+from tickwire_hw.logic import saturated
 from tickwire_hw.order_rows import OrderRow
 from tickwire_hw.record_writer import RECORD
 from tickwire_hw.records import body_layout
@@ -88,9 +89,10 @@ class EntryRecords(wiring.Component):
             waited.eq(told.stamp - told.now), sent.timestamp.eq(told.stamp),
             sent.intent_timestamp.eq(intent.timestamp),
             sent.price.eq(Mux(told.is_cancel, 0, intent.price)),
-            sent.latency_ns.eq(Mux(waited[-1], 0, _word(waited))),
+            sent.latency_ns.eq(Mux(waited[-1], 0, saturated(waited, _WORD))),
             sent.open_notional.eq(told.open_notional),
-            sent.open_quantity.eq(_word(told.open_shares)), released.timestamp.eq(told.now),
+            sent.open_quantity.eq(saturated(told.open_shares, _WORD)),
+            released.timestamp.eq(told.now),
             released.symbol.eq(Cat(told.symbol[at:at + 8] for at in range(56, -1, -8))),
             released.previous.eq(Mux(told.is_replace, old.token, 0)),
             released.price.eq(Mux(told.is_cancel, old.price, intent.price)),
@@ -110,7 +112,3 @@ class EntryRecords(wiring.Component):
 
         return m
 
-
-def _word(value):
-    """Value of 32 bits, saturated."""
-    return value[:_WORD] | value[_WORD:].any().replicate(_WORD)

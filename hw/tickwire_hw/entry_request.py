@@ -7,6 +7,7 @@ from amaranth.lib.wiring import In, Out
 from tickwire.spec.intents import IntentFlag
 from tickwire.spec.limits import NOTIONAL_LIMIT_MAX, OrderPermit
 from tickwire_hw.intent_window import INTENT_LAYOUT
+from tickwire_hw.logic import excess
 from tickwire_hw.order_rows import AMOUNT, OrderRow
 from tickwire_hw.product import AGE as PRODUCT_AGE
 from tickwire_hw.product import product
@@ -55,8 +56,7 @@ class EntryRequest(wiring.Component):
         intent, old, request = self.intent, self.old, self.o
         left, shares = Signal(32), Signal(32)
         m.d.comb += [
-            left.eq(Mux(intent.quantity > old.executed, intent.quantity - old.executed, 0)),
-            shares.eq(Mux(left > old.leaves, left - old.leaves, 0))]
+            left.eq(excess(intent.quantity, old.executed)), shares.eq(excess(left, old.leaves))]
         is_huge = Cat(intent.price[AMOUNT:], left[AMOUNT:]).any()
         is_old = self.age == 1
         whole = product(m, Mux(is_old, old.leaves, left[:AMOUNT]),
@@ -66,7 +66,7 @@ class EntryRequest(wiring.Component):
         with m.If(self.age == PRODUCT_AGE):
             m.d.sync += wanted.eq(Mux(is_huge, NOTIONAL_LIMIT_MAX, value))
         with m.If(self.age == PRODUCT_AGE + 1):
-            m.d.sync += added.eq(Mux(wanted > value, wanted - value, 0))
+            m.d.sync += added.eq(excess(wanted, value))
         m.d.comb += [
             request.is_sell.eq(self.flags[0]), request.is_new.eq(self.is_new),
             request.kinds.eq(Cat(~intent.flags[2], intent.flags[2], intent.flags[3],

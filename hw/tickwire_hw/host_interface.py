@@ -23,6 +23,7 @@ from tickwire_hw.host_bus import HostBus
 from tickwire_hw.host_port import LINE, Burst, Request
 from tickwire_hw.intent_window import IntentWindow, Taken
 from tickwire_hw.interrupts import Interrupts
+from tickwire_hw.logic import saturated
 from tickwire_hw.record_writer import RecordWriter, Ring
 from tickwire_hw.registers import EVENTS_LAYOUT, STATUS_LAYOUT, VALUES_LAYOUT, Registers
 from tickwire_hw.table_loader import TableLoader
@@ -153,7 +154,7 @@ class HostInterface(wiring.Component):
         for ring, name in _RINGS.items():
             m.d.comb += [
                 writer.rings[ring.value].base.eq(getattr(values, f"{name}_base")),
-                writer.rings[ring.value].log2.eq(_small(getattr(values, f"{name}_log2"), 5)),
+                writer.rings[ring.value].log2.eq(saturated(getattr(values, f"{name}_log2"), 5)),
                 writer.rings[ring.value].enable.eq(getattr(values, f"{name}_control")[0])]
         consumed = Signal(64)
         with m.If(events.ring_order_consumed.is_written):
@@ -241,10 +242,4 @@ class HostInterface(wiring.Component):
 def _refused(writer: RecordWriter):
     """Bits: a ring or the table was refused."""
     return Cat(*(state.is_refused for state in writer.states), writer.table_state.is_refused)
-
-
-def _small(value, bits: int):
-    """Low bits of a value, all set when it does not fit: a size that is refused."""
-    return value[:bits] | value[bits:].any().replicate(bits)
-
 

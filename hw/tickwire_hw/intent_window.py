@@ -11,7 +11,7 @@ from amaranth.lib.wiring import In, Out
 from tickwire.spec.intents import INTENT, PARTIAL_NS, WINDOW_SLOTS, IntentError
 from tickwire_hw.crc32c import AGE, crc32c
 from tickwire_hw.host_port import WORDS, Request
-from tickwire_hw.logic import stages
+from tickwire_hw.logic import saturated, stages
 from tickwire_hw.records import line_layout
 
 INTENT_LAYOUT = line_layout(INTENT)
@@ -122,7 +122,7 @@ class IntentWindow(wiring.Component):
                 m.d.sync += [
                     taken.intent.eq(read_slot), taken.slot.eq(read_slot.sequence - 1),
                     taken.is_old.eq(read_slot.ttl_ns.any() & (age > read_slot.ttl_ns)),
-                    taken.age.eq(age[:32] | age[32:].any().replicate(32)),
+                    taken.age.eq(saturated(age, 32)),
                     taken.expected.eq(0), taken.received.eq(0), taken.error.eq(0)]
                 with m.If(~is_right):
                     m.d.sync += [taken.error.eq(IntentError.SEQUENCE), taken.expected.eq(expected),

@@ -36,6 +36,16 @@ def are_two(bits: Value) -> Value:
     return reduce(or_, (bits[a] & bits[b] for a in range(len(bits)) for b in range(a)))
 
 
+def saturated(value: Value, width: int) -> Value:
+    """Low ``width`` bits of a value, all of them set when it has more."""
+    return value[:width] | value[width:].any().replicate(width)
+
+
+def excess(value: Value, other: Value) -> Value:
+    """What a value is above another one, both unsigned and of its width; 0 when it is not."""
+    return Mux(value > other, value - other, 0)[:len(value)]
+
+
 def encode(one_hot: Value) -> Value:
     """Number of the bit that is set."""
     bits = range(ceil_log2(len(one_hot)))

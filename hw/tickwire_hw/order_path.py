@@ -14,6 +14,7 @@ from tickwire_hw.entry import Entry
 from tickwire_hw.entry_port import Entered, Seen
 from tickwire_hw.frame import Frame
 from tickwire_hw.intent_window import Taken
+from tickwire_hw.join import join
 from tickwire_hw.kill import CAUSES, Counted, Kill
 from tickwire_hw.locates import Locates
 from tickwire_hw.mass_cancel import MassCancel
@@ -27,8 +28,8 @@ from tickwire_hw.settle_port import Settled
 from tickwire_hw.triggers import Triggers
 from tickwire_hw.triggers_port import Triggered
 
-_KILL = ("i_kill", "i_arm", "i_kick", "watchdog_period", "watchdog_closed", "mass_cancel")
-_KILLED = ("killed", "is_killed", "epoch", "kill_time", "kick_time")
+_KILL = ("i_kill", "i_arm", "i_kick", "watchdog_period", "watchdog_closed", "mass_cancel", "killed",
+         "is_killed", "epoch", "kill_time", "kick_time")
 _FRAME = ("i_symbol", "i_template", "i_session", "o")
 _RISK = ("i_limits", "commit", "i_kill", "version")
 _SETTLES = (Operation.SETTLE_ACCEPTED, Operation.SETTLE_FILLED, Operation.SETTLE_CANCELED,
@@ -82,8 +83,11 @@ class OrderPath(wiring.Component):
         self._kill, self._frame, self._risk = Kill(), Frame(geometry), Risk(geometry)
         self._locates, self._own = Locates(geometry), OwnOrders(geometry)
         self._triggers = Triggers(geometry)
-        kill, frame, risk = (part.signature.members for part in (
-            self._kill, self._frame, self._risk))
+        self._through = {
+            "i_part_kill" if (part, name) == (self._risk, "i_kill") else name:
+            (part, name, part.signature.members[name])
+            for part, names in ((self._kill, _KILL), (self._frame, _FRAME), (self._risk, _RISK))
+            for name in names}
         super().__init__({
             "i": In(stream.Signature(Taken)), "now": In(64),
             "i_taught": self._locates.signature.members["i_taught"], "watch_all": In(1),
@@ -95,9 +99,7 @@ class OrderPath(wiring.Component):
             "entered": Out(Entered), "settled": Out(Settled), "triggered": Out(Triggered),
             "kill_counted": Out(Counted),
             "i_market": In(stream.Signature(RECORD, always_ready=True)), "has_room": In(1, init=1),
-            **{name: kill[name] for name in (*_KILL, *_KILLED)},
-            **{name: frame[name] for name in _FRAME},
-            **{"i_part_kill" if name == "i_kill" else name: risk[name] for name in _RISK}})
+            **{name: member for name, (_, _, member) in self._through.items()}})
 
     def elaborate(self, platform):
         """Return the parts, connected, and what says whose turn it is."""
@@ -121,20 +123,9 @@ class OrderPath(wiring.Component):
 
     def _outside(self, m):
         """What goes through to the parts."""
-        for part, names in ((self._kill, _KILL), (self._frame, _FRAME[:3]),
-                            (self._risk, _RISK[:-1])):
-            for name in names:
-                port = getattr(part, name)
-                ours = getattr(self, "i_part_kill" if (part, name) == (
-                    self._risk, "i_kill") else name)
-                if hasattr(port, "valid"):
-                    connect(m, flipped(ours), port)
-                else:
-                    m.d.comb += port.eq(ours)
-        connect(m, self._frame.o, flipped(self.o))
-        m.d.comb += [getattr(self, name).eq(getattr(self._kill, name)) for name in _KILLED]
-        m.d.comb += [self.version.eq(self._risk.version), self._frame.now.eq(self.now),
-                     self._kill.now.eq(self.now)]
+        for ours, (part, name, member) in self._through.items():
+            join(m, member, getattr(self, ours), getattr(part, name))
+        m.d.comb += [self._frame.now.eq(self.now), self._kill.now.eq(self.now)]
 
     def _turns(self, m):
         """One thing at a time: an order that never left, a mass cancel, the window."""
@@ -266,7 +257,6 @@ class OrderPath(wiring.Component):
             m.d.sync += errors.eq(0)
         with m.Elif(entry.is_fault & ~errors.all()):
             m.d.sync += errors.eq(errors + 1)
-
 
     def _fires(self, m):
         """Triggers, what they look at, and who arms them."""

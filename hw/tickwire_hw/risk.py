@@ -28,7 +28,7 @@ from tickwire_hw.risk_port import (
     Verdict,
 )
 from tickwire_hw.risk_reasons import RiskReasons
-from tickwire_hw.risk_rules import Bounds, RiskRules
+from tickwire_hw.risk_rules import Bounds, RiskRules, Situation
 
 AHEAD = 4
 """Cycles from an order's instrument to its other fields; its verdict is one cycle behind those."""
@@ -341,9 +341,8 @@ class Risk(wiring.Component):
         """Why an order was refused, and what is open."""
         m.submodules.reasons = reasons = RiskReasons()
         rules, exposures, firm_row = self._rules, self._exposures, self._firm_row
-        for name, member in rules.signature.members.items():
-            if name in reasons.signature.members and member.flow == In:
-                m.d.comb += getattr(reasons, name).eq(getattr(rules, name))
+        m.d.comb += [getattr(reasons, name).eq(getattr(rules, name))
+                     for name in Situation.__annotations__]
         connect(m, reasons.o, flipped(self.reason))
         m.d.comb += [
             reasons.sums.eq(rules.sums), reasons.notional.eq(self.notional),

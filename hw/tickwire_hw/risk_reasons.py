@@ -1,34 +1,22 @@
 """Limit and value of the check that refused an order (kernel ``explain``)."""
 
 from amaranth.hdl import Cat, Module, Mux, Signal, signed
-from amaranth.lib import stream, wiring
+from amaranth.lib import stream
 from amaranth.lib.wiring import In, Out
 
 from tickwire.spec.checks import CheckIndex
 from tickwire.spec.limits import DOLLAR, LimitFlag, OrderPermit
 from tickwire.spec.ouch50 import PRICE_MAX
 from tickwire.spec.records import BookFlag, FeedState
-from tickwire_hw.logic import encode, lowest
-from tickwire_hw.risk_port import (
-    CHECK_BITS,
-    Exposure,
-    Firm,
-    FirmRow,
-    InstrumentRow,
-    Market,
-    Reason,
-    Request,
-    SessionRow,
-    StrategyRow,
-    Use,
-)
-from tickwire_hw.risk_rules import DOUBTFUL, KINDS, OWN_KEY, Bounds, Gates, Sums
+from tickwire_hw.logic import encode, lowest, saturated
+from tickwire_hw.risk_port import CHECK_BITS, Reason
+from tickwire_hw.risk_rules import DOUBTFUL, KINDS, OWN_KEY, Situation, Sums
 
 _WIDE = 64
 _WAS_KILLED = 2                            # of a session or a strategy
 
 
-class RiskReasons(wiring.Component):
+class RiskReasons(Situation):
     """Tell why an order was refused, 3 cycles after it was asked, 67 for a rate.
 
     What it looks at must stay the same from the order's verdict on until the reason is there; the
@@ -37,10 +25,8 @@ class RiskReasons(wiring.Component):
 
     Members
     -------
-    request, market, bounds, gates, now, exposure, firm, strategy, session : ``In``
-        As of ``RiskRules``.
-    firm_row, instrument_row, strategy_row, session_row, sums : ``In``
-        As of ``RiskRules``.
+    sums : ``In(Sums)``
+        As of ``RiskRules``; so is what else goes in, see ``Situation``.
     notional : ``In(62)``
         Price x quantity of the order.
     killed, feed_state : ``In``
@@ -51,19 +37,6 @@ class RiskReasons(wiring.Component):
         The reason.
     """
 
-    request: In(Request)
-    market: In(Market)
-    bounds: In(Bounds)
-    gates: In(Gates)
-    now: In(_WIDE)
-    exposure: In(Exposure)
-    firm: In(Firm)
-    strategy: In(Use)
-    session: In(Use)
-    firm_row: In(FirmRow)
-    instrument_row: In(InstrumentRow)
-    strategy_row: In(StrategyRow)
-    session_row: In(SessionRow)
     sums: In(Sums)
     notional: In(62)
     killed: In(32)
@@ -118,8 +91,8 @@ class RiskReasons(wiring.Component):
                     m.next = "Tell"
             with m.State("Tell"):
                 m.d.sync += [self.o.valid.eq(1), self.o.p.check.eq(check),
-                             self.o.p.limit.eq(_word(kept_limit)),
-                             self.o.p.value.eq(_word(kept_value))]
+                             self.o.p.limit.eq(saturated(kept_limit, 32)),
+                             self.o.p.value.eq(saturated(kept_value, 32))]
                 m.next = "Idle"
 
         return m
@@ -224,7 +197,3 @@ class RiskReasons(wiring.Component):
             CheckIndex.MESSAGE_RATE: (session.message_burst, session.message_interval_ns,
                                       self.session.time)}
 
-
-def _word(value):
-    """Value of 32 bits, saturated; what is negative counts as great."""
-    return value[:32] | value[32:].any().replicate(32)

@@ -70,10 +70,8 @@ class Sums(data.Struct):
     spent: signed(AMOUNT)
 
 
-class RiskRules(wiring.Component):
-    """Mask of the checks that an order fails; purely combinational.
-
-    Only compares and adds: products come with ``bounds`` and ``request``.
+class Situation(wiring.Component):
+    """What an order is held against: inputs of rules and of reasons.
 
     Members
     -------
@@ -83,10 +81,6 @@ class RiskRules(wiring.Component):
         What is used up already.
     firm_row, instrument_row, strategy_row, session_row : ``In``
         Limits.
-    mask : ``Out(CHECK_BITS)``
-        Bit n is Check n, static ones included.
-    sums : ``Out(Sums)``
-        What limits were compared with.
     """
 
     request: In(Request)
@@ -102,6 +96,23 @@ class RiskRules(wiring.Component):
     instrument_row: In(InstrumentRow)
     strategy_row: In(StrategyRow)
     session_row: In(SessionRow)
+
+
+class RiskRules(Situation):
+    """Mask of the checks that an order fails; purely combinational.
+
+    Only compares and adds: products come with ``bounds`` and ``request``.
+
+    Members
+    -------
+    mask : ``Out(CHECK_BITS)``
+        Bit n is Check n, static ones included.
+    sums : ``Out(Sums)``
+        What limits were compared with.
+
+    What goes in is of ``Situation``.
+    """
+
     mask: Out(CHECK_BITS)
     sums: Out(Sums)
 

@@ -13,7 +13,7 @@ from tickwire.spec.intents import WINDOW_SLOTS, IntentError, Operation
 from tickwire.spec.limits import NOTIONAL_LIMIT_MAX
 from tickwire.spec.orders import OrderState
 from tickwire.spec.records import INTENT_ERROR, ORDER_ACCEPTED, RecordType
-from tickwire_hw.logic import select, stages
+from tickwire_hw.logic import excess, saturated, select, stages
 from tickwire_hw.order_rows import AMOUNT, TOKEN, OrderRow
 from tickwire_hw.own_orders import OwnKeys, OwnOperation, OwnWish
 from tickwire_hw.product import AGE as PRODUCT_AGE
@@ -102,8 +102,8 @@ class Settle(wiring.Component):
 
         given = self._given
         self._price, self._quantity = Signal(AMOUNT), Signal(AMOUNT)
-        m.d.comb += [self._price.eq(_at_most(given.price)),
-                     self._quantity.eq(_at_most(given.quantity))]
+        m.d.comb += [self._price.eq(saturated(given.price, AMOUNT)),
+                     self._quantity.eq(saturated(given.quantity, AMOUNT))]
         self._is = {kind: Signal(name=f"is_{kind.name.lower()}") for kind in _RECORDS}
         m.d.comb += [bit.eq(given.operation == kind) for kind, bit in self._is.items()]
         m.d.comb += [self.instrument.eq(self._head.instrument), self.answer.p.last.eq(self.last)]
@@ -163,7 +163,7 @@ class Settle(wiring.Component):
         """What becomes of both rows, by operation; the kernel's rules."""
         given, head, second = self._given, self._head, self._next
         price, quantity, kind = self._price, self._quantity, self._is
-        left = _left(second.quantity, head.executed)
+        left = excess(second.quantity, head.executed)
         is_marked = given.flags[0]
         assert _IS_DEAD == 1
 
@@ -177,7 +177,7 @@ class Settle(wiring.Component):
         m.d.comb += [
             taken.eq(second), taken.state.eq(OrderState.LIVE), taken.executed.eq(head.executed),
             taken.price.eq(Mux(is_told, price, second.price)), taken.leaves.eq(taken_over),
-            taken.quantity.eq(_at_most(head.executed + taken_over))]
+            taken.quantity.eq(saturated(head.executed + taken_over, AMOUNT))]
 
         subject = Signal(OrderRow)           # whose answer it is, when it may execute
         after, is_dead, is_changed, is_wrong = Signal(OrderRow), Signal(), Signal(), Signal()
@@ -185,7 +185,7 @@ class Settle(wiring.Component):
         is_own = takes_over | ~self._is_second
         with m.If(kind[Operation.SETTLE_ACCEPTED]):
             is_first = ~self._is_second & (head.state == OrderState.SENT)
-            leaves = _left(quantity, head.executed)
+            leaves = excess(quantity, head.executed)
             m.d.comb += [
                 is_changed.eq(is_first), is_dead.eq(is_first & (is_marked | ~leaves.any())),
                 is_wrong.eq(~is_first | (quantity > head.quantity) | (quantity < head.executed))]
@@ -198,9 +198,9 @@ class Settle(wiring.Component):
             m.d.comb += [
                 is_changed.eq(1), is_dead.eq(quantity >= subject.leaves),
                 is_wrong.eq(self._is_second | (quantity > subject.leaves)),
-                after.leaves.eq(_left(subject.leaves, quantity))]
+                after.leaves.eq(excess(subject.leaves, quantity))]
             with m.If(kind[Operation.SETTLE_FILLED]):
-                m.d.comb += after.executed.eq(_at_most(subject.executed + quantity))
+                m.d.comb += after.executed.eq(saturated(subject.executed + quantity, AMOUNT))
         with m.Elif(is_told):
             m.d.comb += [
                 is_changed.eq(takes_over), is_dead.eq(is_marked | ~quantity.any()),
@@ -241,9 +241,9 @@ class Settle(wiring.Component):
                                    head.price, second.price, new_head.price, new_second.price))
         m.d.comb += [
             shares[0].eq(head.leaves),
-            shares[1].eq(Mux(self._has_next, _left(second.quantity, head.executed), 0)),
+            shares[1].eq(Mux(self._has_next, excess(second.quantity, head.executed), 0)),
             shares[2].eq(Mux(is_alive, new_head.leaves, 0)),
-            shares[3].eq(Mux(waits, _left(new_second.quantity, new_head.executed), Mux(
+            shares[3].eq(Mux(waits, excess(new_second.quantity, new_head.executed), Mux(
                 self._has_next & is_next_alive & ~is_alive, new_second.leaves, 0)))]
         age, number = self._worth_age, Signal(range(_WORTHS))
         m.d.comb += number.eq(age)
@@ -383,12 +383,3 @@ class Settle(wiring.Component):
                 | kind[Operation.SETTLE_REPLACED])
             m.next = "Idle"
 
-
-def _at_most(value):
-    """Value of 31 bits, saturated."""
-    return value[:AMOUNT] | value[AMOUNT:].any().replicate(AMOUNT)
-
-
-def _left(quantity, executed):
-    """What is left of a quantity, not below 0."""
-    return Mux(quantity > executed, quantity - executed, 0)[:AMOUNT]

@@ -1,9 +1,9 @@
 """Limits table on its way to the bank that is not in force (kernel ``limits``)."""
 
 from functools import reduce
-from operator import or_, xor
+from operator import or_
 
-from amaranth.hdl import C, Cat, Module, Mux, Signal, Value
+from amaranth.hdl import C, Module, Mux, Signal, Value
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -23,11 +23,11 @@ from tickwire.spec.limits import (
     limits_rows,
 )
 from tickwire.spec.wire import Message
+from tickwire_hw.crc32c import crc32c_word
 
 ROW_WORDS = LIMITS_ROW // 8
 _RATE = ("rate_interval_ns", "rate_burst")
 _NEEDED = ("tick", "tick_below_dollar", "lot", *_RATE)     # of an enabled instrument
-_POLYNOMIAL = 0x82F63B78
 
 
 class Answer(data.Struct):
@@ -110,7 +110,7 @@ class TableLoader(wiring.Component):
             m.d.sync += [self.index.eq(self.index + 1), is_enabled.eq(enabled_now)]
             # Only the words that follow each other from 0 on make a table.
             m.d.sync += loaded.eq(Mux(self.index == loaded, loaded + 1, 0xFFFF_FFFF))
-            m.d.sync += [crc.eq(_crc_step(crc, word)),
+            m.d.sync += [crc.eq(crc32c_word(crc, word)),
                          is_wrong.eq(is_wrong | is_bad)]
 
         asked, is_asked = Signal(self.commit.p.shape()), Signal()
@@ -151,15 +151,3 @@ def _checks(row: Message, needed: tuple[str, ...], word: Value, place: Value,
         wrong.append((place == offset // 8) & is_bad)
     return reduce(or_, wrong)
 
-
-def _crc_step(crc: Value, word: Value) -> Value:
-    """CRC-32C after 8 more octets; every bit of it is the parity of bits of both."""
-    bits = Cat(crc ^ word[:32], word[32:])
-    columns = []
-    for place in range(64):
-        value = 1 << place
-        for _ in range(64):
-            value = value >> 1 ^ (_POLYNOMIAL if value & 1 else 0)
-        columns.append(value)
-    return Cat(reduce(xor, [bits[place] for place, column in enumerate(columns)
-                            if column >> out & 1]) for out in range(32))
