@@ -10,11 +10,12 @@ from tests.order_card import Card as OrderCard
 from tests.order_card import records_from
 from tests.order_rig import GENEROUS, GENEROUS_FIRM
 from tests.pipeline_rig import GROUPS, PORT, feed_columns
+from tickwire.device.limits_table import limits_table
 from tickwire.device.order_memory import BookSide, OrderMemory
 from tickwire.kernels import order_path
 from tickwire.kernels.arena import Arena
 from tickwire.spec.geometry import CARD_SMALL
-from tickwire.spec.limits import SESSION_LIMITS, STRATEGY_LIMITS, permissive
+from tickwire.spec.limits import LIMITS_ROW, limits_rows
 from tickwire.spec.records import Line
 from tickwire.spec.sessions import HEADERS_SIZE
 from tickwire_hw.grid import row
@@ -85,13 +86,12 @@ class Card(OrderCard):
     RECORD, LINE = "order_record", "order"
 
     def __init__(self, model, symbols):
-        self.firm, self.limits = GENEROUS_FIRM, [LIMITS] * len(symbols)
-        self.rows = {"strategies": permissive(STRATEGY_LIMITS),
-                     "sessions": permissive(SESSION_LIMITS)}
         self.SYMBOLS = [symbol.encode().ljust(8) for symbol in symbols]
         self.market_records, self.line = [], []
         super().__init__(model)
-        self.commit(self)
+        octets = np.zeros(LIMITS_ROW * limits_rows(len(symbols)), np.uint8)
+        limits_table(octets, len(symbols)).permit(GENEROUS_FIRM, **LIMITS)
+        self.commit(octets.tobytes())
         self.arm()
         self.fixed["sessions_up"] = (1 << SESSIONS) - 1
 

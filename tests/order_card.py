@@ -1,7 +1,7 @@
 """The order path as compiled gateware, driven by the steps that drive the kernels.
 
-Every step runs until nothing is being executed. What the window, the limits' loader and the book
-do in a card is done here, in Python: intents come judged, limits come derived.
+Every step runs until nothing is being executed. What the window and the book do in a card is done
+here, in Python: intents come judged.
 """
 
 import numpy as np
@@ -9,18 +9,16 @@ import numpy as np
 from tests.frame_rig import MACS, ends
 from tests.order_rig import LOCATES, SYMBOLS, crc32c
 from tests.parity.test_order_path import ORDERS_LOG2, SESSIONS, Pair
-from tests.risk_rig import bits_of, row_of
 from tickwire.orders.template import template
 from tickwire.spec import wire
 from tickwire.spec.intents import IntentError
-from tickwire.spec.limits import STRATEGIES
+from tickwire.spec.limits import LIMITS_ROW, limits_rows
 from tickwire.spec.records import RECORDS, RecordType
 from tickwire.spec.registers import ARM_KEY
 from tickwire.spec.sessions import HEADERS_SIZE, SessionOperation
 from tickwire_hw.kill import ARM_LATENCY
 from tickwire_hw.order_path import OrderPath
-from tickwire_hw.risk import ROW_BITS, ROWS, Table
-from tickwire_sim.bits import words
+from tickwire_hw.risk import Table
 from tickwire_sim.verilate import verilate
 
 CYCLES = 128                               # of one look at whether a step is done
@@ -121,6 +119,13 @@ class Card:
             last = self.cycles(CYCLES)
         raise AssertionError(f"{columns} never ended")
 
+    def do(self, table=None, **columns):
+        """Commit a table, or give something."""
+        if table is None:
+            self.give(**columns)
+        else:
+            self.commit(table)
+
     def see(self, instrument):
         """Tell what an instrument is like."""
         self.give(i_seen=dict(
@@ -128,17 +133,15 @@ class Card:
             seen__symbol=int.from_bytes(SYMBOLS[instrument], "big"),
             **{f"seen__market__{name}": value for name, value in self.market[instrument].items()}))
 
-    def commit(self, pair):
-        """Load limits as they are staged, and put them in force."""
+    def commit(self, octets):
+        """Load the octets of a limits table, and put it in force."""
         self.version += 1
-        tables = [(Table.FIRM, 0, pair.firm)] + [
-            (Table.INSTRUMENT, number, row) for number, row in enumerate(pair.limits)] + [
-            (Table.STRATEGY, number, pair.rows["strategies"]) for number in range(STRATEGIES)] + [
-            (Table.SESSION, number, pair.rows["sessions"]) for number in range(SESSIONS)]
-        for table, number, limits in tables:
-            row, = words([bits_of(ROWS[table], row_of(table, limits))], ROW_BITS)
-            self.cycles(1, i_limits=dict(table=table.value, number=number, row=row))
-        self.give(commit__valid=1, commit__payload=self.version)
+        loaded = np.frombuffer(octets, "<u8")
+        rows = self.columns(len(loaded) + 1)
+        rows["table_begin__valid"][0] = 1
+        rows["table_word__valid"][1:], rows["table_word__payload"][1:] = 1, loaded
+        self.keep(rows, self.model.run(rows))
+        self.give(limits_commit=dict(version=self.version, crc=crc32c(octets)))
 
     def arm(self):
         """Give both keys, when the card is killed."""
@@ -148,6 +151,11 @@ class Card:
             for key in (first, first ^ U32):
                 self.cycles(ARM_LATENCY, i_arm__valid=1, i_arm__payload=key)
             self.give()
+
+
+def staged(path):
+    """Octets of the limits table that the kernels' host staged."""
+    return path.arena.view("staging")[:LIMITS_ROW * limits_rows(len(path.limits))].tobytes()
 
 
 def judged(octets, expected, epoch, now):
@@ -199,15 +207,14 @@ class CardPair(Pair):
         self.card.fixed["now"] = self.now
         self.card.records, self.card.sent = [], b""
         for columns in self.asked:
-            self.card.give(**columns)
+            self.card.do(**columns)
         self.asked = []
         if hook:
             hook(*arguments)
 
     def compare_card(self, first):
         """Compare the card's records with the kernels' from number ``first`` on."""
-        expected = [(kind, octets) for kind, octets in records_from(self.rig.path, first)
-                    if kind != RecordType.CONFIG_ACKNOWLEDGED]
+        expected = records_from(self.rig.path, first)
         assert self.card.records == expected, "\n".join(
             f"{name} {kind.name} {wire.decode(RECORDS[kind], octets + bytes(8))}"
             for name, rows in (("card", self.card.records), ("kernel", expected))
@@ -230,8 +237,7 @@ class CardPair(Pair):
 
     def commit(self):
         super().commit()
-        self.card.fixed["now"] = self.now
-        self.card.commit(self)
+        self.asked.append({"table": staged(self.rig.path)})
 
     def card_status(self, number, reg_sho, operational):
         self.card.market[number] |= {"reg_sho": ord(reg_sho), "operational": ord(operational)}

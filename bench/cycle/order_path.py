@@ -5,15 +5,18 @@ from collections.abc import Iterator
 import numpy as np
 
 from bench.cycle import Row
+from tickwire.device.limits_table import limits_table
+from tickwire.kernels.checksum import crc32c
+from tickwire.spec.checks import ALWAYS_HARD
 from tickwire.spec.geometry import CARD_SMALL
 from tickwire.spec.intents import Operation
+from tickwire.spec.limits import LIMITS_ROW, limits_rows
 from tickwire.spec.records import FeedState
 from tickwire.spec.registers import ARM_KEY
 from tickwire.spec.sessions import SessionOperation
 from tickwire_hw.kill import ARM_LATENCY
+from tickwire_hw.limit_rows import ROW_CYCLES
 from tickwire_hw.order_path import OrderPath
-from tickwire_hw.risk import ROW_BITS, ROWS, Table
-from tickwire_sim.bits import words
 from tickwire_sim.model import Model
 from tickwire_sim.verilate import verilate
 
@@ -45,18 +48,22 @@ def rows() -> Iterator[Row]:
 
 
 def _ready(model: Model) -> None:
-    """Arm, with limits all of which are soft: whatever is asked for passes."""
+    """Arm, with limits that permit what they can, and are soft where they may be."""
     model.restart()
-    given = model.rows(16, **_FIXED)
-    given["i_taught__valid"][0] = given["i_limits__valid"][1] = given["commit__valid"][2] = 1
-    given["commit__payload"][2] = given["i_session__valid"][3] = 1
+    instruments = CARD_SMALL.instruments
+    octets = np.zeros(LIMITS_ROW * limits_rows(instruments), np.uint8)
+    limits_table(octets, instruments).permit({"soft_checks": _U32 & ~ALWAYS_HARD})
+    loaded = octets.view("<u8")
+    given = model.rows(len(loaded) + ROW_CYCLES * limits_rows(instruments) + 16, **_FIXED)
+    given["i_taught__valid"][0] = given["i_session__valid"][1] = given["table_begin__valid"][0] = 1
     model.put(given, "i_taught__payload", locate=_LOCATE)
     model.put(given, "i_session__payload", operation=int(SessionOperation.LEASE))
-    row = ROWS[Table.FIRM]
-    place = row.as_shape()["soft_checks"].offset
-    model.put(given, "i_limits__payload", table=Table.FIRM.value,
-              row=words([_U32 << place] * len(given), ROW_BITS))
-    model.run(given)
+    last = len(loaded) + 1
+    given["table_word__valid"][1:last], given["table_word__payload"][1:last] = 1, loaded
+    given["limits_commit__valid"][last] = 1
+    model.put(given, "limits_commit__payload", version=1, crc=int(crc32c(
+        octets.ctypes.data, len(octets))))
+    assert model.run(given)["limits_version"][-1] == 1
     first = 1 ^ ARM_KEY
     for key in (first, first ^ _U32):
         given = model.rows(ARM_LATENCY, **_FIXED)

@@ -7,7 +7,6 @@ from amaranth.lib.wiring import In, Out, connect, flipped
 from tickwire.spec.counters import COUNTER_SLOTS, CounterIndex
 from tickwire.spec.digest import digest
 from tickwire.spec.geometry import Geometry
-from tickwire.spec.limits import LimitsError
 from tickwire.spec.registers import (
     ABI_MAJOR,
     ABI_MINOR,
@@ -26,16 +25,15 @@ from tickwire_hw.interrupts import Interrupts
 from tickwire_hw.logic import saturated
 from tickwire_hw.record_writer import RecordWriter, Ring
 from tickwire_hw.registers import EVENTS_LAYOUT, STATUS_LAYOUT, VALUES_LAYOUT, Registers
-from tickwire_hw.table_loader import TableLoader
 
 OTHERS = data.StructLayout({
     "status": 32, "feed_state": 32, "feed_expected": 64, "feed_highest": 64, "kill_cause": 32,
     "kill_time": 64, "epoch": 32, "time_now": 64, "clock_snap_time": 64, "clock_snap_counter": 64,
-    "clock_slew_left": 64})
+    "clock_slew_left": 64, "limits_version": 32, "limits_crc": 32, "table_index": 32,
+    "table_crc": 32})
 """Registers that the rest of the card shows; RING_ERROR of STATUS is added here."""
 _C = CounterIndex
-COUNTS = dict.fromkeys((_C.ORDER_RECORDS, _C.INTENTS, _C.LIMITS_COMMITTED, _C.LIMITS_REFUSED),
-                       1) | {_C.RECORDS_DROPPED: 2}
+COUNTS = dict.fromkeys((_C.ORDER_RECORDS, _C.INTENTS), 1) | {_C.RECORDS_DROPPED: 2}
 """Counters of what happens here, and the bits of what one cycle adds."""
 _RUN = 0                                   # bit of CONTROL
 _PAGE = COUNTER_OFFSET // 4
@@ -59,8 +57,6 @@ class HostInterface(wiring.Component):
         As of ``RecordWriter``.
     intent, has_room
         As of ``IntentWindow``.
-    table_write, table_bank, is_idle
-        As of ``TableLoader``; its answer is ``table_answer``.
     others, values, events
         Registers of the rest of the card, and what the host wrote; see ``Registers``.
     page : ``In(PageSignature())``
@@ -75,16 +71,15 @@ class HostInterface(wiring.Component):
                  token_log2: int = 12) -> None:
         self._geometry, self._token_log2 = geometry, token_log2
         self._core_hz, self._capabilities = core_hz, capabilities
-        self._writer, self._loader = RecordWriter(geometry), TableLoader(geometry)
-        writer, loader = self._writer.signature.members, self._loader.signature.members
+        self._writer = RecordWriter(geometry)
+        writer = self._writer.signature.members
         super().__init__({
             "burst": Out(stream.Signature(Burst)), "request": In(stream.Signature(Request)),
             "answer": Out(stream.Signature(LINE)), "has_msix": In(1), "is_msix_masked": In(1),
             **{name: writer[name] for name in ("i_market", "i_line", "i_order", "i_capture",
                                                "room")},
             "intent": Out(stream.Signature(Taken)), "has_room": In(1),
-            "table_write": loader["write"], "table_bank": loader["bank"],
-            "table_answer": loader["answer"], "is_idle": In(1), "others": In(OTHERS),
+            "others": In(OTHERS),
             "values": Out(VALUES_LAYOUT), "events": Out(EVENTS_LAYOUT),
             "page": In(PageSignature()), "counts": Out(step_layout(COUNTS)),
             "slow_events": In(INTERRUPT_VECTORS)})
@@ -93,7 +88,7 @@ class HostInterface(wiring.Component):
         """Return the parts, connected."""
         m = Module()
 
-        m.submodules.writer, m.submodules.loader = writer, loader = self._writer, self._loader
+        m.submodules.writer = writer = self._writer
         m.submodules.window = window = IntentWindow()
         m.submodules.bus = bus = HostBus()
         m.submodules.registers = registers = Registers()
@@ -111,18 +106,15 @@ class HostInterface(wiring.Component):
         connect(m, bus.interrupts, interrupts.i)
         self._page(m, bus, registers, interrupts)
         connect(m, window.o, flipped(self.intent))
-        connect(m, loader.write, flipped(self.table_write))
-        connect(m, loader.answer, flipped(self.table_answer))
         m.d.comb += [
-            self.room.eq(writer.room), self.table_bank.eq(loader.bank),
-            loader.is_idle.eq(self.is_idle), self.values.eq(registers.values),
+            self.room.eq(writer.room), self.values.eq(registers.values),
             self.events.eq(registers.events), window.has_room.eq(self.has_room),
             window.epoch.eq(self.others.epoch), window.now.eq(self.others.time_now),
             writer.now.eq(self.others.time_now), writer.credit.eq(window.consumed),
             interrupts.is_enabled.eq(self.has_msix), interrupts.is_masked.eq(self.is_msix_masked)]
-        self._set(m, registers, writer, loader)
-        self._show(m, registers, writer, loader, interrupts)
-        self._tell(m, registers, writer, window, loader, interrupts)
+        self._set(m, registers, writer)
+        self._show(m, registers, writer, interrupts)
+        self._tell(m, registers, writer, window, interrupts)
         return m
 
     def _page(self, m: Module, bus: HostBus, registers: Registers,
@@ -147,9 +139,8 @@ class HostInterface(wiring.Component):
             is_page.eq(bus.registers.valid & access.is_read & (access.address >= _PAGE)
                        & (access.address < _PAGE + 2 * COUNTER_SLOTS))]
 
-    def _set(self, m: Module, registers: Registers, writer: RecordWriter,
-             loader: TableLoader) -> None:
-        """Let the host's registers set rings, table and loader."""
+    def _set(self, m: Module, registers: Registers, writer: RecordWriter) -> None:
+        """Let the host's registers set rings and state table."""
         values, events = registers.values, registers.events
         for ring, name in _RINGS.items():
             m.d.comb += [
@@ -163,15 +154,9 @@ class HostInterface(wiring.Component):
             m.d.sync += consumed.eq(0)
         m.d.comb += [
             writer.table.base.eq(values.state_base), writer.table.enable.eq(
-                values.state_control[0]), writer.consumed.eq(consumed),
-            loader.begin.valid.eq(events.table_index.is_written),
-            loader.begin.p.eq(events.table_index.value),
-            loader.word.valid.eq(events.table_data.is_written),
-            loader.word.p.eq(events.table_data.value),
-            loader.commit.valid.eq(events.limits_commit.is_written),
-            loader.commit.p.eq(events.limits_commit.value)]
+                values.state_control[0]), writer.consumed.eq(consumed)]
 
-    def _show(self, m: Module, registers: Registers, writer: RecordWriter, loader: TableLoader,
+    def _show(self, m: Module, registers: Registers, writer: RecordWriter,
               interrupts: Interrupts) -> None:
         """Let the host read what became of it all."""
         status = registers.status
@@ -187,8 +172,6 @@ class HostInterface(wiring.Component):
             "ring_epoch": epoch, "echo": ~echo, "magic": MAGIC,
             "abi": ABI_MAJOR << 16 | ABI_MINOR, "digest": digest(), "core_hz": self._core_hz,
             "capabilities": self._capabilities, "geometry_book": book, "geometry_queues": queues,
-            "limits_version": loader.version, "limits_crc": loader.crc,
-            "table_index": loader.index, "table_crc": loader.running_crc,
             "interrupt_cause": interrupts.cause,
             **{name: getattr(self.others, name) for name in dict(OTHERS)},
             "status": self.others.status | Mux(_refused(writer).any(), Status.RING_ERROR, 0),
@@ -205,7 +188,7 @@ class HostInterface(wiring.Component):
                                                for name, value in shown.items())]
 
     def _tell(self, m: Module, registers: Registers, writer: RecordWriter, window: IntentWindow,
-              loader: TableLoader, interrupts: Interrupts) -> None:
+              interrupts: Interrupts) -> None:
         """Count and interrupt."""
         def has_changed(value, name: str):
             before = Signal(len(value), name=f"{name}_before")
@@ -216,20 +199,17 @@ class HostInterface(wiring.Component):
         before = Signal(len(refused))
         m.d.sync += before.eq(refused)
         is_lost = Cat(state.is_lost for state in writer.states)
-        answer, given = loader.answer, window.o
+        given = window.o
         for name, condition in {
                 # A ring that is enabled anew begins at 0, which is no record.
                 "order_records": has_changed(order.written[:1], "order_records")
                 & order.written.any(),
                 "records_dropped": is_lost[Ring.MARKET.value] + is_lost[Ring.CAPTURE.value],
-                "intents": has_changed(window.consumed[:1], "intents"),
-                "limits_committed": answer.valid & (answer.p.reason == LimitsError.NONE),
-                "limits_refused": answer.valid & (answer.p.reason != LimitsError.NONE)}.items():
+                "intents": has_changed(window.consumed[:1], "intents")}.items():
             m.d.comb += getattr(self.counts, name).eq(condition)
         slow = Signal(INTERRUPT_VECTORS)
         for event, condition in {
                 Interrupt.RING_ERROR: (refused & ~before).any(), Interrupt.LOST: is_lost.any(),
-                Interrupt.CONFIGURATION: answer.valid,
                 Interrupt.INTENT_ERROR: given.valid & given.ready & given.p.error.any()}.items():
             m.d.comb += slow[event.bit_length() - 1].eq(condition)
         clear = registers.events.interrupt_cause

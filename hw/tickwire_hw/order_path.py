@@ -7,7 +7,8 @@ from amaranth.utils import ceil_log2
 
 from tickwire.spec.geometry import Geometry
 from tickwire.spec.intents import Operation
-from tickwire.spec.records import FeedState
+from tickwire.spec.limits import LimitsError
+from tickwire.spec.records import CONFIG_ACKNOWLEDGED, FeedState, RecordType
 from tickwire.spec.registers import KillCause
 from tickwire.spec.sessions import SESSIONS_MAX
 from tickwire_hw.entry import Entry
@@ -21,27 +22,40 @@ from tickwire_hw.mass_cancel import MassCancel
 from tickwire_hw.order_rows import ROWS_LOG2, OrderRows
 from tickwire_hw.own_orders import OwnOrders
 from tickwire_hw.record_writer import RECORD
+from tickwire_hw.records import body_layout
 from tickwire_hw.risk import Risk
 from tickwire_hw.risk_static import RiskStatic
 from tickwire_hw.settle import Settle
 from tickwire_hw.settle_port import Settled
+from tickwire_hw.table_loader import TableLoader
 from tickwire_hw.triggers import Triggers
 from tickwire_hw.triggers_port import Triggered
 
 _KILL = ("i_kill", "i_arm", "i_kick", "watchdog_period", "watchdog_closed", "mass_cancel", "killed",
          "is_killed", "epoch", "kill_time", "kick_time")
 _FRAME = ("i_symbol", "i_template", "i_session", "o")
-_RISK = ("i_limits", "commit", "i_kill", "version")
+_RISK = ("i_kill",)
+_TABLE = {"begin": "table_begin", "index": "table_index", "word": "table_word",
+          "running_crc": "table_crc", "commit": "limits_commit", "version": "limits_version",
+          "crc": "limits_crc"}
 _SETTLES = (Operation.SETTLE_ACCEPTED, Operation.SETTLE_FILLED, Operation.SETTLE_CANCELED,
             Operation.SETTLE_REJECTED, Operation.SETTLE_REPLACED)
+
+
+class Configured(data.Struct):
+    """Strobes for counters of the same names."""
+
+    limits_committed: 1
+    limits_refused: 1
 
 
 class OrderPath(wiring.Component):
     """Execute intents one at a time, in order: check them, send them, settle their answers.
 
-    What is done at a time: what a trigger fires, a cancel of a mass cancel, an intent or an answer,
-    in this order of precedence. The next one is taken after the records of the one before, KILL
-    among them, so records are in the order of the kernels. ``docs/gateware.md`` has the cycles.
+    What is done at a time: what a trigger fires, a cancel of a mass cancel, a commit of limits, an
+    intent or an answer, in this order of precedence. The next one is taken after the records of the
+    one before, KILL among them, so records are in the order of the kernels. ``docs/gateware.md``
+    has the cycles.
 
     Members
     -------
@@ -69,8 +83,11 @@ class OrderPath(wiring.Component):
         Nothing is being executed, and no record waits.
     open_orders : ``Out(32)``
         Orders open at the venue.
-    entered, settled, triggered, kill_counted : ``Out``
+    entered, settled, triggered, kill_counted, configured : ``Out``
         What to count.
+    table_begin, table_index, table_word, table_crc : ``In``, ``Out``
+    limits_commit, limits_version, limits_crc : ``In``, ``Out``
+        As of ``TableLoader``, with and without these prefixes.
 
     What else goes in and out is of ``Kill``, ``Frame`` and ``Risk``, by their names; ``Risk``'s
     ``i_kill`` is ``i_part_kill``.
@@ -82,12 +99,14 @@ class OrderPath(wiring.Component):
         self._sweep = MassCancel(rows_log2)
         self._kill, self._frame, self._risk = Kill(), Frame(geometry), Risk(geometry)
         self._locates, self._own = Locates(geometry), OwnOrders(geometry)
-        self._triggers = Triggers(geometry)
+        self._triggers, self._loader = Triggers(geometry), TableLoader(geometry)
         self._through = {
             "i_part_kill" if (part, name) == (self._risk, "i_kill") else name:
             (part, name, part.signature.members[name])
             for part, names in ((self._kill, _KILL), (self._frame, _FRAME), (self._risk, _RISK))
-            for name in names}
+            for name in names} | {
+                ours: (self._loader, name, self._loader.signature.members[name])
+                for name, ours in _TABLE.items()}
         super().__init__({
             "i": In(stream.Signature(Taken)), "now": In(64),
             "i_taught": self._locates.signature.members["i_taught"], "watch_all": In(1),
@@ -97,7 +116,7 @@ class OrderPath(wiring.Component):
             "sessions_up": In(SESSIONS_MAX), "released": In(SESSIONS_MAX), "causes": In(CAUSES),
             "record": Out(stream.Signature(RECORD)), "is_idle": Out(1), "open_orders": Out(32),
             "entered": Out(Entered), "settled": Out(Settled), "triggered": Out(Triggered),
-            "kill_counted": Out(Counted),
+            "kill_counted": Out(Counted), "configured": Out(Configured),
             "i_market": In(stream.Signature(RECORD, always_ready=True)), "has_room": In(1, init=1),
             **{name: member for name, (_, _, member) in self._through.items()}})
 
@@ -110,10 +129,12 @@ class OrderPath(wiring.Component):
         m.submodules.rows, m.submodules.own, m.submodules.sweep = (
             self._rows, self._own, self._sweep)
         m.submodules.locates, m.submodules.triggers = self._locates, self._triggers
+        m.submodules.loader = self._loader
         m.submodules.entry, m.submodules.settle = self._entry, self._settle = Entry(), Settle()
         m.submodules.seen = self._seen = memory.Memory(shape=Seen, depth=1 << self._bits, init=[])
         self._moment = Signal(64)
         self._outside(m)
+        self._commits(m)
         self._turns(m)
         self._tables(m)
         self._gate(m)
@@ -127,6 +148,25 @@ class OrderPath(wiring.Component):
             join(m, member, getattr(self, ours), getattr(part, name))
         m.d.comb += [self._frame.now.eq(self.now), self._kill.now.eq(self.now)]
 
+    def _commits(self, m):
+        """Put limits in force between two intents, or say why not; the record comes behind that."""
+        risk, answer = self._risk, self._loader.answer
+        self._may_commit, self._is_in_force = Signal(), Signal()
+        self._acknowledged = told = Signal(body_layout(CONFIG_ACKNOWLEDGED))
+        is_right = answer.p.reason == LimitsError.NONE
+        connect(m, self._loader.o, risk.i_limits)
+        m.d.comb += [
+            risk.commit.valid.eq(self._may_commit & answer.valid & is_right),
+            risk.commit.p.eq(answer.p.version), told.timestamp.eq(self._moment),
+            told.version.eq(answer.p.version), told.crc.eq(answer.p.crc), told.ok.eq(is_right),
+            told.reason.eq(answer.p.reason),
+            self.configured.limits_committed.eq(answer.valid & answer.ready & is_right),
+            self.configured.limits_refused.eq(answer.valid & answer.ready & ~is_right)]
+        with m.If(self._may_commit & answer.valid & (risk.commit.ready | ~is_right)):
+            m.d.sync += self._is_in_force.eq(1)
+        with m.If(answer.valid & answer.ready):
+            m.d.sync += self._is_in_force.eq(0)
+
     def _turns(self, m):
         """One thing at a time: an order that never left, a mass cancel, the window."""
         entry, settle, sweep, kill = self._entry, self._settle, self._sweep, self._kill
@@ -134,21 +174,23 @@ class OrderPath(wiring.Component):
         operation = self.i.p.intent.operation
         is_settle = ~self.i.p.error.any() & Cat(operation == kind for kind in _SETTLES).any()
         triggers = self._triggers
-        is_free, from_window = Signal(), Signal()
+        is_free, is_unswept, from_window = Signal(), Signal(), Signal()
+        loader = self._loader
         m.d.comb += [
             is_free.eq(~entry.is_busy & ~settle.is_busy & ~kill.record.valid & ~sweep.i.valid
-                       & ~triggers.is_telling),
+                       & ~triggers.is_telling & ~self._is_in_force),
             triggers.may_look.eq(is_free & ~is_lost),
             triggers.o.ready.eq(triggers.may_look & triggers.o.valid),
             sweep.may_look.eq(triggers.may_look & ~triggers.is_busy),
             sweep.o.ready.eq(sweep.may_look),
-            from_window.eq(sweep.may_look & ~sweep.is_sweeping),
+            is_unswept.eq(sweep.may_look & ~sweep.is_sweeping),
+            self._may_commit.eq(is_unswept), from_window.eq(is_unswept & ~loader.answer.valid),
             entry.i.valid.eq(triggers.o.ready | Mux(from_window, self.i.valid & ~is_settle,
                                                     sweep.o.valid & sweep.o.ready)),
             entry.i.p.eq(sweep.o.p), settle.i.p.eq(self.i.p.intent),
             settle.i.valid.eq(is_free & is_lost | from_window & self.i.valid & is_settle),
             self.i.ready.eq(from_window),
-            self.is_idle.eq(from_window & ~self.i.valid & ~self.record.valid)]
+            self.is_idle.eq(from_window & ~self.i.valid & ~self.record.valid & ~loader.is_asked)]
         with m.If(from_window):
             m.d.comb += [entry.i.p.taken.eq(self.i.p), entry.i.p.source.eq(0),
                          entry.i.p.decided.eq(self.i.p.intent.timestamp)]
@@ -168,7 +210,10 @@ class OrderPath(wiring.Component):
 
         # Records of whose turn it is, then KILL.
         out = self.record
-        with m.If(settle.record.valid):
+        with m.If(self._is_in_force):
+            m.d.comb += [out.valid.eq(1), out.p.kind.eq(RecordType.CONFIG_ACKNOWLEDGED),
+                         out.p.octets.eq(self._acknowledged), loader.answer.ready.eq(out.ready)]
+        with m.Elif(settle.record.valid):
             connect_stream(m, settle.record, out)
         with m.Elif(triggers.record.valid):
             connect_stream(m, triggers.record, out)

@@ -1,18 +1,17 @@
-"""Limits table on its way to the bank that is not in force (kernel ``limits``)."""
+"""Limits table, from the host's words to the risk gate's rows (kernel ``limits``)."""
 
 from functools import reduce
 from operator import or_
 
 from amaranth.hdl import C, Module, Mux, Signal, Value
 from amaranth.lib import data, stream, wiring
-from amaranth.lib.wiring import In, Out
+from amaranth.lib.wiring import In, Out, connect, flipped
 
 from tickwire.spec.checks import ALWAYS_HARD
 from tickwire.spec.geometry import Geometry
 from tickwire.spec.limits import (
     FIRM_LIMITS,
     INSTRUMENT_LIMITS,
-    LIMITS_ROW,
     NOTIONAL_LIMIT_MAX,
     SESSION_LIMITS,
     STRATEGIES,
@@ -24,10 +23,11 @@ from tickwire.spec.limits import (
 )
 from tickwire.spec.wire import Message
 from tickwire_hw.crc32c import crc32c_word
+from tickwire_hw.limit_rows import ROW_WORDS, LimitRows
 
-ROW_WORDS = LIMITS_ROW // 8
 _RATE = ("rate_interval_ns", "rate_burst")
 _NEEDED = ("tick", "tick_below_dollar", "lot", *_RATE)     # of an enabled instrument
+_SPOILT = 0xFFFF_FFFF                      # words loaded in sequence, when they are no table
 
 
 class Answer(data.Struct):
@@ -39,11 +39,13 @@ class Answer(data.Struct):
 
 
 class TableLoader(wiring.Component):
-    """Take a table word by word, check it as it comes, and put it in force at once or not at all.
+    """Take a table word by word, check it as it comes, and work out its rows when it is committed.
 
     Takes a word in any cycle. A table is all rows, in order, begun at index 0; whatever is loaded
-    out of order spoils it until the next begin. A commit is answered two cycles later, at a time
-    when ``is_idle`` is set: between two intents. A refused commit changes nothing that is in force.
+    out of order spoils it until the next begin, and so does what is loaded between a commit and
+    its answer. A commit that is refused is answered two cycles later, another one 99 cycles for
+    each row later: the rows are in the gate's spare bank then, and are put in force by whoever
+    takes the answer. A refused commit changes nothing that is in force.
 
     Members
     -------
@@ -51,43 +53,42 @@ class TableLoader(wiring.Component):
         The host sets the index; loads the word there, which goes on by one.
     commit : ``In(stream.Signature({version, crc}, always_ready=True))``
         One at a time; another that comes before the answer is ignored.
-    is_idle : ``In(1)``
-        No intent is being checked.
-    write : ``Out(stream.Signature({bank, index, word}, always_ready=True))``
-        Words for the bank that is not in force.
-    bank : ``Out(1)``
-        The bank in force.
+    o : ``Out(stream.Signature(LimitsWrite, always_ready=True))``
+        Rows for the bank that is not in force.
     version, crc, running_crc : ``Out(32)``
         Of the table in force; of the words so far.
-    answer : ``Out(stream.Signature(Answer, always_ready=True))``
+    answer : ``Out(stream.Signature(Answer))``
         One for each commit.
+    is_asked : ``Out(1)``
+        A commit waits for its answer.
     """
 
     def __init__(self, geometry: Geometry) -> None:
-        self._instruments = geometry.instruments
+        self._instruments, self._rows = geometry.instruments, LimitRows(geometry)
         self._words = ROW_WORDS * limits_rows(geometry.instruments)
         super().__init__({
             "begin": In(stream.Signature(32, always_ready=True)), "index": Out(32),
             "word": In(stream.Signature(64, always_ready=True)),
             "commit": In(stream.Signature(data.StructLayout({"version": 32, "crc": 32}),
                                           always_ready=True)),
-            "is_idle": In(1),
-            "write": Out(stream.Signature(data.StructLayout(
-                {"bank": 1, "index": 32, "word": 64}), always_ready=True)),
-            "bank": Out(1), "version": Out(32), "crc": Out(32), "running_crc": Out(32),
-            "answer": Out(stream.Signature(Answer, always_ready=True))})
+            "o": self._rows.signature.members["o"],
+            "version": Out(32), "crc": Out(32), "running_crc": Out(32),
+            "answer": Out(stream.Signature(Answer)), "is_asked": Out(1)})
 
     def elaborate(self, platform):
-        """Return the checks and the answer."""
+        """Return the checks, the rows and the answer."""
         m = Module()
 
+        m.submodules.rows = rows = self._rows
+        asked, is_asked = Signal(self.commit.p.shape()), self.is_asked
         crc, loaded, is_wrong = Signal(32, init=0xFFFF_FFFF), Signal(32), Signal()
         is_enabled = Signal()                      # of the row in hand
         word, place = self.word.p, self.index[:4]
         m.d.comb += [
-            self.write.valid.eq(self.word.valid & (self.index < self._words)),
-            self.write.p.bank.eq(~self.bank), self.write.p.index.eq(self.index),
-            self.write.p.word.eq(word), self.running_crc.eq(~crc)]
+            rows.write.valid.eq(self.word.valid & (self.index < self._words) & ~is_asked),
+            rows.write.p.index.eq(self.index), rows.write.p.word.eq(word),
+            self.running_crc.eq(~crc)]
+        connect(m, rows.o, flipped(self.o))
         flags = word[:32] & LimitFlag.ENABLED
         enabled_now = Mux(place == 0, flags.any(), is_enabled)
         others = ROW_WORDS * (1 + self._instruments)
@@ -109,27 +110,32 @@ class TableLoader(wiring.Component):
         with m.Elif(self.word.valid):
             m.d.sync += [self.index.eq(self.index + 1), is_enabled.eq(enabled_now)]
             # Only the words that follow each other from 0 on make a table.
-            m.d.sync += loaded.eq(Mux(self.index == loaded, loaded + 1, 0xFFFF_FFFF))
+            m.d.sync += loaded.eq(Mux(self.index == loaded, loaded + 1, _SPOILT))
             m.d.sync += [crc.eq(crc32c_word(crc, word)),
                          is_wrong.eq(is_wrong | is_bad)]
 
-        asked, is_asked = Signal(self.commit.p.shape()), Signal()
-        with m.If(self.commit.valid & ~is_asked):
-            m.d.sync += [asked.eq(self.commit.p), is_asked.eq(1)]
-        m.d.sync += self.answer.valid.eq(0)
-        reason = Signal(LimitsError)
+        reason, answer = Signal(LimitsError), self.answer.p
         m.d.comb += reason.eq(Mux(
             (asked.version != self.version + 1) | (asked.version == 0), LimitsError.VERSION, Mux(
                 (loaded != self._words) | (asked.crc != self.running_crc), LimitsError.CRC,
                 Mux(is_wrong, LimitsError.VALUE, LimitsError.NONE))))
-        with m.If(is_asked & self.is_idle):
-            m.d.sync += [is_asked.eq(0), self.answer.valid.eq(1),
-                         self.answer.p.version.eq(asked.version), self.answer.p.crc.eq(asked.crc),
-                         self.answer.p.reason.eq(reason)]
-            with m.If(reason == LimitsError.NONE):
-                # What was loaded is in force; the other bank holds an older table.
-                m.d.sync += [self.bank.eq(~self.bank), self.version.eq(asked.version),
-                             self.crc.eq(asked.crc), loaded.eq(0xFFFF_FFFF)]
+        is_judged = Signal()
+        with m.If(self.commit.valid & ~is_asked):
+            m.d.sync += [asked.eq(self.commit.p), is_asked.eq(1), is_judged.eq(0)]
+        with m.Elif(is_asked & ~is_judged):
+            m.d.comb += rows.start.eq(reason == LimitsError.NONE)
+            m.d.sync += [
+                is_judged.eq(1), answer.version.eq(asked.version), answer.crc.eq(asked.crc),
+                answer.reason.eq(reason), self.answer.valid.eq(reason != LimitsError.NONE)]
+        with m.If(rows.is_done):
+            m.d.sync += self.answer.valid.eq(1)
+        with m.If(self.answer.valid & self.answer.ready):
+            m.d.sync += [self.answer.valid.eq(0), is_asked.eq(0)]
+            with m.If(answer.reason == LimitsError.NONE):
+                m.d.sync += [self.version.eq(answer.version), self.crc.eq(answer.crc),
+                             loaded.eq(_SPOILT)]
+        with m.If(is_asked & (self.word.valid | self.begin.valid)):
+            m.d.sync += loaded.eq(_SPOILT)
 
         return m
 

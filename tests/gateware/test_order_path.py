@@ -7,19 +7,22 @@ the compiled gateware too; after each step the records are compared octet for oc
 import os
 import random
 
+import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tests.order_card import CardPair, judged, model_of
-from tests.order_rig import DOLLAR, pack_intent, pack_settle, sealed
+from tests.order_card import CardPair, judged, model_of, staged
+from tests.order_rig import DOLLAR, SYMBOLS, crc32c, pack_intent, pack_settle, sealed
 from tests.parity.test_order_path import CALM, MIXED, WILD
 from tickwire.spec.geometry import CARD_SMALL
 from tickwire.spec.intents import Operation
+from tickwire.spec.limits import limits_rows
 from tickwire.spec.records import RECORDS, RecordType
 from tickwire.spec.registers import KillCause
 from tickwire.spec.sessions import SessionOperation
 from tickwire.spec.wire import decode
+from tickwire_hw.limit_rows import ROW_CYCLES
 
 SEQUENCES = int(os.environ.get("TICKWIRE_CARD_SEQUENCES", "12"))
 ANY = settings(max_examples=SEQUENCES, deadline=None, suppress_health_check=list(HealthCheck))
@@ -141,6 +144,31 @@ def test_a_kill_while_the_line_is_held_back(pair):
     pair.card.give()
     assert [kind for kind, _ in records(pair)] == [RecordType.KILL, RecordType.ORDER_REJECTED]
     assert not pair.card.sent
+
+
+def test_a_commit_waits_for_one_intent_at_most_however_many_come(pair):
+    """A cancel of nothing each time the port is ready; the commit gets its turn."""
+    octets = staged(pair.rig.path)
+    loaded = np.frombuffer(octets, "<u8")
+    rows = pair.card.columns(len(loaded) + ROW_CYCLES * limits_rows(len(SYMBOLS)) + 64)
+    rows["table_begin__valid"][0] = 1
+    rows["table_word__valid"][1:len(loaded) + 1] = 1
+    rows["table_word__payload"][1:len(loaded) + 1] = loaded
+    asked = len(loaded) + 1
+    pair.card.model.put(rows[asked:], "limits_commit__payload", version=2, crc=crc32c(octets))
+    rows["limits_commit__valid"][asked] = 1
+    rows["i__valid"] = 1
+    pair.card.model.put(rows, "i__payload", intent=np.frombuffer(
+        pack_intent(operation=Operation.CANCEL, token=9), np.uint64).reshape(1, 8))
+    pair.card.records = []
+    found = pair.card.model.run(rows)
+    pair.card.keep(rows, found)
+    kinds = [kind for kind, _ in pair.card.records]
+    acknowledged = kinds.index(RecordType.CONFIG_ACKNOWLEDGED)
+    assert kinds.count(RecordType.CONFIG_ACKNOWLEDGED) == 1
+    assert set(kinds[:acknowledged]) == set(kinds[acknowledged + 1:]) == {RecordType.INTENT_ERROR}
+    assert int(found["configured"].astype(bool).argmax()) < asked + ROW_CYCLES * limits_rows(
+        len(SYMBOLS)) + 24
 
 
 @pytest.mark.parametrize("fields, cycles", [

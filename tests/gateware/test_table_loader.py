@@ -1,17 +1,18 @@
 """A limits table is put in force, or refused, as the kernel does it.
 
 Method: tables that are right, and wrong in one value at the edge of its range, are loaded into the
-compiled loader and committed; the kernels judge the same octets.
+compiled loader and committed; the kernels judge the same octets. The rows of the gate are worked
+out again with Python's integers (``risk_rig.row_of``).
 """
 
 import ctypes
 import random
-import struct
 
 import numpy as np
 import pytest
 
 from tests.order_rig import Rig, crc32c
+from tests.risk_rig import bits_of, row_of
 from tickwire.kernels import order_path
 from tickwire.spec.checks import ALWAYS_HARD
 from tickwire.spec.geometry import Geometry
@@ -27,10 +28,16 @@ from tickwire.spec.limits import (
     LimitsError,
     limits_rows,
 )
+from tickwire.spec.wire import decode
+from tickwire_hw.limit_rows import ROW_CYCLES
+from tickwire_hw.risk import ROWS, Table
 from tickwire_hw.table_loader import TableLoader
+from tickwire_sim.bits import integer
 from tickwire_sim.verilate import verilate
 
 INSTRUMENTS = 4                            # as the rig of the kernels has
+ANSWERED = ROW_CYCLES * limits_rows(INSTRUMENTS) + 5
+"""Cycles from a commit until its answer was taken."""
 
 
 def message_of(row):
@@ -98,20 +105,24 @@ def model():
 
 def load(model, words, start=0):
     """Set the index and store words; return the outputs of the last of these cycles."""
-    rows = model.rows(len(words) + 2, is_idle=1)
+    rows = model.rows(len(words) + 2)
     rows["begin__valid"][0], rows["begin__payload"][0] = 1, start
     rows["word__valid"][1:-1], rows["word__payload"][1:-1] = 1, words
     return model.run(rows)
 
 
-def commit(model, version, crc):
-    """Commit; return the outputs of the cycle of the answer, the second one after."""
-    rows = model.rows(4, is_idle=1)
+def commit(model, version, crc, **columns):
+    """Commit and take the answer; return it, and the rows that came before it."""
+    rows = model.rows(ANSWERED, answer__ready=1)
     rows["commit__valid"][0], rows["commit__payload"][0] = 1, version | crc << 32
+    for name, (cycle, value) in columns.items():
+        rows[name][cycle] = value
     outputs = model.run(rows)
-    assert list(outputs["answer__valid"]) == [0, 0, 1, 0]
-    assert model.get(outputs, "answer__payload", "version")[2] == version
-    return outputs[2:3]
+    cycle, = np.flatnonzero(outputs["answer__valid"])
+    answer, told = outputs[cycle:cycle + 1], outputs[outputs["o__valid"] == 1]
+    assert model.get(answer, "answer__payload", "version")[0] == version
+    assert cycle == (ANSWERED - 2 if len(told) else 2)
+    return answer, outputs[-1:], told
 
 
 def reason_of(model, outputs):
@@ -122,23 +133,43 @@ def words_of(octets):
     return np.frombuffer(octets, "<u8")
 
 
+def kind_of(row):
+    """Table of a row, and its number there."""
+    for kind, count in ((Table.FIRM, 1), (Table.INSTRUMENT, INSTRUMENTS),
+                        (Table.STRATEGY, STRATEGIES)):
+        if row < count:
+            return kind, row
+        row -= count
+    return Table.SESSION, row
+
+
+def expected_rows(octets):
+    """What the gate gets for a table."""
+    for row in range(limits_rows(INSTRUMENTS)):
+        kind, number = kind_of(row)
+        limits = decode(message_of(row), octets[LIMITS_ROW * row:LIMITS_ROW * (row + 1)])
+        yield kind, number, bits_of(ROWS[kind], row_of(kind, limits))
+
+
+def found_rows(model, outputs):
+    kinds, numbers, rows = (model.get(outputs, "o__payload", name)
+                            for name in ("table", "number", "row"))
+    for kind, number, row in zip(kinds, numbers, rows, strict=True):
+        yield Table(int(kind)), int(number), integer(row)
+
+
 def test_commits_end_as_the_kernel_says(model):
-    rounds, said, banks = list(cases()), [], {0: {}, 1: {}}
+    rounds, said = list(cases()), []
     model.reset()
     version = 0
     for octets, step, is_right in rounds:
         outputs, crc = load(model, words_of(octets)), crc32c(octets)
         assert outputs["running_crc"][-1] == crc
-        written = outputs[outputs["write__valid"] == 1]
-        for bank, index, word in zip(*(model.get(written, "write__payload", name)
-                                       for name in ("bank", "index", "word")), strict=True):
-            banks[int(bank)][int(index)] = int(word)
-        answer = commit(model, (version + step) & 0xFFFF_FFFF, crc ^ (not is_right))
-        version = int(answer["version"][0])
-        said.append((reason_of(model, answer), version, int(answer["crc"][0])))
-        if said[-1][0] == LimitsError.NONE:
-            held = banks[int(answer["bank"][0])]
-            assert struct.pack(f"<{len(held)}Q", *(held[at] for at in sorted(held))) == octets
+        answer, after, told = commit(model, (version + step) & 0xFFFF_FFFF, crc ^ (not is_right))
+        version = int(after["version"][0])
+        said.append((reason_of(model, answer), version, int(after["crc"][0])))
+        is_in_force = said[-1][0] == LimitsError.NONE
+        assert list(found_rows(model, told)) == list(expected_rows(octets)) * is_in_force
     assert said == kernel_says(rounds)
     assert {reason for reason, *_ in said} == set(LimitsError)
 
@@ -152,19 +183,35 @@ def test_what_is_loaded_out_of_order_or_twice_is_no_table(model):
         if skipped is not None:
             outputs = load(model, words[skipped + 1:], skipped + 1)
         for _ in range(2):                         # the second one finds the table spent
-            answer = commit(model, version + 1, int(outputs["running_crc"][-1]))
-            version = int(answer["version"][0])
+            answer, after, _ = commit(model, version + 1, int(outputs["running_crc"][-1]))
+            version = int(after["version"][0])
             said.append(reason_of(model, answer))
     assert said == [LimitsError.NONE] + [LimitsError.CRC] * 5
 
 
-def test_a_commit_waits_until_no_intent_is_being_checked(model):
-    model.reset()
+@pytest.mark.parametrize("port", ["word", "begin"])
+@pytest.mark.parametrize("cycle", [1, 2, ANSWERED // 2, ANSWERED - 2])
+def test_what_is_loaded_before_the_answer_changes_nothing_and_is_no_table(model, port, cycle):
     octets = table(random.Random(2))
+    model.reset()
     load(model, words_of(octets))
-    rows = model.rows(12)
+    _, _, told = commit(model, 1, crc32c(octets), **{
+        f"{port}__valid": (cycle, 1), f"{port}__payload": (cycle, 0)})
+    assert list(found_rows(model, told)) == list(expected_rows(octets))
+    load(model, words_of(octets)[1:], 1)
+    answer, _, told = commit(model, 2, crc32c(octets))
+    assert (reason_of(model, answer), len(told)) == (LimitsError.CRC, 0)
+
+
+def test_an_answer_waits_until_it_is_taken_and_the_table_before_stays_until_then(model):
+    octets = table(random.Random(2))
+    model.reset()
+    load(model, words_of(octets))
+    rows = model.rows(ANSWERED + 8)
     rows["commit__valid"][0], rows["commit__payload"][0] = 1, 1 | crc32c(octets) << 32
-    rows["is_idle"][8:] = 1
+    rows["answer__ready"][-2] = 1
     outputs = model.run(rows)
-    assert list(np.flatnonzero(outputs["answer__valid"])) == [9]
-    assert list(outputs["bank"]) == [0] * 9 + [1] * 3
+    assert list(np.flatnonzero(outputs["answer__valid"])) == list(range(ANSWERED - 2,
+                                                                        ANSWERED + 7))
+    assert list(np.flatnonzero(outputs["version"])) == [ANSWERED + 7]
+    assert list(np.flatnonzero(outputs["is_asked"])) == list(range(1, ANSWERED + 7))

@@ -208,7 +208,7 @@ class Pair:
 
     def ready(self):
         """Reach the state in which most orders pass."""
-        self.commit()
+        self.step("limits", None, {})
         self.step("arm")
         for number in range(SESSIONS):
             self.step("session", number, True)

@@ -11,11 +11,16 @@ from tickwire.errors import TickwireError
 from tickwire.kernels import encoder, order_layout, order_path
 from tickwire.kernels.arena import Arena
 from tickwire.kernels.checksum import crc32c
-from tickwire.kernels.limits import NO_ROOM
 from tickwire.kernels.ring import RING
 from tickwire.spec.counters import COUNTER_SLOTS, CounterIndex
 from tickwire.spec.intents import INTENT, WINDOW_SLOTS
-from tickwire.spec.limits import LIMITS_ROW, STRATEGIES, LimitsError, limits_rows
+from tickwire.spec.limits import (
+    LIMITS_ROW,
+    NO_ROOM,
+    STRATEGIES,
+    LimitsError,
+    limits_rows,
+)
 from tickwire.spec.ouch50 import CAPACITIES, USER_REF_NUM_FIRST
 from tickwire.spec.records import RECORD_SIZE
 from tickwire.spec.registers import ARM_KEY, KillCause

@@ -23,6 +23,7 @@ from tickwire.kernels.risk_rules import LOT
 from tickwire.spec.checks import ALWAYS_HARD
 from tickwire.spec.limits import (
     LIMITS_ROW,
+    NO_ROOM,
     NOTIONAL_LIMIT_MAX,
     STRATEGIES,
     UNLIMITED,
@@ -39,7 +40,6 @@ _VALUE = LimitsError.VALUE.value
 _OTHER_ROWS = limits_rows(0)                # rows that are no instrument's
 _TICK, _BELOW = (DERIVED.fields[name][1] for name in ("tick", "tick_below_dollar"))
 _DERIVED_SIZE = DERIVED.itemsize
-NO_ROOM = -(1 << 62)                        # of a bucket without tokens
 _U32 = 0xFFFF_FFFF
 
 

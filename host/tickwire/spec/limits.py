@@ -18,6 +18,7 @@ NOTIONAL_LIMIT_MAX = (1 << 61) - 1         # greatest value of a limit of 8 octe
 STRATEGIES = 16                            # rows of strategies
 DOLLAR = 10_000                            # below this price the smaller tick holds (Reg NMS 612)
 BASIS_POINTS = 10_000                      # basis points of the whole
+NO_ROOM = -(1 << 62)                       # ns that a token bucket without tokens may be ahead
 
 
 class LimitFlag(IntFlag):
