@@ -37,14 +37,14 @@ class Releases:
 
     def __init__(self) -> None:
         self.rows: list[np.void] = []
-        self._batch = np.zeros(64, RELEASED)
-        self.batch = int(self._batch.ctypes.data)
+        self.records = np.zeros(64, RELEASED)
+        self.batch = int(self.records.ctypes.data)
         self.stamps = np.zeros(64, np.int64)       # the engine has sent none itself
 
     def take(self) -> np.ndarray:
         batch, self.rows = self.rows[:64], self.rows[64:]
-        self._batch[:len(batch)] = np.array(batch, RELEASED)
-        return self._batch[:len(batch)]
+        self.records[:len(batch)] = np.array(batch, RELEASED)
+        return self.records[:len(batch)]
 
 
 class Market:

@@ -6,11 +6,15 @@ size, its time stamp and its octets, padded to 8; it never wraps: a size of -1 s
 back to the front.
 """
 
+import numpy as np
+
 from tickwire.kernels.jit import kernel
 from tickwire.kernels.memory import (
+    MSG_DONTWAIT,
     copy,
     load64,
     load64_acquire,
+    recv,
     store64,
     store64_release,
     unlikely,
@@ -85,18 +89,22 @@ def release(ring):
 
 
 @kernel
-def drain(ring, target, stamps, size, limit):
-    """Move up to ``limit`` entries of ``size`` octets each to ``target``; returns how many.
+def drain(ring, wake, target, stamps, size, limit):
+    """Move up to ``limit`` entries of ``size`` octets each to ``target``; stamps to ``stamps``.
 
-    Their time stamps, 8 octets each, go to ``stamps``.
+    Wake-ups that wait at the socket ``wake`` are forgotten first: what comes after this look at the
+    ring wakes again. Returns how many have the stamp 0 << 32 | how many were moved.
     """
-    moved = 0
+    recv(np.int32(wake), target, size * limit, MSG_DONTWAIT)
+    moved = unstamped = 0
     while moved < limit:
         address = take(ring)
         if address == 0:
             break
         copy(target + moved * size, address, size)
-        store64(stamps + 8 * moved, stamp_of(address))
+        stamp = stamp_of(address)
+        store64(stamps + 8 * moved, stamp)
+        unstamped += stamp == 0
         release(ring)
         moved += 1
-    return moved
+    return unstamped << 32 | moved

@@ -5,7 +5,6 @@ takes them out and sends them. While there is no room the loop does not read on,
 fills, and the device takes no further intent: nothing is lost and nothing overtakes.
 """
 
-import contextlib
 import socket
 
 import numpy as np
@@ -16,8 +15,7 @@ from tickwire.spec.records import ORDER_RELEASED, RECORD_SIZE
 from tickwire.spec.render import dtype
 
 RELEASED = dtype(ORDER_RELEASED)
-_BATCH = 64
-_WAKES = 4_096                             # octets of wake-ups that are forgotten at once
+BATCH = 64                                 # releases taken at once
 
 
 class ReleaseQueue:
@@ -25,45 +23,39 @@ class ReleaseQueue:
 
     ``address`` and ``wake`` are for the loop: the byte ring and the socket that it writes an octet
     to after new records. ``fileno`` is readable then, for a selector or an asyncio reader.
-    ``batch`` is the address of the records that :meth:`take` returned last, ``stamps`` has for each
-    the number under which the engine has sent it already, 0 when it has not.
+    What :meth:`take` returned last are the first of ``records``, at the address ``batch``;
+    ``stamps`` has for each the number under which the engine has sent it, 0 when it has not.
     """
 
     def __init__(self) -> None:
         """Make an empty queue."""
         self._ring = FrameRing(CAPACITY_MIN)
         self.address = self._ring.address
-        self._batch = np.zeros(_BATCH, RELEASED)
-        self.stamps = np.zeros(_BATCH, np.int64)
-        self.batch, self._stamps = int(self._batch.ctypes.data), int(self.stamps.ctypes.data)
+        self.records = np.zeros(BATCH, RELEASED)
+        stamps = np.zeros(BATCH, np.int64)
+        self.stamps = stamps.data
+        self.batch, self._stamps = int(self.records.ctypes.data), int(stamps.ctypes.data)
         self.unsent = 0                    # records so far that the engine has not sent
         self._reader, self._writer = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
         self._reader.setblocking(False)
         self._writer.setblocking(False)
-        self.wake = self._writer.fileno()
-        frame_ring.drain(self.address, self.batch, self._stamps, RECORD_SIZE, 0)  # loads the kernel
+        self.wake, self._woken = self._writer.fileno(), self._reader.fileno()
+        self.take()                        # loads the kernel
 
     def fileno(self) -> int:
         """Return the descriptor that is readable when something may have come."""
-        return self._reader.fileno()
+        return self._woken
 
     def take(self) -> np.ndarray:
-        """Return the next records, at most 64, with the dtype :data:`RELEASED`; perhaps none.
+        """Return the next records, with the dtype :data:`RELEASED`; perhaps none.
 
-        They stay until the next call. Call it until it returns none: only then the descriptor tells
-        of the next one.
+        They stay until the next call. Call it until it returns fewer than ``BATCH``: only then the
+        descriptor tells of the next one.
         """
-        count = self._drain()
-        if count == 0:
-            with contextlib.suppress(BlockingIOError):
-                self._reader.recv(_WAKES)
-            count = self._drain()              # what came before the wake-up was forgotten
-        return self._batch[:count]
-
-    def _drain(self) -> int:
-        count = int(frame_ring.drain(self.address, self.batch, self._stamps, RECORD_SIZE, _BATCH))
-        self.unsent += count - int(np.count_nonzero(self.stamps[:count]))
-        return count
+        found = frame_ring.drain(self.address, self._woken, self.batch, self._stamps, RECORD_SIZE,
+                                 BATCH)
+        self.unsent += found >> 32
+        return self.records[:found & 0xFFFF_FFFF]
 
     def close(self) -> None:
         """Close the sockets; the loop does not run any more."""

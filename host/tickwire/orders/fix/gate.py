@@ -9,7 +9,6 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
-from operator import itemgetter
 from typing import NamedTuple
 
 from tickwire.orders.fix.application import SendError
@@ -18,7 +17,7 @@ from tickwire.orders.fix.orders import OrderWriter
 from tickwire.orders.fix.sending import log
 from tickwire.orders.fix.session import Session
 from tickwire.orders.fix.times import utc_timestamp
-from tickwire.orders.release import RELEASED, ReleaseQueue
+from tickwire.orders.release import BATCH, ReleaseQueue
 from tickwire.spec.fix import Tag
 from tickwire.spec.intents import IntentFlag, Operation
 from tickwire.spec.records import RECORD_SIZE
@@ -44,13 +43,10 @@ class Release(NamedTuple):
     symbol: bytes
     side: int
     flags: int
-    intent: int
+    intent_id: int
 
 
 Cancel = tuple[Release, bytes]             # and all octets of its record
-_read = itemgetter(*(RELEASED.names.index(name) for name in (   # type: ignore[union-attr]
-    "operation", "token", "previous", "price", "quantity", "symbol", "side", "flags",
-    "intent_id")))
 
 
 @dataclass(slots=True)
@@ -87,6 +83,7 @@ class OrderGate:
         self.orders: dict[int, Order] = {}
         self.sent: OrderedDict[int, tuple[int, int]] = OrderedDict()   # number: token, request
         self._releases = releases
+        self._seen = releases.records[list(Release._fields)]
         self._masses: OrderedDict[str, tuple[int, list[Cancel]]] = OrderedDict()
         self._masses_made = 0
         self._has_mass_cancel = (session.settings.mass_cancel
@@ -99,22 +96,23 @@ class OrderGate:
         """
         count = 0
         cancels: list[Cancel] = []         # of one intent, one behind the other
-        while len(rows := self._releases.take()):
-            for place, values in enumerate(map(_read, rows.tolist())):
-                release = Release(*values)
+        releases, taken = self._releases, BATCH
+        while taken == BATCH:
+            taken = len(releases.take())
+            for place, release in enumerate(map(Release._make, self._seen[:taken].tolist())):
                 is_cancel = release.operation == _CANCEL and release.quantity == 0
-                number = int(self._releases.stamps[place])
-                if cancels and not (is_cancel and release.intent == cancels[0][0].intent):
+                number = releases.stamps[place]
+                if cancels and not (is_cancel and release.intent_id == cancels[0][0].intent_id):
                     self._withdraw(cancels, refuse)
                     cancels = []
                 if number:                 # the engine has sent it
                     self._note(release, None)
                     self._remember(number, release.token, 0)
                 elif is_cancel:
-                    cancels.append((release, rows[place:place + 1].tobytes()))
+                    cancels.append((release, releases.records[place:place + 1].tobytes()))
                 else:
-                    self._send(release, self._releases.batch + place * RECORD_SIZE, refuse)
-            count += len(rows)
+                    self._send(release, releases.batch + place * RECORD_SIZE, refuse)
+            count += taken
         if cancels:
             self._withdraw(cancels, refuse)
         return count
