@@ -45,7 +45,7 @@ def _run(model: Model, operation: Operation, flags: int) -> tuple[np.ndarray, ..
     _leased(model)
     row, taken, first = model.rows(1, o__ready=1, passes=1), [], []
     while len(taken) < ORDERS:
-        row["order__valid"] = 1
+        row["order__valid"], row["next_session"] = 1, len(taken) % SESSIONS_MAX
         model.put(row, "order__payload", operation=int(operation), flags=int(flags),
                   session=len(taken) % SESSIONS_MAX, token=1)
         found = model.run(row)
@@ -64,9 +64,9 @@ def _killed(model: Model) -> list[int]:
         _leased(model)
         given = model.rows(2 * _DRAIN, passes=1)       # the line is busy: nothing is taken
         given["order__valid"][0] = 1
-        given["is_killed"][2 + wait:] = 1
+        given["is_killed"][1 + wait:] = 1
         model.put(given, "order__payload", operation=int(Operation.NEW), token=1)
         start = SESSIONS_MAX * 2
         found = model.run(given, when="o__valid")["cycle"].astype(int) - start
-        counted.append(int(found.max()) + 1 - (2 + wait))
+        counted.append(int(found.max()) + 1 - (1 + wait))
     return counted

@@ -1,4 +1,4 @@
-"""From an intent at the order path to the first word of its frame, and to the next intent."""
+"""From an intent or a market record at the order path to the first word of a frame."""
 
 from collections.abc import Iterator
 
@@ -9,11 +9,13 @@ from tickwire.device.limits_table import limits_table
 from tickwire.kernels.checksum import crc32c
 from tickwire.spec.checks import ALWAYS_HARD
 from tickwire.spec.geometry import CARD_SMALL
-from tickwire.spec.intents import Operation
+from tickwire.spec.intents import TRIGGER, TRIGGERS, Operation, TriggerKind
 from tickwire.spec.limits import LIMITS_ROW, limits_rows
-from tickwire.spec.records import FeedState
+from tickwire.spec.records import BBO, FeedState, RecordType
 from tickwire.spec.registers import ARM_KEY
+from tickwire.spec.render import dtype
 from tickwire.spec.sessions import SessionOperation
+from tickwire.spec.wire import Message
 from tickwire_hw.kill import ARM_LATENCY
 from tickwire_hw.limit_rows import ROW_CYCLES
 from tickwire_hw.order_path import OrderPath
@@ -24,7 +26,7 @@ ORDERS = 12
 _LOCATE = 7
 _U32 = 0xFFFF_FFFF
 _CYCLES = 64
-_FIXED = {"sessions": 1, "sessions_up": 1, "record__ready": 1, "o__ready": 1,
+_FIXED = {"sessions": 1, "has_room": 1, "sessions_up": 1, "record__ready": 1, "o__ready": 1,
           "feed_state": int(FeedState.LIVE)}
 
 
@@ -45,6 +47,39 @@ def rows() -> Iterator[Row]:
         yield Row.of("order path: intent to first word", began, "i valid to o valid", message=name)
         yield Row.of("order path: intent to next intent", following, "i valid to idle",
                      message=name)
+    for name, kind in (("new", TriggerKind.TAKE), ("cancel", TriggerKind.CANCEL_ON_MOVE)):
+        for slot in (0, TRIGGERS - 1):
+            _ready(model)
+            _execute(model, Operation.NEW, 0)
+            began = [_fire(model, kind, slot, generation) for generation in range(1, ORDERS)]
+            yield Row.of("armed order: market record to first word", began,
+                         "i_market valid to o valid", message=f"{name}, slot {slot}")
+
+
+def _fire(model: Model, kind: TriggerKind, slot: int, generation: int) -> int:
+    """Arm a slot and show it what it waits for; return the cycles to the first word."""
+    given = model.rows(_CYCLES, **_FIXED)
+    epoch = int(model.run(given)["epoch"][0])
+    given["i__valid"][0] = 1
+    model.put(given[:1], "i__payload", intent=_words(
+        TRIGGER, operation=int(Operation.PRE_ARM), locate=_LOCATE, price=1_000_000, quantity=100,
+        token=1, kind=int(kind), slot=slot, generation=generation, trigger_price=1_000_000,
+        epoch=epoch))
+    model.run(given)
+    given = model.rows(_CYCLES, **_FIXED)
+    given["i_market__valid"][0] = 1
+    model.put(given[:1], "i_market__payload", kind=[int(RecordType.BBO)], octets=_words(
+        BBO, locate=_LOCATE, ask_price=1_000_000, ask_quantity=100)[:, :-1])
+    began = model.run(given)["o__valid"]
+    assert began.any(), f"{kind.name} in slot {slot} has not fired"
+    return int(began.argmax())
+
+
+def _words(message: Message, **values: int) -> np.ndarray:
+    row = np.zeros(1, dtype(message))
+    for name, value in values.items():
+        row[name] = value
+    return row.view(np.uint64).reshape(1, -1)
 
 
 def _ready(model: Model) -> None:

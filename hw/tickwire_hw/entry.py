@@ -21,17 +21,25 @@ from tickwire_hw.order_rows import TOKEN, OrderRow
 from tickwire_hw.own_orders import OwnKeys, OwnOperation, OwnWish
 from tickwire_hw.record_writer import RECORD
 from tickwire_hw.risk import Message
-from tickwire_hw.risk_port import Ahead, Market, Reason, Request, Verdict
+from tickwire_hw.risk_port import (
+    CHECK_BITS,
+    STATIC_CHECKS,
+    Ahead,
+    Market,
+    Reason,
+    Request,
+    Verdict,
+)
 from tickwire_hw.triggers_port import ArmWish
 
 
 class Entry(EntrySteps, wiring.Component):
     """Take an order message through form, gate, table and frame; the next one after its record.
 
-    From the message to the gate's verdict 10 cycles for a new order, 16 for a replace, 7 for a
-    trigger's new order, whose form was looked at; its frame begins in the cycle after the verdict
-    when the line is free. Refused in the kernel's order. Nothing is lost: a frame that was blocked
-    after the verdict gives ``lost``, which settles its order as rejected.
+    From the message to the gate's verdict 9 cycles for a new order, 15 for a replace, 6 for a
+    trigger's new order, whose form was looked at, and 2 when the gate has begun with it; its frame
+    begins with the verdict when the line is free. Refused in the kernel's order. Nothing is lost: a
+    frame that was blocked after the verdict gives ``lost``, which settles its order as rejected.
 
     Members
     -------
@@ -51,8 +59,12 @@ class Entry(EntrySteps, wiring.Component):
         To and from ``OwnOrders``.
     ahead, request, verdict, message : ``Out``, ``In``
         To and from ``Risk``; ``ahead`` stays the same until the message is done.
+    is_given : ``Out(1)``
+        The gate gets ``request`` in this cycle.
     static, notional : ``In(32)``, ``In(62)``
         Static checks that ``request`` fails, and its value, from ``RiskStatic``.
+    value : ``Out(62)``
+        That value, known already where the gate has begun.
     explain, reason : ``Out(1)``, ``In(stream.Signature(Reason, always_ready=True))``
         Asks for limit and value of the first hard check that failed; comes when it is known.
     soft_checks, hard : ``In(32)``, ``Out(32)``
@@ -101,8 +113,10 @@ class Entry(EntrySteps, wiring.Component):
     request: Out(Request)
     verdict: In(stream.Signature(Verdict, always_ready=True))
     message: Out(stream.Signature(Message))
+    is_given: Out(1)
     static: In(32)
     notional: In(62)
+    value: Out(62)
     explain: Out(1)
     hard: Out(32)
     reason: In(stream.Signature(Reason, always_ready=True))
@@ -150,6 +164,7 @@ class Entry(EntrySteps, wiring.Component):
             self._is_fired.eq(self._wanted.source == Source.TRIGGER),
             self.arm.p.intent.eq(intent), self.arm.p.window_slot.eq(self._wanted.taken.slot),
             self.arm.p.instrument.eq(self._instrument),
+            self.arm.p.checked.eq(self._wanted.checked),
             self._is_new.eq((intent.operation == Operation.NEW)
                             | (intent.operation == Operation.PRE_ARM)),
             self._is_replace.eq(intent.operation == Operation.REPLACE),
@@ -185,11 +200,16 @@ class Entry(EntrySteps, wiring.Component):
         """What the gate is asked."""
         m.submodules.request = request = EntryRequest()
         intent, ahead = self._intent, self.ahead.p
+        wanted, known = self._wanted, Signal(CHECK_BITS)
+        m.d.comb += [known[check].eq(fails) for check, fails in zip(
+            STATIC_CHECKS, wanted.checked.static, strict=True)]
         m.d.comb += [
+            self.value.eq(Mux(wanted.is_begun, wanted.checked.notional, self.notional)),
             request.intent.eq(intent), request.old.eq(self._old), request.flags.eq(self._flags),
             request.is_new.eq(self._is_new), request.age.eq(self._age),
-            request.decided.eq(self._wanted.decided), request.static.eq(self.static),
-            request.notional.eq(self.notional), request.has_place.eq(self.next_token.any()),
+            request.decided.eq(wanted.decided), request.notional.eq(self.value),
+            request.static.eq(Mux(wanted.is_begun, known, self.static)),
+            request.has_place.eq(self.next_token.any()),
             self.request.eq(request.o),
             ahead.instrument.eq(self._instrument), ahead.strategy.eq(intent.strategy),
             ahead.session.eq(self._session), ahead.market.eq(self._market),

@@ -3,7 +3,7 @@
 from amaranth.lib import data, enum
 
 from tickwire_hw.intent_window import Taken
-from tickwire_hw.risk_port import Market
+from tickwire_hw.risk_port import Checked, Market
 
 
 class Source(enum.Enum, shape=2):
@@ -21,6 +21,9 @@ class Wanted(data.Struct):
     source: Source
     decided: 64                            # what its age counts from: intent, or arming
     instrument: 16                         # of TRIGGER alone
+    is_begun: 1                            # the gate has begun, with this market; of TRIGGER alone
+    checked: Checked
+    market: Market
 
 
 class Seen(data.Struct):

@@ -1,6 +1,6 @@
 """An order message step by step, port to last record (kernels ``order_path``, ``entry``)."""
 
-from amaranth.hdl import Signal
+from amaranth.hdl import Cat, Signal
 from amaranth.lib import data
 
 from tickwire.spec.checks import STATIC, CheckIndex
@@ -9,6 +9,8 @@ from tickwire.spec.records import RecordType
 from tickwire_hw.entry_port import Source
 from tickwire_hw.entry_request import WORTH_CYCLES
 from tickwire_hw.risk import AHEAD
+from tickwire_hw.risk_port import STATIC_CHECKS
+from tickwire_hw.risk_static import AGE as STATIC_AGE
 from tickwire_hw.settle import ROW_CYCLES
 from tickwire_hw.triggers_port import TRIGGER_LAYOUT
 
@@ -36,6 +38,15 @@ class EntrySteps:
                 with m.If(self.i.valid & (self.i.p.source == Source.TRIGGER) & (
                         self.i.p.taken.intent.operation == Operation.NEW)):
                     m.next = "Place"
+                session = self.i.p.taken.intent.session
+                is_begun = Signal()
+                m.d.comb += is_begun.eq(self.i.p.is_begun & self.is_found & (
+                    self.released.bit_select(session, 1) | self.order.ready))
+                m.d.sync += wanted.is_begun.eq(is_begun)
+                with m.If(self.i.valid & is_begun):
+                    m.d.sync += [age.eq(AHEAD), self._token.eq(self.next_token),
+                                 self._market.eq(self.i.p.market)]
+                    m.next = "Give"
             with m.State("Begin"):
                 self._begin(m)
             with m.State("Locate"):
@@ -65,7 +76,7 @@ class EntrySteps:
                 with m.If(self.ahead.ready):
                     m.next = "Give"
             with m.State("Give"), m.If(age == AHEAD):
-                m.d.comb += self.order.valid.eq(~self._is_released)
+                m.d.comb += [self.is_given.eq(1), self.order.valid.eq(~self._is_released)]
                 m.next = "Judge"
             with m.State("Judge"):
                 verdict = self.verdict.p
@@ -172,9 +183,14 @@ class EntrySteps:
         mask = Signal.like(self._verdict.mask)
         m.d.comb += mask.eq(self.static & STATIC
                             | ~self.version.any() << CheckIndex.CONFIGURATION)
+        checked = self._wanted.checked
         with m.State("Static"):
-            m.d.sync += self._verdict.mask.eq(mask)
-            with m.If(self._age == AHEAD):
+            m.d.sync += [
+                self._verdict.mask.eq(mask), checked.notional.eq(self.notional),
+                checked.static.eq(Cat(self.static[check] for check in STATIC_CHECKS))]
+            with m.If(~self._age.any()):       # the limits of this cycle are what is asked
+                m.d.sync += checked.version.eq(self.version)
+            with m.If(self._age == STATIC_AGE):
                 m.next = "Arm"
                 with m.If((mask & ~self.soft_checks).any()):
                     m.next = "Explain"

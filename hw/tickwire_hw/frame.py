@@ -23,18 +23,19 @@ _IPV4_AT = ETHERNET.size
 _TCP_AT = _IPV4_AT + IPV4.size
 _WORDS = -(-(HEADERS_SIZE + SIZE_MAX) // LANES)
 _TEMPLATE_WORDS = TEMPLATE.size // LANES
+_HEADING = -(-HEADERS_SIZE // LANES)      # words that have octets of the template
 _HALF = 16
-_ARITY = 3                                 # addends of one stage of the sum
+_ARITY = 4                                 # addends of one stage of the sum
 
 
 class Frame(wiring.Component):
     """Send an order as a frame of its session's TCP connection.
 
     Kernel: :func:`tickwire.kernels.frame.frame`, with :mod:`tickwire.kernels.encoder`. The first
-    word is at ``o`` two cycles after the order was taken, which is one after its verdict, and the
-    others follow one a cycle: headers leave while the sum over the last field is still being
-    made. A cancel has 9 words, a replace 13, a new order 13 or, when post-only, 14; the next
-    order can be taken with the last one, so a MAC never waits for it.
+    word is at ``o`` one cycle after the order was taken, in the cycle of its verdict, and the
+    others follow one a cycle: headers leave while the sum over the last field is still being made.
+    A cancel has 9 words, a replace 13, a new order 13 or, when post-only, 14; the next order can be
+    taken with the last one, so a MAC never waits for it.
 
     Backpressure: an order is taken when the one before has been refused, has left or was blocked.
     ``o`` may hold back the first word as long as it likes; a frame that has begun must be taken a
@@ -49,6 +50,8 @@ class Frame(wiring.Component):
     -------
     order : ``In(stream.Signature(Order))``
         Orders in front of their verdict.
+    next_session : ``In(range(SESSIONS_MAX))``
+        Session of the order, when it is taken and in the cycle before: its headers are read.
     passes : ``In(1)``
         In the cycle after an order was taken: it may leave. Else it is forgotten.
     is_killed : ``In(1)``
@@ -69,8 +72,8 @@ class Frame(wiring.Component):
     def __init__(self, geometry: Geometry) -> None:
         self._instruments = geometry.instruments
         super().__init__({
-            "order": In(stream.Signature(Order)), "passes": In(1), "is_killed": In(1),
-            "now": In(64),
+            "order": In(stream.Signature(Order)), "next_session": In(range(SESSIONS_MAX)),
+            "passes": In(1), "is_killed": In(1), "now": In(64),
             "i_symbol": In(stream.Signature(Symbol, always_ready=True)),
             "i_template": In(stream.Signature(TemplateWord, always_ready=True)),
             "i_session": In(stream.Signature(SessionUpdate)),
@@ -84,6 +87,7 @@ class Frame(wiring.Component):
         m.submodules.encoder = self._encoder = Encoder()
         self._take = Signal()                # an order at the end of this cycle
         self._is_fresh = Signal()            # the tables show its rows since this cycle
+        self._is_heading = Signal()          # headers are sent: the template is needed
         self._has_begun = Signal()           # its first word was taken in the cycle before
         self._token, self._session = Signal(32), Signal(range(SESSIONS_MAX))
         self._is_cancel = Signal()
@@ -109,16 +113,17 @@ class Frame(wiring.Component):
         for number in range(_TEMPLATE_WORDS):
             m.submodules[f"template_{number}"] = row = RAM(WORD_BITS, SESSIONS_MAX)
             m.d.comb += [
-                row.read_address.eq(address), row.write_address.eq(written.p.session),
-                row.write_data.eq(written.p.data), row.write_enable.eq(
-                    written.valid & (written.p.word == number)
-                    & ~leased.bit_select(written.p.session, 1))]
+                row.read_address.eq(Mux(self._is_heading, self._session, self.next_session)),
+                row.write_address.eq(written.p.session), row.write_data.eq(written.p.data),
+                row.write_enable.eq(written.valid & (written.p.word == number)
+                                    & ~leased.bit_select(written.p.session, 1))]
             template.append(row.read_data)
         self._template = octets(Cat(template))
 
         m.submodules.symbols = symbols = RAM(WORD_BITS, self._instruments)
         bits = max(1, ceil_log2(self._instruments))
-        instrument = Signal(bits)
+        instrument, kept = Signal(bits), Signal(8)
+        capacity = self._template[offset_of(TEMPLATE, "capacity")]
         with m.If(self._take):
             m.d.sync += instrument.eq(self.order.p.instrument)
         m.d.comb += [
@@ -127,23 +132,26 @@ class Frame(wiring.Component):
             symbols.write_data.eq(self.i_symbol.p.symbol),
             symbols.write_enable.eq(self.i_symbol.valid),
             self._encoder.symbol.eq(symbols.read_data),
-            self._encoder.capacity.eq(self._template[offset_of(TEMPLATE, "capacity")])]
+            self._encoder.capacity.eq(Mux(self._is_fresh, capacity, kept))]
+        with m.If(self._is_fresh):
+            m.d.sync += kept.eq(capacity)
 
         m.submodules.sequences = sequences = RAM(32, SESSIONS_MAX)
         m.submodules.peers = peers = RAM(32 + _HALF, SESSIONS_MAX)
         is_taken = update.valid & update.ready
         is_lease = is_taken & (update.p.operation == SessionOperation.LEASE)
         self._sequence, self._acknowledgment = Signal(32), Signal(32)
-        self._window = Signal(_HALF)
+        self._window, self._first = Signal(_HALF), Signal(32)
         # What the host writes later is for the next frame: a row is believed in one cycle alone.
         with m.If(self._is_fresh):
             m.d.sync += [self._sequence.eq(sequences.read_data),
                          Cat(self._acknowledgment, self._window).eq(peers.read_data)]
         m.d.comb += [
+            self._first.eq(Mux(self._is_fresh, sequences.read_data, self._sequence)),
             sequences.read_address.eq(address), peers.read_address.eq(address),
             sequences.write_enable.eq(is_lease | self._has_begun),
             sequences.write_address.eq(Mux(self._has_begun, self._session, update.p.session)),
-            sequences.write_data.eq(Mux(self._has_begun, self._sequence + self._encoder.size,
+            sequences.write_data.eq(Mux(self._has_begun, self._first + self._encoder.size,
                                         update.p.sequence)),
             peers.write_enable.eq(is_taken & (update.p.operation != SessionOperation.RELEASE)),
             peers.write_address.eq(update.p.session),
@@ -153,9 +161,9 @@ class Frame(wiring.Component):
         self._position = Cat(sequences.read_data, peers.read_data)
 
     def _sum(self, m):
-        """Sum headers and payload, three addends a cycle and stage; ready for the words in time.
+        """Sum headers and payload, four addends a cycle and stage; ready for the words in time.
 
-        Cycles after the order: 2 the rows, 3 to 6 the stages, 7 carries added once; the last
+        Cycles after the order: 2 the rows, 3 to 5 the stages, 6 carries added once; the last
         carry is added where the word with the sum is put together, which is in that cycle.
         """
         encoder = self._encoder
@@ -207,7 +215,7 @@ class Frame(wiring.Component):
         size = self._encoder.size
         ends = range(HEADERS_SIZE + 1, HEADERS_SIZE + SIZE_MAX + 1)
         last, keep = Signal(_WORDS), Signal(LANES)
-        m.d.sync += [                        # from the cycle of the first word on
+        m.d.sync += [                        # from the cycle of the second word on
             last.eq(select(*((size == end - HEADERS_SIZE, 1 << (end - 1) // LANES)
                              for end in ends))),
             keep.eq(select(*((size == end - HEADERS_SIZE, (1 << (end - 1) % LANES + 1) - 1)
@@ -227,22 +235,25 @@ class Frame(wiring.Component):
             self.order.ready.eq(can_take), self._take.eq(self.order.valid & can_take),
             self.i_session.ready.eq(~self._take & ~self._has_begun
                                     & (can_take | (is_sending & ~is_begin)))]
+        with m.If(self._take):
+            m.d.sync += place.eq(1)
+        with m.Elif(advance):
+            m.d.sync += [place.eq(place << 1), word.eq(following)]
         with m.FSM():
             with m.State("Wait"):
                 m.d.comb += can_take.eq(1)
                 with m.If(self._take):
                     m.next = "Judge"
             with m.State("Judge"):
-                m.d.sync += [place.eq(1), self._is_fresh.eq(self.passes)]
-                with m.If(self.passes):
-                    m.next = "Send"
-                with m.Else():
+                m.d.comb += [is_sending.eq(self.passes), self._is_heading.eq(1)]
+                m.d.sync += self._is_fresh.eq(self.passes)
+                m.next = "Send"
+                with m.If(~self.passes | is_blocked):
                     m.next = "Wait"
             with m.State("Send"):
-                m.d.comb += [is_sending.eq(1), can_take.eq(advance & is_last)]
+                m.d.comb += [is_sending.eq(1), can_take.eq(advance & is_last),
+                             self._is_heading.eq(place[:_HEADING].any())]
                 m.d.sync += self._is_fresh.eq(0)
-                with m.If(advance):
-                    m.d.sync += [place.eq(place << 1), word.eq(following)]
                 with m.If(self._take):
                     m.next = "Judge"
                 with m.Elif(ends_here):
@@ -258,7 +269,7 @@ class Frame(wiring.Component):
             report.p.token.eq(self._token), report.p.session.eq(self._session),
             report.p.size.eq(self._encoder.size), report.p.stamp.eq(self.now),
             report.p.is_blocked.eq(is_blocked)]
-        m.d.comb += report.p.sequence.eq(self._sequence)
+        m.d.comb += report.p.sequence.eq(self._first)
 
 
 def _carried(total):
@@ -267,7 +278,7 @@ def _carried(total):
 
 
 def _stage(m, addends, name):
-    """Registers with the sums of three addends each."""
+    """Registers with the sums of four addends each."""
     found = []
     for number, at in enumerate(range(0, len(addends), _ARITY)):
         total = reduce(add, addends[at:at + _ARITY])

@@ -227,6 +227,7 @@ class OrderPath(wiring.Component):
     def _tables(self, m):
         """Rows, own orders, instruments: they belong to whose turn it is."""
         entry, settle, sweep, rows = self._entry, self._settle, self._sweep, self._rows
+        triggers = self._triggers
         m.d.comb += [
             rows.token.eq(Mux(settle.is_busy, settle.token, Mux(entry.is_busy, entry.token,
                                                                 sweep.token))),
@@ -252,14 +253,18 @@ class OrderPath(wiring.Component):
             entry.found.instrument.eq(locates.o.instrument),
             write.en.eq(self.i_seen.valid), write.addr.eq(self.i_seen.p.instrument),
             write.data.eq(self.i_seen.p.seen),
-            read.addr.eq(Mux(settle.is_busy, settle.instrument, entry.instrument)),
-            entry.seen.eq(read.data), settle.last.eq(read.data.market.last)]
+            read.addr.eq(Mux(settle.is_busy, settle.instrument, Mux(
+                entry.is_busy, entry.instrument, triggers.begin.p))),
+            entry.seen.eq(read.data), settle.last.eq(read.data.market.last),
+            # A record and what it leaves the instrument like come in the same cycle.
+            triggers.market.eq(Mux(
+                write.en & (self.i_seen.p.instrument == triggers.begin.p),
+                self.i_seen.p.seen.market, read.data.market))]
 
     def _gate(self, m):
         """Gate, static checks and frame."""
         entry, risk, frame = self._entry, self._risk, self._frame
         m.submodules.static = static = RiskStatic()
-        connect(m, entry.ahead, risk.ahead)
         connect(m, self._settle.answer, risk.answer)
         connect(m, entry.message, risk.message)
         connect(m, entry.order, frame.order)
@@ -270,7 +275,8 @@ class OrderPath(wiring.Component):
             static.price.eq(entry.request.price), static.quantity.eq(entry.request.quantity),
             static.kinds.eq(entry.request.kinds), static.row.eq(risk.static_row),
             entry.static.eq(static.mask), entry.notional.eq(static.notional),
-            risk.notional.eq(static.notional), risk.i.eq(entry.request),
+            risk.notional.eq(entry.value), risk.is_void.eq(~entry.is_given),
+            risk.i.eq(entry.request),
             risk.explain.eq(entry.explain), risk.hard.eq(entry.hard),
             risk.phase.eq(self.phase), risk.feed_state.eq(self.feed_state),
             risk.feed_live.eq(self.feed_state == FeedState.LIVE),
@@ -310,6 +316,17 @@ class OrderPath(wiring.Component):
         connect(m, entry.arm, triggers.arm)
         connect(m, entry.fired, triggers.fired)
         connect(m, self._settle.filled, triggers.filled)
+        connect(m, triggers.owner, self._risk.owner)
+        ahead = self._risk.ahead                # of a record, while no order is being executed
+        m.d.comb += [
+            ahead.valid.eq(entry.ahead.valid | triggers.begin.valid),
+            entry.ahead.ready.eq(ahead.ready), triggers.begin.ready.eq(ahead.ready),
+            ahead.p.eq(entry.ahead.p), triggers.version.eq(self._risk.version),
+            self._frame.next_session.eq(Mux(triggers.owner.valid, triggers.owner.p.session,
+                                            entry.ahead.p.session))]
+        with m.If(~entry.is_busy):
+            m.d.comb += [ahead.p.instrument.eq(triggers.begin.p),
+                         ahead.p.market.eq(triggers.market)]
         m.d.comb += [
             triggers.i_taught.valid.eq(self.i_taught.valid),
             triggers.i_taught.p.eq(self.i_taught.p), triggers.watch_all.eq(self.watch_all),

@@ -10,7 +10,8 @@ from tickwire.spec.limits import NOTIONAL_LIMIT_MAX, STRATEGIES
 from tickwire.spec.sessions import SESSIONS_MAX
 from tickwire_hw.exposures import Exposures, Worth
 from tickwire_hw.logic import stages
-from tickwire_hw.product import product
+from tickwire_hw.product import AGE as PRODUCT_AGE
+from tickwire_hw.product import product, signed_product
 from tickwire_hw.risk_port import (
     AMOUNT,
     CHECK_BITS,
@@ -20,6 +21,7 @@ from tickwire_hw.risk_port import (
     Answer,
     FirmRow,
     InstrumentRow,
+    Owner,
     Reason,
     Request,
     SessionRow,
@@ -30,7 +32,7 @@ from tickwire_hw.risk_port import (
 from tickwire_hw.risk_reasons import RiskReasons
 from tickwire_hw.risk_rules import Bounds, RiskRules, Situation
 
-AHEAD = 4
+AHEAD = 3
 """Cycles from an order's instrument to its other fields; its verdict is one cycle behind those."""
 ANSWER_CYCLES = 5
 """Cycles that an answer takes, from the one in which it is taken."""
@@ -77,9 +79,10 @@ class Risk(wiring.Component):
 
     Kernels: :mod:`tickwire.kernels.risk`, :mod:`tickwire.kernels.exposures`. An order a cycle.
     Whose it is and what its market is like comes at ``ahead``, its other fields at ``i``
-    ``AHEAD`` = 4 cycles later, the verdict one cycle after those: by then bounds and the
-    position's value are worked out. The next order, one cycle behind, already sees what this one
-    took up.
+    ``AHEAD`` = 3 cycles later, the verdict one cycle after those: by then what bounds and the
+    position's value need is multiplied. The next order, one cycle behind, already sees what this
+    one took up. An order may turn out to be none, or to be of another strategy and session, when
+    its market is known before it is.
 
     Answers, commits and messages come between two orders: while one of them waits, ``ahead`` is not
     ready, orders on their way get their verdicts, then it is done. An answer takes 5 cycles. A
@@ -95,8 +98,10 @@ class Risk(wiring.Component):
         Time, ns; event code of the newest system event; state of feed, kill switch and sessions.
     ahead : ``In(stream.Signature(Ahead))``
         Whose order comes.
-    i : ``In(Request)``
-        Its fields, ``AHEAD`` cycles after ``ahead`` was taken.
+    owner : ``In(stream.Signature(Owner, always_ready=True))``
+        Whose it is in truth, one cycle before its fields; ``ahead`` holds where nothing comes.
+    i, is_void : ``In(Request)``, ``In(1)``
+        Its fields, ``AHEAD`` cycles after ``ahead`` was taken; or there is no order.
     o : ``Out(stream.Signature(Verdict, always_ready=True))``
         Its verdict, one cycle later.
     answer : ``In(stream.Signature(Answer))``
@@ -126,7 +131,8 @@ class Risk(wiring.Component):
         super().__init__({
             "now": In(AMOUNT), "phase": In(8), "feed_live": In(1), "is_killed": In(1),
             "sessions_up": In(SESSIONS_MAX), "ahead": In(stream.Signature(Ahead)),
-            "i": In(Request), "o": Out(stream.Signature(Verdict, always_ready=True)),
+            "owner": In(stream.Signature(Owner, always_ready=True)), "i": In(Request),
+            "is_void": In(1), "o": Out(stream.Signature(Verdict, always_ready=True)),
             "answer": In(stream.Signature(Answer)), "message": In(stream.Signature(Message)),
             "i_limits": In(stream.Signature(LimitsWrite, always_ready=True)),
             "commit": In(stream.Signature(32)),
@@ -164,7 +170,14 @@ class Risk(wiring.Component):
             is_idle.eq(~Cat(self._valid[1:]).any() & ~self._is_answering),
             self.commit.ready.eq(is_idle), self.message.ready.eq(is_idle & ~self.commit.valid),
             self.answer.ready.eq(is_idle & ~self.commit.valid & ~self.message.valid)]
-        self._ahead = stages(m, self.ahead.p, AHEAD, "ahead")
+        self._ahead = stages(m, self.ahead.p, AHEAD - 1, "ahead")
+        whose, last = Signal(Ahead), Signal(Ahead)
+        m.d.comb += whose.eq(self._ahead[-1])
+        with m.If(self.owner.valid):
+            m.d.comb += [whose.strategy.eq(self.owner.p.strategy),
+                         whose.session.eq(self.owner.p.session)]
+        m.d.sync += last.eq(whose)
+        self._ahead[-1:] = [whose, last]
 
     def _keep_limits(self, m):
         """Two banks of rows: one in force, one to be written."""
@@ -211,44 +224,41 @@ class Risk(wiring.Component):
         market = self._ahead[1].market
         m.d.comb += exposures.look.eq(self._look)
         position, mark = Signal(signed(SHARES)), Signal(32)
-        size = Signal(SHARES)
         m.d.sync += [position.eq(exposures.position), mark.eq(Mux(
             self._ahead[0].market.last.any(), self._ahead[0].market.last, exposures.mark))]
-        m.d.comb += size.eq(Mux(position < 0, -position, position))
-        self._worth = Signal(Worth)
-        self._value(m, mark, position, size, self._worth, "order")
+        self._worth = self._value(m, mark, position, "order")
 
-        collars = []
+        collars, then, last = [], self._ahead[AHEAD].market, self._rows[AHEAD]
         for name, price, factor in (
                 ("buy", market.ask, row.collar_factor), ("sell", market.bid, row.collar_factor),
                 ("last", market.last, row.last_collar_factor)):
             share = product(m, price, factor, f"{name}_share") >> FACTOR_SHIFT
-            limit = (self._rows[3].last_collar_price if name == "last"
-                     else self._rows[3].collar_price)
+            limit = last.last_collar_price if name == "last" else last.collar_price
             distance = Signal(32, name=f"{name}_distance")
             m.d.comb += distance.eq(Mux(share < limit, share, limit))
             collars.append(distance)
-        bounds, then = Signal(Bounds), self._ahead[3].market
-        m.d.sync += [
-            bounds.buy.eq(then.ask + collars[0]), bounds.sell.eq(then.bid - collars[1])]
-        is_bound = self._rows[3].has_last_collar | ~self.version.any()   # zeros permit nothing
-        m.d.sync += [
+        bounds = self._bounds = Signal(Bounds)
+        is_bound = last.has_last_collar | ~self.version.any()   # zeros permit nothing
+        m.d.comb += [
+            bounds.buy.eq(then.ask + collars[0]), bounds.sell.eq(then.bid - collars[1]),
             bounds.has_last.eq(~is_bound | then.last.any()),
             bounds.lower.eq(Mux(is_bound, then.last - collars[2], 0)),
-            bounds.upper.eq(Mux(is_bound, then.last + collars[2], (1 << 33) - 1))]
-        self._bounds = Signal(Bounds)
-        m.d.comb += [self._bounds.eq(bounds), self._bounds.value.eq(self._worth.value),
-                     self._bounds.net.eq(self._worth.net)]
+            bounds.upper.eq(Mux(is_bound, then.last + collars[2], (1 << 33) - 1)),
+            bounds.value.eq(self._worth.value), bounds.net.eq(self._worth.net)]
 
-    def _value(self, m, mark, position, size, worth, name):
-        """Value of a position at its mark, three cycles later; saturates."""
-        whole = product(m, mark[:31], size[:31], f"{name}_value")
-        is_huge = stages(m, mark[31] | size[31:].any(), 2, f"{name}_huge")[-1]
-        is_short = stages(m, position < 0, 2, f"{name}_short")[-1]
-        marks = stages(m, mark, 2, f"{name}_mark")[-1]
-        value = Mux(is_huge | (whole > NOTIONAL_LIMIT_MAX), NOTIONAL_LIMIT_MAX, whole)
-        m.d.sync += [worth.value.eq(value), worth.mark.eq(marks),
-                     worth.net.eq(Mux(is_short, -value, value))]
+    def _value(self, m, mark, position, name):
+        """Value of a position at its mark, two cycles later; saturates."""
+        worth, size, is_short = Signal(Worth), Signal(SHARES), position < 0
+        m.d.comb += size.eq(Mux(is_short, -position, position))
+        whole, net = signed_product(m, mark[:31], size[:31], is_short, f"{name}_value")
+        is_huge = stages(m, mark[31] | size[31:].any(), PRODUCT_AGE, f"{name}_huge")[-1]
+        minus = stages(m, is_short, PRODUCT_AGE, f"{name}_short")[-1]
+        is_most = is_huge | (whole > NOTIONAL_LIMIT_MAX)
+        m.d.comb += [
+            worth.value.eq(Mux(is_most, NOTIONAL_LIMIT_MAX, whole)),
+            worth.net.eq(Mux(is_most, Mux(minus, -NOTIONAL_LIMIT_MAX, NOTIONAL_LIMIT_MAX), net)),
+            worth.mark.eq(stages(m, mark, PRODUCT_AGE, f"{name}_mark")[-1])]
+        return worth
 
     def _keep_kills(self, m):
         """What is blocked, one bit each; a write holds from the next cycle on."""
@@ -284,8 +294,9 @@ class Risk(wiring.Component):
             gates.instrument_killed.eq(killed[Table.INSTRUMENT].bit_select(instrument, 1)),
             gates.strategy_killed.eq(killed[Table.STRATEGY].bit_select(whose.strategy, 1)),
             gates.session_killed.eq(killed[Table.SESSION].bit_select(whose.session, 1))]
-        passes, is_order = Signal(), self._valid[AHEAD]
+        passes, is_order = Signal(), Signal()
         m.d.comb += [
+            is_order.eq(self._valid[AHEAD] & ~self.is_void),
             passes.eq(~(rules.mask & ~self._firm_row.soft_checks).any()),
             exposures.is_order.eq(is_order & passes), exposures.request.eq(self.i)]
         m.d.sync += [
@@ -297,10 +308,8 @@ class Risk(wiring.Component):
         exposures, answer, message = self._exposures, self.answer, self.message
         kept, intervals = Signal(Answer), exposures.intervals
         position, mark = Signal(signed(SHARES)), Signal(32)
-        size, worth = Signal(SHARES), Signal(Worth)
-        age = Signal(range(ANSWER_CYCLES + 1))
-        m.d.comb += size.eq(Mux(position < 0, -position, position))
-        self._value(m, mark, position, size, worth, "answer")
+        worth, age = Signal(Worth), Signal(range(ANSWER_CYCLES + 1))
+        m.d.sync += worth.eq(self._value(m, mark, position, "answer"))
         executed = product(m, kept.executed, kept.price, "executed")
         m.d.comb += self._is_answering.eq(age != 0)
         is_taken = answer.valid & answer.ready

@@ -3,7 +3,7 @@
 from amaranth.hdl import signed
 from amaranth.lib import data
 
-from tickwire.spec.checks import CHECKS
+from tickwire.spec.checks import CHECKS, CheckIndex
 from tickwire.spec.limits import STRATEGIES
 from tickwire.spec.sessions import SESSIONS_MAX
 
@@ -14,6 +14,9 @@ KEY = 31                                   # price key of an own order
 FACTOR = 63                                # of a collar: basis points << 45 over 10,000, rounded up
 FACTOR_SHIFT = 45
 OFF = (1 << 31) - 1                        # a collar that is not there
+STATIC_CHECKS = (CheckIndex.INSTRUMENT_DISABLED, CheckIndex.QUANTITY, CheckIndex.NOTIONAL,
+                 CheckIndex.TICK_SIZE, CheckIndex.ORDER_TYPE, CheckIndex.PRICE_BAND)
+"""Checks that ``RiskStatic`` finds; of the last one there is a volatile part as well."""
 STRATEGY = range(STRATEGIES)
 SESSION = range(SESSIONS_MAX)
 
@@ -39,6 +42,13 @@ class Ahead(data.Struct):
     market: Market
 
 
+class Owner(data.Struct):
+    """Whose an order is, when its market was known before it was."""
+
+    strategy: STRATEGY
+    session: SESSION
+
+
 class Request(data.Struct):
     """An order in front of its verdict (kernel ``order_layout.REQUEST``).
 
@@ -55,6 +65,14 @@ class Request(data.Struct):
     added_notional: 62
     decided: AMOUNT
     static: CHECK_BITS
+
+
+class Checked(data.Struct):
+    """What limits alone decide of an order, as it was under one version of them."""
+
+    version: 32
+    static: len(STATIC_CHECKS)             # which ones of them it fails
+    notional: 62
 
 
 class Verdict(data.Struct):

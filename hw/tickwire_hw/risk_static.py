@@ -10,7 +10,7 @@ from tickwire.spec.ouch50 import PRICE_MAX
 from tickwire_hw.logic import stages
 from tickwire_hw.product import AGE as PRODUCT_AGE
 from tickwire_hw.product import product
-from tickwire_hw.risk_port import CHECK_BITS, Divisor, StaticRow
+from tickwire_hw.risk_port import CHECK_BITS, STATIC_CHECKS, Divisor, StaticRow
 
 AGE = PRODUCT_AGE + 1
 """Cycles from an order to its checks."""
@@ -70,6 +70,7 @@ class RiskStatic(wiring.Component):
             CheckIndex.TICK_SIZE: ~price.any() | (price > PRICE_MAX) | is_off_tick,
             CheckIndex.ORDER_TYPE: (kinds & _KINDS & ~row.permits).any(),
             CheckIndex.PRICE_BAND: (price < row.band_lower) | (price > row.band_upper)}
+        assert fails.keys() == {*STATIC_CHECKS}
         m.d.sync += [self.notional.eq(notional), self.mask.eq(Cat(
             fails.get(number, C(0, 1)) for number in range(CHECK_BITS)))]
 

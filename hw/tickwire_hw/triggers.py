@@ -13,6 +13,7 @@ from tickwire_hw.logic import encode, lowest
 from tickwire_hw.order_rows import TOKEN
 from tickwire_hw.record_writer import RECORD
 from tickwire_hw.records import body_layout
+from tickwire_hw.risk_port import Market, Owner
 from tickwire_hw.settle_port import Filled
 from tickwire_hw.trigger_queue import TriggerQueue
 from tickwire_hw.trigger_slots import TriggerSlots
@@ -24,7 +25,9 @@ class Triggers(wiring.Component):
 
     Slots are looked at in parallel: from the record at ``i`` to the order at ``o`` 3 cycles, from
     one order of a record to the next one 3 cycles after it was told. A record that fires nothing
-    takes 2. A slot is disarmed as its order is taken, whatever the gate then says.
+    takes 2. The gate begins with a record's instrument while slots are looked at; a new order whose
+    static checks were made under the limits in force goes on with that. A slot is disarmed as its
+    order is taken, whatever the gate then says.
 
     What comes while something else is executed waits, see :class:`TriggerQueue`. While the device
     is killed or the ring has no room, records are looked at by no one. Orders and records of slots
@@ -48,6 +51,12 @@ class Triggers(wiring.Component):
         Arms or disarms a slot; done when it is taken.
     generation, is_armed : ``Out``
         Of the slot of ``arm.p``, one cycle later, while nothing else is done.
+    begin : ``Out(stream.Signature(16))``
+        A record's instrument: the gate may begin, before it is known whether anything fires.
+    market, version : ``In``
+        Of the instrument at ``begin``, in the same cycle; of the limits in force.
+    owner : ``Out(stream.Signature(Owner, always_ready=True))``
+        Two cycles after ``begin``: whose order it is, if it is one.
     o : ``Out(stream.Signature(Wanted))``
         Orders of triggers that fire.
     fired : ``In(stream.Signature(TOKEN))``
@@ -69,6 +78,8 @@ class Triggers(wiring.Component):
             "filled": In(stream.Signature(Filled, always_ready=True)), "may_look": In(1),
             "has_room": In(1), "is_killed": In(1), "epoch": In(32), "is_cleared": In(1),
             "time": In(64), "now": In(64), "arm": In(stream.Signature(ArmWish)),
+            "begin": Out(stream.Signature(16)), "market": In(Market), "version": In(32),
+            "owner": Out(stream.Signature(Owner, always_ready=True)),
             "generation": Out(32), "is_armed": Out(1), "o": Out(stream.Signature(Wanted)),
             "fired": In(stream.Signature(TOKEN)), "record": Out(stream.Signature(RECORD)),
             "is_busy": Out(1), "is_telling": Out(1), "counted": Out(Triggered)})
@@ -90,6 +101,10 @@ class Triggers(wiring.Component):
         self._others = Signal(TRIGGERS)        # of the group, to be disarmed
         self._event, self._token = Signal(TriggerEvent), Signal(TOKEN)
         self._quantity, self._rest = Signal(32), Signal(32)
+        self._is_begun, self._market = Signal(2), Signal(Market)
+        m.d.sync += self._is_begun.eq(Cat(self.begin.valid & self.begin.ready, self._is_begun))
+        with m.If(self.begin.valid):
+            m.d.sync += self._market.eq(self.market)
         with m.If(self.filled.valid & self.filled.p.quantity.any()):
             m.d.sync += [self._fill.eq(self.filled.p), self._has_fill.eq(1)]
         self._keep(m)
@@ -125,7 +140,8 @@ class Triggers(wiring.Component):
                 "strategy", "kind", "group", "trigger_price")]
             m.d.comb += [armed.quantity.eq(Mux(is_cancel, 0, intent.quantity)),
                          armed.decided.eq(intent.timestamp),
-                         armed.window_slot.eq(wish.window_slot)]
+                         armed.window_slot.eq(wish.window_slot),
+                         armed.checked.eq(wish.checked)]
 
         is_hedge = intent.kind == TriggerKind.FILL_HEDGE
         change, condition = slots.i.p, slots.i.p.condition
@@ -150,7 +166,12 @@ class Triggers(wiring.Component):
             intent.quantity.eq(Mux(self._has_fill & (self._fill.quantity < row.quantity),
                                    self._fill.quantity, row.quantity)),
             wanted.taken.slot.eq(row.window_slot), wanted.source.eq(Source.TRIGGER),
-            wanted.decided.eq(row.decided), wanted.instrument.eq(self._instrument)]
+            wanted.decided.eq(row.decided), wanted.instrument.eq(self._instrument),
+            wanted.is_begun.eq(self._is_begun[-1] & ~self._has_fill & ~is_cancel
+                               & (row.checked.version == self.version)),
+            wanted.checked.eq(row.checked), wanted.market.eq(self._market),
+            self.owner.valid.eq(self._is_begun[-1]), self.owner.p.strategy.eq(row.strategy),
+            self.owner.p.session.eq(row.session)]
         m.d.comb += [getattr(intent, name).eq(getattr(row, name)) for name in (
             "intent_id", "locate", "flags", "price", "token", "session", "strategy")]
 
@@ -179,6 +200,9 @@ class Triggers(wiring.Component):
             slots.group.eq(self._row.group), self.is_armed.eq(slots.is_armed),
             slots.instrument.eq(Mux(self._is_looking, Mux(
                 self.may_look, subject, self.arm.p.instrument), self._instrument)),
+            self.begin.p.eq(subject), self.begin.valid.eq(
+                self._is_looking & self.may_look & queue.o.valid & ~self._has_fill
+                & ~self.arm.valid),
             self.is_busy.eq(~self._is_looking | self._has_fill | queue.o.valid)]
         is_held = ~self._has_fill & ~self.has_room
         with m.FSM():

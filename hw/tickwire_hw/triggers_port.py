@@ -7,6 +7,7 @@ from tickwire.spec.limits import STRATEGIES
 from tickwire.spec.sessions import SESSIONS_MAX
 from tickwire_hw.intent_window import INTENT_LAYOUT
 from tickwire_hw.records import line_layout
+from tickwire_hw.risk_port import Checked
 
 TRIGGER_LAYOUT = line_layout(TRIGGER)
 assert TRIGGER_LAYOUT.size == INTENT_LAYOUT.size
@@ -42,6 +43,7 @@ class Armed(data.Struct):
     kind: KIND
     group: 8
     trigger_price: 32
+    checked: Checked
 
 
 class ArmWish(data.Struct):
@@ -50,6 +52,7 @@ class ArmWish(data.Struct):
     intent: INTENT_LAYOUT                  # holds a ``TRIGGER_LAYOUT``
     window_slot: 6
     instrument: 16
+    checked: Checked
 
 
 class Sight(data.Struct):

@@ -38,7 +38,7 @@ from tickwire_hw.frame import Frame
 from tickwire_hw.mac_transmit import MACTransmit
 from tickwire_sim.verilate import verilate
 
-FIRST_WORD = 2                                 # cycles from an order taken to its first word
+FIRST_WORD = 1                                 # cycles from an order taken to its first word
 NOW = 1_000
 
 
@@ -113,6 +113,9 @@ class Card:
 
     def take(self, order, passes=1, **controls):
         """Give an order until it is taken, then its verdict; returns the cycle."""
+        if self.row["next_session"][0] != order.session:
+            self.row["next_session"] = order.session
+            self.step(**controls)
         while not self.step(order=order.fields(), **controls)["order__ready"]:
             pass
         taken = self.cycle - 1
@@ -199,9 +202,9 @@ def test_a_first_word_that_waits_changes_nothing(card, kernels, pause):
     card.start({0: Position()})
     kernels.place(0, Position())
     order = Asked(token=9, price=U32 >> 1, quantity=U32 >> 1, intent_id=U32, strategy=0xFFFF)
-    taken = card.take(order)
-    card.held = frozenset(range(card.cycle, card.cycle + pause))
-    for _ in range(pause):
+    taken = card.take(order, ready=not pause)
+    card.held = frozenset(range(taken + FIRST_WORD, taken + FIRST_WORD + pause))
+    for _ in range(pause - 1):
         assert card.step(ready=0)["o__valid"]
     card.drain()
     [(at, octets)] = card.frames()
@@ -227,7 +230,7 @@ def test_the_kill_stops_a_frame_that_has_not_begun_in_its_own_cycle(card, kernel
     card.start({0: Position()})
     kernels.place(0, Position())
     first, second = Asked(kind, token=8), Asked(Operation.CANCEL, token=3)
-    card.take(first)
+    card.take(first, ready=0)
     for _ in range(late):
         assert card.step(ready=0)["o__valid"]
     assert not card.step(killed=1)["o__valid"]
@@ -277,7 +280,7 @@ def test_nothing_leaves_on_a_session_that_is_not_leased_or_was_given_back(card, 
 
 def test_a_release_is_not_taken_while_an_order_waits(card):
     card.start({0: Position()})
-    card.take(Asked(token=6))
+    card.take(Asked(token=6), ready=0)
     release = {"session": 0, "operation": int(SessionOperation.RELEASE)}
     for _ in range(5):
         assert not card.step(ready=0, i_session=release)["i_session__ready"]

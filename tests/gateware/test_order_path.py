@@ -172,10 +172,10 @@ def test_a_commit_waits_for_one_intent_at_most_however_many_come(pair):
 
 
 @pytest.mark.parametrize("fields, cycles", [
-    (ORDER, 11), ({"operation": Operation.REPLACE, "token": 1, **ORDER}, 17),
-    ({"operation": Operation.CANCEL, "token": 1}, 7)], ids=("new", "replace", "cancel"))
+    (ORDER, 9), ({"operation": Operation.REPLACE, "token": 1, **ORDER}, 15),
+    ({"operation": Operation.CANCEL, "token": 1}, 6)], ids=("new", "replace", "cancel"))
 def test_cycles_from_intent_to_first_word(pair, fields, cycles):
-    """From the intent at the port; the verdict is one cycle before the word."""
+    """From the intent at the port; the first word leaves with the verdict."""
     both(pair, **ORDER)
     octets = sealed(pack_intent(**fields), 2, 1)
     pair.intent(octets, error=0)

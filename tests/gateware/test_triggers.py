@@ -16,9 +16,10 @@ from tests.order_card import model_of
 from tests.order_rig import DOLLAR, LOCATES
 from tests.parity.test_order_path import CALM, SESSIONS, WILD, intent
 from tests.trigger_rig import Twin, pack_bbo
+from tickwire.spec.checks import CheckIndex
 from tickwire.spec.geometry import CARD_SMALL
 from tickwire.spec.intents import TRIGGERS, Operation, TriggerEvent, TriggerKind
-from tickwire.spec.limits import UNLIMITED
+from tickwire.spec.limits import UNLIMITED, OrderPermit
 from tickwire.spec.records import RECORDS, BookFlag, RecordType, TradeFlag
 from tickwire.spec.registers import KillCause
 from tickwire.spec.wire import decode
@@ -26,6 +27,7 @@ from tickwire.spec.wire import decode
 SEQUENCES = int(os.environ.get("TICKWIRE_CARD_SEQUENCES", "12"))
 ANY = settings(max_examples=SEQUENCES, deadline=None, suppress_health_check=list(HealthCheck))
 BID, ASK = 100 * DOLLAR, 100 * DOLLAR + 100
+FIRST_WORD = 5                             # cycles from a market record to an armed order's
 PRICES = st.sampled_from((BID, ASK, BID - 100, ASK + 100, 0, 0xFFFF_FFFF))
 SHARES = st.sampled_from((0, 1, 99, 100, 101, 0xFFFF_FFFF))
 ORDERS = {"price": st.sampled_from((BID, ASK, ASK, ASK + 100, 1)),
@@ -231,6 +233,16 @@ def test_the_gate_refuses_what_it_always_would_when_armed_and_the_rest_when_fire
     assert bbo(twin) == [RecordType.RISK_REJECT, (0, TriggerEvent.FIRED)]
 
 
+def test_what_was_found_when_it_was_armed_stands_in_the_reject(twin):
+    permits = sum(OrderPermit) & ~OrderPermit.DAY
+    row = {"permits": permits, "band_upper": ASK + 50, "collar_price": 0, "collar_bps": 0}
+    twin.step("firm", {"soft_checks": 1 << CheckIndex.ORDER_TYPE})
+    twin.step("limits", None, row)
+    for price, expected in ((ASK, FIRED), (ASK + 100, [RecordType.RISK_REJECT, FIRED[0]])):
+        assert arm(twin, price=price) == [(0, TriggerEvent.ARMED)]
+        assert bbo(twin) == expected
+
+
 def test_nothing_fires_without_room_and_what_still_holds_fires_later(twin):
     arm(twin)
     twin.card.fixed["has_room"] = 0
@@ -265,8 +277,8 @@ def test_records_that_come_while_an_order_waits_are_looked_at_later_and_beyond_1
     assert [(record["slot"], record["feed_sequence"]) for record in fired] == [(0, 42)]
 
 
-def test_a_kill_between_the_record_and_the_verdict_lets_nothing_pass(twin):
-    for cycle in range(1, 9):
+def test_a_kill_between_the_record_and_the_first_word_lets_nothing_pass(twin):
+    for cycle in range(1, FIRST_WORD):
         arm(twin)
         card = twin.card
         card.records, card.sent = [], b""
@@ -275,16 +287,19 @@ def test_a_kill_between_the_record_and_the_verdict_lets_nothing_pass(twin):
         card.give()
         twin.rig.path.gate["killed"] = int(KillCause.EXTERNAL)
         assert not card.sent
-        assert told(twin) in ([RecordType.KILL], [RecordType.KILL, RecordType.RISK_REJECT, (
-            0, TriggerEvent.FIRED)], [RecordType.RISK_REJECT, (0, TriggerEvent.FIRED),
-                                      RecordType.KILL])
+        fired, refused = (0, TriggerEvent.FIRED), RecordType.RISK_REJECT
+        expected = [[RecordType.KILL], [RecordType.KILL, refused, fired],
+                    [refused, fired, RecordType.KILL]]
+        if cycle == FIRST_WORD - 1:            # after the verdict: the frame is blocked
+            expected = [[RecordType.KILL, fired, RecordType.ORDER_REJECTED]]
+        assert told(twin) in expected
         twin.step("arm")
 
 
 def test_cycles_from_market_record_to_first_word(twin):
-    """From the record at the port; the order's verdict is one cycle before the word."""
+    """From the record at the port; the first word leaves with the order's verdict."""
     twin.step("intent", {"operation": Operation.NEW, "price": BID, "quantity": 100})
-    for kind, cycles in ((TriggerKind.TAKE, 11), (TriggerKind.CANCEL_ON_MOVE, 10)):
+    for kind, cycles in ((TriggerKind.TAKE, FIRST_WORD), (TriggerKind.CANCEL_ON_MOVE, 9)):
         for slot in (0, TRIGGERS - 1):
             arm(twin, kind, slot=slot, token=0)
             model, columns = twin.card.model, market(bid=BID, ask=ASK, ask_quantity=500)
