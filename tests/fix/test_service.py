@@ -17,6 +17,8 @@ import pytest
 from tests.fix.link import MAIL, Recorder, mail
 from tests.fix.quickfix_peer import free_port
 from tickwire import cli
+from tickwire.commands.venue import fix_gateway
+from tickwire.config import demo
 from tickwire.errors import TickwireError
 from tickwire.orders.fix.audit import lines
 from tickwire.orders.fix.initiator import Initiator
@@ -129,6 +131,28 @@ def test_certificates_are_checked(tmp_path, venue, client, is_on):
             assert not any(session.logons for session in found.values())
     told = run(tmp_path, sessions, scenario)
     assert told["tls-venue"].subjects == (["secret"] if is_on else [])
+
+
+def test_sessions_of_one_port_have_one_tls(tmp_path):
+    port = free_port()
+    sessions = [replace(pair("open", port, ("VENUE", "CLIENT"))[0]),
+                replace(pair("secret", port, ("VENUE", "OTHER"))[0], **VENUE)]
+    with pytest.raises(TickwireError, match=r"sessions\.secret-venue\.tls differs"):
+        run(tmp_path, sessions, lambda _: asyncio.sleep(0))
+
+
+def test_the_venue_keeps_its_side_of_a_stored_session(tmp_path):
+    mine = FIXSessionSettings(port=free_port(), reconnect_ms=20)
+    config = demo()
+    config = replace(config, orders=replace(config.orders, route="fix"),
+                     fix=FIXSettings(folder=str(tmp_path), sessions=(mine,)))
+    for runs in (1, 2):
+        with fix_gateway(config, 1):
+            run(tmp_path, [mine],
+                lambda found: until(lambda: found["venue"].is_logged_on))
+        assert read_state(tmp_path / "venue.store")[1:3] == (1 + 2 * runs, 1 + 2 * runs)
+        assert read_state(tmp_path / "venue.simulated.store")[1:3] == (1 + 2 * runs,
+                                                                       1 + 2 * runs)
 
 
 def test_files_of_certificates_that_are_none_are_told(tmp_path):

@@ -10,6 +10,7 @@ import sys
 import pytest
 
 from tests.fix_rig import ORDER, message
+from tickwire.cli import main
 from tickwire.commands.fix_decode import decode
 from tickwire.errors import TickwireError
 
@@ -57,8 +58,10 @@ def test_json_is_one_object_a_line(file, capsys):
 def test_another_delimiter_and_standard_input(monkeypatch, capsys):
     octets = message("D", GROUP).replace(b"\x01", b"|")
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(octets)))
-    assert decode("-", delimiter="|") == 0
+    assert main(["fix", "decode", "--delimiter", "|", "-"]) == 0
     assert "55 Symbol = INTC" in capsys.readouterr().out
+    assert main(["fix", "decode", "--nothing"]) == 2
+    assert "Unknown option: --nothing." in capsys.readouterr().err
     with pytest.raises(TickwireError, match="--delimiter"):
         decode("-", delimiter="ab")
 

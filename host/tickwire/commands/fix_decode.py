@@ -15,7 +15,8 @@ _BAD = 1                                   # exit status when a message is
 
 
 def decode(
-    file: Annotated[str, Parameter(help="File of messages; - for standard input.")],
+    file: Annotated[str, Parameter(allow_leading_hyphen=True,
+                                   help="File of messages; - for standard input.")],
     *,
     json: Annotated[bool, Parameter(negative="", help="One JSON object a message.")] = False,
     delimiter: Annotated[str, Parameter(
@@ -30,6 +31,8 @@ def decode(
     A message that is garbled or not as its dictionary has it is told with its place and the
     reason; the exit status is then 1. Blanks and line ends between messages are passed over.
     """
+    if file.startswith("-") and file != "-":
+        raise TickwireError(f"Unknown option: {file}. Try `tickwire fix decode --help`.")
     if len(delimiter) != 1 or ord(delimiter) > 0xFF or delimiter.isalnum() or delimiter == "=":
         raise TickwireError("--delimiter must be one character that is no letter, digit or =, "
                             f"not {delimiter!r}.")

@@ -88,12 +88,14 @@ def child(parent: Parent, config: Config) -> None:
 def fix_gateway(config: Config, port: int) -> "FIXGateway":
     """Return the gateway that takes orders over FIX, if that is the route of ``config``.
 
-    ``port`` is the order port of the venue that it stands on.
+    ``port`` is the order port of the venue that it stands on. Where the device's side of the
+    session has a store, the venue's has one too: else their numbers would not fit the next time.
     """
     from tickwire.device.fix_link import counterpart, order_session
     from tickwire_sim.exchange.fix_gateway import FIXGateway
-    orders, sessions = config.orders, []
+    orders, sessions, is_stored = config.orders, [], False
     if orders.route == "fix":
-        session, _ = order_session(orders, config.fix)
+        session, is_stored = order_session(orders, config.fix)
         sessions.append(counterpart(session))
-    return FIXGateway(sessions, orders.host, port, orders.username, orders.password)
+    return FIXGateway(sessions, orders.host, port, orders.username, orders.password,
+                      config.fix if is_stored else None)

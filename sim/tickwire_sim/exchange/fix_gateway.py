@@ -10,8 +10,8 @@ from tickwire.errors import TickwireError
 from tickwire.orders.fix.acceptor import Acceptor
 from tickwire.orders.fix.service import session_rules
 from tickwire.orders.fix.session import Session
-from tickwire.orders.fix.settings import FIXSessionSettings
-from tickwire.orders.fix.store import MemoryStore
+from tickwire.orders.fix.settings import FIXSessionSettings, FIXSettings
+from tickwire.orders.fix.store import FileStore, MemoryStore, Store
 from tickwire_sim.exchange.fix_desk import FIXDesk
 from tickwire_sim.exchange.ouch_client import OuchClient
 
@@ -21,13 +21,15 @@ _START_SECONDS = 10.0
 class FIXGateway:
     """Listens for ``sessions``, acceptors of one port, and carries their orders to the order port.
 
-    Without sessions it does nothing. Numbers live in memory: a session begins anew with the venue.
-    A context: it is open inside, and ``port`` is where. Every session uses the same account.
+    Without sessions it does nothing. ``stored`` says where their numbers are kept, beside those of
+    the other side; without it a session begins anew with the venue. A context: it is open inside,
+    and ``port`` is where. Every session uses the same account.
     """
 
     def __init__(self, sessions: Sequence[FIXSessionSettings], host: str, order_port: int,
-                 username: str, password: str) -> None:
+                 username: str, password: str, stored: FIXSettings | None = None) -> None:
         self.port = 0
+        self._stored = stored
         self._settings, self._order_port = sessions, order_port
         self._host, self._account = host, (username, password)
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -73,13 +75,28 @@ class FIXGateway:
         finally:
             self._open.set()
 
+    def _store(self, entry: FIXSessionSettings) -> Store:
+        if self._stored is None:
+            return MemoryStore(time.time_ns())
+        return FileStore(self._stored.store_path(f"{entry.name}.simulated"), entry.identity,
+                         time.time_ns(), self._stored.durability, self._stored.batch_ms)
+
     async def _serve(self) -> None:
+        with contextlib.ExitStack() as closing:
+            sessions = []
+            for entry in self._settings:
+                store = self._store(entry)
+                closing.callback(store.close)
+                sessions.append(Session(entry, session_rules(entry), store,
+                                        FIXDesk(cancel_on_disconnect=True),
+                                        guarded=frozenset()))
+            await self._serve_sessions(sessions)
+
+    async def _serve_sessions(self, sessions: list[Session]) -> None:
         self._loop = asyncio.get_running_loop()
         self._stopping, self._begun = asyncio.Event(), asyncio.Event()
-        desks = [FIXDesk(cancel_on_disconnect=True) for _ in self._settings]
-        sessions = [Session(entry, session_rules(entry), MemoryStore(time.time_ns()), desk,
-                            guarded=frozenset())
-                    for entry, desk in zip(self._settings, desks, strict=True)]
+        desks = [session.application for session in sessions
+                 if isinstance(session.application, FIXDesk)]
         acceptor = Acceptor(sessions, self._settings[0].host, self._settings[0].port)
         await acceptor.start()
         self.port = acceptor.port

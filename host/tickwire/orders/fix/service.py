@@ -3,7 +3,7 @@
 import asyncio
 import itertools
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from tickwire.errors import TickwireError
 from tickwire.orders.fix.acceptor import Acceptor
@@ -19,13 +19,15 @@ from tickwire.orders.fix.settings import FIXSessionSettings, FIXSettings
 from tickwire.orders.fix.store import FileStore
 from tickwire.orders.fix.tls import tls_context
 
+_TLS_KEYS = ("tls", "ca_file", "certificate_file", "key_file")
+
 
 class FIXService:
     """Opens the stores, listens and connects; ``sessions`` by name.
 
     ``applications`` are by the names of sessions; a session without one only logs on. Acceptors
-    with the same host and port share it. Raises :class:`TickwireError` for files that are in use
-    or cannot be read; then nothing is left open.
+    with the same host and port share it, and its TLS. Raises :class:`TickwireError` for files that
+    are in use or cannot be read; then nothing is left open.
     """
 
     def __init__(self, settings: FIXSettings, applications: Mapping[str, Application],
@@ -60,6 +62,7 @@ class FIXService:
                 self._initiators.append(Initiator(session, audit=self.audit, numbers=numbers))
         try:
             for (host, port), sessions in ports.items():
+                _check_same_tls(sessions)
                 acceptor = Acceptor(sessions, host, port, audit=self.audit, numbers=numbers,
                                     tls=tls_context(sessions[0].settings))
                 await acceptor.start()
@@ -95,6 +98,17 @@ class FIXService:
             session.store.close()
         if self.audit is not None:
             self.audit.close()
+
+
+def _check_same_tls(sessions: Sequence[Session]) -> None:
+    """Refuse sessions of one port that differ in TLS: who connects is known only behind it."""
+    first, *others = (session.settings for session in sessions)
+    for other in others:
+        for key in _TLS_KEYS:
+            if getattr(other, key) != getattr(first, key):
+                raise TickwireError(
+                    f"fix.sessions.{other.name}.{key} differs from that of {first.name}, which "
+                    f"listens at {other.host}:{other.port} too; one port has one TLS.")
 
 
 def session_rules(settings: FIXSessionSettings) -> Rules:
