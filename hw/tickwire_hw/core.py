@@ -1,16 +1,18 @@
 """Market data and orders, composed: frames in, records and frames out."""
 
 from amaranth.hdl import Module
-from amaranth.lib import wiring
-from amaranth.lib.wiring import connect
+from amaranth.lib import data, wiring
+from amaranth.lib.wiring import In, connect
 
 from tickwire.spec.geometry import Geometry
+from tickwire_hw.counters import SOFT, HostCounts
 from tickwire_hw.join import join
 from tickwire_hw.markets import Markets
 from tickwire_hw.order_path import ROWS_LOG2, OrderPath
 from tickwire_hw.pipeline import Pipeline
 
-_INSIDE = ("i_taught", "watch_all", "i_seen", "phase", "feed_state", "now", "i_market")
+_INSIDE = ("i_taught", "watch_all", "i_seen", "phase", "feed_state", "now", "i_market",
+           "entered", "settled", "triggered", "kill_counted")
 _RENAMED = {"record": "order_record", "o": "o_order"}
 
 
@@ -27,6 +29,8 @@ class Core(wiring.Component):
         Records of the order ring.
     o_order : ``Out(stream.Signature(Word))``
         Frames of order sessions.
+    host_counts : ``In(HostCounts)``
+        What this cycle adds to counters of the host's side.
 
     All others are of ``Pipeline`` and of ``OrderPath``, by their names.
     """
@@ -37,10 +41,11 @@ class Core(wiring.Component):
         self._through = {}
         for part in (self._pipeline, self._orders):
             for name, member in part.signature.members.items():
-                if part is self._pipeline or name not in _INSIDE:
+                if name != "other_counts" and (part is self._pipeline or name not in _INSIDE):
                     self._through[_RENAMED.get(name, name) if part is self._orders else name] = (
                         part, name, member)
-        super().__init__({name: member for name, (_, _, member) in self._through.items()})
+        super().__init__({"host_counts": In(HostCounts), **{
+            name: member for name, (_, _, member) in self._through.items()}})
 
     def elaborate(self, platform):
         """Return the three, connected."""
@@ -60,5 +65,13 @@ class Core(wiring.Component):
             m.d.comb += [ours.valid.eq(theirs.valid), ours.p.eq(theirs.p)]
         m.d.comb += [orders.phase.eq(markets.phase), orders.feed_state.eq(pipeline.state),
                      orders.watch_all.eq(self.watch_all), orders.now.eq(self.now)]
+
+        counts = pipeline.other_counts
+        for told in (self.host_counts, orders.entered, orders.settled, orders.triggered,
+                     orders.kill_counted, orders.configured):
+            m.d.comb += [counts[name].eq(told[name])
+                         for name, _ in data.Layout.cast(told.shape()) if name != "soft"]
+        m.d.comb += [counts[counter.name.lower()].eq(orders.entered.soft[check])
+                     for counter, check in SOFT.items()]
 
         return m

@@ -6,6 +6,7 @@ from amaranth.hdl import Cat, Module, Mux, Signal
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
+from tickwire.spec.checks import CHECKS
 from tickwire.spec.counters import COUNTER_SLOTS, CounterIndex
 from tickwire.spec.geometry import WAYS, Geometry
 from tickwire_hw.arbiter_machine import PORTS
@@ -22,8 +23,20 @@ BOOK_WIDTHS = dict.fromkeys(
      _C.FILTERED, _C.UNKNOWN_ORDER, _C.DUPLICATE_ORDER, _C.OVER_EXECUTION, _C.ZERO_QUANTITY,
      _C.BAD_SIDE, _C.BAD_PRICE, _C.OFF_GRID, _C.ORDER_OVERFLOW, _C.LEVEL_OVERFLOW,
      _C.WINDOW_SHIFTS, _C.WINDOW_SWEEPS, _C.HIDDEN), 1)
-WIDTHS = {**FRAME_WIDTHS, **ARBITER_WIDTHS, **BOOK_WIDTHS, _C.RECORDS: 1}
-"""Counters of market data in gateware, and the bits of what one cycle can add to each."""
+ORDER_WIDTHS = dict.fromkeys(
+    (_C.INTENT_ERRORS, _C.RISK_REJECTS, _C.ORDERS_SENT, _C.CANCELS_SENT, _C.REPLACES_SENT,
+     _C.CANCELS_UNSENT, _C.ORDERS_LOST, _C.SETTLE_UNKNOWN, _C.SETTLE_MISMATCH, _C.REPLACES_LAPSED,
+     _C.ORDERS_ACCEPTED, _C.ORDERS_CANCELED, _C.ORDERS_REJECTED, _C.ORDERS_REPLACED, _C.FILLS,
+     _C.TRIGGERS_ARMED, _C.TRIGGERS_FIRED, _C.TRIGGERS_DISARMED, _C.TRIGGERS_MISSED, _C.KILLS,
+     _C.ARMS, _C.ARMS_REFUSED, _C.WATCHDOG_KICKS, _C.WATCHDOG_REFUSED, _C.LIMITS_COMMITTED,
+     _C.LIMITS_REFUSED), 1)
+SOFT = {_C[f"SOFT_{check.name.upper()}"]: number
+        for number, check in enumerate(CHECKS) if not check.is_hard}
+"""Bit of the check whose soft failures a counter counts."""
+HOST_WIDTHS = dict.fromkeys((_C.ORDER_RECORDS, _C.INTENTS), 1) | {_C.RECORDS_DROPPED: 2}
+OTHER_WIDTHS = {**ORDER_WIDTHS, **dict.fromkeys(SOFT, 1), **HOST_WIDTHS}
+WIDTHS = {**FRAME_WIDTHS, **ARBITER_WIDTHS, **BOOK_WIDTHS, _C.RECORDS: 1, **OTHER_WIDTHS}
+"""Counters in gateware, and the bits of what one cycle can add to each."""
 WORD = 64
 _SLOT = COUNTER_SLOTS.bit_length() - 1
 _READ_AGE = 2
@@ -38,6 +51,8 @@ def step_layout(widths: Mapping[CounterIndex, int]) -> data.StructLayout:
 
 BookCounts = step_layout(BOOK_WIDTHS)
 """What the book adds to its counters in one cycle."""
+OtherCounts, HostCounts = step_layout(OTHER_WIDTHS), step_layout(HOST_WIDTHS)
+"""What the order path and the host's side add to theirs, and the host's side alone."""
 
 
 def peak_layout(geometry: Geometry) -> data.StructLayout:

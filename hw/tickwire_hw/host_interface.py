@@ -4,7 +4,7 @@ from amaranth.hdl import Cat, Module, Mux, Signal
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out, connect, flipped
 
-from tickwire.spec.counters import COUNTER_SLOTS, CounterIndex
+from tickwire.spec.counters import COUNTER_SLOTS
 from tickwire.spec.digest import digest
 from tickwire.spec.geometry import Geometry
 from tickwire.spec.registers import (
@@ -17,7 +17,7 @@ from tickwire.spec.registers import (
     Status,
 )
 from tickwire_hw.burst_merge import BurstMerge
-from tickwire_hw.counters import PageSignature, step_layout
+from tickwire_hw.counters import HostCounts, PageSignature
 from tickwire_hw.host_bus import HostBus
 from tickwire_hw.host_port import LINE, Burst, Request
 from tickwire_hw.intent_window import IntentWindow, Taken
@@ -32,9 +32,6 @@ OTHERS = data.StructLayout({
     "clock_slew_left": 64, "limits_version": 32, "limits_crc": 32, "table_index": 32,
     "table_crc": 32})
 """Registers that the rest of the card shows; RING_ERROR of STATUS is added here."""
-_C = CounterIndex
-COUNTS = dict.fromkeys((_C.ORDER_RECORDS, _C.INTENTS), 1) | {_C.RECORDS_DROPPED: 2}
-"""Counters of what happens here, and the bits of what one cycle adds."""
 _RUN = 0                                   # bit of CONTROL
 _PAGE = COUNTER_OFFSET // 4
 _RINGS = {Ring.MARKET: "ring_market", Ring.ORDER: "ring_order", Ring.CAPTURE: "ring_capture"}
@@ -61,7 +58,7 @@ class HostInterface(wiring.Component):
         Registers of the rest of the card, and what the host wrote; see ``Registers``.
     page : ``In(PageSignature())``
         The counters. COUNTERS_TAKE takes a picture, and accesses wait until it is shown.
-    counts : ``Out(step_layout(COUNTS))``
+    counts : ``Out(HostCounts)``
         What this cycle adds to some of them.
     slow_events : ``In(INTERRUPT_VECTORS)``
         Strobes of ``Interrupt`` by the rest of the card.
@@ -81,7 +78,7 @@ class HostInterface(wiring.Component):
             "intent": Out(stream.Signature(Taken)), "has_room": In(1),
             "others": In(OTHERS),
             "values": Out(VALUES_LAYOUT), "events": Out(EVENTS_LAYOUT),
-            "page": In(PageSignature()), "counts": Out(step_layout(COUNTS)),
+            "page": In(PageSignature()), "counts": Out(HostCounts),
             "slow_events": In(INTERRUPT_VECTORS)})
 
     def elaborate(self, platform):

@@ -9,7 +9,7 @@ from tickwire.spec.records import Line
 from tickwire_hw.arbiter import Arbiter
 from tickwire_hw.arbiter_machine import PORTS
 from tickwire_hw.book import Book
-from tickwire_hw.counters import Counters, PageSignature
+from tickwire_hw.counters import Counters, OtherCounts, PageSignature
 from tickwire_hw.line_port import LinePort
 from tickwire_hw.publish import Publish
 from tickwire_hw.receive import Key
@@ -52,6 +52,8 @@ class Pipeline(wiring.Component):
         octet, and after most added orders already 4 cycles after it; see ``Early``.
     is_overflow, is_lost : ``Out(PORTS)``
         Strobes: a port lost octets of a datagram, see ``Blocks``, or an event, see ``Arbiter``.
+    other_counts : ``In(OtherCounts)``
+        What this cycle adds to counters of the order path and the host's side.
     counters : ``Out(PageSignature())``
         All counters, see ``Counters``.
 
@@ -66,7 +68,7 @@ class Pipeline(wiring.Component):
         super().__init__({
             "ready": Out(1), "words": In(stream.Signature(Word, always_ready=True)).array(PORTS),
             "now": In(64), "keys": In(data.ArrayLayout(Key, len(Line))), "size_max": In(16),
-            "check_udp": In(1), "counters": Out(PageSignature()),
+            "check_udp": In(1), "counters": Out(PageSignature()), "other_counts": In(OtherCounts),
             **{name: book[name] for name in ("watch_all", "i_watch", "i_grid")},
             "records": publish["o"], "lines_out": publish["state"],
             "early": book["early"], "early_add": book["early_add"],
@@ -106,7 +108,8 @@ class Pipeline(wiring.Component):
         connect(m, publish.state, flipped(self.lines_out))
         connect(m, counters.page, flipped(self.counters))
         for source, names in ((arbiter.counts, dict(arbiter.counts.shape())),
-                              (book.counts, dict(book.counts.shape()))):
+                              (book.counts, dict(book.counts.shape())),
+                              (self.other_counts, dict(OtherCounts))):
             m.d.comb += [counters.i[name].eq(source[name]) for name in names]
         m.d.comb += [
             counters.i_peak.eq(book.peaks), counters.i.records.eq(publish.o.valid),

@@ -180,25 +180,16 @@ class _CardDevice(SoftwareDevice):
         return _CardMemory(self._elsewhere, sizes), ""
 
 
-class LoopTransport(Transport):
-    """A slot with a soft card in this process: BARs are memory, the card reaches what is shared.
+class Slot(Transport):
+    """A slot for a card in this process, which reaches the memory that is shared with it."""
 
-    The card has a turn whenever the driver waits.
-    """
-
-    def __init__(self, name: str, geometry: Geometry, symbols: Mapping[str, int],
-                 **options: Any) -> None:
-        """Put a card with these symbols into the slot; ``options`` are the card's."""
+    def __init__(self, name: str) -> None:
+        """Make an empty slot."""
         self.name, self.remarks = name, []
-        self._arena, self._shared = Arena(), dict[int, Buffer]()
-        self._is_master = False
-        registers = self._arena.take("registers", 1 << BAR_LOG2)
-        window = self._arena.take("window", 1 << WINDOW_LOG2)
-        self.bars = {BAR_REGISTERS: Bar(registers, 1 << BAR_LOG2),
-                     BAR_WINDOW: Bar(window, 1 << WINDOW_LOG2)}
-        self.card = SoftCard(registers, window, self._translate, geometry, symbols, **options)
+        self._shared, self._is_master = dict[int, Buffer](), False
 
-    def _translate(self, bus: int, octets: int) -> int:
+    def translate(self, bus: int, octets: int) -> int:
+        """Address of so many octets at a bus address, or 0 when the card may not reach them."""
         for begin, buffer in self._shared.items():
             if begin <= bus and bus + octets <= begin + buffer.size and self._is_master:
                 return buffer.address + bus - begin
@@ -211,22 +202,44 @@ class LoopTransport(Transport):
         self._shared[buffer.bus] = buffer
 
     def unshare(self, buffer: Buffer) -> None:
-        """Let the card reach it no longer; a card that still runs would write to freed memory."""
-        if self.card.device is not None:
-            raise TickwireError(f"Card {self.name!r} still runs.")
+        """Let the card reach it no longer."""
         del self._shared[buffer.bus]
 
     def set_master(self, is_master: bool) -> None:
         """Permit or forbid all of it."""
         self._is_master = is_master
 
+    def interrupts(self, vectors: int) -> list[int]:
+        """There are none: who waits for such a card gives it turns."""
+        raise TickwireError(f"Card {self.name!r} has no interrupts.")
+
+
+class LoopTransport(Slot):
+    """A slot with a soft card: BARs are memory.
+
+    The card has a turn whenever the driver waits.
+    """
+
+    def __init__(self, name: str, geometry: Geometry, symbols: Mapping[str, int],
+                 **options: Any) -> None:
+        """Put a card with these symbols into the slot; ``options`` are the card's."""
+        super().__init__(name)
+        self._arena = Arena()
+        registers = self._arena.take("registers", 1 << BAR_LOG2)
+        window = self._arena.take("window", 1 << WINDOW_LOG2)
+        self.bars = {BAR_REGISTERS: Bar(registers, 1 << BAR_LOG2),
+                     BAR_WINDOW: Bar(window, 1 << WINDOW_LOG2)}
+        self.card = SoftCard(registers, window, self.translate, geometry, symbols, **options)
+
+    def unshare(self, buffer: Buffer) -> None:
+        """Let the card reach it no longer; a card that still runs would write to freed memory."""
+        if self.card.device is not None:
+            raise TickwireError(f"Card {self.name!r} still runs.")
+        super().unshare(buffer)
+
     def reset(self) -> None:
         """Stop the card."""
         self.card.stop()
-
-    def interrupts(self, vectors: int) -> list[int]:
-        """There are none: who waits for a soft card gives it turns."""
-        raise TickwireError(f"Card {self.name!r} has no interrupts.")
 
     def work(self) -> None:
         """Give the card a turn."""

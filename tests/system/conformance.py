@@ -5,26 +5,33 @@ hands; ``FACTORIES`` names every kind that there is. Datagrams, ITCH and OUCH oc
 hand; records are read through the contract and decoded by the tables.
 """
 
+import ctypes
 import socket
 import struct
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from unittest.mock import patch
 
 import numpy as np
 
+from tests.captures import ethernet, ipv4, udp
 from tests.feed_rig import mold
 from tests.reference import itch
 from tickwire.device.base import Device
 from tickwire.device.pcie import PCIeDevice
 from tickwire.device.software import SoftwareDevice
+from tickwire.kernels.translate import ORDER_EVENT, translate
 from tickwire.spec import wire
 from tickwire.spec.geometry import Geometry
-from tickwire.spec.intents import IntentFlag, Operation
-from tickwire.spec.records import RECORDS, STATE_LINE, RecordType
+from tickwire.spec.intents import INTENT, WINDOW_SLOTS, IntentFlag, Operation
+from tickwire.spec.records import RECORDS, STATE_LINE, Line, RecordType
+from tickwire.spec.registers import BAR_WINDOW
+from tickwire_hw.clock import LINE_HZ
 from tickwire_sim.soft_card import LoopTransport
+from tickwire_sim.verilated import GROUPS, VerilatedDevice, VerilatedSlot
 
-GEOMETRY = Geometry(instruments=4, orders_log2=8, order_stash=8, levels_log2=8, level_stash=8,
+GEOMETRY = Geometry(instruments=4, orders_log2=9, order_stash=8, levels_log2=8, level_stash=8,
                     window_words=16, lookups=1)
 SYMBOLS = {"AAA": 100, "BBB": 100}
 LOCATES = {"AAA": 11, "BBB": 12}
@@ -37,10 +44,12 @@ NEXT_NUMBER = struct.pack(">cQI", b"Q", 1, 1)
 class Bench:
     """A device, its two lines and its order session."""
 
-    def __init__(self, device: Device, turn: Callable[[], None], far: SoftwareDevice) -> None:
+    def __init__(self, device: Device, turn: Callable[[], None],
+                 far: SoftwareDevice | None) -> None:
         """Hold ``device``; ``turn`` lets it work until nothing is left to do.
 
         ``far`` is what has lines and session: the device itself, or what stands for a card.
+        ``answered`` counts the venue's answers that came by the window.
         """
         self.device, self.far = device, far
         self.turn = turn
@@ -48,15 +57,29 @@ class Bench:
         self.venue, self.near = socket.socketpair()
         for end in (*(end for line in self.lines for end in line), self.venue, self.near):
             end.setblocking(False)
-        self.sequence = 1
+        self.sequence, self.answered = 1, 0
         self.market = device.market_reader()
         self.orders = device.order_reader()
 
     def send(self, *messages: bytes, line: int = 0, first: int | None = None) -> None:
         """Send one packet on a line and let the device take it."""
         first = self.sequence if first is None else first
-        self.lines[line][0].send(mold(first, *messages))
+        self.carry(line, mold(first, *messages))
         self.sequence = max(self.sequence, first + len(messages))
+
+    def carry(self, line: int, packet: bytes) -> None:
+        """Carry a packet on a line and let the device take it."""
+        self.lines[line][0].send(packet)
+        self.turn()
+
+    def repair(self, packet: bytes) -> None:
+        """Hand over a packet that was asked for again."""
+        self.far.recovery.put(packet)
+        self.turn()
+
+    def hang_up(self) -> None:
+        """End the order session."""
+        self.venue.close()
         self.turn()
 
     def open_market(self) -> None:
@@ -66,8 +89,7 @@ class Bench:
         self.send(*(itch.add(LOCATES[name], 100 + 2 * index + side, b"BS"[side:side + 1], 500,
                              100 * DOLLAR + 100 * side)
                     for index, name in enumerate(SYMBOLS) for side in (0, 1)))
-        self.lines[1][0].send(mold(self.sequence))
-        self.turn()
+        self.carry(1, mold(self.sequence))
 
     def records(self) -> list[tuple[RecordType, dict]]:
         """Market records that came since the last call."""
@@ -82,7 +104,6 @@ class Bench:
 
     def state(self, instrument: int) -> dict:
         """State line of an instrument."""
-        import ctypes
         octets = ctypes.string_at(self.device.layout.state + 64 * instrument, 64)
         return wire.decode(STATE_LINE, octets)
 
@@ -122,6 +143,24 @@ class Bench:
                 found.append(octets[3:2 + length])
             octets = octets[2 + length:]
         return found
+
+    def hold(self, fields: dict[str, int]) -> tuple[int, bytearray]:
+        """Seal an intent, and keep it from the window; return its number and octets."""
+        sequence = self.device.push_intent(fields)
+        octets = bytearray(ctypes.string_at(self._slot(sequence), INTENT.size))
+        ctypes.memset(self._slot(sequence), 0, INTENT.size)
+        return sequence, octets
+
+    def put(self, sequence: int, octets: bytearray) -> None:
+        """Put octets into the slot of that number."""
+        ctypes.memmove(self._slot(sequence), bytes(octets), INTENT.size)
+
+    def _slot(self, sequence: int) -> int:
+        return self.device.layout.window + (sequence - 1) % WINDOW_SLOTS * INTENT.size
+
+    def pause(self, seconds: float) -> None:
+        """Let the device's time pass."""
+        time.sleep(seconds)
 
     def make_ready(self, **limits: int) -> None:
         """A live market, limits, a session, armed; nothing left to read."""
@@ -202,5 +241,80 @@ def _benched(device: Device, far: SoftwareDevice) -> Iterator[Bench]:
         bench.close()
 
 
-FACTORIES = {"pcie": pcie, "software": software}
+class CardBench(Bench):
+    """The card's own gateware; the host's half of the order session is here."""
+
+    def __init__(self, device: VerilatedDevice, slot: VerilatedSlot) -> None:
+        """Hold ``device`` in ``slot``."""
+        super().__init__(device, slot.settle, None)
+        self.slot = slot
+
+    def carry(self, line: int, packet: bytes) -> None:
+        """Carry a packet on a line and let the card take it."""
+        group, port = GROUPS[line]
+        self.slot.give(line, ethernet(ipv4(udp(packet, port), destination=group)))
+
+    def repair(self, packet: bytes) -> None:
+        """Hand over a packet that was asked for again."""
+        self.carry(Line.RECOVERY, packet)
+
+    def hang_up(self) -> None:
+        """End the order session."""
+        self.slot.is_up = False
+
+    def hold(self, fields: dict[str, int]) -> tuple[int, bytearray]:
+        """Seal an intent, and keep it from the window; return its number and octets."""
+        held: list[bytes] = []
+        with patch.object(self.device, "_push", lambda _, intent: held.append(
+                ctypes.string_at(intent, INTENT.size))):
+            sequence = self.device.push_intent(fields)
+        return sequence, bytearray(held[0])
+
+    def put(self, sequence: int, octets: bytearray) -> None:
+        """Put octets into the slot of that number."""
+        self.slot.store(BAR_WINDOW, self._slot(sequence), bytes(octets))
+
+    def pause(self, seconds: float) -> None:
+        """Let the card's time pass."""
+        self.slot.run(self.slot.rows(int(seconds * LINE_HZ)))
+
+    def log_in(self) -> None:
+        """Bring the order session up."""
+        self.slot.is_up = True
+        self.turn()
+
+    def say(self, message: bytes) -> None:
+        """Hand the venue's message to the card, as its host does."""
+        octets, settle = np.frombuffer(message, np.uint8).copy(), np.zeros(64, np.uint8)
+        if translate(octets.ctypes.data, len(octets), settle.ctypes.data) == ORDER_EVENT:
+            self.answered += 1
+            self.device.push_intent(settle)
+            self.turn()
+
+    def heard(self) -> list[bytes]:
+        """OUCH messages that came out of the card since the last call."""
+        octets, found = bytes(self.slot.sent), []
+        self.slot.sent.clear()
+        while octets:
+            length, kind = SOUP.unpack(octets[:3])
+            assert kind == b"U"
+            found.append(octets[3:2 + length])
+            octets = octets[2 + length:]
+        return found
+
+
+@contextmanager
+def verilated(name: str) -> Iterator[Bench]:
+    """The driver of cards, over the card's gateware in this process."""
+    slot = VerilatedSlot(name, GEOMETRY, SYMBOLS, token_log2=TOKEN_LOG2, time=time.time_ns())
+    device = VerilatedDevice(slot, symbols=tuple(SYMBOLS), market_log2=MARKET_LOG2,
+                             order_log2=ORDER_LOG2)
+    bench = CardBench(device, slot)
+    try:
+        yield bench
+    finally:
+        bench.close()
+
+
+FACTORIES = {"pcie": pcie, "software": software, "verilated": verilated}
 SELL = int(IntentFlag.SELL)

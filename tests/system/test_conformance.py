@@ -4,7 +4,6 @@ Method: the tests of one device run for every kind in ``conformance.FACTORIES``.
 octets by hand; what comes out is compared with values worked out in the test.
 """
 
-import ctypes
 import itertools
 import os
 import struct
@@ -41,7 +40,8 @@ U32 = 0xFFFF_FFFF
 numbers = itertools.count()
 
 
-@pytest.fixture(params=sorted(FACTORIES))
+@pytest.fixture(params=[pytest.param(name, marks=pytest.mark.long if name == "verilated" else ())
+                        for name in sorted(FACTORIES)])
 def bench(request):
     """A device that was just opened."""
     with FACTORIES[request.param](f"test-{os.getpid()}-{next(numbers)}") as made:
@@ -129,7 +129,7 @@ def test_a_second_key_that_comes_late_does_not_arm(bench: Bench):
     first = (bench.device.read_register("EPOCH") ^ ARM_KEY) & U32
     bench.device.write_register("ARM", first)
     bench.turn()
-    time.sleep(0.002)                      # longer than the millisecond that it may take
+    bench.pause(0.002)                     # longer than the millisecond that it may take
     bench.device.write_register("ARM", first ^ U32)
     bench.turn()
     assert bench.device.killed == KillCause.POWER_ON
@@ -205,7 +205,7 @@ def test_the_watchdog_bites_without_kicks(ready: Bench):
     ready.device.write_register("WATCHDOG_KICK", 1)
     ready.turn()
     assert ready.device.killed == 0
-    time.sleep(0.003)
+    ready.pause(0.003)
     ready.turn()
     assert ready.device.killed == KillCause.WATCHDOG
     assert kinds(ready.answers()) == [RecordType.KILL]
@@ -295,10 +295,12 @@ def test_the_window_goes_round_and_every_intent_is_taken_once_in_order(ready: Be
         ready.say(rejected(sent[-1]))
         ready.answers()
     assert sent == list(range(1, 3 * WINDOW_SLOTS + 1))
-    assert ready.device.counters()["intents"] == 3 * WINDOW_SLOTS
+    assert ready.device.counters()["intents"] == 3 * WINDOW_SLOTS + ready.answered
 
 
 def test_the_host_cannot_have_more_than_64_intents_outstanding(ready: Bench):
+    if ready.far is None:
+        pytest.skip("a card takes intents while its host still stores others")
     for _ in range(WINDOW_SLOTS):
         ready.device.push_intent({"operation": Operation.NOP})
     with pytest.raises(TickwireError, match="64 intents to take already"):
@@ -311,11 +313,10 @@ def test_the_host_cannot_have_more_than_64_intents_outstanding(ready: Bench):
 @pytest.mark.parametrize(("offset", "error"), [
     (16, IntentError.CRC), (52, IntentError.CRC)])
 def test_a_damaged_intent_is_refused_and_the_next_one_taken(ready: Bench, offset, error):
-    sequence = ready.device.push_intent({"operation": Operation.NEW, "locate": AAA,
-                                         "price": 100 * DOLLAR, "quantity": 1})
-    place = ready.device.layout.window + (sequence - 1) % WINDOW_SLOTS * 64 + offset
-    octet = ctypes.c_uint8.from_address(place)
-    octet.value ^= 1
+    sequence, octets = ready.hold({"operation": Operation.NEW, "locate": AAA,
+                                   "price": 100 * DOLLAR, "quantity": 1})
+    octets[offset] ^= 1
+    ready.put(sequence, octets)
     ready.turn()
     assert ready.heard() == []
     (kind, record), = ready.answers()
@@ -328,13 +329,11 @@ def test_an_intent_of_before_the_arming_is_refused(bench: Bench):
     bench.open_market()
     bench.limits()
     bench.log_in()
-    sequence = bench.device.push_intent({"operation": Operation.NEW, "locate": AAA,
-                                         "price": 100 * DOLLAR, "quantity": 1})
-    saved = ctypes.string_at(bench.device.layout.window, 64)
-    ctypes.memset(bench.device.layout.window, 0, 64)
+    sequence, octets = bench.hold({"operation": Operation.NEW, "locate": AAA,
+                                   "price": 100 * DOLLAR, "quantity": 1})
     bench.device.arm()
     bench.answers()
-    ctypes.memmove(bench.device.layout.window, saved, 64)
+    bench.put(sequence, octets)
     bench.turn()
     (kind, record), = bench.answers()
     assert sequence == 1 and kind == RecordType.INTENT_ERROR
@@ -393,6 +392,8 @@ def test_the_life_of_an_order_is_told(ready: Bench):
 
 
 def test_answers_cut_anywhere_are_put_together(ready: Bench):
+    if ready.far is None:
+        pytest.skip("the octets of a card's session are its host's to put together")
     ready.order()
     stream = b"".join(struct.pack(">Hc", 1 + len(message), b"S") + message
                       for message in (accepted(1), executed(1, 100)))
@@ -418,8 +419,7 @@ def test_a_fill_of_an_order_that_nobody_sent_kills(ready: Bench):
 
 
 def test_without_a_session_no_order_leaves(ready: Bench):
-    ready.venue.close()
-    ready.turn()
+    ready.hang_up()
     assert Status.SESSION_UP not in ready.device.status
     ready.device.push_intent({"operation": Operation.NEW, "locate": AAA, "price": 100 * DOLLAR,
                               "quantity": 1, "timestamp": time.time_ns()})
@@ -458,8 +458,7 @@ def test_messages_become_records_and_a_state_line(bench: Bench):
 def test_the_other_lines_copy_changes_nothing(bench: Bench):
     bench.open_market()
     bench.records()
-    bench.lines[1][0].send(mold(6, itch.add(AAA, 100, b"B", 500, 100 * DOLLAR)))
-    bench.turn()
+    bench.carry(1, mold(6, itch.add(AAA, 100, b"B", 500, 100 * DOLLAR)))
     assert bench.records() == []
     assert bench.device.counters()["messages_duplicate"] == 1
     assert bench.device.counters()["duplicate_order"] == 0
@@ -476,8 +475,7 @@ def test_a_gap_on_both_lines_is_told_and_stops_orders_until_it_is_repaired(ready
     gap = next(record for kind, record in ready.records() if kind == RecordType.FEED_STATE)
     assert (gap["expected"], gap["state"]) == (first, FeedState.RECOVERING)
     assert ready.order() == []
-    ready.far.recovery.put(mold(first, lost, itch.add(BBB, 201, b"S", 1, 101 * DOLLAR)))
-    ready.turn()
+    ready.repair(mold(first, lost, itch.add(BBB, 201, b"S", 1, 101 * DOLLAR)))
     assert ready.device.read_register("FEED_STATE") == FeedState.LIVE
     assert ready.state(0)["bid_quantity"] == 800 and ready.state(0)["flags"] == 0
     assert ready.device.counters()["messages_recovered"] == 2

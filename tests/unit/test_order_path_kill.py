@@ -5,8 +5,9 @@ import pytest
 from tests.order_rig import DOLLAR, LOCATES, Rig, pack_intent, sealed
 from tickwire.errors import TickwireError
 from tickwire.kernels import order_path
-from tickwire.kernels.order_layout import BATCH, RESERVED_RECORDS, SCAN
+from tickwire.kernels.order_layout import BATCH, SCAN
 from tickwire.spec.intents import IntentError, Operation
+from tickwire.spec.orders import RESERVED_RECORDS
 from tickwire.spec.records import RecordType
 from tickwire.spec.registers import ARM_KEY, KillCause
 

@@ -18,8 +18,8 @@ from tests.order_rig import (
 )
 from tickwire.device.order_memory import OrderMemory
 from tickwire.kernels import order_path
-from tickwire.kernels.order_layout import ANSWER_RECORDS, RESERVED_RECORDS
 from tickwire.spec.intents import IntentError, IntentFlag, Operation
+from tickwire.spec.orders import ANSWER_RECORDS, RESERVED_RECORDS
 from tickwire.spec.records import RecordType
 from tickwire.spec.registers import KillCause
 

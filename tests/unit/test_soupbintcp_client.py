@@ -17,8 +17,8 @@ from tests.order_rig import DOLLAR, Rig
 from tickwire.kernels import engine_session
 from tickwire.kernels.arena import Arena
 from tickwire.kernels.engine_session import INPUT, OUTPUT, SESSION
-from tickwire.kernels.order_layout import RESERVED_RECORDS
 from tickwire.spec.counters import CounterIndex
+from tickwire.spec.orders import RESERVED_RECORDS
 from tickwire.spec.records import RecordType
 from tickwire.spec.registers import KillCause
 

@@ -19,7 +19,7 @@ from tickwire.kernels import intent_window
 from tickwire.kernels.arena import Arena
 from tickwire.kernels.engine_registers import MAILBOXES
 from tickwire.kernels.mmio import push_line
-from tickwire.spec.counters import COUNTER_SLOTS, COUNTERS
+from tickwire.spec.counters import COUNTERS
 from tickwire.spec.geometry import Geometry
 from tickwire.spec.intents import INTENT
 from tickwire.spec.limits import LIMITS_ROW, limits_rows
@@ -158,9 +158,23 @@ class PCIeDevice(Device):
         return found
 
     def _word(self, name: str) -> int:
-        offset, size = register(name, to_write=False)
+        return self._load(*register(name, to_write=False))
+
+    # The bus: where BARs are not memory, a subclass has other ways
+
+    def _load(self, offset: int, size: int) -> int:
+        """Read a word of 4 or 8 octets of BAR 0."""
         kind = ctypes.c_uint32 if size == 4 else ctypes.c_uint64
         return int(kind.from_address(self._registers + offset).value)
+
+    def _store(self, offset: int, size: int, value: int) -> None:
+        """Write a word of 4 or 8 octets of BAR 0."""
+        kind = ctypes.c_uint32 if size == 4 else ctypes.c_uint64
+        kind.from_address(self._registers + offset).value = value
+
+    def _push(self, slot: int, intent: int) -> None:
+        """Store the intent at an address to its slot, an address in the window, at once."""
+        push_line(slot, intent)
 
     def _silence(self) -> str:
         return (f"Device {self.name!r} does not answer, every register reads as ones: it is being "
@@ -172,20 +186,19 @@ class PCIeDevice(Device):
         offset, size = register(name, to_write=True)
         if not 0 <= value < 1 << 8 * size:
             raise ValueError(f"Register {name} has {8 * size} bits; {value} does not fit")
-        kind = ctypes.c_uint32 if size == 4 else ctypes.c_uint64
-        place = kind.from_address(self._registers + offset)
         mark = MAILBOXES.get(name)
         if mark is not None:
             if name != "KILL":                 # a kill never waits
-                self.wait(lambda: place.value == 0, _SECONDS, f"take what was written to {name}")
+                self.wait(lambda: self._load(offset, size) == 0, _SECONDS,
+                          f"take what was written to {name}")
             value |= mark
-        place.value = value
+        self._store(offset, size, value)
 
     def counters(self) -> dict[str, int]:
         """Return every counter by its name, all of one instant."""
         self.write_register("COUNTERS_TAKE", 1)
-        words = (ctypes.c_uint64 * COUNTER_SLOTS).from_address(self.layout.counters)
-        return {counter.name: int(words[place]) for place, counter in enumerate(COUNTERS)}
+        return {counter.name: self._load(COUNTER_OFFSET + 8 * place, 8)
+                for place, counter in enumerate(COUNTERS)}
 
     def commit_limits(self, seconds: float = _SECONDS) -> int:
         """Load the staged limits into the card and put them in force; returns their version."""
@@ -201,7 +214,7 @@ class PCIeDevice(Device):
         # The window cannot be read: the intent is made whole here and stored at once.
         ctypes.memmove(self._intent, row.ctypes.data, INTENT.size)
         intent_window.seal(self._intent, self.read_register("EPOCH"), self._sequence)
-        push_line(slot, self._intent)
+        self._push(slot, self._intent)
 
     def work(self) -> None:
         """Let a simulated card do one turn; a real one needs no call."""

@@ -14,7 +14,6 @@ from tickwire.kernels.memory import load64_relaxed
 from tickwire.kernels.order_layout import (
     BATCH,
     ORDER,
-    RESERVED_RECORDS,
     SCAN,
     order_at,
     orders_at,
@@ -25,6 +24,7 @@ from tickwire.kernels.ring import count, room
 from tickwire.kernels.staging import is_released, sent, stage
 from tickwire.spec.counters import CounterIndex
 from tickwire.spec.intents import Operation
+from tickwire.spec.orders import RESERVED_RECORDS
 from tickwire.spec.records import RECORD_SIZE
 
 ALL = -1                                   # instead of an instrument

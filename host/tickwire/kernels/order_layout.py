@@ -21,8 +21,6 @@ from tickwire.spec.render import dtype
 BATCH = 16                                  # orders of one packet group that leave together
 SCAN = 1_024                                # order rows that one call of a mass cancel looks at
 TX_SIZE = 1_024                             # octets of the largest packet group: BATCH cancels
-ANSWER_RECORDS = 24                         # most records of one intent, or answer and hedges
-RESERVED_RECORDS = 32                       # room that only kills and limits commits may use
 
 RISK = np.dtype([
     ("killed", "i8"),            # KillCause mask; any bit blocks orders

@@ -15,9 +15,7 @@ from tickwire.kernels.jit import kernel
 from tickwire.kernels.kill import kill
 from tickwire.kernels.memory import load8, load16, load32, load64
 from tickwire.kernels.order_layout import (
-    ANSWER_RECORDS,
     ORDER,
-    RESERVED_RECORDS,
     order_at,
     orders_at,
 )
@@ -36,6 +34,7 @@ from tickwire.kernels.orders import (
 from tickwire.kernels.ring import count, room
 from tickwire.spec.counters import CounterIndex
 from tickwire.spec.intents import IntentError
+from tickwire.spec.orders import ANSWER_RECORDS, RESERVED_RECORDS
 from tickwire.spec.records import RecordType
 from tickwire.spec.registers import KillCause
 

@@ -29,7 +29,6 @@ from tickwire.kernels.memory import (
     view,
 )
 from tickwire.kernels.order_layout import (
-    RESERVED_RECORDS,
     TRIGGER_BLOCK,
     TRIGGER_HEAD,
     TRIGGER_ROW,
@@ -56,6 +55,7 @@ from tickwire.spec.intents import (
     TriggerEvent,
     TriggerKind,
 )
+from tickwire.spec.orders import FIRE_RECORDS, RESERVED_RECORDS
 from tickwire.spec.records import BBO, TRADE, BookFlag, RecordType, TradeFlag
 from tickwire.spec.render import dtype
 
@@ -89,7 +89,6 @@ _BROKEN = TradeFlag.BROKEN.value
 _UNSURE = (BookFlag.RECOVERING | BookFlag.STALE | BookFlag.DESYNCED | BookFlag.BID_HIDDEN
            | BookFlag.ASK_HIDDEN).value
 _HEAD, _ROW = TRIGGER_HEAD.itemsize, TRIGGER_ROW.itemsize
-_FIRE_RECORDS = TRIGGERS + 2                # its own, its group's, and what the gate or path writes
 _U32 = 0xFFFF_FFFF
 
 
@@ -314,7 +313,7 @@ def observe(orders, record, kind, slot, now):
     head = trigger_head_at(_block(orders, instrument))
     waiting = head["armed"] & ~head["hedges"] & ~((1 << slot) - 1)
     if (waiting == 0 or _is_killed(orders) or not _is_telling(record, is_bbo)
-            or room(orders_at(orders)["ring"]) < _FIRE_RECORDS + RESERVED_RECORDS):
+            or room(orders_at(orders)["ring"]) < FIRE_RECORDS + RESERVED_RECORDS):
         return 0, -1
     while waiting != 0:
         slot = low_bit(waiting)

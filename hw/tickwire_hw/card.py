@@ -1,0 +1,165 @@
+"""The card without MACs and bus: core, host's side and clock, composed."""
+
+from amaranth.hdl import Module, Mux, Signal
+from amaranth.lib import wiring
+from amaranth.lib.wiring import connect
+
+from tickwire.spec.geometry import Geometry
+from tickwire.spec.orders import ANSWER_RECORDS, FIRE_RECORDS, RESERVED_RECORDS
+from tickwire.spec.records import FeedState
+from tickwire.spec.registers import GapPolicy, Interrupt, Status
+from tickwire.spec.sessions import SESSIONS_MAX
+from tickwire_hw.clock import LINE_HZ, Clock
+from tickwire_hw.core import Core
+from tickwire_hw.host_interface import HostInterface
+from tickwire_hw.join import join
+from tickwire_hw.order_path import ROWS_LOG2
+from tickwire_hw.risk import Table
+
+_HOST = ("burst", "request", "answer", "has_msix", "is_msix_masked", "i_capture")
+_NETWORK = ("ready", "words", "keys", "size_max", "check_udp", "watch_all", "i_watch", "i_grid",
+            "lines", "accept_session", "line_timeout_ns", "patience_ns", "stale_ns", "start",
+            "has_session", "session", "sessions", "i_symbol", "i_template", "i_session",
+            "o_order", "is_overflow", "is_lost", "is_idle")
+_TRIGGERS = 2                               # bit of CAPABILITIES
+_TICK = 10                                  # a look at the lines' silence each 1,024 cycles
+_PART_KILLS = {Table.INSTRUMENT: "instrument_kill", Table.STRATEGY: "strategy_kill",
+               Table.SESSION: "session_kill"}
+_IS_SET = 16                                # bit of a register that names a part
+
+
+class Card(wiring.Component):
+    """Frames in and out on one side, records, intents and registers on the other.
+
+    What the host writes takes effect through registers: rings, limits, kill switch, clock, gap
+    policy, sessions that it runs. Latencies, throughput and losses are those of ``Core`` and
+    ``HostInterface``. A start (bit 0 of CONTROL) begins the market data anew; the books and what
+    is open at the venue are kept until reset.
+
+    What the network side is set up with comes by ports, of the names that ``Core`` has: which
+    groups and symbols, ticks, templates of sessions. No registers lead there yet.
+
+    Members
+    -------
+    burst, request, answer, has_msix, is_msix_masked, i_capture
+        As of ``HostInterface``.
+    sessions_up, released : ``In(SESSIONS_MAX)``
+        Sessions that the card runs and are up; sessions whose orders the host sends.
+    causes : ``In``
+        Causes of a kill that show outside.
+
+    All others are of ``Core``, by their names.
+    """
+
+    def __init__(self, geometry: Geometry, rows_log2: int = ROWS_LOG2) -> None:
+        self._core = Core(geometry, rows_log2)
+        self._host = HostInterface(geometry, core_hz=LINE_HZ, token_log2=rows_log2,
+                                   capabilities=_TRIGGERS)
+        core = self._core.signature.members
+        self._through = {name: (part, part.signature.members[name])
+                         for part, names in ((self._host, _HOST), (self._core, _NETWORK))
+                         for name in names}
+        super().__init__({
+            "sessions_up": core["sessions_up"], "released": core["released"],
+            "causes": core["causes"],
+            **{name: member for name, (_, member) in self._through.items()}})
+
+    def elaborate(self, platform):
+        """Return the three, connected."""
+        m = Module()
+
+        m.submodules.core, m.submodules.host = core, host = self._core, self._host
+        m.submodules.clock = clock = Clock()
+        for name, (part, member) in self._through.items():
+            join(m, member, getattr(self, name), getattr(part, name))
+        for theirs, ours in ((host.i_market, core.records), (host.i_line, core.lines_out)):
+            m.d.comb += [theirs.valid.eq(ours.valid), theirs.p.eq(ours.p)]
+        connect(m, core.order_record, host.i_order)
+        connect(m, host.intent, core.i)
+        connect(m, host.page, core.counters)
+        m.d.comb += [
+            core.now.eq(clock.now), core.host_counts.eq(host.counts),
+            host.has_room.eq(host.room >= ANSWER_RECORDS + RESERVED_RECORDS),
+            core.has_room.eq(host.room >= FIRE_RECORDS + RESERVED_RECORDS)]
+        self._clock(m, clock)
+        self._feed(m)
+        self._orders(m)
+        self._status(m, clock)
+        return m
+
+    def _clock(self, m, clock):
+        """Registers of the clock."""
+        values, events = self._host.values, self._host.events
+        for port, name in ((clock.i_increment, "clock_increment"), (clock.i_set, "clock_set"),
+                           (clock.i_slew, "clock_slew")):
+            m.d.comb += [port.valid.eq(events[name].is_written), port.p.eq(events[name].value)]
+        m.d.comb += [
+            clock.rate.eq(values.clock_slew_rate), clock.is_armed.eq(~self._core.is_killed),
+            clock.snap.eq(events.clock_snap.is_written)]
+
+    def _feed(self, m):
+        """Registers of the market side."""
+        core, values, events = self._core, self._host.values, self._host.events
+        ticks, was_running = Signal(_TICK), Signal()
+        m.d.sync += [ticks.eq(ticks + 1), was_running.eq(values.control[0])]
+        m.d.comb += [
+            core.restart.eq(values.control[0] & ~was_running),
+            core.policy.eq(Mux(values.gap_policy == GapPolicy.SKIP, GapPolicy.SKIP,
+                               GapPolicy.WAIT)),
+            core.tick.eq(ticks == 0), core.tick_stamp.eq(core.now),
+            core.give_up.eq(events.feed_give_up.is_written),
+            core.give_up_number.eq(events.feed_give_up.value), core.give_up_stamp.eq(core.now)]
+
+    def _orders(self, m):
+        """Registers of limits, kill switch and sessions."""
+        core, values, events = self._core, self._host.values, self._host.events
+        for port, event in (
+                (core.table_begin, events.table_index), (core.table_word, events.table_data),
+                (core.limits_commit, events.limits_commit), (core.i_kill, events.kill),
+                (core.i_kick, events.watchdog_kick)):
+            m.d.comb += [port.valid.eq(event.is_written), port.p.eq(event.value)]
+        m.d.comb += [
+            core.i_arm.valid.eq(events.arm.is_written), core.i_arm.p.eq(events.arm.value[:32]),
+            core.watchdog_period.eq(values.watchdog_period), core.causes.eq(self.causes),
+            core.watchdog_closed.eq(values.watchdog_closed),
+            core.mass_cancel.eq(values.kill_action[0])]
+        for table, name in _PART_KILLS.items():
+            event = events[name]
+            with m.If(event.is_written):
+                m.d.comb += [
+                    core.i_part_kill.valid.eq(1), core.i_part_kill.p.table.eq(table),
+                    core.i_part_kill.p.number.eq(event.value[:_IS_SET]),
+                    core.i_part_kill.p.is_killed.eq(event.value[_IS_SET])]
+        session, up = events.session_state, Signal(SESSIONS_MAX)
+        for number in range(SESSIONS_MAX):
+            with m.If(session.is_written & (session.value[:_IS_SET] == number)):
+                m.d.sync += up[number].eq(session.value[_IS_SET])
+        m.d.comb += [core.released.eq(self.released),
+                     core.sessions_up.eq(self.sessions_up | up)]
+
+    def _status(self, m, clock):
+        """What the host reads, and what interrupts it."""
+        core, host, others = self._core, self._host, self._host.others
+        is_killed, state = Signal(init=1), Signal(8)
+        m.d.sync += [is_killed.eq(core.is_killed), state.eq(core.state)]
+        m.d.comb += [
+            others.status.eq(
+                Mux(host.values.control[0], Status.RUNNING, 0)
+                | Mux(core.is_killed, Status.KILLED, Status.ARMED)
+                | Mux(core.state == FeedState.LIVE, Status.FEED_LIVE, 0)
+                | Mux(core.sessions_up.any(), Status.SESSION_UP, 0)
+                | Mux(core.state == FeedState.ENDED, Status.ENDED, 0)),
+            others.feed_state.eq(core.state), others.feed_expected.eq(core.expected),
+            others.feed_highest.eq(core.highest), others.kill_cause.eq(core.killed),
+            others.kill_time.eq(core.kill_time), others.epoch.eq(core.epoch),
+            others.time_now.eq(clock.now), others.clock_snap_time.eq(clock.snap_time),
+            others.clock_snap_counter.eq(clock.snap_counter),
+            others.clock_slew_left.eq(clock.left)]
+        m.d.comb += [getattr(others, name).eq(getattr(core, name)) for name in (
+            "limits_version", "limits_crc", "table_index", "table_crc")]
+        told = core.configured
+        for event, condition in {
+                Interrupt.KILL: core.is_killed & ~is_killed,
+                Interrupt.CONFIGURATION: told.limits_committed | told.limits_refused,
+                Interrupt.FEED: core.state != state}.items():
+            m.d.comb += host.slow_events[event.bit_length() - 1].eq(condition)

@@ -1,0 +1,249 @@
+"""The card's own gateware behind the driver of cards: the third device.
+
+``VerilatedSlot`` holds the compiled card: what the host stores and reads goes in as requests,
+what the card writes goes to the host's memory, frames go in and come out as octets. Time is the
+card's: cycles at its clock, from the time that it is given.
+"""
+
+import ctypes
+import ipaddress
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from tickwire.device.pcie import PCIeDevice
+from tickwire.device.transport import Bar
+from tickwire.errors import TickwireError
+from tickwire.orders.template import template
+from tickwire.spec.geometry import Geometry
+from tickwire.spec.intents import INTENT
+from tickwire.spec.network import FRAME_SIZE_MAX
+from tickwire.spec.records import RECORD_SIZE, Line
+from tickwire.spec.registers import BAR_LOG2, BAR_REGISTERS, BAR_WINDOW, WINDOW_LOG2, RegisterOffset
+from tickwire.spec.sessions import HEADERS_SIZE, SessionOperation
+from tickwire_hw.card import Card
+from tickwire_hw.grid import row
+from tickwire_hw.stream import LANES
+from tickwire_sim.soft_card import Slot
+from tickwire_sim.verilate import verilate
+
+GROUPS = {Line.A: ("239.192.64.1", 26_401), Line.B: ("239.192.64.2", 26_402),
+          Line.RECOVERY: ("10.0.0.1", 26_403)}
+"""Address and port of each line; the last one takes frames of the host."""
+CYCLES = 64                                # of one look at what the card has done
+_QUIET = 4                                 # looks without anything until a card is taken as idle
+_LOOKS = 1 << 12
+_LINE_TIMEOUT_NS = 3_000_000_000
+_ENDS = ("10.0.0.1", 40_001), ("10.0.0.2", 40_002)
+_MACS = bytes.fromhex("020000000001"), bytes.fromhex("020000000002")
+_LEASE = {"sequence": 1, "acknowledgment": 1, "window": 0xFFFF}
+_OUT = ("burst__valid", "answer__valid", "o_order__valid")
+
+
+class VerilatedSlot(Slot):
+    """A slot with the card of ``geometry`` as a compiled model.
+
+    ``symbols`` maps what is watched to tick sizes; without any, every locate below the number of
+    instruments is its own instrument, with ``tick``. The model's one order session is leased and
+    up when :attr:`is_up`; what it sent is in :attr:`sent`, as payload octets.
+    """
+
+    def __init__(self, name: str, geometry: Geometry, symbols: Mapping[str, int] | None = None, *,
+                 tick: int = 0, token_log2: int = 8, time: int = 1) -> None:
+        """Compile the model or load it; the first time takes minutes."""
+        super().__init__(name)
+        self.bars = {BAR_REGISTERS: Bar(0, 1 << BAR_LOG2), BAR_WINDOW: Bar(0, 1 << WINDOW_LOG2)}
+        self._geometry, self._symbols, self._tick, self._time = geometry, symbols, tick, time
+        self.model = verilate(Card(geometry, token_log2), "host_card",
+                              parameters=f"{geometry} {token_log2}")
+        self.sent = bytearray()
+        self._frame = b""
+        self._idle = self._configured()
+
+    def _configured(self) -> np.ndarray:
+        """Rows of idle cycles, with everything that stays."""
+        model = self.model
+        one = model.rows(1)
+        for line, (group, port) in GROUPS.items():
+            model.put(one, "keys", **{f"{line}.is_set": 1, f"{line}.port": port,
+                                      f"{line}.group": int(ipaddress.IPv4Address(group))})
+        for name, value in (
+                ("size_max", FRAME_SIZE_MAX), ("check_udp", 1), ("accept_session", 1),
+                ("lines", 3), ("start", 1), ("line_timeout_ns", _LINE_TIMEOUT_NS),
+                ("watch_all", self._symbols is None), ("sessions", 1), ("burst__ready", 1),
+                ("answer__ready", 1), ("o_order__ready", 1)):
+            one[name] = value
+        return np.repeat(one, CYCLES)
+
+    @property
+    def is_up(self) -> bool:
+        """Whether the order session is up."""
+        return bool(self._idle["sessions_up"][0])
+
+    @is_up.setter
+    def is_up(self, is_up: bool) -> None:
+        self._idle["sessions_up"] = is_up
+
+    # Cycles
+
+    def rows(self, count: int = CYCLES) -> np.ndarray:
+        """Return input rows of idle cycles."""
+        return self._idle[:count].copy() if count <= CYCLES else np.repeat(self._idle[:1], count)
+
+    def run(self, rows: np.ndarray) -> list[bytes]:
+        """Run; what the card writes is done, and answers to reads are returned."""
+        answers: list[bytes] = []
+        self._take(self.model.run(rows, when=_OUT), answers)
+        return answers
+
+    def _take(self, outputs: np.ndarray, answers: list[bytes]) -> None:
+        """Do what came out, cycle by cycle."""
+        get = self.model.get
+        for number in range(len(outputs)):
+            found = outputs[number:number + 1]
+            if found["burst__valid"][0]:
+                self._write(int(get(found, "burst__payload", "address")[0]),
+                            np.ascontiguousarray(get(found, "burst__payload", "data")).tobytes(),
+                            bool(get(found, "burst__payload", "is_word")[0]))
+            if found["answer__valid"][0]:
+                answers.append(np.ascontiguousarray(found["answer__payload"]).tobytes())
+            if found["o_order__valid"][0]:
+                word, keep, last = (int(get(found, "o_order__payload", name)[0])
+                                    for name in ("data", "keep", "last"))
+                self._frame += word.to_bytes(LANES, "little")[:keep.bit_count()]
+                if last:
+                    self.sent += self._frame[HEADERS_SIZE:]
+                    self._frame = b""
+
+    def _write(self, bus: int, octets: bytes, is_word: bool) -> None:
+        """Write what the card says, where it may."""
+        size = 4 if is_word else RECORD_SIZE
+        place = self.translate(bus, size)
+        if place:                              # an IOMMU would stop everything else
+            ctypes.memmove(place, octets, size)
+
+    def settle(self) -> None:
+        """Run until nothing has come out for a while and nothing is being executed."""
+        quiet = 0
+        for _ in range(_LOOKS):
+            outputs = self.model.run(self.rows())
+            is_active = np.logical_or.reduce([outputs[name] != 0 for name in _OUT])
+            self._take(outputs[is_active], [])
+            is_quiet = not is_active.any() and outputs["is_idle"].all()
+            quiet = quiet + 1 if is_quiet else 0
+            if quiet == _QUIET:
+                return
+        raise TickwireError(f"Card {self.name!r} does not come to rest.")
+
+    # The bus
+
+    def load(self, bar: int, offset: int, size: int) -> int:
+        """Read ``size`` octets of a BAR, whole words."""
+        self._request(bar, offset, size, is_read=1)
+        for _ in range(_LOOKS):
+            answers = self.run(self.rows(16))
+            if answers:
+                return int.from_bytes(answers[0][:size], "little")
+        raise TickwireError(f"Card {self.name!r} does not answer a read of BAR {bar}.")
+
+    def store(self, bar: int, offset: int, octets: bytes) -> None:
+        """Store whole words to a BAR."""
+        size = len(octets)
+        words = np.frombuffer(octets.ljust(RECORD_SIZE, b"\0"), "<u8")
+        self._request(bar, offset, size, data=words.reshape(1, -1), enables=(1 << size) - 1)
+
+    def _request(self, bar: int, offset: int, size: int, **fields: Any) -> None:
+        given = self.rows(1)
+        given["request__valid"] = 1
+        self.model.put(given, "request__payload", bar=bar, address=offset // 4, count=size // 4,
+                       **fields)
+        for _ in range(_LOOKS):
+            outputs = self.model.run(given)
+            self._take(outputs, [])
+            if outputs["request__ready"][0]:
+                return
+        raise TickwireError(f"Card {self.name!r} takes no request.")
+
+    # The network
+
+    def give(self, line: int, frame: bytes) -> None:
+        """Send a frame without preamble and check on a line, and let it come through."""
+        count = -(-len(frame) // LANES)
+        rows = self.rows(count + 2)
+        words = np.frombuffer(frame.ljust(LANES * count, b"\0"), "<u8")
+        port = f"words__{line}__"
+        rows[f"{port}valid"][:count] = 1
+        keep = np.full(count, (1 << LANES) - 1)
+        keep[-1] >>= LANES * count - len(frame)
+        self.model.put(rows[:count], f"{port}payload", data=words, keep=keep,
+                       first=np.arange(count) == 0, last=np.arange(count) == count - 1)
+        self.run(rows)
+        self.settle()
+
+    def _set_up(self) -> None:
+        """Give the network side its symbols, ticks and session, and wait until it is ready."""
+        symbols = list((self._symbols or {}).items())
+        symbols += [("", self._tick)] * (self._geometry.instruments - len(symbols))
+        for number, (symbol, tick) in enumerate(symbols):
+            given = self.rows(1)
+            self.model.put(given, "i_grid__payload", instrument=number,
+                           **{f"row.{name}": value for name, value in row(tick).items()})
+            given["i_grid__valid"] = 1
+            if symbol:
+                name = int.from_bytes(symbol.encode().ljust(8), "big")
+                for port in ("i_watch", "i_symbol"):
+                    given[f"{port}__valid"] = 1
+                    self.model.put(given, f"{port}__payload", instrument=number, symbol=name)
+            self.run(given)
+        octets = template(*_ENDS, *_MACS)
+        for number, word in enumerate(np.frombuffer(octets, "<u8").tolist()):
+            given = self.rows(1)
+            given["i_template__valid"] = 1
+            self.model.put(given, "i_template__payload", word=number, data=[word])
+            self.run(given)
+        given = self.rows(1)
+        given["i_session__valid"] = 1
+        self.model.put(given, "i_session__payload", operation=int(SessionOperation.LEASE), **_LEASE)
+        self.run(given)
+        for _ in range(_LOOKS):
+            if self.model.run(self.rows())["ready"][-1]:
+                return
+        raise TickwireError(f"Card {self.name!r} never gets ready.")
+
+    # The contract of a slot
+
+    def reset(self) -> None:
+        """Begin as after configuration, set up, at the time that was given."""
+        self.model.restart()
+        self._frame = b""
+        self.sent.clear()
+        self._set_up()
+        self.store(BAR_REGISTERS, RegisterOffset.CLOCK_SET, self._time.to_bytes(8, "little"))
+
+    def work(self) -> None:
+        """Give the card some cycles."""
+        self.run(self.rows())
+
+    def close(self) -> None:
+        """Nothing is left: the model goes with its last reference."""
+
+
+class VerilatedDevice(PCIeDevice):
+    """The card of a :class:`VerilatedSlot`, through the driver of cards."""
+
+    kind = "verilated"
+
+    def __init__(self, slot: VerilatedSlot, **options: Any) -> None:
+        """Open the card; ``options`` as of :class:`PCIeDevice`."""
+        self._slot = slot
+        super().__init__(slot, is_huge=False, **options)
+
+    def _load(self, offset: int, size: int) -> int:
+        return self._slot.load(BAR_REGISTERS, offset, size)
+
+    def _store(self, offset: int, size: int, value: int) -> None:
+        self._slot.store(BAR_REGISTERS, offset, value.to_bytes(size, "little"))
+
+    def _push(self, slot: int, intent: int) -> None:
+        self._slot.store(BAR_WINDOW, slot - self._window, ctypes.string_at(intent, INTENT.size))
