@@ -14,17 +14,21 @@ from pathlib import Path
 
 import pytest
 
-from tests.fix.link import MAIL, Recorder, mail
+from tests.fix.link import MAIL, Recorder, mail, rules
 from tests.fix.quickfix_peer import free_port
 from tickwire import cli
 from tickwire.commands.venue import fix_gateway
 from tickwire.config import demo
 from tickwire.errors import TickwireError
+from tickwire.orders.fix import acceptor as acceptor_module
+from tickwire.orders.fix.acceptor import Acceptor
 from tickwire.orders.fix.audit import lines
 from tickwire.orders.fix.initiator import Initiator
 from tickwire.orders.fix.service import FIXService
+from tickwire.orders.fix.session import Session
 from tickwire.orders.fix.settings import FIXSessionSettings, FIXSettings
-from tickwire.orders.fix.store import FileStore, read_state
+from tickwire.orders.fix.store import FileStore, MemoryStore, read_state
+from tickwire.orders.fix.tls import tls_context
 
 CERTIFICATES = Path(__file__).parent / "certificates"
 REPORT = b"6=0\x0114=0\x0117=x\x0137=o\x0139=0\x0154=1\x0155=A\x01150=0\x01151=1\x01"
@@ -131,6 +135,31 @@ def test_certificates_are_checked(tmp_path, venue, client, is_on):
             assert not any(session.logons for session in found.values())
     told = run(tmp_path, sessions, scenario)
     assert told["tls-venue"].subjects == (["secret"] if is_on else [])
+
+
+def test_handshakes_that_fail_take_no_place_for_long(tmp_path, monkeypatch):
+    monkeypatch.setattr(acceptor_module, "_HANDSHAKE_GRACE_SECONDS", 0.05)
+    settings = replace(pair("tls", 0, ("VENUE", "CLIENT"))[0], logon_seconds=1, **VENUE)
+
+    async def body():
+        session = Session(settings, rules(settings.begin_string), MemoryStore(1))
+        acceptor = Acceptor([session], "127.0.0.1", 0, tls=tls_context(settings),
+                            connections_max=2)
+        await acceptor.start()
+        for _ in range(2):
+            _, writer = await asyncio.open_connection("127.0.0.1", acceptor.port)
+            writer.write(b"no TLS at all")
+            writer.close()
+        await until(lambda: len(acceptor._connections) == 2)
+        await until(lambda: not acceptor._connections)
+        client = replace(pair("tls", acceptor.port, ("VENUE", "CLIENT"))[1], **TRUST)
+        engine = Initiator(Session(client, rules(client.begin_string), MemoryStore(1)))
+        task = asyncio.create_task(engine.run())
+        await until(lambda: session.is_logged_on)
+        await engine.stop()
+        await task
+        await acceptor.stop()
+    asyncio.run(body())
 
 
 def test_sessions_of_one_port_have_one_tls(tmp_path):

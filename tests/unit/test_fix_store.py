@@ -213,6 +213,11 @@ def test_a_flush_in_the_background_ends_and_tells_what_went_wrong(tmp_path, monk
             assert flusher.begin()
             flusher.wait()
             assert not flusher.is_running
+        context = flusher._context
+        assert flusher.begin()
+        flusher.close()                        # which waits; the kernel's context is used again
+        flusher = flush.Flusher(file.fileno())
+        assert flusher._context == context and bool(context) == has_aio and flusher.begin()
         flusher.close()
     there, back = os.pipe()                    # nothing that can be flushed
     flusher = flush.Flusher(back)

@@ -15,6 +15,7 @@ from tickwire.orders.fix.warm import load_kernels
 
 CONNECTIONS_MAX = 256
 LOGON_SECONDS_MAX = 10.0                   # a connection that says nothing lives no longer
+_HANDSHAKE_GRACE_SECONDS = 0.5             # after which a failed one is not counted any more
 
 
 class Acceptor:
@@ -46,8 +47,9 @@ class Acceptor:
             load_kernels(session.rules)
         loop = asyncio.get_running_loop()
         try:
-            self._server = await loop.create_server(self._connection, self.host, self.port,
-                                                    ssl=self._tls)
+            self._server = await loop.create_server(
+                self._connection, self.host, self.port, ssl=self._tls,
+                ssl_handshake_timeout=self._logon_seconds if self._tls else None)
         except OSError as error:
             raise TickwireError(f"FIX cannot listen on {self.host}:{self.port}: "
                                 f"{error.strerror or error}.") from None
@@ -58,7 +60,9 @@ class Acceptor:
         if self._server is not None:
             self._server.close()
         for connection in list(self._connections):
-            if connection.session is not None:
+            if not connection.is_open:
+                self._connections.discard(connection)
+            elif connection.session is not None:
                 connection.session.logout(text)
                 connection.flush()
             else:
@@ -79,7 +83,15 @@ class Acceptor:
         if len(self._connections) >= self._connections_max:
             connection.refusal = f"more than {self._connections_max} connections"
         self._connections.add(connection)
+        if self._tls is not None:          # asyncio does not tell of a handshake that failed
+            asyncio.get_running_loop().call_later(self._logon_seconds + _HANDSHAKE_GRACE_SECONDS,
+                                                  self._forget_unmade, connection)
         return connection
+
+    def _forget_unmade(self, connection: Connection) -> None:
+        """Forget a connection whose TLS has not come to stand in its time."""
+        if not connection.is_open:
+            self._connections.discard(connection)
 
     def _choose(self, connection: Connection, first: Parsed) -> Session | None:
         """Return the session of a first message, or nothing and a line in the log."""

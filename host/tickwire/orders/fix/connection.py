@@ -45,6 +45,11 @@ class Connection(asyncio.BufferedProtocol):
         self._is_paused = self._has_more = self._is_busy = False
         self._reason = ""
 
+    @property
+    def is_open(self) -> bool:
+        """Whether the connection stands, TLS included."""
+        return self._transport is not None
+
     # asyncio
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
