@@ -128,10 +128,14 @@ class Card:
 
     def see(self, instrument):
         """Tell what an instrument is like."""
-        self.give(i_seen=dict(
-            instrument=instrument, seen__version=self.versions[instrument],
-            seen__symbol=int.from_bytes(SYMBOLS[instrument], "big"),
-            **{f"seen__market__{name}": value for name, value in self.market[instrument].items()}))
+        self.give(i_seen=self.seen(instrument))
+
+    def seen(self, instrument):
+        """What an instrument is like, as the column of a cycle."""
+        return {"instrument": instrument, "seen__version": self.versions[instrument],
+                "seen__symbol": int.from_bytes(SYMBOLS[instrument], "big"),
+                **{f"seen__market__{name}": value
+                   for name, value in self.market[instrument].items()}}
 
     def commit(self, octets):
         """Load the octets of a limits table, and put it in force."""

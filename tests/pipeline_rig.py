@@ -14,8 +14,11 @@ from tests.book_rig import set_grids
 from tests.feed_rig import FeedRig
 from tickwire.spec.counters import COUNTER_SLOTS, COUNTERS
 from tickwire.spec.geometry import Geometry
-from tickwire.spec.records import Line, RecordType
+from tickwire.spec.records import BBO, BookFlag, Line, RecordType
+from tickwire.spec.render import dtype
+from tickwire_hw.early_sight import LATEST
 from tickwire_hw.pipeline import Pipeline
+from tickwire_hw.triggers_port import Sight
 from tickwire_sim.verilate import verilate
 
 LANES, BODY = 8, 56
@@ -66,6 +69,7 @@ class Card:
         self.geometry = geometry
         self.model = verilate(Pipeline(geometry), f"pipeline_{name}", parameters=repr(geometry))
         self._watches_all = True
+        self.sights = 0                    # records that were told ahead
 
     def start(self, tick: int = 100, symbols: Sequence[str] | None = None) -> int:
         """Begin anew, configured, with empty tables; return the cycle in which frames may come."""
@@ -125,7 +129,7 @@ class Card:
                            keep=control[0], first=control[1], last=control[2], error=control[3])
             rows[where] = given
         return self.model.run(rows, when=("records__valid", "lines_out__valid", "early__valid",
-                                          "early_add__valid"))
+                                          "early_add__valid", "sights__valid"))
 
     def records(self, found: np.ndarray) -> np.ndarray:
         """Records of such rows: (n, 57) octets, the type last, latencies zero."""
@@ -191,6 +195,7 @@ def compare(card: Card, frames: Sequence[Sent], tick: int = 100, gap: int = 3,
             chunk: int = 4_000, symbols: Sequence[str] | None = None) -> np.ndarray:
     """Compare all records, octet for octet, state tables and counters; return the records."""
     card.start(tick, symbols)
+    card.sights = 0
     rig, time, every = kernel_rig(card.geometry, tick, symbols=symbols), 0, []
     table = np.zeros((card.geometry.instruments, 64), np.uint8)
     for start in range(0, len(frames), chunk):
@@ -198,6 +203,7 @@ def compare(card: Card, frames: Sequence[Sent], tick: int = 100, gap: int = 3,
         found = card.send(part, gap, time)
         ours, expected = card.records(found), kernel_records(rig, part, gap, time)
         _compare_records(ours, expected)
+        card.sights += _compare_sights(card, found, ours)
         table = card.table(found, table)
         assert (table == rig.table()).all(), "state tables differ"
         counted, wanted = card.counters(), rig.counters()
@@ -215,6 +221,30 @@ def _compare_records(ours: np.ndarray, expected: np.ndarray) -> None:
         raise AssertionError(
             f"{len(ours)} records, not {len(expected)}; the first that differs is {at}:\n"
             f"{_words(ours, at)}, not\n{_words(expected, at)}")
+
+
+def _compare_sights(card: Card, found: np.ndarray, records: np.ndarray) -> int:
+    """Compare what was told ahead of BBO records with those; return how many there were."""
+    cycles = found["cycle"][found["records__valid"] == 1].astype(np.int64)
+    is_bbo = records[:, BODY] == RecordType.BBO
+    octets = np.zeros((int(is_bbo.sum()), 64), np.uint8)
+    octets[:, :BODY] = records[is_bbo, :BODY]
+    bbos, cycles = octets.view(dtype(BBO)).reshape(-1), cycles[is_bbo]
+    rows = found[found["sights__valid"] == 1]
+    for row in rows:
+        sight = {name: int(card.model.get(row[None], "sights__payload", name)[0])
+                 for name in dict(Sight.as_shape())}
+        comes = (cycles > int(row["cycle"])) & (cycles <= int(row["cycle"]) + LATEST)
+        bbo, = bbos[comes & (bbos["feed_sequence"] == sight["sequence"])]
+        bid, ask = sight["bid"], sight["ask"]
+        assert sight["is_early"] and not sight["is_trade"]
+        assert int(bbo["flags"]) == (BookFlag.CROSSED if bid >= ask and bid and ask else 0)
+        assert sight["last"] in (0, int(bbo["last_price"]))
+        assert [int(bbo[name]) for name in (
+            "timestamp", "bid_price", "ask_price", "bid_quantity", "ask_quantity")] == [
+                sight[name] for name in ("timestamp", "bid", "ask", "bid_quantity",
+                                         "ask_quantity")]
+    return len(rows)
 
 
 def _words(records: np.ndarray, at: int) -> str:

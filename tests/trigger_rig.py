@@ -16,12 +16,14 @@ from tickwire.kernels.triggers import hedge, observe
 from tickwire.spec.counters import CounterIndex
 from tickwire.spec.intents import Operation
 from tickwire.spec.orders import OrderState
-from tickwire.spec.records import RecordType
+from tickwire.spec.records import BookFlag, RecordType
 
 _TRIGGER = struct.Struct("<QIHBBIIIBBBBIIHHIIIII")
 _BBO = struct.Struct("<QQIIIIHBBIIIIHH8x")
 _TRADE = struct.Struct("<QQQIIHBBIQII8x")
 assert {layout.size for layout in (_TRIGGER, _BBO, _TRADE)} == {64}
+STAMP, SEQUENCE = 7_777, 42               # of a BBO record's message
+AHEAD = 45                                 # cycles from what a record will show to the record
 COUNTERS = ("triggers_armed", "triggers_fired", "triggers_disarmed")
 
 
@@ -36,7 +38,7 @@ def pack_trigger(*, operation=Operation.PRE_ARM, timestamp=0, intent_id=0, locat
 
 
 def pack_bbo(*, locate=LOCATES[0], bid=0, ask=0, bid_quantity=0, ask_quantity=0, flags=0,
-             timestamp=7_777, sequence=42) -> bytes:
+             timestamp=STAMP, sequence=SEQUENCE) -> bytes:
     """Pack a BBO record."""
     return _BBO.pack(timestamp, sequence, bid, ask, bid_quantity, ask_quantity, locate, ord("T"),
                      flags, 9, 0, 0, 0, 1, 1)
@@ -45,6 +47,23 @@ def pack_bbo(*, locate=LOCATES[0], bid=0, ask=0, bid_quantity=0, ask_quantity=0,
 def pack_trade(*, locate=LOCATES[0], price=0, flags=1, timestamp=8_888, sequence=43) -> bytes:
     """Pack a TRADE record."""
     return _TRADE.pack(timestamp, sequence, 5, price, 100, locate, ord("B"), flags, 9, 77, 0, 0)
+
+
+def _pack(kind, fields):
+    return (pack_bbo if kind == RecordType.BBO else pack_trade)(**fields)
+
+
+def market_columns(kind, fields):
+    """Columns of a market record."""
+    words = np.frombuffer(_pack(kind, fields)[:56], np.uint64).reshape(1, 7)
+    return {"i_market": {"kind": kind.value, "octets": words}}
+
+
+def sight_columns(instrument, fields, last=0):
+    """Columns of what a BBO record will show, and of a trade that will be told before it."""
+    best = {name: fields.get(name, 0) for name in ("bid", "ask", "bid_quantity", "ask_quantity")}
+    return {"i_early": {"is_early": 1, "instrument": instrument, "timestamp": STAMP,
+                        "sequence": SEQUENCE, "last": last, **best}}
 
 
 class Twin(CardPair):
@@ -127,10 +146,8 @@ class Twin(CardPair):
 
     def do_market(self, kind, fields):
         """Show a market record."""
-        octets = (pack_bbo if kind == RecordType.BBO else pack_trade)(**fields)
-        words = np.frombuffer(octets[:56], np.uint64).reshape(1, 7)
-        self.asked.append({"i_market": {"kind": kind.value, "octets": words}})
-        sent, slot, address = b"", 0, self.rig.put(octets)
+        self.asked.append(market_columns(kind, fields))
+        sent, slot, address = b"", 0, self.rig.put(_pack(kind, fields))
         while slot >= 0:
             size, slot = observe(self.rig.address, address, kind.value, slot, self.now)
             sent += self.rig.leave(size, self.now)
@@ -171,6 +188,56 @@ class Twin(CardPair):
     def do_arm(self):
         if int(self.rig.path.gate["killed"]):
             self.rig.path.arm(self.now)
+
+
+class Foreseen(Twin):
+    """The card is told ahead of BBO records what they will show, the kernels are not.
+
+    Records come as long after it as in a card, their state line with them; they may say that a
+    trade was printed at ``last`` before.
+    """
+
+    def do_market(self, kind, fields):
+        instrument = self._foreseen(kind, fields)
+        if instrument is None:
+            return super().do_market(kind, fields)
+        market, bid, ask = self.card.market[instrument], fields["bid"], fields["ask"]
+        flags = BookFlag.CROSSED if bid >= ask and bid and ask else 0
+        last = fields.get("last", 0)
+        market |= {"bid": bid, "ask": ask, "flags": int(flags), "last": last or market["last"]}
+        self.rig.book(instrument, bid=bid, ask=ask, flags=flags, last=market["last"],
+                      trading_state=bytes([market["trading_state"]]),
+                      version=self.card.versions[instrument])
+        sent = b""
+        if last:
+            sent += super().do_market(RecordType.TRADE, self._trade(fields))
+        shown = {name: value for name, value in fields.items() if name != "last"}
+        sent += super().do_market(kind, shown)
+        self.asked = []
+        return sent
+
+    def card_market(self, kind, fields):
+        """Tell the card, show it state line and records later."""
+        instrument = self._foreseen(kind, fields)
+        if instrument is None:
+            return
+        card, shown = self.card, dict(fields)
+        last = shown.pop("last", 0)
+        card.cycles(AHEAD, **sight_columns(instrument, shown, last))
+        record = (RecordType.TRADE, self._trade(fields)) if last else (kind, shown)
+        card.cycles(1, i_seen=card.seen(instrument), **market_columns(*record))
+        card.give(**market_columns(kind, shown) if last else {})
+
+    def _foreseen(self, kind, fields):
+        """Instrument of a record that is told of ahead."""
+        locate = fields.get("locate", LOCATES[0])
+        if kind == RecordType.BBO and not fields.get("flags") and locate in LOCATES:
+            return LOCATES.index(locate)
+        return None
+
+    def _trade(self, fields):
+        return {"price": fields["last"], "sequence": SEQUENCE,
+                "locate": fields.get("locate", LOCATES[0])}
 
 
 assert set(COUNTERS) <= {name.lower() for name in CounterIndex.__members__}

@@ -56,16 +56,20 @@ def rows() -> Iterator[Row]:
                          "i_market valid to o valid", message=f"{name}, slot {slot}")
 
 
-def _fire(model: Model, kind: TriggerKind, slot: int, generation: int) -> int:
-    """Arm a slot and show it what it waits for; return the cycles to the first word."""
-    given = model.rows(_CYCLES, **_FIXED)
+def arm_trigger(model: Model, fixed: dict, **fields: int) -> None:
+    """Arm a slot; ``fixed`` are the columns that stay."""
+    given = model.rows(_CYCLES, **fixed)
     epoch = int(model.run(given)["epoch"][0])
     given["i__valid"][0] = 1
     model.put(given[:1], "i__payload", intent=_words(
-        TRIGGER, operation=int(Operation.PRE_ARM), locate=_LOCATE, price=1_000_000, quantity=100,
-        token=1, kind=int(kind), slot=slot, generation=generation, trigger_price=1_000_000,
-        epoch=epoch))
+        TRIGGER, operation=int(Operation.PRE_ARM), quantity=100, epoch=epoch, **fields))
     model.run(given)
+
+
+def _fire(model: Model, kind: TriggerKind, slot: int, generation: int) -> int:
+    """Arm a slot and show it what it waits for; return the cycles to the first word."""
+    arm_trigger(model, _FIXED, locate=_LOCATE, price=1_000_000, token=1, kind=int(kind),
+                slot=slot, generation=generation, trigger_price=1_000_000)
     given = model.rows(_CYCLES, **_FIXED)
     given["i_market__valid"][0] = 1
     model.put(given[:1], "i_market__payload", kind=[int(RecordType.BBO)], octets=_words(
@@ -83,15 +87,22 @@ def _words(message: Message, **values: int) -> np.ndarray:
 
 
 def _ready(model: Model) -> None:
-    """Arm, with limits that permit what they can, and are soft where they may be."""
     model.restart()
+    given = model.rows(1, **_FIXED)
+    given["i_taught__valid"] = 1
+    model.put(given, "i_taught__payload", locate=_LOCATE)
+    model.run(given)
+    arm_device(model, _FIXED)
+
+
+def arm_device(model: Model, fixed: dict) -> None:
+    """Arm, with limits that permit what they can, and are soft where they may be."""
     instruments = CARD_SMALL.instruments
     octets = np.zeros(LIMITS_ROW * limits_rows(instruments), np.uint8)
     limits_table(octets, instruments).permit({"soft_checks": _U32 & ~ALWAYS_HARD})
     loaded = octets.view("<u8")
-    given = model.rows(len(loaded) + ROW_CYCLES * limits_rows(instruments) + 16, **_FIXED)
-    given["i_taught__valid"][0] = given["i_session__valid"][1] = given["table_begin__valid"][0] = 1
-    model.put(given, "i_taught__payload", locate=_LOCATE)
+    given = model.rows(len(loaded) + ROW_CYCLES * limits_rows(instruments) + 16, **fixed)
+    given["i_session__valid"][1] = given["table_begin__valid"][0] = 1
     model.put(given, "i_session__payload", operation=int(SessionOperation.LEASE))
     last = len(loaded) + 1
     given["table_word__valid"][1:last], given["table_word__payload"][1:last] = 1, loaded
@@ -101,10 +112,10 @@ def _ready(model: Model) -> None:
     assert model.run(given)["limits_version"][-1] == 1
     first = 1 ^ ARM_KEY
     for key in (first, first ^ _U32):
-        given = model.rows(ARM_LATENCY, **_FIXED)
+        given = model.rows(ARM_LATENCY, **fixed)
         given["i_arm__valid"][0], given["i_arm__payload"][0] = 1, key
         model.run(given)
-    model.run(model.rows(_CYCLES, **_FIXED))
+    model.run(model.rows(_CYCLES, **fixed))
 
 
 def _execute(model: Model, operation: Operation, token: int) -> np.ndarray:

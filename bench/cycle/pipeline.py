@@ -22,11 +22,12 @@ from tickwire_sim.verilate import verilate
 LANES = 8
 GROUP, PORT, LINE = "233.54.12.111", 26477, 0
 UNWATCHED = 60_000                         # a locate
-APART = 400                                # cycles: nothing of the first packet is under way
+APART = 700                                # cycles: nothing of the first packet is under way
 TICK = 100
 OUTPUTS = {"records": "pipeline: last octet to first record",
            "early": "pipeline: last octet to best levels",
-           "early_add": "pipeline: last octet to best levels of an added order"}
+           "early_add": "pipeline: last octet to best levels of an added order",
+           "sights": "pipeline: last octet to what the BBO record will show"}
 
 BOOK = [add(1, "B", PRICE), add(2, "B", PRICE - TICK)]
 _FIRST = {"order_reference": 1}
@@ -46,7 +47,7 @@ _REG_SHO = message(itch50.REG_SHO_RESTRICTION, stock_locate=UNWATCHED, stock=SYM
                    reg_sho_action="0")
 
 
-def _fillers(octets: int) -> list[bytes]:
+def fillers(octets: int) -> list[bytes]:
     """Messages of no book, before the one that counts: so many octets modulo the word."""
     for halts in range(LANES):
         for notes in range(LANES):
@@ -55,12 +56,12 @@ def _fillers(octets: int) -> list[bytes]:
     raise AssertionError(octets)
 
 
-def _frame(first: int, messages: list[bytes]) -> bytes:
+def feed(first: int, messages: list[bytes]) -> bytes:
     blocks = [struct.pack(">H", len(message)) + message for message in messages]
     return feed_frame(first, blocks, GROUP, PORT)
 
 
-def _configured(model: Model, count: int) -> np.ndarray:
+def configured(model: Model, count: int) -> np.ndarray:
     rows = model.rows(count)
     one = rows[:1].copy()
     model.put(one, "keys", **{f"{LINE}.is_set": 1, f"{LINE}.port": PORT,
@@ -75,15 +76,27 @@ def _configured(model: Model, count: int) -> np.ndarray:
 def begin(model: Model) -> int:
     """Watch one instrument; return the cycle in which frames may come."""
     model.restart()
-    rows = _configured(model, 1)
+    rows = configured(model, 1)
     rows["i_grid__valid"] = 1
     model.put(rows, "i_grid__payload", instrument=LOCATE,
               **{f"row.{name}": value for name, value in row(TICK).items()})
     model.run(rows)
     while True:
-        last = model.run(_configured(model, 256))[-1]
+        last = model.run(configured(model, 256))[-1]
         if last["ready"]:
             return int(last["cycle"]) + 1
+
+
+def put_frame(model: Model, rows: np.ndarray, first: int, frame: bytes) -> int:
+    """Put a frame's words into the rows from ``first`` on; return the row of its last word."""
+    words = np.frombuffer(frame.ljust(-(-len(frame) // LANES) * LANES, b"\0"), "<u8")
+    given = rows[first:first + len(words)]
+    keep, last = np.full(len(words), 0xFF), np.zeros(len(words), np.int64)
+    keep[-1], last[-1] = (1 << (len(frame) - 1) % LANES + 1) - 1, 1
+    given[f"words__{LINE}__valid"] = 1
+    model.put(given, f"words__{LINE}__payload", data=words, keep=keep, last=last,
+              first=np.arange(len(words)) == 0)
+    return first + len(words) - 1
 
 
 def frames_of(model: Model, message: bytes, octets: int) -> tuple[np.ndarray, int, int]:
@@ -91,17 +104,10 @@ def frames_of(model: Model, message: bytes, octets: int) -> tuple[np.ndarray, in
 
     ``octets`` come before the message in its first word, modulo the word.
     """
-    rows = _configured(model, 2 * APART)
-    frames = {0: _frame(1, BOOK), APART: _frame(1 + len(BOOK), [*_fillers(octets), message])}
-    for first, frame in frames.items():
-        words = np.frombuffer(frame.ljust(-(-len(frame) // LANES) * LANES, b"\0"), "<u8")
-        given = rows[first:first + len(words)]
-        keep, last = np.full(len(words), 0xFF), np.zeros(len(words), np.int64)
-        keep[-1], last[-1] = (1 << (len(frame) - 1) % LANES + 1) - 1, 1
-        given[f"words__{LINE}__valid"] = 1
-        model.put(given, f"words__{LINE}__payload", data=words, keep=keep, last=last,
-                  first=np.arange(len(words)) == 0)
-    return rows, APART, APART + (len(frames[APART]) - 1) // LANES
+    rows = configured(model, 2 * APART)
+    frames = {0: feed(1, BOOK), APART: feed(1 + len(BOOK), [*fillers(octets), message])}
+    last = [put_frame(model, rows, first, frame) for first, frame in frames.items()][-1]
+    return rows, APART, last
 
 
 def _cycles(model: Model, message: bytes, octets: int) -> dict[str, int]:
@@ -129,7 +135,7 @@ def rows() -> Iterator[Row]:
         for output, figure in OUTPUTS.items():
             cycles = [found[output] for found in counted if output in found]
             boundary = f"words valid to {output} valid"
-            if output == "records":
+            if cycles and output in ("records", "sights"):
                 yield Row.of(figure, cycles, boundary, message=name)
                 continue
             for octets, found in enumerate(cycles):

@@ -66,6 +66,8 @@ class Book(wiring.Component):
         The instrument of the outcome that comes 3 cycles later.
     o : ``Out(stream.Signature(Operation, always_ready=True))``
         Outcomes, for ``Publish``.
+    o_taught : ``Out(stream.Signature({locate, instrument}, always_ready=True))``
+        As of ``InstrumentFilter``.
     early, early_add : ``Out(stream.Signature(early_layout(geometry), always_ready=True))``
         Best levels after each order message, 6 and, of added orders, 2 cycles after it, see
         ``Early``.
@@ -85,6 +87,7 @@ class Book(wiring.Component):
                                             always_ready=True)),
             "o": Out(stream.Signature(Operation, always_ready=True)),
             "counts": Out(BookCounts), "peaks": Out(peak_layout(geometry)),
+            "o_taught": self._sequencer.signature.members["o_taught"],
             "early": self._early.signature.members["o"],
             "early_add": self._early.signature.members["o_add"]})
 
@@ -110,6 +113,8 @@ class Book(wiring.Component):
             connect(m, part.i, flipped(self.i))
         connect(m, sequencer.i_watch, flipped(self.i_watch))
         connect(m, sequencer.o_taught, early.i_taught)
+        m.d.comb += [self.o_taught.valid.eq(sequencer.o_taught.valid),
+                     self.o_taught.p.eq(sequencer.o_taught.p)]
         for part in (grid, early):
             connect(m, part.i_write, flipped(self.i_grid))
         connect(m, sequencer.o, commit.i)

@@ -12,7 +12,8 @@ from tickwire_hw.order_path import ROWS_LOG2, OrderPath
 from tickwire_hw.pipeline import Pipeline
 
 _INSIDE = ("i_taught", "watch_all", "i_seen", "phase", "feed_state", "now", "i_market",
-           "entered", "settled", "triggered", "kill_counted")
+           "i_early", "entered", "settled", "triggered", "kill_counted")
+_TO_INSIDE = ("other_counts", "sights")
 _RENAMED = {"record": "order_record", "o": "o_order"}
 
 
@@ -21,7 +22,8 @@ class Core(wiring.Component):
 
     ``Pipeline`` tells ``Markets`` what it tells the host; ``OrderPath`` holds orders against that,
     and its triggers look at the same records. So an order sees the market of the newest record, 47
-    cycles behind the wire. Throughput, backpressure and losses are those of the two.
+    cycles behind the wire; what is armed sees it 8 or 4 cycles behind it while the book is idle
+    (``EarlySight``). Throughput, backpressure and losses are those of the two.
 
     Members
     -------
@@ -41,7 +43,7 @@ class Core(wiring.Component):
         self._through = {}
         for part in (self._pipeline, self._orders):
             for name, member in part.signature.members.items():
-                if name != "other_counts" and (part is self._pipeline or name not in _INSIDE):
+                if name not in (_TO_INSIDE if part is self._pipeline else _INSIDE):
                     self._through[_RENAMED.get(name, name) if part is self._orders else name] = (
                         part, name, member)
         super().__init__({"host_counts": In(HostCounts), **{
@@ -60,6 +62,7 @@ class Core(wiring.Component):
         connect(m, markets.o_taught, orders.i_taught)
         for ours, theirs in ((markets.records, pipeline.records),
                              (orders.i_market, pipeline.records),
+                             (orders.i_early, pipeline.sights),
                              (markets.lines, pipeline.lines_out),
                              (markets.i_symbol, self.i_symbol)):
             m.d.comb += [ours.valid.eq(theirs.valid), ours.p.eq(theirs.p)]

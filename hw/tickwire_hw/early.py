@@ -16,6 +16,7 @@ from tickwire_hw.early_orders import OPERATION_AGE, EarlyOrders
 from tickwire_hw.early_port import early_layout
 from tickwire_hw.feed_port import FLAGS_SHAPE, EventKind, FeedEvent
 from tickwire_hw.logic import stages
+from tickwire_hw.order_table import PRICE
 from tickwire_hw.refill import SERIAL, Refill
 from tickwire_hw.touch import RESULT_AGE, Touch
 from tickwire_hw.window_rules import DECISION_AGE
@@ -168,6 +169,7 @@ class Early(wiring.Component):
         m.d.comb += [
             self.o.valid.eq(touch.o.valid & touch.o.p.is_message),
             self.o.p.side.eq(operation.side),
+            self.o.p.taken.eq(operation.take_key ^ operation.side.replicate(PRICE)),
             self.o.p.is_touched.eq(operation.takes | operation.adds),
             self.o.p.is_repeated.eq(told[-1]), self.o_add.valid.eq(told[0]),
             self.o_add.p.side.eq(first.message.side), self.o_add.p.is_touched.eq(1)]

@@ -1,6 +1,6 @@
 """An order message step by step, port to last record (kernels ``order_path``, ``entry``)."""
 
-from amaranth.hdl import Cat, Signal
+from amaranth.hdl import Cat, Mux, Signal
 from amaranth.lib import data
 
 from tickwire.spec.checks import STATIC, CheckIndex
@@ -67,7 +67,9 @@ class EntrySteps:
             with m.State("Worth"), m.If(age == WORTH_CYCLES):
                 m.next = "Place"
             with m.State("Place"):
-                m.d.sync += [self._token.eq(self.next_token), self._market.eq(self.seen.market)]
+                m.d.sync += [self._token.eq(self.next_token),
+                             self._market.eq(Mux(self._is_fired, wanted.market,
+                                                 self.seen.market))]
                 with m.If(self.is_found & (self._is_released | self.order.ready)):
                     m.next = "Ask"
             with m.State("Ask"):

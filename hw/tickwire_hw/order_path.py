@@ -29,7 +29,7 @@ from tickwire_hw.settle import Settle
 from tickwire_hw.settle_port import Settled
 from tickwire_hw.table_loader import TableLoader
 from tickwire_hw.triggers import Triggers
-from tickwire_hw.triggers_port import Triggered
+from tickwire_hw.triggers_port import Sight, Triggered
 
 _KILL = ("i_kill", "i_arm", "i_kick", "watchdog_period", "watchdog_closed", "mass_cancel", "killed",
          "is_killed", "epoch", "kill_time", "kick_time")
@@ -75,6 +75,8 @@ class OrderPath(wiring.Component):
         Causes of a kill that show.
     i_market : ``In(stream.Signature(RECORD, always_ready=True))``
         Market records, for triggers.
+    i_early : ``In(stream.Signature(Sight, always_ready=True))``
+        What a market record will show, as of ``TriggerQueue``.
     has_room : ``In(1)``
         The order ring has room for what one market record may cause; nothing fires else.
     record : ``Out(stream.Signature(RECORD))``
@@ -117,7 +119,8 @@ class OrderPath(wiring.Component):
             "record": Out(stream.Signature(RECORD)), "is_idle": Out(1), "open_orders": Out(32),
             "entered": Out(Entered), "settled": Out(Settled), "triggered": Out(Triggered),
             "kill_counted": Out(Counted), "configured": Out(Configured),
-            "i_market": In(stream.Signature(RECORD, always_ready=True)), "has_room": In(1, init=1),
+            "i_market": In(stream.Signature(RECORD, always_ready=True)),
+            "i_early": In(stream.Signature(Sight, always_ready=True)), "has_room": In(1, init=1),
             **{name: member for name, (_, _, member) in self._through.items()}})
 
     def elaborate(self, platform):
@@ -254,11 +257,11 @@ class OrderPath(wiring.Component):
             write.en.eq(self.i_seen.valid), write.addr.eq(self.i_seen.p.instrument),
             write.data.eq(self.i_seen.p.seen),
             read.addr.eq(Mux(settle.is_busy, settle.instrument, Mux(
-                entry.is_busy, entry.instrument, triggers.begin.p))),
+                entry.is_busy, entry.instrument, triggers.begin.p.instrument))),
             entry.seen.eq(read.data), settle.last.eq(read.data.market.last),
             # A record and what it leaves the instrument like come in the same cycle.
             triggers.market.eq(Mux(
-                write.en & (self.i_seen.p.instrument == triggers.begin.p),
+                write.en & (self.i_seen.p.instrument == triggers.begin.p.instrument),
                 self.i_seen.p.seen.market, read.data.market))]
 
     def _gate(self, m):
@@ -313,6 +316,7 @@ class OrderPath(wiring.Component):
         """Triggers, what they look at, and who arms them."""
         triggers, entry, kill = self._triggers, self._entry, self._kill
         connect(m, flipped(self.i_market), triggers.i)
+        connect(m, flipped(self.i_early), triggers.early)
         connect(m, entry.arm, triggers.arm)
         connect(m, entry.fired, triggers.fired)
         connect(m, self._settle.filled, triggers.filled)
@@ -325,8 +329,8 @@ class OrderPath(wiring.Component):
             self._frame.next_session.eq(Mux(triggers.owner.valid, triggers.owner.p.session,
                                             entry.ahead.p.session))]
         with m.If(~entry.is_busy):
-            m.d.comb += [ahead.p.instrument.eq(triggers.begin.p),
-                         ahead.p.market.eq(triggers.market)]
+            m.d.comb += [ahead.p.instrument.eq(triggers.begin.p.instrument),
+                         ahead.p.market.eq(triggers.begin.p.market)]
         m.d.comb += [
             triggers.i_taught.valid.eq(self.i_taught.valid),
             triggers.i_taught.p.eq(self.i_taught.p), triggers.watch_all.eq(self.watch_all),

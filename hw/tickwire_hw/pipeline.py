@@ -10,10 +10,12 @@ from tickwire_hw.arbiter import Arbiter
 from tickwire_hw.arbiter_machine import PORTS
 from tickwire_hw.book import Book
 from tickwire_hw.counters import Counters, OtherCounts, PageSignature
+from tickwire_hw.early_sight import EarlySight
 from tickwire_hw.line_port import LinePort
 from tickwire_hw.publish import Publish
 from tickwire_hw.receive import Key
 from tickwire_hw.stream import Word
+from tickwire_hw.triggers_port import Sight
 
 _CONFIGURATION = ("lines", "policy", "accept_session", "line_timeout_ns", "patience_ns",
                   "stale_ns", "restart", "start", "has_session", "session", "tick", "tick_stamp",
@@ -50,6 +52,9 @@ class Pipeline(wiring.Component):
     early, early_add : ``Out(stream.Signature(early_layout(geometry), always_ready=True))``
         Best levels after each order message of a watched instrument, 8 cycles after its last
         octet, and after most added orders already 4 cycles after it; see ``Early``.
+    sights : ``Out(stream.Signature(Sight, always_ready=True))``
+        With these, when nothing else is under way: what the message's BBO record will show; see
+        ``EarlySight``.
     is_overflow, is_lost : ``Out(PORTS)``
         Strobes: a port lost octets of a datagram, see ``Blocks``, or an event, see ``Arbiter``.
     other_counts : ``In(OtherCounts)``
@@ -62,7 +67,7 @@ class Pipeline(wiring.Component):
 
     def __init__(self, geometry: Geometry) -> None:
         self._arbiter, self._book, self._publish = Arbiter(), Book(geometry), Publish(geometry)
-        self._counters = Counters(geometry)
+        self._counters, self._sight = Counters(geometry), EarlySight(geometry)
         arbiter, book, publish = (part.signature.members for part in (
             self._arbiter, self._book, self._publish))
         super().__init__({
@@ -72,6 +77,7 @@ class Pipeline(wiring.Component):
             **{name: book[name] for name in ("watch_all", "i_watch", "i_grid")},
             "records": publish["o"], "lines_out": publish["state"],
             "early": book["early"], "early_add": book["early_add"],
+            "sights": Out(stream.Signature(Sight, always_ready=True)),
             "is_overflow": Out(PORTS), "is_lost": Out(PORTS),
             **{name: arbiter[name] for name in (*_CONFIGURATION, *_REGISTERS)}})
 
@@ -82,6 +88,7 @@ class Pipeline(wiring.Component):
         m.submodules.arbiter, m.submodules.book = arbiter, book = self._arbiter, self._book
         m.submodules.publish = publish = self._publish
         m.submodules.counters = counters = self._counters
+        m.submodules.sight = sight = self._sight
         line_ports = [LinePort() for _ in range(PORTS)]
         for number in range(PORTS):
             m.submodules[f"port_{number}"] = port = line_ports[number]
@@ -106,6 +113,12 @@ class Pipeline(wiring.Component):
         connect(m, book.early, flipped(self.early))
         connect(m, book.early_add, flipped(self.early_add))
         connect(m, publish.state, flipped(self.lines_out))
+        connect(m, sight.o, flipped(self.sights))
+        for ours, theirs in ((sight.early, book.early), (sight.early_add, book.early_add),
+                             (sight.lines, publish.state), (sight.i, arbiter.o),
+                             (sight.i_taught, book.o_taught)):
+            m.d.comb += [ours.valid.eq(theirs.valid), ours.p.eq(theirs.p)]
+        m.d.comb += sight.watch_all.eq(self.watch_all)
         connect(m, counters.page, flipped(self.counters))
         for source, names in ((arbiter.counts, dict(arbiter.counts.shape())),
                               (book.counts, dict(book.counts.shape())),

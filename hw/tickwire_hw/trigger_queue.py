@@ -6,6 +6,7 @@ from amaranth.lib.wiring import In, Out, connect, flipped
 
 from tickwire.spec.geometry import Geometry
 from tickwire.spec.records import BBO, TRADE, BookFlag, RecordType, TradeFlag
+from tickwire_hw.early_sight import LATEST
 from tickwire_hw.locates import Locates
 from tickwire_hw.record_writer import RECORD
 from tickwire_hw.records import body_layout
@@ -20,7 +21,10 @@ _UNSURE = (BookFlag.RECOVERING | BookFlag.STALE | BookFlag.DESYNCED | BookFlag.B
 class TriggerQueue(wiring.Component):
     """Give the records that could fire something, in order.
 
-    One that finds the queue empty is given one cycle after it came. What is left out: records of
+    One that finds the queue empty is given one cycle after it came, and in its own cycle what comes
+    at ``early``, if it can be looked at in that very cycle; then its records are left out later, so
+    that nothing is looked at twice. An execution is left to its records while a slot waits for
+    prints, since they come in front of best levels. What is left out: records of
     other types and other instruments, books that are not to be believed, trades that are not
     printed or broken, and what comes while its instrument has no slot that waits for the market.
     A record a cycle; nothing is held back. One that finds ``DEPTH`` others waiting is lost, and
@@ -32,6 +36,10 @@ class TriggerQueue(wiring.Component):
         Market records.
     i_taught, watch_all
         As of ``Locates``.
+    early : ``In(stream.Signature(Sight, always_ready=True))``
+        What a record will show that comes within the next ``LATEST`` cycles, before any other.
+    can_look, has_through : ``In(1)``
+        Whether something is looked at in this cycle; a slot of its instrument waits for prints.
     waiting : ``In(instruments)``
         Which instruments have slots that wait for the market.
     o : ``Out(stream.Signature(Sight))``
@@ -45,7 +53,9 @@ class TriggerQueue(wiring.Component):
         super().__init__({
             "i": In(stream.Signature(RECORD, always_ready=True)),
             "i_taught": self._locates.signature.members["i_taught"], "watch_all": In(1),
-            "waiting": In(geometry.instruments), "o": Out(stream.Signature(Sight)),
+            "early": In(stream.Signature(Sight, always_ready=True)), "can_look": In(1),
+            "has_through": In(1), "waiting": In(geometry.instruments),
+            "o": Out(stream.Signature(Sight)),
             "is_lost": Out(1)})
 
     def elaborate(self, platform):
@@ -54,6 +64,7 @@ class TriggerQueue(wiring.Component):
 
         m.submodules.locates = locates = self._locates
         connect(m, flipped(self.i_taught), locates.i_taught)
+        m.submodules.queue = queue = fifo.SyncFIFO(width=Sight.as_shape().size, depth=DEPTH)
         bbo, trade = Signal(body_layout(BBO)), Signal(body_layout(TRADE))
         is_bbo = self.i.p.kind == RecordType.BBO
         is_telling = Mux(is_bbo, ~(bbo.flags & _UNSURE).any(), (
@@ -63,22 +74,32 @@ class TriggerQueue(wiring.Component):
                      locates.watch_all.eq(self.watch_all),
                      locates.locate.eq(Mux(is_bbo, bbo.locate, trade.locate))]
         seen, fresh, is_fresh, may_fire = Signal(Sight), Signal(Sight), Signal(), Signal()
+        early, is_early = self.early.p, Signal()
+        looked, looked_for = Signal(64), Signal(range(LATEST + 1))
+        with m.If(is_early):
+            m.d.sync += [looked.eq(early.sequence), looked_for.eq(LATEST)]
+        with m.Elif(looked_for.any()):
+            m.d.sync += looked_for.eq(looked_for - 1)
         m.d.sync += [
-            may_fire.eq(self.i.valid & is_telling), seen.is_trade.eq(~is_bbo),
+            may_fire.eq(self.i.valid & is_telling & ~(
+                looked_for.any() & (bbo.feed_sequence == looked))), seen.is_trade.eq(~is_bbo),
             seen.timestamp.eq(bbo.timestamp), seen.sequence.eq(bbo.feed_sequence),
             seen.bid.eq(Mux(is_bbo, bbo.bid_price, trade.price)), seen.ask.eq(bbo.ask_price),
             seen.bid_quantity.eq(bbo.bid_quantity), seen.ask_quantity.eq(bbo.ask_quantity)]
         m.d.comb += [
             fresh.eq(seen), fresh.instrument.eq(locates.o.instrument),
             is_fresh.eq(may_fire & locates.o.is_watched
-                        & self.waiting.bit_select(locates.o.instrument, 1))]
+                        & self.waiting.bit_select(locates.o.instrument, 1)),
+            is_early.eq(self.early.valid & self.can_look & ~is_fresh & ~queue.r_rdy
+                        & self.waiting.bit_select(early.instrument, 1)
+                        & ~(self.has_through & early.last.any()))]
 
-        m.submodules.queue = queue = fifo.SyncFIFO(width=len(fresh.as_value()), depth=DEPTH)
         m.d.comb += [
-            self.o.valid.eq(queue.r_rdy | is_fresh),
-            self.o.p.eq(Mux(queue.r_rdy, queue.r_data, fresh.as_value())),
-            queue.r_en.eq(self.o.ready), queue.w_data.eq(fresh),
-            queue.w_en.eq(is_fresh & (queue.r_rdy | ~self.o.ready)),
+            self.o.valid.eq(queue.r_rdy | is_fresh | is_early),
+            queue.w_data.eq(Mux(is_fresh, fresh, early)),
+            self.o.p.eq(Mux(queue.r_rdy, queue.r_data, queue.w_data)),
+            queue.r_en.eq(self.o.ready),
+            queue.w_en.eq((is_fresh | is_early) & (queue.r_rdy | ~self.o.ready)),
             self.is_lost.eq(queue.w_en & ~queue.w_rdy)]
 
         return m

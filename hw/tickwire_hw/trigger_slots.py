@@ -46,6 +46,8 @@ class TriggerSlots(wiring.Component):
         What changes.
     is_cleared : ``In(1)``
         Strobe: none is armed, already in this cycle.
+    has_through : ``Out(1)``
+        A slot of the instrument waits for prints.
     waiting : ``Out(instruments)``
         Instruments with armed slots that wait for the market.
     """
@@ -57,7 +59,7 @@ class TriggerSlots(wiring.Component):
             "now": In(64), "due": Out(TRIGGERS), "over": Out(TRIGGERS), "group": In(8),
             "others": Out(TRIGGERS), "slot": In(SLOT), "is_armed": Out(1),
             "i": In(stream.Signature(SlotChange, always_ready=True)), "is_cleared": In(1),
-            "waiting": Out(geometry.instruments)})
+            "has_through": Out(1), "waiting": Out(geometry.instruments)})
 
     def elaborate(self, platform):
         """Return memories with rules behind them, and two bits a slot."""
@@ -82,6 +84,8 @@ class TriggerSlots(wiring.Component):
         m.d.comb += [
             is_here.eq(Mux(self.is_cleared, 0, armed[number])),
             waits.eq(is_here & Mux(self.is_fill, hedges[number], ~hedges[number]))]
+        through = Signal(TRIGGERS)
+        m.d.comb += self.has_through.eq(through.any())
         m.d.sync += self.is_armed.eq(is_here.bit_select(self.slot, 1))
         for slot in range(TRIGGERS):
             rows = memory.Memory(shape=Condition, depth=1 << bits, init=[])
@@ -94,6 +98,7 @@ class TriggerSlots(wiring.Component):
                 write.data.eq(change.condition),
                 write.en.eq(self.i.valid & change.is_written & (change.slot == slot)),
                 rules.condition.eq(read.data), rules.sight.eq(self.sight), rules.now.eq(self.now),
+                through[slot].eq(waits[slot] & (read.data.kind == TriggerKind.TRADE_THROUGH)),
                 self.over[slot].eq(waits[slot] & rules.is_over),
                 self.due[slot].eq(waits[slot] & ~rules.is_over
                                   & Mux(self.is_fill, is_hedged, rules.holds)),

@@ -7,7 +7,7 @@ from amaranth.utils import ceil_log2
 
 from tickwire.spec.geometry import Geometry
 from tickwire.spec.intents import TRIGGERS, Operation, TriggerEvent, TriggerKind
-from tickwire.spec.records import TRIGGER, RecordType
+from tickwire.spec.records import TRIGGER, BookFlag, RecordType
 from tickwire_hw.entry_port import Source, Wanted
 from tickwire_hw.logic import encode, lowest
 from tickwire_hw.order_rows import TOKEN
@@ -37,6 +37,8 @@ class Triggers(wiring.Component):
     -------
     i : ``In(stream.Signature(RECORD, always_ready=True))``
         Market records.
+    early : ``In(stream.Signature(Sight, always_ready=True))``
+        What a market record will show, as of ``TriggerQueue``.
     i_taught, watch_all
         As of ``Locates``.
     filled : ``In(stream.Signature(Filled, always_ready=True))``
@@ -51,8 +53,8 @@ class Triggers(wiring.Component):
         Arms or disarms a slot; done when it is taken.
     generation, is_armed : ``Out``
         Of the slot of ``arm.p``, one cycle later, while nothing else is done.
-    begin : ``Out(stream.Signature(16))``
-        A record's instrument: the gate may begin, before it is known whether anything fires.
+    begin : ``Out(stream.Signature({instrument, market}))``
+        Of a record: the gate may begin, before it is known whether anything fires.
     market, version : ``In``
         Of the instrument at ``begin``, in the same cycle; of the limits in force.
     owner : ``Out(stream.Signature(Owner, always_ready=True))``
@@ -74,11 +76,13 @@ class Triggers(wiring.Component):
         self._queue, self._slots = TriggerQueue(geometry), TriggerSlots(geometry)
         queue = self._queue.signature.members
         super().__init__({
-            "i": queue["i"], "i_taught": queue["i_taught"], "watch_all": In(1),
+            "i": queue["i"], "early": queue["early"], "i_taught": queue["i_taught"],
+            "watch_all": In(1),
             "filled": In(stream.Signature(Filled, always_ready=True)), "may_look": In(1),
             "has_room": In(1), "is_killed": In(1), "epoch": In(32), "is_cleared": In(1),
             "time": In(64), "now": In(64), "arm": In(stream.Signature(ArmWish)),
-            "begin": Out(stream.Signature(16)), "market": In(Market), "version": In(32),
+            "begin": Out(stream.Signature(data.StructLayout(
+                {"instrument": 16, "market": Market}))), "market": In(Market), "version": In(32),
             "owner": Out(stream.Signature(Owner, always_ready=True)),
             "generation": Out(32), "is_armed": Out(1), "o": Out(stream.Signature(Wanted)),
             "fired": In(stream.Signature(TOKEN)), "record": Out(stream.Signature(RECORD)),
@@ -90,6 +94,7 @@ class Triggers(wiring.Component):
 
         m.submodules.queue, m.submodules.slots = queue, slots = self._queue, self._slots
         connect(m, flipped(self.i), queue.i)
+        connect(m, flipped(self.early), queue.early)
         connect(m, flipped(self.i_taught), queue.i_taught)
         m.d.comb += [queue.watch_all.eq(self.watch_all), queue.waiting.eq(slots.waiting),
                      slots.is_cleared.eq(self.is_cleared), slots.now.eq(self.time),
@@ -103,8 +108,6 @@ class Triggers(wiring.Component):
         self._quantity, self._rest = Signal(32), Signal(32)
         self._is_begun, self._market = Signal(2), Signal(Market)
         m.d.sync += self._is_begun.eq(Cat(self.begin.valid & self.begin.ready, self._is_begun))
-        with m.If(self.begin.valid):
-            m.d.sync += self._market.eq(self.market)
         with m.If(self.filled.valid & self.filled.p.quantity.any()):
             m.d.sync += [self._fill.eq(self.filled.p), self._has_fill.eq(1)]
         self._keep(m)
@@ -194,15 +197,27 @@ class Triggers(wiring.Component):
         queue, slots, intent = self._queue, self._slots, data.View(
             TRIGGER_LAYOUT, self.arm.p.intent.as_value())
         subject = Mux(self._has_fill, self._fill.instrument, queue.o.p.instrument)
+        shown, market = queue.o.p, self.begin.p.market
+        is_looking = self._is_looking & self.may_look & ~self._has_fill & ~self.arm.valid
+        m.d.comb += market.eq(self.market)
+        with m.If(shown.is_early & ~self._has_fill):   # what the record's state line will show
+            m.d.comb += [market.bid.eq(shown.bid), market.ask.eq(shown.ask), market.flags.eq(Mux(
+                (shown.bid >= shown.ask) & shown.bid.any() & shown.ask.any(),
+                BookFlag.CROSSED.value, 0))]
+            with m.If(shown.last.any()):
+                m.d.comb += market.last.eq(shown.last)
+        with m.If(self._is_looking):
+            m.d.sync += self._market.eq(market)
         m.d.comb += [
             slots.sight.eq(queue.o.p), slots.fill.eq(self._fill),
             slots.is_fill.eq(self._has_fill), slots.slot.eq(intent.slot),
             slots.group.eq(self._row.group), self.is_armed.eq(slots.is_armed),
             slots.instrument.eq(Mux(self._is_looking, Mux(
                 self.may_look, subject, self.arm.p.instrument), self._instrument)),
-            self.begin.p.eq(subject), self.begin.valid.eq(
-                self._is_looking & self.may_look & queue.o.valid & ~self._has_fill
-                & ~self.arm.valid),
+            self.begin.p.instrument.eq(subject),
+            self.begin.valid.eq(is_looking & queue.o.valid), queue.has_through.eq(
+                slots.has_through),
+            queue.can_look.eq(is_looking & ~self.is_killed & self.has_room),
             self.is_busy.eq(~self._is_looking | self._has_fill | queue.o.valid)]
         is_held = ~self._has_fill & ~self.has_room
         with m.FSM():

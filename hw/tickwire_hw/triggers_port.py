@@ -56,8 +56,14 @@ class ArmWish(data.Struct):
 
 
 class Sight(data.Struct):
-    """What a market record shows of its instrument; of a trade its price alone, as ``bid``."""
+    """What a market record shows of its instrument; of a trade its price alone, as ``bid``.
 
+    One that ``is_early`` is what the record will show, and ``last`` the price of the trade that
+    will be told before it, 0 for none.
+    """
+
+    is_early: 1
+    last: 32
     is_trade: 1
     instrument: 16
     timestamp: 64

@@ -28,6 +28,7 @@ MESSAGES = int(os.environ.get("TICKWIRE_CARD_DAY", "60000"))
 SIZES = {message.tag: message.size for message in itch50.MESSAGES}
 GARBAGE_CYCLES = int(os.environ.get("TICKWIRE_GARBAGE_CYCLES", "40000"))
 STATE_AT = 25                               # of a FEED_STATE record
+ALONE, APART = 900, 280                   # messages, and cycles from one to the next
 SIZE = 1_300                                # octets of messages in a packet, at most
 EARLY_CYCLES = {"early": 8, "early_add": 4}
 RECORD_CYCLES = 47                          # the grid adds 0 or 1, a step right before it 0 to 2
@@ -78,6 +79,26 @@ def test_a_flow_of_all_types_on_one_line_gives_the_kernels_records(each):
     assert kinds(records) == {kind.value for kind in (
         RecordType.BBO, RecordType.TRADE, RecordType.FEED_STATE, RecordType.STATUS,
         RecordType.DIRECTORY, RecordType.IMBALANCE)}
+
+
+def test_records_of_messages_that_come_alone_are_told_ahead_as_they_will_be():
+    messages = flow(ALONE, 5)
+    frames = [Sent(packet(1 + number, [message]), cycle=APART * number)
+              for number, message in enumerate(messages)]
+    records = compare(card(), frames)
+    assert card().sights > (records[:, -1] == RecordType.BBO).sum() / 2
+
+
+def test_messages_of_other_instruments_between_them_change_nothing():
+    alone = [message for message in flow(ALONE // 3, 5) if message[:1] != b"S"]
+    frames, number = [], 1
+    for at, message in enumerate(alone):
+        others = [itch.add(9, 1 + at, b"B", 1, 100), itch.action(9, b"T"), itch.delete(9, 1 + at)]
+        frames += [Sent(packet(number, [*others, message]), cycle=APART * at),
+                   Sent(packet(number + 4, others), cycle=APART * at + APART // 2)]
+        number += 7
+    records = compare(card(), frames)
+    assert card().sights > (records[:, -1] == RecordType.BBO).sum() / 2
 
 
 def test_symbols_are_watched_from_their_directory_message_on():
@@ -208,11 +229,12 @@ def test_answers_and_the_first_record_come_in_so_many_cycles_at_every_alignment(
         last = begin + (len(frames[1].octets) - 1) // LANES
         came = found["cycle"][found["records__valid"] == 1].astype(int)
         cycles.add(int(came[came > begin][0]) - last)
-        for port in EARLY_CYCLES:
+        for port in (*EARLY_CYCLES, "sights"):
             answers = found["cycle"][found[f"{port}__valid"] == 1].astype(int)
             early |= {(port, int(cycle) - last) for cycle in answers[answers > begin]}
     halves = 2 * (name == "U")
     assert cycles <= set(range(RECORD_CYCLES + halves, RECORD_CYCLES + halves + 4))
+    early -= {("sights", EARLY_CYCLES["early_add" if name[0] == "A" else "early"])}
     ports = {"A": ("early", "early_add"), "P": (), "H": (), "S": ()}.get(name[0], ("early",))
     assert early == {(port, EARLY_CYCLES[port]) for port in ports}
 

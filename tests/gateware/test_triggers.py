@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from tests.order_card import model_of
 from tests.order_rig import DOLLAR, LOCATES
 from tests.parity.test_order_path import CALM, SESSIONS, WILD, intent
-from tests.trigger_rig import Twin, pack_bbo
+from tests.trigger_rig import Foreseen, Twin, market_columns, sight_columns
 from tickwire.spec.checks import CheckIndex
 from tickwire.spec.geometry import CARD_SMALL
 from tickwire.spec.intents import TRIGGERS, Operation, TriggerEvent, TriggerKind
@@ -28,6 +28,7 @@ SEQUENCES = int(os.environ.get("TICKWIRE_CARD_SEQUENCES", "12"))
 ANY = settings(max_examples=SEQUENCES, deadline=None, suppress_health_check=list(HealthCheck))
 BID, ASK = 100 * DOLLAR, 100 * DOLLAR + 100
 FIRST_WORD = 5                             # cycles from a market record to an armed order's
+SHOWN_ASK = {"bid": BID, "ask": ASK, "ask_quantity": 500}
 PRICES = st.sampled_from((BID, ASK, BID - 100, ASK + 100, 0, 0xFFFF_FFFF))
 SHARES = st.sampled_from((0, 1, 99, 100, 101, 0xFFFF_FFFF))
 ORDERS = {"price": st.sampled_from((BID, ASK, ASK, ASK + 100, 1)),
@@ -53,6 +54,9 @@ WHERE = {"locate": st.sampled_from((LOCATES[0],) * 5 + (*LOCATES, 8))}
 BBO = st.tuples(st.just("market"), st.just(RecordType.BBO), st.fixed_dictionaries(
     {"bid": PRICES, "ask": PRICES, "bid_quantity": SHARES, "ask_quantity": SHARES, **WHERE},
     optional={"flags": st.sampled_from(BookFlag)}))
+SHOWN = st.tuples(st.just("market"), st.just(RecordType.BBO), st.fixed_dictionaries(
+    {"bid": PRICES, "ask": PRICES, "bid_quantity": SHARES, "ask_quantity": SHARES},
+    optional={"last": st.sampled_from((BID, ASK, ASK + 100))}))
 TRADE = st.tuples(st.just("market"), st.just(RecordType.TRADE), st.fixed_dictionaries(
     {"price": PRICES, **WHERE}, optional={"flags": st.sampled_from((0, 2, 3, 5, 8, 9))}))
 OTHER = st.tuples(st.just("market"), st.sampled_from((RecordType.LEVEL, RecordType.STATUS)),
@@ -80,8 +84,8 @@ def twin(model):
     return found
 
 
-def run(model, steps, noise=None):
-    twin = Twin(model, noise)
+def run(model, steps, noise=None, kind=Twin):
+    twin = kind(model, noise)
     twin.ready()
     for step in steps:
         twin.step(*step)
@@ -91,6 +95,12 @@ def run(model, steps, noise=None):
 @given(st.lists(BUSY, min_size=25, max_size=50))
 def test_busy_slots(model, steps):
     run(model, steps)
+
+
+@ANY
+@given(st.lists(st.one_of(BUSY, SHOWN, SHOWN), min_size=25, max_size=50))
+def test_busy_slots_that_are_told_ahead(model, steps):
+    run(model, steps, kind=Foreseen)
 
 
 @ANY
@@ -247,16 +257,15 @@ def test_nothing_fires_without_room_and_what_still_holds_fires_later(twin):
     arm(twin)
     twin.card.fixed["has_room"] = 0
     twin.card.records = []
-    twin.card.give(**market(bid=BID, ask=ASK, ask_quantity=500))
+    twin.card.give(**shown(bid=BID, ask=ASK, ask_quantity=500))
     assert twin.card.records == []
     twin.card.fixed["has_room"] = 1
     assert bbo(twin) == FIRED
 
 
-def market(**fields):
+def shown(**fields):
     """Columns of a BBO record."""
-    words = np.frombuffer(pack_bbo(**fields)[:56], np.uint64).reshape(1, 7)
-    return {"i_market": {"kind": RecordType.BBO.value, "octets": words}}
+    return market_columns(RecordType.BBO, fields)
 
 
 def test_records_that_come_while_an_order_waits_are_looked_at_later_and_beyond_16_lost(twin):
@@ -265,9 +274,9 @@ def test_records_that_come_while_an_order_waits_are_looked_at_later_and_beyond_1
     card = twin.card
     card.records, card.sent = [], b""
     card.strobes = {"triggers_fired": 0, "triggers_missed": 0}
-    card.cycles(40, is_held=True, **market(bid=BID, ask=ASK, ask_quantity=500))
+    card.cycles(40, is_held=True, **shown(bid=BID, ask=ASK, ask_quantity=500))
     for number in range(18):
-        card.cycles(2, is_held=True, **market(
+        card.cycles(2, is_held=True, **shown(
             bid=BID, ask=ASK - 100 if number in (15, 17) else ASK, ask_quantity=500,
             sequence=100 + number))
     assert card.strobes == {"triggers_fired": 1, "triggers_missed": 2 + 1}
@@ -282,7 +291,7 @@ def test_a_kill_between_the_record_and_the_first_word_lets_nothing_pass(twin):
         arm(twin)
         card = twin.card
         card.records, card.sent = [], b""
-        card.cycles(cycle, **market(bid=BID, ask=ASK, ask_quantity=500))
+        card.cycles(cycle, **shown(bid=BID, ask=ASK, ask_quantity=500))
         card.cycles(1, causes=int(KillCause.EXTERNAL))
         card.give()
         twin.rig.path.gate["killed"] = int(KillCause.EXTERNAL)
@@ -296,16 +305,20 @@ def test_a_kill_between_the_record_and_the_first_word_lets_nothing_pass(twin):
         twin.step("arm")
 
 
-def test_cycles_from_market_record_to_first_word(twin):
-    """From the record at the port; the first word leaves with the order's verdict."""
+@pytest.mark.parametrize("port, columns, new, cancel", (
+    ("i_market", market_columns(RecordType.BBO, SHOWN_ASK), FIRST_WORD, 9),
+    ("i_early", sight_columns(0, SHOWN_ASK), FIRST_WORD - 1, 8)), ids=("record", "ahead"))
+def test_cycles_to_the_first_word(twin, port, columns, new, cancel):
+    """From what is shown at the port; the first word leaves with the order's verdict."""
     twin.step("intent", {"operation": Operation.NEW, "price": BID, "quantity": 100})
-    for kind, cycles in ((TriggerKind.TAKE, FIRST_WORD), (TriggerKind.CANCEL_ON_MOVE, 9)):
+    for kind, cycles in ((TriggerKind.TAKE, new), (TriggerKind.CANCEL_ON_MOVE, cancel)):
         for slot in (0, TRIGGERS - 1):
             arm(twin, kind, slot=slot, token=0)
-            model, columns = twin.card.model, market(bid=BID, ask=ASK, ask_quantity=500)
+            model = twin.card.model
             rows = model.rows(128, record__ready=1, o__ready=1, **twin.card.fixed)
-            rows["i_market__valid"][0] = 1
-            model.put(rows[:1], "i_market__payload", octets=columns["i_market"]["octets"],
-                      kind=[RecordType.BBO.value])
+            rows[f"{port}__valid"][0] = 1
+            model.put(rows[:1], f"{port}__payload", **{
+                name: value if isinstance(value, np.ndarray) else [value]
+                for name, value in columns[port].items()})
             found = model.run(rows)
             assert int(found["o__valid"].argmax()) == cycles

@@ -1,0 +1,128 @@
+"""What a BBO record will show, as soon as the early port has it and nothing else is under way."""
+
+from amaranth.hdl import Cat, Module, Mux, Signal
+from amaranth.lib import data, memory, stream, wiring
+from amaranth.lib.wiring import In, Out, connect, flipped
+from amaranth.utils import ceil_log2
+
+from tickwire.spec.geometry import Geometry
+from tickwire.spec.itch50 import STOCK_DIRECTORY
+from tickwire.spec.records import STATE_LINE, BookFlag
+from tickwire_hw.early import ADD_AGE, ANSWER_AGE
+from tickwire_hw.early_port import early_layout
+from tickwire_hw.feed_port import EventKind, FeedEvent
+from tickwire_hw.locates import Locates
+from tickwire_hw.logic import stages
+from tickwire_hw.messages import field
+from tickwire_hw.records import line_layout
+from tickwire_hw.triggers_port import Sight
+
+LATEST = 255
+"""Cycles within which a record comes, whatever waits before it: 54 and what 32 events take."""
+_LETTERS = b"AFEXD"
+_OF_ALL = b"RSVW"                          # types that are about no instrument, or about all
+_LINE = line_layout(STATE_LINE)
+_QUOTE = data.StructLayout({name: _LINE[name].width for name in (
+    "bid_price", "ask_price", "bid_quantity", "ask_quantity", "bid_orders", "ask_orders",
+    "flags")})
+
+
+class EarlySight(wiring.Component):
+    """Tell triggers of a message's BBO record before there is one, in the cycle of its answer.
+
+    It tells only what the record is sure to say: both best levels are known, no flag but CROSSED
+    can be on, and the last state line shows another quote, so that a record comes. And only of
+    a message that comes alone: the event before it that means something to a watched book, or to
+    all, was so long ago that its last record is out. Then the last state line is what the
+    message found. Whatever is not told here is told by the record. A replace and an execution
+    at a price of its own are left to that: they can mark a book, or print or not, which is known
+    later. Messages of other instruments, however many, change nothing.
+
+    Latency 0; nothing is held back. Quotes are RAM, zero at configuration; reset clears nothing,
+    and then the first record of an instrument may not be told ahead.
+
+    Members
+    -------
+    i, i_taught : ``In(stream.Signature(..., always_ready=True))``
+        As of ``Sequencer`` and ``Locates``.
+    early, early_add : ``In(stream.Signature(early_layout(geometry), always_ready=True))``
+        As of ``Early``.
+    watch_all : ``In(1)``
+        As of ``InstrumentFilter``; locate 0 is no instrument of triggers.
+    lines : ``In(stream.Signature({instrument, line}, always_ready=True))``
+        State lines.
+    o : ``Out(stream.Signature(Sight, always_ready=True))``
+        What the record of a message will show.
+    """
+
+    def __init__(self, geometry: Geometry) -> None:
+        self._bits = max(1, ceil_log2(geometry.instruments))
+        self._layout, self._locates = early_layout(geometry), Locates(geometry)
+        # An event that marks or shows all takes two cycles an instrument.
+        self._quiet = LATEST + 2 * geometry.instruments
+        answer = stream.Signature(self._layout, always_ready=True)
+        super().__init__({
+            "i": In(stream.Signature(FeedEvent, always_ready=True)),
+            "i_taught": self._locates.signature.members["i_taught"], "early": In(answer),
+            "early_add": In(answer), "watch_all": In(1),
+            "lines": In(stream.Signature(data.StructLayout(
+                {"instrument": self._bits, "line": _LINE}), always_ready=True)),
+            "o": Out(stream.Signature(Sight, always_ready=True))})
+
+    def elaborate(self, platform):
+        """Return the wait for silence, the newest quotes, and one comparison with them."""
+        m = Module()
+
+        m.submodules.locates = locates = self._locates
+        connect(m, flipped(self.i_taught), locates.i_taught)
+        event, idle, is_telling = self.i.p, Signal(range(self._quiet + 1)), Signal()
+        is_all, is_fed = Signal(), Signal()
+        m.d.comb += [
+            locates.watch_all.eq(self.watch_all), locates.locate.eq(
+                field(event.message.data, STOCK_DIRECTORY, "stock_locate")),
+            is_telling.eq(is_fed & (is_all | locates.o.is_watched))]
+        m.d.sync += [is_fed.eq(self.i.valid), is_all.eq((event.kind != EventKind.MESSAGE) | Cat(
+            event.message.data[:8] == letter for letter in _OF_ALL).any())]
+        with m.If(is_telling):
+            m.d.sync += idle.eq(0)
+        with m.Elif(idle != self._quiet):
+            m.d.sync += idle.eq(idle + 1)
+        alone = [None, *stages(m, is_telling & (idle == self._quiet), ANSWER_AGE - 1, "alone")]
+        is_add, given = alone[ADD_AGE], Signal(self._layout)
+        comes = Mux(is_add, self.early_add.valid, alone[ANSWER_AGE] & self.early.valid
+                    & ~self.early.p.is_repeated)
+        m.d.comb += given.eq(Mux(is_add, self.early_add.p, self.early.p))
+
+        m.submodules.quotes = quotes = memory.Memory(shape=_QUOTE, depth=1 << self._bits, init=[])
+        read, write = quotes.read_port(domain="comb"), quotes.write_port()
+        line, before = self.lines.p.line, read.data
+        m.d.comb += [
+            read.addr.eq(given.instrument), write.en.eq(self.lines.valid),
+            write.addr.eq(self.lines.p.instrument)]
+        m.d.comb += [write.data[name].eq(line[name]) for name in dict(_QUOTE)]
+
+        shown, differs, is_sure = self.o.p, [], [
+            ~given.is_desynced, ~given.feed_flags.any(),
+            ~(before.flags & BookFlag.SATURATED.value).any(),
+            ~self.watch_all | given.instrument.any(),
+            Cat(given.letter == letter for letter in _LETTERS).any()]
+        for number, (side, price, quantity) in enumerate((
+                ("bid", shown.bid, shown.bid_quantity), ("ask", shown.ask, shown.ask_quantity))):
+            best, orders = given.bests[number], Signal(len(before[f"{side}_orders"]))
+            level = best.value
+            m.d.comb += [
+                price.eq(Mux(best.has_best, best.price, 0)),
+                quantity.eq(Mux(best.has_best, level.shares, 0)),
+                orders.eq(Mux(best.has_best, level.orders, 0))]
+            is_sure += [best.is_known, ~best.has_best | ~Cat(
+                level.shares[len(quantity):], level.orders[len(orders):]).any()]
+            differs += [price != before[f"{side}_price"],
+                        quantity != before[f"{side}_quantity"],
+                        orders != before[f"{side}_orders"]]
+        m.d.comb += [
+            self.o.valid.eq(comes & Cat(is_sure).all() & Cat(differs).any()),
+            shown.is_early.eq(1), shown.instrument.eq(given.instrument),
+            shown.timestamp.eq(given.stamp), shown.sequence.eq(given.sequence),
+            shown.last.eq(Mux(given.letter == ord("E"), given.taken, 0))]
+
+        return m
