@@ -4,12 +4,14 @@ A stream of different messages, FIX.4.4 with the own dictionary; a report has 33
 group of two parties. Batch: a kernel's loop over the stream. Call: the same kernel called from
 Python for each message. Object: what Python code gets or gives. Release: an ORDER_RELEASED record
 from the queue, through gate and session with a store in memory, to the octets that the transport
-takes, one order at a time; leased, on the engine's side of the session. A peer does its whole work
+takes, one order at a time; in the socket, the same through the connection to the return of send;
+leased, on the engine's side of the session. A peer does its whole work
 for one message. QuickFIX core is Debian's libquickfix in a C++ loop, beside our batch: `split`
 makes fields of a message with its length and checksum checked, `parse` has the own dictionary as
 well. quickfix is the same from Python with its own FIX44.xml; simplefix does not validate.
 """
 
+import asyncio
 import random
 import socket
 import subprocess
@@ -28,6 +30,7 @@ from tickwire.kernels.fix_orders import ROOM, encode_order
 from tickwire.kernels.fix_parse import receive
 from tickwire.kernels.jit import kernel
 from tickwire.kernels.memory import CLOCK_MONOTONIC, nanoseconds
+from tickwire.orders.fix.connection import Connection
 from tickwire.orders.fix.dictionary import Dictionary
 from tickwire.orders.fix.encode import assemble
 from tickwire.orders.fix.gate import OrderGate
@@ -178,6 +181,7 @@ def main(report: Report) -> None:
     parsing(report, rules, stream)
     encoding(report, rules)
     releasing(report, rules)
+    through_asyncio(report, rules)
     leased(report, rules)
 
 
@@ -297,6 +301,51 @@ def releasing(report: Report, rules: Rules) -> None:
     found = per_message(measure(one_by_one, repeats=report.repeats), MESSAGES)
     report.add("release to octets for the socket", "ns/message", found.first,
                note="queue, gate, session and store in memory")
+
+
+async def connected(rules: Rules, folder: Path, near: socket.socket, far: socket.socket
+                    ) -> tuple[Session, asyncio.BaseTransport]:
+    """Return a session that is logged on over ``near``, with its store in ``folder``."""
+    settings = FIXSessionSettings(sender="FIRM", target="VENUE", heartbeat_seconds=0)
+    session = Session(settings, rules, FileStore(folder / "store", settings.identity,
+                                                 time.time_ns(), "none"))
+    transport, _ = await asyncio.get_running_loop().create_connection(
+        lambda: Connection(1, session, None, None, 10, lambda _: None), sock=near)
+    far.sendall(assemble(b"FIX.4.4", b"A", [
+        (34, b"1"), (49, b"VENUE"), (52, utc_timestamp(time.time_ns())), (56, b"FIRM")],
+        b"98=0\x01108=0\x01"))
+    while not session.is_logged_on:
+        await asyncio.sleep(0.001)
+    return session, transport
+
+
+def through_asyncio(report: Report, rules: Rules) -> None:
+    """Measure what asyncio's thread does for a release, from its queue to send returned."""
+    rows, queue = releases(MESSAGES), ReleaseQueue()
+    base = int(rows.ctypes.data)
+
+    async def run() -> list[float]:
+        near, far = socket.socketpair()
+        near.setblocking(False)
+        with tempfile.TemporaryDirectory() as folder, far:
+            session, transport = await connected(rules, Path(folder), near, far)
+            gate, within, times = OrderGate(session, queue, "K7-"), session.within, []
+            assert within is not None
+            for _ in range(report.repeats + 1):
+                total = 0
+                for index in range(MESSAGES):
+                    frame_ring.put(queue.address, base + index * RECORD_SIZE, RECORD_SIZE, 0)
+                    start = time.perf_counter_ns()
+                    within(lambda: gate.pump(_refuse))
+                    total += time.perf_counter_ns() - start
+                    assert far.recv(1 << 16)
+                times.append(total / MESSAGES)
+            transport.close()
+            await asyncio.sleep(0)
+            session.store.close()
+        return times[1:]
+    report.add("release to octets in the socket, asyncio", "ns/message", asyncio.run(run()),
+               note="queue, gate, session, store none, send on a Unix socket")
 
 
 @kernel

@@ -149,7 +149,8 @@ class Connection(asyncio.BufferedProtocol):
         session, transport = self.session, self._transport
         if session is None or transport is None or self._reason:
             return
-        transport.write(self._collect(session))
+        if session.lease is not None:
+            transport.write(self._collect(session))
         octets = session.take()
         if octets:
             if self._audit is not None:
