@@ -184,6 +184,14 @@ def test_the_venue_keeps_its_side_of_a_stored_session(tmp_path):
                                                                        1 + 2 * runs)
 
 
+def test_the_simulated_venue_has_no_tls_and_says_so(tmp_path):
+    config = demo()
+    fix = FIXSettings(folder=str(tmp_path), sessions=(FIXSessionSettings(tls=True),))
+    config = replace(config, orders=replace(config.orders, route="fix"), fix=fix)
+    with pytest.raises(TickwireError, match=r"no TLS, and fix\.sessions\.venue\.tls"):
+        fix_gateway(config, 1)
+
+
 def test_files_of_certificates_that_are_none_are_told(tmp_path):
     sessions = [replace(one, tls=True, certificate_file=str(tmp_path / "none"))
                 for one in pair("tls", free_port(), ("A", "B"))]

@@ -8,6 +8,7 @@ from cyclopts import Parameter
 
 from tickwire.commands.children import Parent
 from tickwire.config import Config, ImpairmentSettings, demo, load, parse_override
+from tickwire.errors import TickwireError
 from tickwire.rules import MILLION
 
 if TYPE_CHECKING:
@@ -96,6 +97,9 @@ def fix_gateway(config: Config, port: int) -> "FIXGateway":
     orders, sessions, is_stored = config.orders, [], False
     if orders.route == "fix":
         session, is_stored = order_session(orders, config.fix)
+        if session.tls:
+            raise TickwireError("The simulated venue has no TLS, and fix.sessions."
+                                f"{session.name}.tls asks for it; run with --no-venue.")
         sessions.append(counterpart(session))
     return FIXGateway(sessions, orders.host, port, orders.username, orders.password,
                       config.fix if is_stored else None)
