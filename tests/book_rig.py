@@ -6,11 +6,10 @@ import numpy as np
 
 from tests.reference.device import Device
 from tickwire.kernels import layout
-from tickwire.spec.geometry import Geometry
+from tickwire.spec.geometry import Geometry, tick_grid
 from tickwire.spec.records import BookFlag
 from tickwire_hw.book import Book
 from tickwire_hw.feed_port import EventKind
-from tickwire_hw.grid import row
 from tickwire_hw.publish import AHEAD
 from tickwire_sim.model import Model
 from tickwire_sim.verilate import verilate
@@ -38,7 +37,7 @@ def set_grids(model: Model, rows: np.ndarray, tick: int) -> None:
     numbers = np.arange(len(rows))
     rows["i_grid__valid"] = 1
     model.put(rows, "i_grid__payload", instrument=numbers,
-              **{f"row.{name}": value for name, value in row(tick).items()})
+              **{f"row.{name}": value for name, value in tick_grid(tick).items()})
 
 
 class Card:

@@ -14,11 +14,10 @@ from tickwire.device.limits_table import limits_table
 from tickwire.device.order_memory import BookSide, OrderMemory
 from tickwire.kernels import order_path
 from tickwire.kernels.arena import Arena
-from tickwire.spec.geometry import CARD_SMALL
+from tickwire.spec.geometry import CARD_SMALL, tick_grid
 from tickwire.spec.limits import LIMITS_ROW, limits_rows
 from tickwire.spec.records import Line
 from tickwire.spec.sessions import HEADERS_SIZE
-from tickwire_hw.grid import row
 from tickwire_hw.nic import Nic
 from tickwire_sim.verilate import verilate
 
@@ -103,7 +102,7 @@ class Card(OrderCard):
             self.cycles(1, i_watch=dict(instrument=number, symbol=int.from_bytes(
                 symbol, "big")), i_grid=dict(
                     instrument=number, **{f"row__{name}": value
-                                          for name, value in row(TICK).items()}))
+                                          for name, value in tick_grid(TICK).items()}))
         while not self.cycles(64)["ready"]:
             pass
 

@@ -12,8 +12,7 @@ import numpy as np
 from bench.cycle import Row
 from bench.far import LOCATE, PRICE, SYMBOL, add, message
 from tickwire.spec import itch50
-from tickwire.spec.geometry import CARD_SMALL
-from tickwire_hw.grid import row
+from tickwire.spec.geometry import CARD_SMALL, tick_grid
 from tickwire_hw.pipeline import Pipeline
 from tickwire_sim.model import Model
 from tickwire_sim.replay import feed_frame
@@ -79,7 +78,7 @@ def begin(model: Model) -> int:
     rows = configured(model, 1)
     rows["i_grid__valid"] = 1
     model.put(rows, "i_grid__payload", instrument=LOCATE,
-              **{f"row.{name}": value for name, value in row(TICK).items()})
+              **{f"row.{name}": value for name, value in tick_grid(TICK).items()})
     model.run(rows)
     while True:
         last = model.run(configured(model, 256))[-1]

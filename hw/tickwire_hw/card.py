@@ -1,13 +1,13 @@
 """The card without MACs and bus: core, host's side and clock, composed."""
 
-from amaranth.hdl import Module, Mux, Signal
+from amaranth.hdl import Cat, Module, Mux, Signal
 from amaranth.lib import wiring
 from amaranth.lib.wiring import connect
 
 from tickwire.spec.geometry import Geometry
 from tickwire.spec.orders import ANSWER_RECORDS, FIRE_RECORDS, RESERVED_RECORDS
 from tickwire.spec.records import FeedState
-from tickwire.spec.registers import GapPolicy, Interrupt, Status
+from tickwire.spec.registers import FeedSetting, GapPolicy, Interrupt, Status
 from tickwire.spec.sessions import SESSIONS_MAX
 from tickwire_hw.clock import LINE_HZ, Clock
 from tickwire_hw.core import Core
@@ -17,10 +17,13 @@ from tickwire_hw.order_path import ROWS_LOG2
 from tickwire_hw.risk import Table
 
 _HOST = ("burst", "request", "answer", "has_msix", "is_msix_masked", "i_capture")
-_NETWORK = ("ready", "words", "keys", "size_max", "check_udp", "watch_all", "i_watch", "i_grid",
-            "lines", "accept_session", "line_timeout_ns", "patience_ns", "stale_ns", "start",
-            "has_session", "session", "sessions", "i_symbol", "i_template", "i_session",
-            "o_order", "is_overflow", "is_lost", "is_idle")
+_NETWORK = ("words", "o_order", "causes", "is_overflow", "is_lost", "is_idle")
+_LINES = ("line_a", "line_b", "line_recovery")
+_SETTINGS = {FeedSetting.CHECK_UDP: "check_udp", FeedSetting.OTHER_SESSION: "accept_session",
+             FeedSetting.HAS_SESSION: "has_session", FeedSetting.WATCH_ALL: "watch_all"}
+_NUMBERS = {"size_max": "frame_size_max", "start": "feed_start", "line_timeout_ns": "line_timeout",
+            "patience_ns": "gap_patience", "stale_ns": "feed_stale", "sessions": "order_sessions",
+            "released": "sessions_released"}
 _TRIGGERS = 2                               # bit of CAPABILITIES
 _TICK = 10                                  # a look at the lines' silence each 1,024 cycles
 _PART_KILLS = {Table.INSTRUMENT: "instrument_kill", Table.STRATEGY: "strategy_kill",
@@ -31,38 +34,28 @@ _IS_SET = 16                                # bit of a register that names a par
 class Card(wiring.Component):
     """Frames in and out on one side, records, intents and registers on the other.
 
-    What the host writes takes effect through registers: rings, limits, kill switch, clock, gap
-    policy, sessions that it runs. Latencies, throughput and losses are those of ``Core`` and
-    ``HostInterface``. A start (bit 0 of CONTROL) begins the market data anew; the books and what
-    is open at the venue are kept until reset.
-
-    What the network side is set up with comes by ports, of the names that ``Core`` has: which
-    groups and symbols, ticks, templates of sessions. No registers lead there yet.
+    Everything is set up through registers: rings, limits, kill switch, clock; lines, symbols and
+    ticks; templates and positions of sessions. Latencies, throughput and losses are those of
+    ``Core`` and ``HostInterface``. A start (bit 0 of CONTROL) begins the market data anew, and
+    STATUS says RUNNING when all tables are clear; the books and what is open at the venue are kept
+    until reset.
 
     Members
     -------
     burst, request, answer, has_msix, is_msix_masked, i_capture
         As of ``HostInterface``.
-    sessions_up, released : ``In(SESSIONS_MAX)``
-        Sessions that the card runs and are up; sessions whose orders the host sends.
-    causes : ``In``
-        Causes of a kill that show outside.
-
-    All others are of ``Core``, by their names.
+    words, o_order, causes, is_overflow, is_lost, is_idle
+        As of ``Core``.
     """
 
     def __init__(self, geometry: Geometry, rows_log2: int = ROWS_LOG2) -> None:
         self._core = Core(geometry, rows_log2)
         self._host = HostInterface(geometry, core_hz=LINE_HZ, token_log2=rows_log2,
                                    capabilities=_TRIGGERS)
-        core = self._core.signature.members
         self._through = {name: (part, part.signature.members[name])
                          for part, names in ((self._host, _HOST), (self._core, _NETWORK))
                          for name in names}
-        super().__init__({
-            "sessions_up": core["sessions_up"], "released": core["released"],
-            "causes": core["causes"],
-            **{name: member for name, (_, member) in self._through.items()}})
+        super().__init__({name: member for name, (_, member) in self._through.items()})
 
     def elaborate(self, platform):
         """Return the three, connected."""
@@ -83,7 +76,9 @@ class Card(wiring.Component):
             core.has_room.eq(host.room >= FIRE_RECORDS + RESERVED_RECORDS)]
         self._clock(m, clock)
         self._feed(m)
+        self._instruments(m)
         self._orders(m)
+        self._sessions(m)
         self._status(m, clock)
         return m
 
@@ -108,10 +103,31 @@ class Card(wiring.Component):
                                GapPolicy.WAIT)),
             core.tick.eq(ticks == 0), core.tick_stamp.eq(core.now),
             core.give_up.eq(events.feed_give_up.is_written),
-            core.give_up_number.eq(events.feed_give_up.value), core.give_up_stamp.eq(core.now)]
+            core.give_up_number.eq(events.feed_give_up.value), core.give_up_stamp.eq(core.now),
+            core.lines.eq(Cat(1, (values.feed_setting & FeedSetting.WAIT_FOR_B).any())),
+            core.session.eq(Cat(values.feed_session, values.feed_session_end))]
+        for number, name in enumerate(_LINES):
+            m.d.comb += core.keys[number].eq(values[name])
+        m.d.comb += [getattr(core, port).eq((values.feed_setting & setting).any())
+                     for setting, port in _SETTINGS.items()]
+        m.d.comb += [getattr(core, port).eq(values[name]) for port, name in _NUMBERS.items()]
+
+    def _instruments(self, m):
+        """Registers of symbols and ticks."""
+        core, values, events = self._core, self._host.values, self._host.events
+        symbol, grid, row = events.instrument_symbol, events.instrument_grid, core.i_grid.p.row
+        for port in (core.i_watch, core.i_symbol):
+            m.d.comb += [
+                port.valid.eq(symbol.is_written), port.p.symbol.eq(symbol.value),
+                port.p.instrument.eq(values.instrument_index)]
+        m.d.comb += [
+            core.i_grid.valid.eq(grid.is_written),
+            core.i_grid.p.instrument.eq(values.instrument_index), row.tick.eq(grid.value[:32]),
+            row.bits.eq(grid.value[32:40]), row.least.eq(grid.value[40:]),
+            row.multiplier.eq(values.grid_multiplier)]
 
     def _orders(self, m):
-        """Registers of limits, kill switch and sessions."""
+        """Registers of limits and kill switch."""
         core, values, events = self._core, self._host.values, self._host.events
         for port, event in (
                 (core.table_begin, events.table_index), (core.table_word, events.table_data),
@@ -120,7 +136,7 @@ class Card(wiring.Component):
             m.d.comb += [port.valid.eq(event.is_written), port.p.eq(event.value)]
         m.d.comb += [
             core.i_arm.valid.eq(events.arm.is_written), core.i_arm.p.eq(events.arm.value[:32]),
-            core.watchdog_period.eq(values.watchdog_period), core.causes.eq(self.causes),
+            core.watchdog_period.eq(values.watchdog_period),
             core.watchdog_closed.eq(values.watchdog_closed),
             core.mass_cancel.eq(values.kill_action[0])]
         for table, name in _PART_KILLS.items():
@@ -130,12 +146,26 @@ class Card(wiring.Component):
                     core.i_part_kill.valid.eq(1), core.i_part_kill.p.table.eq(table),
                     core.i_part_kill.p.number.eq(event.value[:_IS_SET]),
                     core.i_part_kill.p.is_killed.eq(event.value[_IS_SET])]
+
+    def _sessions(self, m):
+        """Registers of order sessions."""
+        core, values, events = self._core, self._host.values, self._host.events
+        word, update = core.i_template, core.i_session
+        m.d.comb += [
+            word.valid.eq(events.session_template.is_written),
+            word.p.session.eq(values.session_index[:8]), word.p.word.eq(values.session_index[8:]),
+            word.p.data.eq(events.session_template.value),
+            update.valid.eq(events.session_update.is_written),
+            update.p.session.eq(values.session_index[:8]),
+            update.p.operation.eq(events.session_update.value[:8]),
+            update.p.window.eq(events.session_update.value[16:]),
+            update.p.sequence.eq(values.session_position[:32]),
+            update.p.acknowledgment.eq(values.session_position[32:])]
         session, up = events.session_state, Signal(SESSIONS_MAX)
         for number in range(SESSIONS_MAX):
             with m.If(session.is_written & (session.value[:_IS_SET] == number)):
                 m.d.sync += up[number].eq(session.value[_IS_SET])
-        m.d.comb += [core.released.eq(self.released),
-                     core.sessions_up.eq(self.sessions_up | up)]
+        m.d.comb += core.sessions_up.eq(up)
 
     def _status(self, m, clock):
         """What the host reads, and what interrupts it."""
@@ -144,7 +174,7 @@ class Card(wiring.Component):
         m.d.sync += [is_killed.eq(core.is_killed), state.eq(core.state)]
         m.d.comb += [
             others.status.eq(
-                Mux(host.values.control[0], Status.RUNNING, 0)
+                Mux(host.values.control[0] & core.ready, Status.RUNNING, 0)
                 | Mux(core.is_killed, Status.KILLED, Status.ARMED)
                 | Mux(core.state == FeedState.LIVE, Status.FEED_LIVE, 0)
                 | Mux(core.sessions_up.any(), Status.SESSION_UP, 0)

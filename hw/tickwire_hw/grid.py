@@ -9,7 +9,7 @@ from amaranth.lib import data, memory, stream, wiring
 from amaranth.lib.wiring import In, Out
 from amaranth.utils import ceil_log2
 
-from tickwire.spec.geometry import CENT_TICK, DOLLAR, FINE_TICK, Geometry
+from tickwire.spec.geometry import CENT_TICK, DOLLAR, FINE_TICK, GRID_SHIFT, Geometry, tick_grid
 from tickwire_hw.logic import stages
 from tickwire_hw.order_table import PRICE
 from tickwire_hw.product import AGE as PRODUCT_AGE
@@ -21,26 +21,11 @@ KEY_AGE = 2 + 2 * PRODUCT_AGE + 1
 PRICE_AGE = 1 + PRODUCT_AGE
 """Cycles from a tick key to its price."""
 TICK_BITS = 21                              # of a tick size, up to 2^20
-_SHIFT = 31                                 # of the product, for a tick of 0.0001
 
 
 ROW = data.StructLayout({"tick": TICK_BITS, "bits": TICK_BITS.bit_length(), "multiplier": 32,
                          "least": DOLLAR.bit_length()})
 """What is kept of an instrument's grid."""
-
-
-def least_bid_floor(tick: int) -> int:
-    """Lowest floor of bids: below a dollar they are off the grid of ticks above 0.0001."""
-    return 0 if tick <= FINE_TICK else -(-DOLLAR // tick)
-
-
-def row(tick: int) -> dict[str, int]:
-    """Return the row of a tick size, 1 to 2^20 in 1e-4 dollars; 0 takes it from the first order."""
-    if not tick:
-        return dict.fromkeys(("tick", "bits", "multiplier", "least"), 0)
-    bits = (tick - 1).bit_length()
-    return {"tick": tick, "bits": bits, "multiplier": -(-(1 << _SHIFT + bits) // tick),
-            "least": least_bid_floor(tick)}
 
 
 class Grid(wiring.Component):
@@ -62,7 +47,8 @@ class Grid(wiring.Component):
     o_price, o_asked : ``Out(31)``
         Their prices.
     i_write : ``In(stream.Signature({instrument, row}, always_ready=True))``
-        Sets the grid of an instrument, see :func:`row`; not while prices come.
+        Sets the grid of an instrument, see :func:`tickwire.spec.geometry.tick_grid`; not while
+        prices come.
     """
 
     def __init__(self, geometry: Geometry) -> None:
@@ -85,7 +71,7 @@ class Grid(wiring.Component):
         write, read = rows.write_port(), rows.read_port()
         m.d.comb += [read.addr.eq(self.i.instrument), read.en.eq(1)]
         given = stages(m, self.i, KEY_AGE, "given")
-        fine, cent = (ROW.const(row(size)) for size in (FINE_TICK, CENT_TICK))
+        fine, cent = (ROW.const(tick_grid(size)) for size in (FINE_TICK, CENT_TICK))
         first_1, row_1 = Signal(ROW), Signal(ROW)
         m.d.comb += [first_1.eq(Mux(given[1].price < DOLLAR, fine, cent)),
                      row_1.eq(Mux(read.data.tick == 0, first_1, read.data)),
@@ -98,7 +84,7 @@ class Grid(wiring.Component):
         ages = 1 + PRODUCT_AGE
         ticks_3 = product(m, given[1].price, row_1.multiplier, "ticks")
         number = Signal(PRICE)
-        m.d.sync += number.eq((ticks_3 >> _SHIFT) >> kept[ages].bits)
+        m.d.sync += number.eq((ticks_3 >> GRID_SHIFT) >> kept[ages].bits)
         numbers = stages(m, number, PRODUCT_AGE, "number")
         floor_6 = product(m, number, kept[ages + 1].tick, "floor", PRICE)
         last = given[KEY_AGE - 1]

@@ -19,11 +19,10 @@ from tickwire.feed.source import FRAME_SIZE
 from tickwire.kernels.jit import kernel
 from tickwire.kernels.memory import load64, store8, store64
 from tickwire.spec.counters import COUNTER_SLOTS, COUNTERS
-from tickwire.spec.geometry import Geometry
+from tickwire.spec.geometry import Geometry, tick_grid
 from tickwire.spec.network import FRAME_SIZE_MAX
 from tickwire.spec.records import RECORD_SIZE, TRAILER_OFFSET
 from tickwire.spec.registers import GapPolicy
-from tickwire_hw.grid import row
 from tickwire_hw.pipeline import Pipeline
 from tickwire_hw.ports import ports
 from tickwire_hw.stream import LANES
@@ -150,7 +149,7 @@ class Card:
                       symbol=int.from_bytes(symbol.encode().ljust(8), "big"))
         for number, size in enumerate(ticks):
             model.put(rows[number:number + 1], "i_grid__payload", instrument=number,
-                      **{f"row.{name}": value for name, value in row(size).items()})
+                      **{f"row.{name}": value for name, value in tick_grid(size).items()})
         rows["restart"][0] = 1
         model.run(rows)
         for _ in range(_CLEAR // 256):

@@ -6,8 +6,6 @@ card's: cycles at its clock, from the time that it is given.
 """
 
 import ctypes
-import ipaddress
-from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -15,75 +13,40 @@ import numpy as np
 from tickwire.device.pcie import PCIeDevice
 from tickwire.device.transport import Bar
 from tickwire.errors import TickwireError
-from tickwire.orders.template import template
 from tickwire.spec.geometry import Geometry
 from tickwire.spec.intents import INTENT
-from tickwire.spec.network import FRAME_SIZE_MAX
-from tickwire.spec.records import RECORD_SIZE, Line
+from tickwire.spec.records import RECORD_SIZE
 from tickwire.spec.registers import BAR_LOG2, BAR_REGISTERS, BAR_WINDOW, WINDOW_LOG2, RegisterOffset
-from tickwire.spec.sessions import HEADERS_SIZE, SessionOperation
+from tickwire.spec.sessions import HEADERS_SIZE
 from tickwire_hw.card import Card
-from tickwire_hw.grid import row
 from tickwire_hw.stream import LANES
 from tickwire_sim.soft_card import Slot
 from tickwire_sim.verilate import verilate
 
-GROUPS = {Line.A: ("239.192.64.1", 26_401), Line.B: ("239.192.64.2", 26_402),
-          Line.RECOVERY: ("10.0.0.1", 26_403)}
-"""Address and port of each line; the last one takes frames of the host."""
 CYCLES = 64                                # of one look at what the card has done
 _QUIET = 4                                 # looks without anything until a card is taken as idle
 _LOOKS = 1 << 12
-_LINE_TIMEOUT_NS = 3_000_000_000
-_ENDS = ("10.0.0.1", 40_001), ("10.0.0.2", 40_002)
-_MACS = bytes.fromhex("020000000001"), bytes.fromhex("020000000002")
-_LEASE = {"sequence": 1, "acknowledgment": 1, "window": 0xFFFF}
 _OUT = ("burst__valid", "answer__valid", "o_order__valid")
 
 
 class VerilatedSlot(Slot):
     """A slot with the card of ``geometry`` as a compiled model.
 
-    ``symbols`` maps what is watched to tick sizes; without any, every locate below the number of
-    instruments is its own instrument, with ``tick``. The model's one order session is leased and
-    up when :attr:`is_up`; what it sent is in :attr:`sent`, as payload octets.
+    ``time`` is the card's at reset, ns. What its order sessions sent is in :attr:`sent`, as payload
+    octets.
     """
 
-    def __init__(self, name: str, geometry: Geometry, symbols: Mapping[str, int] | None = None, *,
-                 tick: int = 0, token_log2: int = 8, time: int = 1) -> None:
+    def __init__(self, name: str, geometry: Geometry, *, token_log2: int = 8,
+                 time: int = 1) -> None:
         """Compile the model or load it; the first time takes minutes."""
         super().__init__(name)
         self.bars = {BAR_REGISTERS: Bar(0, 1 << BAR_LOG2), BAR_WINDOW: Bar(0, 1 << WINDOW_LOG2)}
-        self._geometry, self._symbols, self._tick, self._time = geometry, symbols, tick, time
+        self._time = time
         self.model = verilate(Card(geometry, token_log2), "host_card",
                               parameters=f"{geometry} {token_log2}")
         self.sent = bytearray()
         self._frame = b""
-        self._idle = self._configured()
-
-    def _configured(self) -> np.ndarray:
-        """Rows of idle cycles, with everything that stays."""
-        model = self.model
-        one = model.rows(1)
-        for line, (group, port) in GROUPS.items():
-            model.put(one, "keys", **{f"{line}.is_set": 1, f"{line}.port": port,
-                                      f"{line}.group": int(ipaddress.IPv4Address(group))})
-        for name, value in (
-                ("size_max", FRAME_SIZE_MAX), ("check_udp", 1), ("accept_session", 1),
-                ("lines", 3), ("start", 1), ("line_timeout_ns", _LINE_TIMEOUT_NS),
-                ("watch_all", self._symbols is None), ("sessions", 1), ("burst__ready", 1),
-                ("answer__ready", 1), ("o_order__ready", 1)):
-            one[name] = value
-        return np.repeat(one, CYCLES)
-
-    @property
-    def is_up(self) -> bool:
-        """Whether the order session is up."""
-        return bool(self._idle["sessions_up"][0])
-
-    @is_up.setter
-    def is_up(self, is_up: bool) -> None:
-        self._idle["sessions_up"] = is_up
+        self._idle = self.model.rows(CYCLES, burst__ready=1, answer__ready=1, o_order__ready=1)
 
     # Cycles
 
@@ -181,44 +144,13 @@ class VerilatedSlot(Slot):
         self.run(rows)
         self.settle()
 
-    def _set_up(self) -> None:
-        """Give the network side its symbols, ticks and session, and wait until it is ready."""
-        symbols = list((self._symbols or {}).items())
-        symbols += [("", self._tick)] * (self._geometry.instruments - len(symbols))
-        for number, (symbol, tick) in enumerate(symbols):
-            given = self.rows(1)
-            self.model.put(given, "i_grid__payload", instrument=number,
-                           **{f"row.{name}": value for name, value in row(tick).items()})
-            given["i_grid__valid"] = 1
-            if symbol:
-                name = int.from_bytes(symbol.encode().ljust(8), "big")
-                for port in ("i_watch", "i_symbol"):
-                    given[f"{port}__valid"] = 1
-                    self.model.put(given, f"{port}__payload", instrument=number, symbol=name)
-            self.run(given)
-        octets = template(*_ENDS, *_MACS)
-        for number, word in enumerate(np.frombuffer(octets, "<u8").tolist()):
-            given = self.rows(1)
-            given["i_template__valid"] = 1
-            self.model.put(given, "i_template__payload", word=number, data=[word])
-            self.run(given)
-        given = self.rows(1)
-        given["i_session__valid"] = 1
-        self.model.put(given, "i_session__payload", operation=int(SessionOperation.LEASE), **_LEASE)
-        self.run(given)
-        for _ in range(_LOOKS):
-            if self.model.run(self.rows())["ready"][-1]:
-                return
-        raise TickwireError(f"Card {self.name!r} never gets ready.")
-
     # The contract of a slot
 
     def reset(self) -> None:
-        """Begin as after configuration, set up, at the time that was given."""
+        """Begin as after configuration, at the time that was given."""
         self.model.restart()
         self._frame = b""
         self.sent.clear()
-        self._set_up()
         self.store(BAR_REGISTERS, RegisterOffset.CLOCK_SET, self._time.to_bytes(8, "little"))
 
     def work(self) -> None:

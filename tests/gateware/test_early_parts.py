@@ -8,9 +8,8 @@ import random
 
 import numpy as np
 
-from tickwire.spec.geometry import CARD_SMALL, DOLLAR
+from tickwire.spec.geometry import CARD_SMALL, DOLLAR, tick_grid
 from tickwire_hw.early_grid import AGE, EarlyGrid
-from tickwire_hw.grid import row
 from tickwire_hw.locates import Locates
 from tickwire_sim.verilate import verilate
 
@@ -34,7 +33,7 @@ def test_a_price_is_a_tick_when_nothing_is_left_over():
         model.restart()
         rows = model.rows(len(given) + AGE + 1, soon=instrument, instrument=instrument)
         model.put(rows[:1], "i_write__payload", instrument=instrument,
-                  **{f"row.{name}": value for name, value in row(tick).items()})
+                  **{f"row.{name}": value for name, value in tick_grid(tick).items()})
         rows["i_write__valid"][0] = 1
         rows["price"][1:len(given) + 1] = given
         found = model.run(rows)

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from tickwire.kernels import layout, window
-from tickwire.spec.geometry import CARD_SMALL
-from tickwire_hw.grid import KEY_AGE, PRICE_AGE, Grid, row
+from tickwire.spec.geometry import CARD_SMALL, tick_grid
+from tickwire_hw.grid import KEY_AGE, PRICE_AGE, Grid
 from tickwire_sim.verilate import verilate
 
 LAST = (1 << 31) - 1
@@ -22,7 +22,7 @@ def write(model, ticks):
         one = rows[instrument:instrument + 1]
         one["i_write__valid"] = 1
         model.put(one, "i_write__payload", instrument=instrument,
-                  **{f"row.{name}": value for name, value in row(tick).items()})
+                  **{f"row.{name}": value for name, value in tick_grid(tick).items()})
     model.run(rows)
 
 
@@ -81,7 +81,7 @@ def test_without_a_tick_size_the_first_order_decides_it(model, first, tick):
 def test_a_row_is_what_the_kernel_sets(tick):
     header = np.zeros(1, layout.HEADER)
     window.set_grid(header.ctypes.data, tick)
-    found = row(tick)
+    found = tick_grid(tick)
     assert found["multiplier"] == header["tick_multiplier"][0]
     assert found["bits"] + 31 == header["tick_shift"][0]
     assert found["least"] == window.least_floor(0, tick)

@@ -19,9 +19,11 @@ from tests.captures import ethernet, ipv4, udp
 from tests.feed_rig import mold
 from tests.reference import itch
 from tickwire.device.base import Device
+from tickwire.device.card_network import CardNetwork, CardSession
 from tickwire.device.pcie import PCIeDevice
 from tickwire.device.software import SoftwareDevice
 from tickwire.kernels.translate import ORDER_EVENT, translate
+from tickwire.orders.template import template
 from tickwire.spec import wire
 from tickwire.spec.geometry import Geometry
 from tickwire.spec.intents import INTENT, WINDOW_SLOTS, IntentFlag, Operation
@@ -29,7 +31,7 @@ from tickwire.spec.records import RECORDS, STATE_LINE, Line, RecordType
 from tickwire.spec.registers import BAR_WINDOW
 from tickwire_hw.clock import LINE_HZ
 from tickwire_sim.soft_card import LoopTransport
-from tickwire_sim.verilated import GROUPS, VerilatedDevice, VerilatedSlot
+from tickwire_sim.verilated import VerilatedDevice, VerilatedSlot
 
 GEOMETRY = Geometry(instruments=4, orders_log2=9, order_stash=8, levels_log2=8, level_stash=8,
                     window_words=16, lookups=1)
@@ -37,6 +39,9 @@ SYMBOLS = {"AAA": 100, "BBB": 100}
 LOCATES = {"AAA": 11, "BBB": 12}
 MARKET_LOG2, ORDER_LOG2, TOKEN_LOG2 = 8, 8, 8
 DOLLAR = 10_000
+LINES = ("239.192.64.1", 26_401), ("239.192.64.2", 26_402), ("10.0.0.1", 26_403)
+ENDS = ("10.0.0.1", 40_001), ("10.0.0.2", 40_002)
+MACS = bytes.fromhex("020000000001"), bytes.fromhex("020000000002")
 SOUP = struct.Struct(">Hc")
 NEXT_NUMBER = struct.pack(">cQI", b"Q", 1, 1)
 
@@ -251,7 +256,7 @@ class CardBench(Bench):
 
     def carry(self, line: int, packet: bytes) -> None:
         """Carry a packet on a line and let the card take it."""
-        group, port = GROUPS[line]
+        group, port = LINES[line]
         self.slot.give(line, ethernet(ipv4(udp(packet, port), destination=group)))
 
     def repair(self, packet: bytes) -> None:
@@ -260,7 +265,7 @@ class CardBench(Bench):
 
     def hang_up(self) -> None:
         """End the order session."""
-        self.slot.is_up = False
+        self.device.write_register("SESSION_STATE", 0)
 
     def hold(self, fields: dict[str, int]) -> tuple[int, bytearray]:
         """Seal an intent, and keep it from the window; return its number and octets."""
@@ -280,7 +285,7 @@ class CardBench(Bench):
 
     def log_in(self) -> None:
         """Bring the order session up."""
-        self.slot.is_up = True
+        self.device.write_register("SESSION_STATE", 1 << 16)
         self.turn()
 
     def say(self, message: bytes) -> None:
@@ -306,9 +311,11 @@ class CardBench(Bench):
 @contextmanager
 def verilated(name: str) -> Iterator[Bench]:
     """The driver of cards, over the card's gateware in this process."""
-    slot = VerilatedSlot(name, GEOMETRY, SYMBOLS, token_log2=TOKEN_LOG2, time=time.time_ns())
+    slot = VerilatedSlot(name, GEOMETRY, token_log2=TOKEN_LOG2, time=time.time_ns())
+    network = CardNetwork(lines=LINES, symbols=SYMBOLS, sessions=(
+        CardSession(template=template(*ENDS, *MACS)),))
     device = VerilatedDevice(slot, symbols=tuple(SYMBOLS), market_log2=MARKET_LOG2,
-                             order_log2=ORDER_LOG2)
+                             order_log2=ORDER_LOG2, network=network)
     bench = CardBench(device, slot)
     try:
         yield bench

@@ -58,7 +58,7 @@ def test_the_list_is_in_the_order_of_auto_and_says_why(no_card, capsys):
 
 
 @pytest.mark.parametrize(("tree", "wanted"), [
-    ({}, "has no order path in this version"), ({"group": ""}, "no IOMMU group"),
+    ({}, "does not carry its order connection"), ({"group": ""}, "no IOMMU group"),
     ({"driver": "xdma"}, "belongs to driver xdma")])
 def test_a_card_that_is_there_is_listed_with_what_keeps_it_from_trading(
         no_card, capsys, tree, wanted):

@@ -7,7 +7,7 @@ from tickwire.device import pci
 from tickwire.errors import TickwireError
 from tickwire.spec.registers import PCI_DEVICE, PCI_VENDOR
 
-NO_ORDER_PATH = ("its gateware has no order path in this version, so it can be looked at "
+NO_ORDER_PATH = ("this version does not carry its order connection, so it can be looked at "
                  "(`tickwire device info`) but not trade")
 
 

@@ -12,6 +12,7 @@ from types import MappingProxyType
 import numpy as np
 
 from tickwire.device.base import Device, Layout, RingLayout, register
+from tickwire.device.card_network import CardNetwork
 from tickwire.device.software import MARKET_LOG2, ORDER_LOG2
 from tickwire.device.transport import Buffer, Transport
 from tickwire.errors import TickwireError
@@ -60,8 +61,11 @@ class PCIeDevice(Device):
 
     def __init__(self, transport: Transport, *, symbols: Sequence[str] = (),
                  market_log2: int = MARKET_LOG2, order_log2: int = ORDER_LOG2,
-                 is_huge: bool = True) -> None:
-        """Take over ``transport``, which is closed with the device, or when this raises."""
+                 is_huge: bool = True, network: CardNetwork | None = None) -> None:
+        """Take over ``transport``, which is closed with the device, or when this raises.
+
+        With ``network`` the card's network side is set up before it starts.
+        """
         self.name, self.symbols = transport.name, tuple(symbols)
         self.remarks: list[str] = []
         self._transport, self._buffers = transport, dict[str, Buffer]()
@@ -74,12 +78,13 @@ class PCIeDevice(Device):
             self._registers = transport.bar(BAR_REGISTERS, 1 << BAR_LOG2)
             self._window = transport.bar(BAR_WINDOW, 1 << WINDOW_LOG2)
             self.check()
-            self._set_up(market_log2, order_log2, is_huge)
+            self._set_up(market_log2, order_log2, is_huge, network)
         except BaseException:
             self.close()
             raise
 
-    def _set_up(self, market_log2: int, order_log2: int, is_huge: bool) -> None:
+    def _set_up(self, market_log2: int, order_log2: int, is_huge: bool,
+                network: CardNetwork | None) -> None:
         """Stop what ran before, and give the card its rings."""
         self._stop()
         self._transport.reset()
@@ -91,6 +96,8 @@ class PCIeDevice(Device):
         for name, log2 in (("RING_MARKET", market_log2), ("RING_ORDER", order_log2),
                            ("STATE", table_log2)):
             self._give(name, log2, is_huge)
+        if network is not None:
+            network.write(self)
         self.write_register("CONTROL", _RUN)   # a new ring epoch
         self.wait(lambda: Status.RUNNING in self.status, _SECONDS, "start")
         instruments, take = self.geometry.instruments, self._arena.take

@@ -12,6 +12,7 @@ LEVEL_RIGHT_MULTIPLIER = 0x85EBCA77        # hash of its right bucket, prime nea
 DOLLAR = 10_000                            # below it a finer grid holds (Rule 612 of Regulation NMS)
 CENT_TICK = 100                            # grid by a first order of a dollar or more
 FINE_TICK = 1                              # grid by a first order below a dollar
+GRID_SHIFT = 31                            # of a price's product with a grid's multiplier, beside its bits
 WAYS = 4                                   # entries of one bucket: one cache line of 16 octets each
 LEFT_FILL = 3                              # the left bucket is taken while it holds fewer than this
 WINDOW_WORD = 64                           # ticks of one bitmap word
@@ -100,3 +101,17 @@ CARD_LARGE = Geometry(instruments=64, orders_log2=14, order_stash=64, levels_log
 DEMO = Geometry(instruments=64, orders_log2=14, levels_log2=12, depth=8)
 MARKET = Geometry(instruments=16_384, orders_log2=19, order_stash=1_024, levels_log2=18,
                   level_stash=1_024, window_words=64, lookups=16)
+
+
+def tick_grid(tick: int) -> dict[str, int]:
+    """Return the numbers of a tick size, 1 to 2^20 in 1e-4 dollars; 0 is that of the first order.
+
+    A price has ``price x multiplier >> GRID_SHIFT + bits`` whole ticks; see
+    :func:`tickwire.kernels.window.set_grid`. ``least`` is the lowest floor of a window of bids:
+    below a dollar they are off the grid of ticks above 0.0001.
+    """
+    if not tick:
+        return dict.fromkeys(("tick", "bits", "multiplier", "least"), 0)
+    bits = (tick - 1).bit_length()
+    return {"tick": tick, "bits": bits, "multiplier": -(-(1 << GRID_SHIFT + bits) // tick),
+            "least": 0 if tick <= FINE_TICK else -(-DOLLAR // tick)}

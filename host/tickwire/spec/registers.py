@@ -1,6 +1,7 @@
 """Register map (BAR0): 32-bit registers, 64-bit values as LO and HI, little-endian.
 
-The software device keeps the same map in shared memory; the card decodes the same addresses.
+The software device keeps the same map in shared memory; the card decodes the same addresses. What
+sets up a card's network side (0x0200 to 0x02FF) is configuration of the software device's process.
 """
 
 from dataclasses import dataclass
@@ -56,6 +57,16 @@ class RingControl(IntFlag):
 
     ENABLE = 1           # set: begin at record 1; clear: write nothing more
     REFUSED = 2          # reads as set when base or size were refused; a clear of ENABLE clears it
+
+
+class FeedSetting(IntFlag):
+    """Register FEED_SETTING of a card."""
+
+    WAIT_FOR_B = 1       # a gap waits for line B too
+    CHECK_UDP = 2        # datagrams with a wrong checksum are dropped
+    OTHER_SESSION = 4    # another session may take over
+    HAS_SESSION = 8      # FEED_SESSION is set
+    WATCH_ALL = 16       # every stock locate below the number of instruments is its own instrument
 
 
 class Interrupt(IntFlag):
@@ -129,6 +140,27 @@ REGISTERS = (
     Register("GEOMETRY_BOOK",  0x0050, 8, "ro", "Octets from the lowest: instruments - 1 (two), orders_log2, levels_log2, window_words, lookups, depth, token_log2."),
     Register("GEOMETRY_QUEUES", 0x0058, 8, "ro", "Two octets each: order_stash, level_stash, sweep_queue; zero."),
     Register("COUNTERS_TAKE",  0x0064, 4, "wo", "A write takes a picture of all counters of one instant, which the counter page shows from then on."),
+    Register("LINE_A",         0x0200, 8, "rw", "UDP port in 16 bits, IPv4 group in the 32 above, bit 48: line A listens there."),
+    Register("LINE_B",         0x0208, 8, "rw", "The same for line B."),
+    Register("LINE_RECOVERY",  0x0210, 8, "rw", "The same for frames of the host: address and port of what it has recovered."),
+    Register("FEED_SETTING",   0x0218, 4, "rw", "FeedSetting."),
+    Register("FRAME_SIZE_MAX", 0x021C, 4, "rw", "Octets that a frame may have at most, without its check."),
+    Register("FEED_START",     0x0220, 8, "rw", "First message of the session that the books need; 0 joins wherever the stream is."),
+    Register("FEED_SESSION",   0x0228, 8, "rw", "First eight characters of the only session that will do at first, the first one lowest."),
+    Register("FEED_SESSION_END", 0x0230, 4, "rw", "Its last two characters."),
+    Register("LINE_TIMEOUT",   0x0238, 8, "rw", "Silence after which a line is not waited for, ns; 0 never."),
+    Register("GAP_PATIENCE",   0x0240, 8, "rw", "Age at which a hole counts as a gap, ns; 0 at once."),
+    Register("FEED_STALE",     0x0248, 8, "rw", "Silence that makes the feed stale, ns; 0 never."),
+    Register("INSTRUMENT_INDEX", 0x0250, 4, "rw", "Instrument that the next three are about."),
+    Register("GRID_MULTIPLIER", 0x0254, 4, "rw", "Multiplier of its tick grid."),
+    Register("INSTRUMENT_GRID", 0x0258, 8, "wo", "Sets its tick grid: tick size in the low 32 bits, then 8 bits of shift, then the least tick of bids above a dollar; all 0: from its first order."),
+    Register("INSTRUMENT_SYMBOL", 0x0260, 8, "wo", "Watches the stock with these eight characters, the first one highest, as this instrument."),
+    Register("SESSION_INDEX",  0x0268, 4, "rw", "Order session, and in bits 8 to 10 the word of its template, that the next three are about."),
+    Register("SESSION_UPDATE", 0x026C, 4, "wo", "SessionOperation, and the window of the connection's peer in the high half."),
+    Register("SESSION_TEMPLATE", 0x0270, 8, "wo", "Sets a word of the session's template, octet 0 lowest."),
+    Register("SESSION_POSITION", 0x0278, 8, "rw", "Sequence number of the connection's next octet, for a lease, and acknowledgment number in the high half."),
+    Register("ORDER_SESSIONS", 0x0280, 4, "rw", "Order sessions that there are, from number 0 on."),
+    Register("SESSIONS_RELEASED", 0x0284, 4, "rw", "Mask of the sessions whose order messages the host sends."),
     Register("RING_MARKET_BASE", 0x0100, 8, "rw", "Bus address of the market ring, a multiple of its octets; taken when it is enabled."),
     Register("RING_MARKET_CONTROL", 0x0108, 4, "rw", "RingControl."),
     Register("RING_MARKET_DROPS", 0x0128, 8, "ro", "Records that found no room before the market ring."),

@@ -1,0 +1,97 @@
+"""What a card's network side is set up with, and the registers that it goes through."""
+
+import ipaddress
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from tickwire.device.base import Device
+from tickwire.errors import TickwireError
+from tickwire.spec.geometry import tick_grid
+from tickwire.spec.network import FRAME_SIZE_MAX
+from tickwire.spec.registers import FeedSetting
+from tickwire.spec.sessions import SESSIONS_MAX, SessionOperation
+
+LINE_REGISTERS = ("LINE_A", "LINE_B", "LINE_RECOVERY")
+_IS_SET = 1 << 48
+_WORD = 8                                  # octets of a template's word
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CardSession:
+    """An order session that the card writes: its template, and where its connection stands.
+
+    ``template`` is of :func:`tickwire.orders.template.template`; sequence and acknowledgment are
+    TCP numbers of the next octets, ``window`` is the peer's.
+    """
+
+    template: bytes
+    sequence: int = 1
+    acknowledgment: int = 1
+    window: int = 0xFFFF
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CardNetwork:
+    """Lines, instruments and sessions of a card.
+
+    ``lines`` are address and port of line A, of line B and of what the host has recovered; None
+    where there is none. ``symbols`` maps what is watched to tick sizes in 1e-4 dollars, 0 for that
+    of the first order; None watches every locate below the number of instruments. ``released`` is
+    the mask of sessions whose orders the host sends. Times are in ns, 0 for never.
+    """
+
+    lines: tuple[tuple[str, int] | None, ...] = ()
+    symbols: Mapping[str, int] | None = None
+    sessions: tuple[CardSession, ...] = ()
+    released: int = 0
+    start: int = 1
+    settings: FeedSetting = FeedSetting.CHECK_UDP | FeedSetting.OTHER_SESSION
+    line_timeout_ns: int = 3_000_000_000
+    patience_ns: int = 0
+    stale_ns: int = 0
+    size_max: int = field(default=FRAME_SIZE_MAX)
+
+    def write(self, device: Device) -> None:
+        """Set up ``device``, which does not run yet.
+
+        Raises :class:`TickwireError` for more instruments or sessions than it has.
+        """
+        instruments, symbols = device.geometry.instruments, self.symbols or {}
+        for what, count, most in (("instruments", len(symbols), instruments),
+                                  ("order sessions", len(self.sessions), SESSIONS_MAX),
+                                  ("lines", len(self.lines), len(LINE_REGISTERS))):
+            if count > most:
+                raise TickwireError(f"Device {device.name!r} has {most} {what}, not {count}.")
+        write = device.write_register
+        for name, line in zip(LINE_REGISTERS, self.lines, strict=False):
+            if line is not None:
+                group, port = line
+                write(name, port | int(ipaddress.IPv4Address(group)) << 16 | _IS_SET)
+        settings = self.settings
+        if self.symbols is None:
+            settings |= FeedSetting.WATCH_ALL
+        if len(self.lines) > 1 and self.lines[1] is not None:
+            settings |= FeedSetting.WAIT_FOR_B
+        for name, value in (
+                ("FEED_SETTING", int(settings)), ("FEED_START", self.start),
+                ("FRAME_SIZE_MAX", self.size_max), ("LINE_TIMEOUT", self.line_timeout_ns),
+                ("GAP_PATIENCE", self.patience_ns), ("FEED_STALE", self.stale_ns),
+                ("ORDER_SESSIONS", len(self.sessions)), ("SESSIONS_RELEASED", self.released)):
+            write(name, value)
+        ticks = [*symbols.values(), *[0] * (instruments - len(symbols))]
+        for number, tick in enumerate(ticks):
+            grid = tick_grid(tick)
+            write("INSTRUMENT_INDEX", number)
+            write("GRID_MULTIPLIER", grid["multiplier"])
+            write("INSTRUMENT_GRID", grid["tick"] | grid["bits"] << 32 | grid["least"] << 40)
+        for number, symbol in enumerate(symbols):
+            write("INSTRUMENT_INDEX", number)
+            write("INSTRUMENT_SYMBOL", int.from_bytes(symbol.encode("ascii").ljust(8), "big"))
+        for number, session in enumerate(self.sessions):
+            for word in range(len(session.template) // _WORD):
+                write("SESSION_INDEX", number | word << 8)
+                write("SESSION_TEMPLATE", int.from_bytes(
+                    session.template[_WORD * word:_WORD * (word + 1)], "little"))
+            write("SESSION_INDEX", number)
+            write("SESSION_POSITION", session.sequence | session.acknowledgment << 32)
+            write("SESSION_UPDATE", int(SessionOperation.LEASE) | session.window << 16)
