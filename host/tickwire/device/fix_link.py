@@ -24,6 +24,7 @@ from tickwire.orders.fix.service import session_rules
 from tickwire.orders.fix.session import Session
 from tickwire.orders.fix.settings import FIXSessionSettings, FIXSettings
 from tickwire.orders.fix.store import FileStore, MemoryStore, Store
+from tickwire.orders.fix.warm import load_kernels
 from tickwire.spec.registers import KillCause
 
 LOGON_SECONDS = 5.0
@@ -81,6 +82,7 @@ class FIXLink:
             store = FileStore(fix.store_path(self._settings.name), self._settings.identity, now,
                               fix.durability, fix.batch_ms)
             self._audit = AuditLog(fix.store_path("x").parent, "fix") if fix.audit else None
+        load_kernels(rules)                    # before the market and a Logon's answer are awaited
         self._session = Session(self._settings, rules, store)
         self._gate = OrderGate(self._session, engine.releases, run_prefix(now))
         self._route = self._session.application = OrderRoute(

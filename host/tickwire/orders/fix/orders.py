@@ -5,6 +5,7 @@ import numpy as np
 from tickwire.kernels import fix_orders as kernels
 from tickwire.orders.fix.rules import Rules
 from tickwire.orders.release import RELEASED
+from tickwire.spec.intents import Operation
 
 _LATEST_PREFIX = 24
 _TEXTS = ("begin", "sender", "target", "account", "prefix")
@@ -49,6 +50,8 @@ class OrderWriter:
         self._target = int(self._room.ctypes.data)
         self._row = np.zeros(1, RELEASED)
         self._released = int(self._row.ctypes.data)
+        self._row["operation"] = Operation.NEW
+        self.written(self._released, 1, 0)     # loads the kernel
 
     def message(self, released: np.void, sequence: int, now: int, original: int = 0,
                 request: int = 0) -> bytes:
