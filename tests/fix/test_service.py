@@ -17,6 +17,7 @@ import pytest
 from tests.fix.link import MAIL, Recorder, mail, rules
 from tests.fix.quickfix_peer import free_port
 from tickwire import cli
+from tickwire.commands.run import trade
 from tickwire.commands.venue import fix_gateway
 from tickwire.config import demo
 from tickwire.errors import TickwireError
@@ -24,7 +25,7 @@ from tickwire.orders.fix import acceptor as acceptor_module
 from tickwire.orders.fix.acceptor import Acceptor
 from tickwire.orders.fix.audit import lines
 from tickwire.orders.fix.initiator import Initiator
-from tickwire.orders.fix.service import FIXService
+from tickwire.orders.fix.service import FIXService, session_rules
 from tickwire.orders.fix.session import Session
 from tickwire.orders.fix.settings import FIXSessionSettings, FIXSettings
 from tickwire.orders.fix.store import FileStore, MemoryStore, read_state
@@ -32,6 +33,13 @@ from tickwire.orders.fix.tls import tls_context
 
 CERTIFICATES = Path(__file__).parent / "certificates"
 REPORT = b"6=0\x0114=0\x0117=x\x0137=o\x0139=0\x0154=1\x0155=A\x01150=0\x01151=1\x01"
+
+
+def order_config(folder, session):
+    """The demo with ``session`` as its route of orders."""
+    config = demo()
+    return replace(config, orders=replace(config.orders, route="fix"),
+                   fix=FIXSettings(folder=str(folder), sessions=(session,)))
 
 
 def pair(name, port, names, **options):
@@ -172,9 +180,7 @@ def test_sessions_of_one_port_have_one_tls(tmp_path):
 
 def test_the_venue_keeps_its_side_of_a_stored_session(tmp_path):
     mine = FIXSessionSettings(port=free_port(), reconnect_ms=20)
-    config = demo()
-    config = replace(config, orders=replace(config.orders, route="fix"),
-                     fix=FIXSettings(folder=str(tmp_path), sessions=(mine,)))
+    config = order_config(tmp_path, mine)
     for runs in (1, 2):
         with fix_gateway(config, 1):
             run(tmp_path, [mine],
@@ -185,17 +191,50 @@ def test_the_venue_keeps_its_side_of_a_stored_session(tmp_path):
 
 
 def test_the_simulated_venue_has_no_tls_and_says_so(tmp_path):
-    config = demo()
-    fix = FIXSettings(folder=str(tmp_path), sessions=(FIXSessionSettings(tls=True),))
-    config = replace(config, orders=replace(config.orders, route="fix"), fix=fix)
-    with pytest.raises(TickwireError, match=r"no TLS, and fix\.sessions\.venue\.tls"):
+    config = order_config(tmp_path, FIXSessionSettings(tls=True))
+    with pytest.raises(TickwireError, match=r"no TLS, and fix\.sessions\.venue\.tls.*--no-venue"):
         fix_gateway(config, 1)
+    with pytest.raises(TickwireError, match=r"no TLS, and fix\.sessions\.venue\.tls.*--no-venue"):
+        trade(config)
+
+
+def test_the_simulated_venue_cannot_be_at_the_address_of_another(tmp_path):
+    config = order_config(tmp_path, FIXSessionSettings(host="192.0.2.1"))
+    with pytest.raises(TickwireError, match=r"192\.0\.2\.1:26405: .* would be the other side of "
+                                            r"fix\.sessions\.venue there; run with --no-venue"), \
+            fix_gateway(config, 1):
+        pass
+
+
+@pytest.mark.parametrize(("key", "content", "complaint"), [
+    ("dictionary", None, "No such file"), ("dictionary", "<fix", "dictionary: "),
+    ("transport_dictionary", None, "No such file"), ("ca_file", None, "No such file"),
+    ("ca_file", "none", "PEM|X509|SSL"), ("certificate_file", None, "No such file"),
+    ("certificate_file", "none", "PEM|SSL"), ("key_file", None, "No such file")])
+def test_a_run_refuses_files_of_its_session_before_anything_starts(
+        tmp_path, monkeypatch, key, content, complaint):
+    monkeypatch.setattr("tickwire.commands.run.Child", None)
+    path = tmp_path / "file"
+    if content is not None:
+        path.write_text(content)
+    session = FIXSessionSettings(begin_string="FIXT.1.1", tls=True, **{key: str(path)})
+    with pytest.raises(TickwireError, match=rf"^fix\.sessions\.venue\.{key}: {path} .*"
+                                            rf"({complaint})") as found:
+        trade(order_config(tmp_path, session), with_venue=False)
+    assert found.value.exit_code == 2
+
+
+def test_a_dictionary_without_a_session_is_told(tmp_path):
+    path = tmp_path / "half.xml"
+    path.write_text('<fix major="5" minor="0"><fields/></fix>')
+    with pytest.raises(TickwireError, match=r"fix\.sessions\.venue: its dictionary .* with 34"):
+        session_rules(FIXSessionSettings(dictionary=str(path)))
 
 
 def test_files_of_certificates_that_are_none_are_told(tmp_path):
     sessions = [replace(one, tls=True, certificate_file=str(tmp_path / "none"))
                 for one in pair("tls", free_port(), ("A", "B"))]
-    with pytest.raises(TickwireError, match=r"fix\.sessions tls-.*certificates cannot be used"):
+    with pytest.raises(TickwireError, match=r"fix\.sessions\.tls-.*_file: .*none cannot be used"):
         run(tmp_path, sessions, lambda _: asyncio.sleep(0))
 
 

@@ -15,6 +15,7 @@ from cyclopts import Parameter
 
 from tickwire.commands.arguments import Whole, check_output, write_json
 from tickwire.commands.children import Child
+from tickwire.commands.venue import check_stand_in
 from tickwire.config import METRICS_HOST, Config, demo, load, parse_override
 from tickwire.device.shared import SharedMemory, attach, remove_stale
 from tickwire.errors import TickwireError
@@ -81,6 +82,7 @@ class Session:
 
     def _start(self) -> None:
         self._check_port()
+        self._check_session()
         if self._with_venue:
             self._spawn("venue", "tickwire.commands.venue:child")
         self._spawn("device", "tickwire.device.process:main")
@@ -152,6 +154,15 @@ class Session:
                 except OSError as error:
                     raise TickwireError(f"observe.prometheus_port {port} cannot be served on "
                                         f"{METRICS_HOST}: {error.strerror}.") from None
+
+    def _check_session(self) -> None:
+        """Refuse a FIX session that cannot begin, while nothing has been started."""
+        session = self.config.fix.order_session
+        if self.config.orders.route == "fix" and session is not None:
+            from tickwire.orders.fix.files import check_files
+            if self._with_venue:
+                check_stand_in(session)
+            check_files(session)
 
     def _metrics(self, observer: Any) -> contextlib.AbstractContextManager[object]:
         """Serve metrics where a port is configured."""

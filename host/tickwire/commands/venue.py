@@ -12,6 +12,7 @@ from tickwire.errors import TickwireError
 from tickwire.rules import MILLION
 
 if TYPE_CHECKING:
+    from tickwire.orders.fix.settings import FIXSessionSettings
     from tickwire_sim.exchange.config import LineConfig, VenueConfig
     from tickwire_sim.exchange.fix_gateway import FIXGateway
 
@@ -86,6 +87,14 @@ def child(parent: Parent, config: Config) -> None:
     parent.say(state="ended", statistics=venue.statistics())
 
 
+def check_stand_in(session: "FIXSessionSettings") -> None:
+    """Refuse a session whose other side the simulated venue cannot be."""
+    if session.tls:
+        raise TickwireError("The simulated venue has no TLS, and fix.sessions."
+                            f"{session.name}.tls asks for it; run with --no-venue to reach "
+                            f"your own broker at {session.host}:{session.port}.")
+
+
 def fix_gateway(config: Config, port: int) -> "FIXGateway":
     """Return the gateway that takes orders over FIX, if that is the route of ``config``.
 
@@ -97,9 +106,7 @@ def fix_gateway(config: Config, port: int) -> "FIXGateway":
     orders, sessions, is_stored = config.orders, [], False
     if orders.route == "fix":
         session, is_stored = order_session(orders, config.fix)
-        if session.tls:
-            raise TickwireError("The simulated venue has no TLS, and fix.sessions."
-                                f"{session.name}.tls asks for it; run with --no-venue.")
+        check_stand_in(session)
         sessions.append(counterpart(session))
     return FIXGateway(sessions, orders.host, port, orders.username, orders.password,
                       config.fix if is_stored else None)

@@ -41,9 +41,8 @@ def order_session(orders: OrderSettings, fix: FIXSettings) -> tuple[FIXSessionSe
     It is the first one of ``fix`` that connects; without one a session in memory to the simulated
     venue, whose numbers begin at 1 with every run.
     """
-    for session in fix.sessions:
-        if session.role == "initiator":
-            return session, True
+    if fix.order_session is not None:
+        return fix.order_session, True
     return FIXSessionSettings(name="orders", host=orders.host, port=orders.fix_port,
                               reset_on_logon=True, reconnect_ms=50), False
 

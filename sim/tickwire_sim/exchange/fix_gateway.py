@@ -98,7 +98,15 @@ class FIXGateway:
         desks = [session.application for session in sessions
                  if isinstance(session.application, FIXDesk)]
         acceptor = Acceptor(sessions, self._settings[0].host, self._settings[0].port)
-        await acceptor.start()
+        try:
+            await acceptor.start()
+        except TickwireError as error:
+            if self._stored is None:
+                raise
+            raise TickwireError(
+                f"{error} The simulated venue would be the other side of fix.sessions."
+                f"{self._settings[0].name} there; run with --no-venue to reach your own broker."
+            ) from None
         self.port = acceptor.port
         self._open.set()
         waiting = [asyncio.ensure_future(event.wait()) for event in (self._begun, self._stopping)]

@@ -9,8 +9,8 @@ from tickwire.errors import TickwireError
 from tickwire.orders.fix.acceptor import Acceptor
 from tickwire.orders.fix.application import Application
 from tickwire.orders.fix.audit import AuditLog
-from tickwire.orders.fix.dictionary import Dictionary
 from tickwire.orders.fix.drop_copy import DropCopy
+from tickwire.orders.fix.files import read_dictionaries
 from tickwire.orders.fix.initiator import Initiator
 from tickwire.orders.fix.rules import Options, Rules
 from tickwire.orders.fix.sending import Clock
@@ -114,11 +114,9 @@ def _check_same_tls(sessions: Sequence[Session]) -> None:
 def session_rules(settings: FIXSessionSettings) -> Rules:
     """Return the rules of a session: the own dictionary, or the files that its settings name."""
     options = Options(settings.check_user_defined, settings.check_has_value, settings.check_order)
-    if not settings.dictionary:
-        return Rules.own(settings.begin_string, options)
-    application = Dictionary.read(settings.dictionary)
-    if settings.begin_string != "FIXT.1.1":
-        return Rules(application, None, options)
-    transport = Dictionary.read(settings.transport_dictionary) if settings.transport_dictionary \
-        else Dictionary.own("FIXT.1.1")
-    return Rules(transport, application, options)
+    found = read_dictionaries(settings)
+    try:
+        return Rules(*found, options)
+    except ValueError as error:
+        raise TickwireError(f"fix.sessions.{settings.name}: its dictionary cannot be used: "
+                            f"{error}.") from None

@@ -109,6 +109,11 @@ class FIXSettings:
     audit: bool = setting(True, boolean(), "Log every octet in and out with its time in ns.")
     sessions: tuple[FIXSessionSettings, ...] = array(FIXSessionSettings, identity="name")
 
+    @property
+    def order_session(self) -> FIXSessionSettings | None:
+        """The session that carries orders: the first one that connects, if there is one."""
+        return next((entry for entry in self.sessions if entry.role == "initiator"), None)
+
     def store_path(self, name: str) -> Path:
         """Return where the store of a session is."""
         return Path(self.folder) / f"{name}.store"
