@@ -157,7 +157,8 @@ METRICS_HOST = "127.0.0.1"                 # metrics are for this machine alone
 class ObserveSettings:
     """What is shown while it runs."""
 
-    prometheus_port: int = setting(0, integer(0, 65_535), "Port of the endpoint; 0 none.")
+    prometheus_port: int = setting(0, integer(0, 65_535), "Port of the Prometheus endpoint, "
+                                   "http://127.0.0.1:PORT/metrics; 0 none.")
     view: bool = setting(True, boolean(), "Live terminal view, where there is a terminal.")
 
 

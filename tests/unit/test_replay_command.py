@@ -153,6 +153,14 @@ def test_the_digest_is_that_of_the_records(day, run):
     assert summary["digest"] == f"{stream_digest(device.feed(list(MESSAGES))):016x}"
 
 
+def test_a_file_of_which_nothing_is_a_message_is_an_error(run, tmp_path):
+    path = tmp_path / "zeros.itch"
+    path.write_bytes(bytes(1_000))
+    summary, error = run(path)
+    assert summary["messages"] == 0
+    assert "zeros.itch holds no ITCH 5.0 message" in str(error)
+
+
 def test_gzip_and_the_mark_at_the_end_change_nothing(day, run, tmp_path):
     plain, _ = run(day)
     for name, octets in (("day.gz", gzip.compress(day.read_bytes())),

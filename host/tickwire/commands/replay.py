@@ -92,6 +92,8 @@ def replay(
     _show(summary)
     if error or missing:
         raise error or unnamed
+    if not summary["messages"]:
+        raise InputError(f"{file} holds no ITCH 5.0 message that a book could take.")
     return 0
 
 

@@ -128,8 +128,9 @@ class Pass(abc.ABC):
         sentences = {
             "frames_malformed": "{} frames have lengths or checksums that are wrong and were "
                                 "left out; `tickwire decode` shows which",
-            "packets_malformed": "{} MoldUDP64 packets are malformed and were used as far as they "
-                                 "go; `tickwire decode` shows which",
+            "packets_malformed": "{} MoldUDP64 packets are malformed: whole messages in front of "
+                                 "the fault were used, and nothing of a packet whose number cannot "
+                                 "be; `tickwire decode` shows which",
             "packets_session": "{} MoldUDP64 packets of another session were left out",
             "messages_lost": "{} messages are missing on every line; the books are marked "
                              "DESYNCED from there on",
