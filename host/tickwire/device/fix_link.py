@@ -10,6 +10,7 @@ import contextlib
 import time
 from collections.abc import Mapping
 from dataclasses import replace
+from datetime import datetime
 
 from tickwire.config import OrderSettings
 from tickwire.device.software import SoftwareDevice
@@ -97,7 +98,7 @@ class FIXLink:
         self._device.write_register("SESSION_STATE", _UP if is_up else 0)
         self._device.wake()
         if not is_up and self._task is not None:
-            self.remarks.append("The FIX order session is down.")
+            self.remarks.append(f"The FIX order session is down: {self._session.ended}.")
 
     def _settle(self, fields: Mapping[str, int]) -> None:
         """Hand an answer to the loop; while its queue is full the session waits for it."""
@@ -115,18 +116,27 @@ class FIXLink:
             time.sleep(_WAIT_SECONDS)
 
     async def connect(self) -> None:
-        """Log on once; raises :class:`TickwireError` when the venue does not answer."""
+        """Log on once; raises :class:`TickwireError` when the venue does not answer, or at once
+        when the session is closed at this time.
+        """
         loop = asyncio.get_running_loop()
         assert self._engine.releases is not None
+        schedule, now = self._settings.schedule(), time.time_ns()
+        opens = schedule.opens(now)
+        if opens > now:
+            moment = datetime.fromtimestamp(opens // 1_000_000_000, schedule.zone)
+            raise TickwireError(f"fix.sessions.{self._settings.name} is closed until "
+                                f"{moment:%Y-%m-%d %H:%M:%S} {self._settings.time_zone}.")
         self._initiator = Initiator(self._session, audit=self._audit)
         self._task = asyncio.create_task(self._initiator.run())
         until = time.monotonic() + LOGON_SECONDS
         while not self._session.logons:
             if time.monotonic() > until or self._task.done():
+                why = f": {self._session.ended.rstrip('.')}" if self._session.ended else ""
                 await self._stop()
                 raise TickwireError(
                     f"The FIX port {self._settings.host}:{self._settings.port} did not answer the "
-                    f"Logon of {self._settings.identity} within {LOGON_SECONDS:g} s.")
+                    f"Logon of {self._settings.identity} within {LOGON_SECONDS:g} s{why}.")
             await asyncio.sleep(_LOOK_SECONDS)
         loop.add_reader(self._engine.releases.fileno(), self._route.pump)
 

@@ -82,8 +82,9 @@ class Initiator:
                 server_hostname=(settings.server_name or settings.host) if self._tls else None),
                 settings.logon_seconds)
         except (OSError, TimeoutError) as error:
+            self.session.ended = str(error) or "no connection in time"
             log.warning("%s: cannot connect to %s:%d: %s", settings.identity, settings.host,
-                        settings.port, error or "no answer in time")
+                        settings.port, self.session.ended)
             return False
         return True
 

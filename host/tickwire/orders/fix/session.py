@@ -27,7 +27,10 @@ GARBAGE_MAX = 1 << 20                      # octets in a row that are no message
 
 
 class Session(GapKeeper):
-    """One session between two CompIDs. ``garbled`` and ``logons`` count."""
+    """One session between two CompIDs. ``garbled`` and ``logons`` count.
+
+    ``ended`` says why the last connection ended, or did not come about; empty before.
+    """
 
     def __init__(self, settings: FIXSessionSettings, rules: Rules, store: Store,
                  application: Application | None = None, *, clock: Clock = time.time_ns,
@@ -35,6 +38,7 @@ class Session(GapKeeper):
         super().__init__(settings, rules, store, application, clock, guarded)
         self.heartbeat = settings.heartbeat_seconds * SECOND
         self.garbled = self.logons = 0
+        self.ended = ""
         self._is_initiator = settings.role == "initiator"
         self._latency = settings.latency_seconds * SECOND
         self._schedule = settings.schedule()
@@ -128,7 +132,7 @@ class Session(GapKeeper):
     def disconnected(self, reason: str) -> None:
         """The connection is gone, whoever closed it."""
         was_on, self._is_on = self._is_on, False
-        reason = self.closing or reason
+        reason = self.ended = self.closing or reason
         if not self._is_told and self.state is not State.DISCONNECTED:
             self._info(f"disconnected: {reason}")
         self.state, self.closing = State.DISCONNECTED, ""
