@@ -14,9 +14,10 @@ from tickwire.device.limits_table import limits_table
 from tickwire.device.order_memory import BookSide, OrderMemory
 from tickwire.kernels import order_path
 from tickwire.kernels.arena import Arena
+from tickwire.kernels.triggers import observe
 from tickwire.spec.geometry import CARD_SMALL, tick_grid
 from tickwire.spec.limits import LIMITS_ROW, limits_rows
-from tickwire.spec.records import Line
+from tickwire.spec.records import Line, RecordType
 from tickwire.spec.sessions import HEADERS_SIZE
 from tickwire_hw.nic import Nic
 from tickwire_sim.verilate import verilate
@@ -72,6 +73,16 @@ class Kernels:
         packet = self.tx[:size].tobytes()
         order_path.sent(self.path.address, now)
         return packet
+
+    def observe(self, record, now):
+        """Show a market record to the triggers; return the octets that leave."""
+        sent, slot, kind = b"", 0, int(record[60])
+        held = np.ascontiguousarray(record)
+        while slot >= 0 and kind in (RecordType.BBO, RecordType.TRADE):
+            size, slot = observe(self.path.address, held.ctypes.data, kind, slot, now)
+            sent += self.tx[:size].tobytes()
+            order_path.sent(self.path.address, now)
+        return sent
 
     def settle(self, octets, now):
         """Execute an answer."""

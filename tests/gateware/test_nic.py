@@ -25,9 +25,10 @@ from tests.order_card import judged
 from tests.order_rig import pack_intent, pack_settle, sealed
 from tests.pipeline_rig import GROUPS, PORT
 from tests.reference import itch
+from tests.trigger_rig import pack_trigger
 from tickwire.kernels.translate import ORDER_EVENT, translate
 from tickwire.spec.geometry import CARD_SMALL
-from tickwire.spec.intents import Operation
+from tickwire.spec.intents import Operation, TriggerKind
 from tickwire.spec.records import RECORDS, RecordType
 from tickwire.spec.wire import decode
 from tickwire_sim.exchange.config import AccountConfig, LineConfig, VenueConfig, symbols
@@ -37,6 +38,7 @@ from tickwire_sim.traffic import generate
 pytestmark = pytest.mark.long
 
 _LATENCY = slice(48, 52)
+QUIET = 600                                # cycles after which the book is idle
 
 
 @pytest.fixture(scope="module")
@@ -122,6 +124,62 @@ def test_orders_see_the_market_that_the_host_was_told(model, seed):
     assert set(seen) >= {RecordType.ORDER_SENT, RecordType.RISK_REJECT, RecordType.INTENT_ERROR,
                          RecordType.ORDER_ACCEPTED, RecordType.ORDER_FILLED,
                          RecordType.ORDER_CANCELED}, seen
+
+
+def armed(draw, line, generation, slot, now):
+    """Draw a trigger near the market of a state line."""
+    words, flags = line.view(np.uint32), draw.choice((0, 1))
+    best = [int(price) or 10_000 for price in words[4:6]]
+    return pack_trigger(
+        timestamp=now, locate=int(words[1]) & 0xFFFF, flags=flags, slot=slot,
+        price=max(best[1 - flags] + TICK * draw.randrange(-1, 2), TICK), quantity=100,
+        kind=draw.choice((TriggerKind.TAKE, TriggerKind.CROSS, TriggerKind.JOIN, TriggerKind.SIZE,
+                          TriggerKind.TRADE_THROUGH)), generation=generation,
+        trigger_price=max(draw.choice(best) + TICK * draw.randrange(-1, 2), TICK),
+        trigger_quantity=draw.choice((0, 100, 1_000)), session=draw.randrange(SESSIONS))
+
+
+@pytest.mark.parametrize("seed", range(2))
+def test_armed_orders_leave_as_the_kernels_send_them_told_ahead_or_not(model, seed):
+    names, messages = day(1_500, seed)
+    kernels, card, draw = Kernels(names), Card(model, names), random.Random(seed)
+    now, generations, seen = 2_000, Counter(), Counter()
+    for number, message in enumerate(messages, 1):
+        now += 100_000
+        card.fixed["now"] = now
+        card.records, card.market_records, card.sent = [], [], b""
+        frame = packet(number, [message])
+        kernels.feed.frame(frame, now)
+        rows = kernels.feed.records()
+        rows[:, _LATENCY] = 0
+        expected = b"".join(kernels.observe(row, now) for row in rows)
+        if draw.random() < 0.7:
+            card.cycles(QUIET)
+        card.give_frame(frame)
+        card.give()
+        assert card.market_records == [(int(one[60]), one[:56].tobytes()) for one in rows]
+        fired = kernels.records()
+        assert card.records == fired and card.sent == expected
+
+        line = kernels.feed.table()[draw.randrange(CARD_SMALL.instruments)]
+        locate, slot = int(line.view(np.uint32)[1]) & 0xFFFF, draw.randrange(3)
+        octets = sealed(armed(draw, line, generations[locate, slot] + 1, slot, now), 2, number)
+        card.records = []
+        card.execute(octets, **judged(octets, number, 2, now))
+        assert kernels.execute(octets, now) == b""
+        told = kernels.records()
+        assert card.records == told
+        generations[locate, slot] += told[0][0] == RecordType.TRIGGER
+        seen.update(kind for kind, _ in (*fired, *told))
+        tokens = [int.from_bytes(octets[20:24], "little") for kind, octets in fired
+                  if kind == RecordType.ORDER_SENT]
+        for token in tokens:
+            octets = pack_settle(operation=Operation.SETTLE_REJECTED, token=token, price=TICK,
+                                 quantity=100)
+            kernels.settle(octets, now)
+            card.execute(octets, error=0)
+        kernels.records()
+    assert seen[RecordType.ORDER_SENT] > 20, seen
 
 
 class Trader:
