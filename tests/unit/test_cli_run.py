@@ -198,7 +198,12 @@ def test_an_interrupt_that_comes_while_something_is_finalized_is_not_lost(capsys
             time.sleep(0.01)
         raise AssertionError("the interrupt never came")
     monkeypatch.setattr(cli, "app", busy)
-    assert run("run", capsys=capsys) == (130, "", "")
+    # A shell starts what runs in its background with Ctrl-C ignored.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        assert run("run", capsys=capsys) == (130, "", "")
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 # Child processes
