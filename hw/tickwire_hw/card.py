@@ -6,7 +6,7 @@ from amaranth.lib.wiring import connect
 
 from tickwire.spec.geometry import Geometry
 from tickwire.spec.orders import ANSWER_RECORDS, FIRE_RECORDS, RESERVED_RECORDS
-from tickwire.spec.records import FeedState
+from tickwire.spec.records import FeedState, Line
 from tickwire.spec.registers import FeedSetting, GapPolicy, Interrupt, Status
 from tickwire.spec.sessions import SESSIONS_MAX
 from tickwire_hw.clock import LINE_HZ, Clock
@@ -18,7 +18,6 @@ from tickwire_hw.risk import Table
 
 _HOST = ("burst", "request", "answer", "has_msix", "is_msix_masked", "i_capture")
 _NETWORK = ("words", "o_order", "causes", "is_overflow", "is_lost", "is_idle")
-_LINES = ("line_a", "line_b", "line_recovery")
 _SETTINGS = {FeedSetting.CHECK_UDP: "check_udp", FeedSetting.OTHER_SESSION: "accept_session",
              FeedSetting.HAS_SESSION: "has_session", FeedSetting.WATCH_ALL: "watch_all"}
 _NUMBERS = {"size_max": "frame_size_max", "start": "feed_start", "line_timeout_ns": "line_timeout",
@@ -106,8 +105,7 @@ class Card(wiring.Component):
             core.give_up_number.eq(events.feed_give_up.value), core.give_up_stamp.eq(core.now),
             core.lines.eq(Cat(1, (values.feed_setting & FeedSetting.WAIT_FOR_B).any())),
             core.session.eq(Cat(values.feed_session, values.feed_session_end))]
-        for number, name in enumerate(_LINES):
-            m.d.comb += core.keys[number].eq(values[name])
+        m.d.comb += [core.keys[line].eq(values[f"line_{line.name.lower()}"]) for line in Line]
         m.d.comb += [getattr(core, port).eq((values.feed_setting & setting).any())
                      for setting, port in _SETTINGS.items()]
         m.d.comb += [getattr(core, port).eq(values[name]) for port, name in _NUMBERS.items()]

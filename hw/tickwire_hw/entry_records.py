@@ -111,4 +111,3 @@ class EntryRecords(wiring.Component):
                     m.d.comb += self.o.octets.eq(body)
 
         return m
-

@@ -219,4 +219,3 @@ class HostInterface(wiring.Component):
 def _refused(writer: RecordWriter):
     """Bits: a ring or the table was refused."""
     return Cat(*(state.is_refused for state in writer.states), writer.table_state.is_refused)
-

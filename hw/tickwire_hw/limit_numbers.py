@@ -35,20 +35,19 @@ class DivisorOf(wiring.Component):
         m = Module()
 
         odd, shift = Signal(WORD), Signal(range(WORD))
-        left, bit = Signal(range(2 * WORD)), Signal(WORD)    # cycles left, bit in hand
+        left, bit = Signal(range(WORD + 1)), Signal(WORD)    # cycles for zeros, bit in hand
         product, moved, inverse = Signal(WORD), Signal(WORD), Signal(WORD)
         zeros = Signal(range(WORD))                          # above the highest bit set
         with m.If(self.start):
             m.d.sync += [odd.eq(self.number), self.o.number.eq(self.number), shift.eq(0),
-                         left.eq(2 * WORD - 1), bit.eq(1)]
-        with m.Elif(left >= WORD):
+                         left.eq(WORD), bit.eq(1)]
+        with m.Elif(left.any()):
             m.d.sync += left.eq(left - 1)
             with m.If(~odd[0] & odd.any()):
                 m.d.sync += [odd.eq(odd >> 1), shift.eq(shift + 1)]
-            m.d.sync += [product.eq(0), moved.eq(odd), inverse.eq(0),
-                         zeros.eq(0)]
+            m.d.sync += [product.eq(0), moved.eq(odd), inverse.eq(0), zeros.eq(0)]
         with m.Elif(bit.any()):
-            m.d.sync += [left.eq(left - left.any()), bit.eq(bit << 1), moved.eq(moved << 1),
+            m.d.sync += [bit.eq(bit << 1), moved.eq(moved << 1),
                          zeros.eq(Mux((odd & bit).any(), 0, zeros + 1))]
             is_wanted = ((product & bit) ^ (bit & C(1, WORD))).any()
             with m.If(is_wanted & odd.any()):

@@ -154,7 +154,7 @@ class OrderPath(wiring.Component):
     def _commits(self, m):
         """Put limits in force between two intents, or say why not; the record comes behind that."""
         risk, answer = self._risk, self._loader.answer
-        self._may_commit, self._is_in_force = Signal(), Signal()
+        self._may_commit, self._is_judged = Signal(), Signal()
         self._acknowledged = told = Signal(body_layout(CONFIG_ACKNOWLEDGED))
         is_right = answer.p.reason == LimitsError.NONE
         connect(m, self._loader.o, risk.i_limits)
@@ -166,9 +166,9 @@ class OrderPath(wiring.Component):
             self.configured.limits_committed.eq(answer.valid & answer.ready & is_right),
             self.configured.limits_refused.eq(answer.valid & answer.ready & ~is_right)]
         with m.If(self._may_commit & answer.valid & (risk.commit.ready | ~is_right)):
-            m.d.sync += self._is_in_force.eq(1)
+            m.d.sync += self._is_judged.eq(1)
         with m.If(answer.valid & answer.ready):
-            m.d.sync += self._is_in_force.eq(0)
+            m.d.sync += self._is_judged.eq(0)
 
     def _turns(self, m):
         """One thing at a time: an order that never left, a mass cancel, the window."""
@@ -181,7 +181,7 @@ class OrderPath(wiring.Component):
         loader = self._loader
         m.d.comb += [
             is_free.eq(~entry.is_busy & ~settle.is_busy & ~kill.record.valid & ~sweep.i.valid
-                       & ~triggers.is_telling & ~self._is_in_force),
+                       & ~triggers.is_telling & ~self._is_judged),
             triggers.may_look.eq(is_free & ~is_lost),
             triggers.o.ready.eq(triggers.may_look & triggers.o.valid),
             sweep.may_look.eq(triggers.may_look & ~triggers.is_busy),
@@ -213,7 +213,7 @@ class OrderPath(wiring.Component):
 
         # Records of whose turn it is, then KILL.
         out = self.record
-        with m.If(self._is_in_force):
+        with m.If(self._is_judged):
             m.d.comb += [out.valid.eq(1), out.p.kind.eq(RecordType.CONFIG_ACKNOWLEDGED),
                          out.p.octets.eq(self._acknowledged), loader.answer.ready.eq(out.ready)]
         with m.Elif(settle.record.valid):

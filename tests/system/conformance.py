@@ -141,13 +141,7 @@ class Bench:
                 octets += self.venue.recv(1 << 16)
             except BlockingIOError:
                 break
-        found = []
-        while octets:
-            length, kind = SOUP.unpack(octets[:3])
-            if kind == b"U":
-                found.append(octets[3:2 + length])
-            octets = octets[2 + length:]
-        return found
+        return [message for kind, message in _packets(octets) if kind == b"U"]
 
     def hold(self, fields: dict[str, int]) -> tuple[int, bytearray]:
         """Seal an intent, and keep it from the window; return its number and octets."""
@@ -190,6 +184,14 @@ class Bench:
         self.device.close()
         for end in (*(end for line in self.lines for end in line), self.venue, self.near):
             end.close()
+
+
+def _packets(octets: bytes) -> Iterator[tuple[bytes, bytes]]:
+    """Types and messages of SoupBinTCP packets."""
+    while octets:
+        length, kind = SOUP.unpack(octets[:3])
+        yield kind, octets[3:2 + length]
+        octets = octets[2 + length:]
 
 
 def _decoded(row: np.void) -> tuple[RecordType, dict]:
@@ -298,14 +300,10 @@ class CardBench(Bench):
 
     def heard(self) -> list[bytes]:
         """OUCH messages that came out of the card since the last call."""
-        octets, found = bytes(self.slot.sent), []
+        found = list(_packets(bytes(self.slot.sent)))
         self.slot.sent.clear()
-        while octets:
-            length, kind = SOUP.unpack(octets[:3])
-            assert kind == b"U"
-            found.append(octets[3:2 + length])
-            octets = octets[2 + length:]
-        return found
+        assert all(kind == b"U" for kind, _ in found)
+        return [message for _, message in found]
 
 
 @contextmanager

@@ -2,17 +2,17 @@
 
 import ipaddress
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from tickwire.device.base import Device
 from tickwire.errors import TickwireError
+from tickwire.kernels.receive import key_of
 from tickwire.spec.geometry import tick_grid
 from tickwire.spec.network import FRAME_SIZE_MAX
+from tickwire.spec.records import Line
 from tickwire.spec.registers import FeedSetting
 from tickwire.spec.sessions import SESSIONS_MAX, SessionOperation
 
-LINE_REGISTERS = ("LINE_A", "LINE_B", "LINE_RECOVERY")
-_IS_SET = 1 << 48
 _WORD = 8                                  # octets of a template's word
 
 
@@ -49,7 +49,7 @@ class CardNetwork:
     line_timeout_ns: int = 3_000_000_000
     patience_ns: int = 0
     stale_ns: int = 0
-    size_max: int = field(default=FRAME_SIZE_MAX)
+    size_max: int = FRAME_SIZE_MAX
 
     def write(self, device: Device) -> None:
         """Set up ``device``, which does not run yet.
@@ -59,14 +59,14 @@ class CardNetwork:
         instruments, symbols = device.geometry.instruments, self.symbols or {}
         for what, count, most in (("instruments", len(symbols), instruments),
                                   ("order sessions", len(self.sessions), SESSIONS_MAX),
-                                  ("lines", len(self.lines), len(LINE_REGISTERS))):
+                                  ("lines", len(self.lines), len(Line))):
             if count > most:
                 raise TickwireError(f"Device {device.name!r} has {most} {what}, not {count}.")
         write = device.write_register
-        for name, line in zip(LINE_REGISTERS, self.lines, strict=False):
-            if line is not None:
-                group, port = line
-                write(name, port | int(ipaddress.IPv4Address(group)) << 16 | _IS_SET)
+        for line, place in zip(Line, self.lines, strict=False):
+            if place is not None:
+                group, port = place
+                write(f"LINE_{line.name}", key_of(int(ipaddress.IPv4Address(group)), port))
         settings = self.settings
         if self.symbols is None:
             settings |= FeedSetting.WATCH_ALL

@@ -25,7 +25,7 @@ from tickwire.kernels.layout import EMPTY, NO_TICK, book_at, header_at, side_at
 from tickwire.kernels.memory import load64, shift_right, store64, top_bit, unlikely
 from tickwire.kernels.ring import count
 from tickwire.spec.counters import CounterIndex
-from tickwire.spec.geometry import DOLLAR, FINE_TICK, WINDOW_WORD
+from tickwire.spec.geometry import DOLLAR, FINE_TICK, GRID_SHIFT, WINDOW_WORD
 
 LOWERED, MOVED, DONE = range(3)
 WINDOW_SHIFTS = CounterIndex.WINDOW_SHIFTS.value
@@ -45,8 +45,8 @@ def set_grid(header, tick):
     while (1 << bits) < tick:
         bits += 1
     h["tick"] = tick
-    h["tick_shift"] = 31 + bits
-    h["tick_multiplier"] = ((1 << (31 + bits)) + tick - 1) // tick
+    h["tick_shift"] = GRID_SHIFT + bits
+    h["tick_multiplier"] = ((1 << (GRID_SHIFT + bits)) + tick - 1) // tick
 
 
 @kernel(inline=True)
