@@ -98,6 +98,17 @@ def test_a_capture_shows_messages_and_why_other_frames_have_none(tmp_path, capsy
     assert "downstream_header" in lines[4] and "message_count=0" in lines[4]
 
 
+@pytest.mark.parametrize("octets", [
+    captures.pcap(), captures.pcap(captures.ethernet(b"", 0x86DD)),
+    itch.binary_file([b"", b""])])
+def test_an_input_without_any_message_ends_with_a_sentence_and_status_3(tmp_path, octets):
+    path = tmp_path / "other"
+    path.write_bytes(octets)
+    with pytest.raises(InputError, match="/other holds no message of ITCH 5.0, OUCH") as caught:
+        decode(path, types="S")
+    assert caught.value.exit_code == 3
+
+
 def test_a_malformed_packet_is_a_line_with_the_reason_after_its_whole_blocks(tmp_path, capsys):
     payloads = [captures.mold(5, *MESSAGES)[:-1], captures.mold(0, MESSAGES[0]),
                 captures.mold(1 << 63, MESSAGES[0]), captures.mold(8, MESSAGES[2]) + b"ab",

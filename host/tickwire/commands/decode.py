@@ -9,7 +9,7 @@ from cyclopts import Parameter
 
 from tickwire import decode as text
 from tickwire.commands.arguments import Whole
-from tickwire.errors import TickwireError
+from tickwire.errors import InputError, TickwireError
 from tickwire.spec import itch50, moldudp64, ouch50, soupbintcp
 
 _TYPES = frozenset({*itch50.BY_TYPE, *ouch50.INBOUND, *ouch50.OUTBOUND, *soupbintcp.BY_TYPE})
@@ -30,7 +30,7 @@ def decode(
 
     Captures may carry ITCH 5.0 in MoldUDP64 or OUCH 5.0 in SoupBinTCP. A frame without a message,
     and a packet that is cut or malformed, is a line with the reason, after a #. The exit status
-    is 1 when a message could not be decoded.
+    is 1 when a message could not be decoded, 3 when there is none that could.
     """
     wanted = _wanted(types, _TYPES)
     if limit is not None and limit < 1:
@@ -54,15 +54,20 @@ def _wanted(types: str, known: Iterable[str]) -> frozenset[str]:
 
 
 def _entries(file: Path, wanted: frozenset[str]) -> Iterator[dict[str, Any]]:
-    """Yield an entry for each message of a wanted type; all types are wanted when none is named."""
+    """Yield an entry for each message of a wanted type; all types are wanted when none is named.
+
+    Raises :class:`InputError` at the end when there was no message of any type.
+    """
     from tickwire.feed import open_source
     from tickwire.feed.frames import listing
     with open_source(file) as source:
         if not source.is_capture:          # nothing but ITCH can come
             _wanted(",".join(wanted), itch50.BY_TYPE)
+        is_empty = True
         try:
             for item in listing(source):
                 entry = _entry(item.protocol, item.octets)
+                is_empty &= "name" not in entry
                 if wanted and entry.get("type") not in wanted:
                     continue
                 place: dict[str, Any] = {"place": item.place}
@@ -76,6 +81,9 @@ def _entries(file: Path, wanted: frozenset[str]) -> Iterator[dict[str, Any]]:
         finally:
             for warning in source.warnings:
                 sys.stderr.write(f"Warning: {warning}\n")
+        if is_empty:
+            raise InputError(f"{file} holds no message of ITCH 5.0, OUCH 5.0 or SoupBinTCP that "
+                             "could be decoded.")
 
 
 def _number_fault(sequence: int | None) -> str:
