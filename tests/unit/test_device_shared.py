@@ -167,6 +167,12 @@ def test_a_name_that_does_not_run_tells_who_does(memory, name):
         shared.attach("nobody")
 
 
+def test_a_name_that_does_not_run_is_told_of_none_that_died(dead):
+    with pytest.raises(TickwireError) as caught:
+        shared.attach("nobody")
+    assert dead[0] not in str(caught.value)
+
+
 def test_without_room_nothing_is_left(name, monkeypatch):
     def full(*_):
         raise OSError(28, "No space left on device")

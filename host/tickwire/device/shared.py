@@ -183,8 +183,7 @@ def attach(name: str) -> SharedMemory:
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW)
     except FileNotFoundError:
-        running = [other for other in names() if other != name]
-        others = f"; there is {', '.join(map(repr, running))}" if running else ""
+        others = f"; there is {', '.join(map(repr, found))}" if (found := running()) else ""
         raise TickwireError(f"No device {name!r} runs on this machine{others}.") from None
     except OSError as error:
         raise TickwireError(f"Cannot open shared memory {path}: {error.strerror}.") from None
