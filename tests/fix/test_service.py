@@ -25,6 +25,7 @@ from tickwire.orders.fix import acceptor as acceptor_module
 from tickwire.orders.fix.acceptor import Acceptor
 from tickwire.orders.fix.audit import lines
 from tickwire.orders.fix.initiator import Initiator
+from tickwire.orders.fix.journal import scan
 from tickwire.orders.fix.service import FIXService, session_rules
 from tickwire.orders.fix.session import Session
 from tickwire.orders.fix.settings import FIXSessionSettings, FIXSettings
@@ -300,6 +301,37 @@ def test_edits_that_make_no_sense_are_refused(store, capsys, words, sentence):
     assert cli.main(["fix", "sessions", *words, "--folder", str(store)]) == 2
     assert sentence in capsys.readouterr().err
     assert read_state(store / "venue.store")[1:3] == (5, 1)
+
+
+@pytest.mark.parametrize("place, numbers, follows", [
+    ("first", None, "move it away"),
+    ("early", "201", "goes on, but up to 64 messages cannot be sent again"),
+    ("late", "198", "`tickwire fix sessions venue --repair` cuts it off there")])
+def test_a_damaged_store_is_told_with_its_place_and_the_others_are_shown(
+        store, capsys, place, numbers, follows):
+    path = store / "venue.store"
+    made = FileStore(path, "FIX.4.4:US->THEM", 1)
+    for _ in range(196):
+        made.put(b"8=FIX.4.4\x01", 1)
+    made.close()
+    FileStore(store / "whole.store", "FIX.4.4:US->ALL", 1).close()
+    records = list(scan(path))
+    broken = {"first": 0, "early": 9, "late": 198}[place]
+    octets = bytearray(path.read_bytes())
+    octets[records[broken].offset + 33] ^= 1
+    path.write_bytes(octets)
+    assert cli.main(["fix", "sessions", "--folder", str(store)]) == 3
+    shown = capsys.readouterr()
+    rows = {cells[0]: cells for cells in map(str.split, shown.out.splitlines()[1:])}
+    assert rows["whole"][2] == "1"
+    assert (rows["venue"][2] if "venue" in rows else None) == numbers
+    assert shown.err == (f"{path}: the record at octet {records[broken].offset} is damaged, and "
+                         f"whole ones follow it at octet {records[broken + 1].offset}; "
+                         f"{shown.err.rpartition('; ')[2]}")
+    assert follows in shown.err
+    if place == "late":
+        assert cli.main(["fix", "sessions", "venue", "--repair", "--folder", str(store)]) == 0
+        assert cli.main(["fix", "sessions", "--folder", str(store)]) == 0
 
 
 def test_a_session_in_use_is_shown_and_not_edited(store, capsys):

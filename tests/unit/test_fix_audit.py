@@ -5,6 +5,7 @@ Method: octets of all values go in, files are read back with the journal's reade
 
 import pytest
 
+from tickwire.errors import InputError
 from tickwire.orders.fix.audit import NOTE, RECEIVED, SENT, AuditLog, lines
 from tickwire.orders.fix.journal import StoreError, scan
 
@@ -42,3 +43,20 @@ def test_a_file_that_is_no_log_is_told(tmp_path):
     (tmp_path / "x").write_bytes(b"8=FIX.4.4\x01")
     with pytest.raises(StoreError, match="is not an audit log"):
         list(lines(tmp_path / "x"))
+
+
+def test_a_damaged_log_is_shown_up_to_the_damage_which_is_told(tmp_path):
+    log = AuditLog(tmp_path, "venue")
+    for number in range(3):
+        log.add(SENT, number, NOON, b"today")
+    log.close()
+    path = tmp_path / "venue-20260101.audit"
+    octets = bytearray(path.read_bytes())
+    octets[40 + 33] ^= 1
+    path.write_bytes(octets)
+    entries, shown = lines(path), []
+    with pytest.raises(InputError, match="octet 40 is damaged, and whole ones follow .* octet 80"):
+        shown.extend(entries)
+    assert len(shown) == 1
+    with pytest.raises(StoreError, match="octet 40 is damaged.*; move the log away"):
+        log.add(SENT, 1, NOON, b"more")

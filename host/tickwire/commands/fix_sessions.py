@@ -2,6 +2,7 @@
 
 import sys
 import time
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
@@ -10,7 +11,7 @@ from cyclopts import Parameter
 
 from tickwire.commands.arguments import Whole
 from tickwire.config import demo, load
-from tickwire.errors import TickwireError
+from tickwire.errors import InputError, TickwireError
 
 
 def sessions(
@@ -29,8 +30,8 @@ def sessions(
 ) -> int:
     """Show or edit the stored numbers of sessions.
 
-    A running session can be shown, not edited: stop it first. What is shown after an edit is what
-    the next start finds.
+    A running session can be shown, not edited: stop it first. What is shown is what the next start
+    finds. A store that is damaged is told with the place, and the exit status is then 3.
     """
     place = folder or Path((load(config) if config else demo()).fix.folder)
     if name:
@@ -45,13 +46,30 @@ def sessions(
         paths = sorted(place.glob("*.store"))
         if not paths:
             raise TickwireError(f"There are no stores in {place}.")
-    heading = ("name", "session", "next out", "next in", "since (UTC)", "octets")
-    rows = [heading, *map(_row, paths)]
+    return _show(paths)
+
+
+def _show(paths: Sequence[Path]) -> int:
+    """Write a line a store, and say what is wrong with which; return the exit status."""
+    from tickwire.orders.fix.journal import StoreError
+    from tickwire.orders.fix.store import fault
+    rows: list[tuple[str, ...]] = [
+        ("name", "session", "next out", "next in", "since (UTC)", "octets")]
+    faults = []
+    for path in paths:
+        try:
+            rows.append(_row(path))
+            sentence = fault(path)
+        except StoreError as error:
+            sentence = fault(path) or str(error)
+        faults += [sentence] if sentence else []
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
     for row in rows:
         cells = zip(row, widths, strict=True)
         sys.stdout.write("  ".join(f"{cell:{width}}" for cell, width in cells).rstrip() + "\n")
-    return 0
+    for sentence in faults:
+        sys.stderr.write(sentence + "\n")
+    return InputError.exit_code if faults else 0
 
 
 def _row(path: Path) -> tuple[str, ...]:

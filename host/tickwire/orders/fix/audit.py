@@ -9,7 +9,8 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
-from tickwire.orders.fix.journal import Journal, StoreError, scan
+from tickwire.errors import InputError
+from tickwire.orders.fix.journal import DamageError, Journal, StoreError, damage, scan
 
 RECEIVED, SENT, NOTE = 1, 2, 3
 SIGNS = {RECEIVED: "<", SENT: ">", NOTE: "#"}
@@ -48,8 +49,11 @@ class AuditLog:
     def _open(self, time: int) -> None:
         self.close()
         day = datetime.fromtimestamp(time // 1_000_000_000, UTC)
-        self._journal = Journal(self._folder / f"{self._name}-{day:%Y%m%d}.audit",
-                                self._durability)
+        try:
+            self._journal = Journal(self._folder / f"{self._name}-{day:%Y%m%d}.audit",
+                                    self._durability)
+        except DamageError as error:
+            raise StoreError(f"{str(error).rstrip('.')}; move the log away.") from None
         self._day = time // _DAY
 
 
@@ -57,7 +61,8 @@ def lines(path: Path) -> Iterator[str]:
     """Yield a readable line for every entry of an audit log: time, connection, sign, octets.
 
     Field ends are shown as ``|``, what is not printable as in a Python literal. Raises
-    :class:`StoreError` when the file holds no entry.
+    :class:`StoreError` when the file holds no entry, and at its end when it is damaged: entries
+    from there on are not shown.
     """
     is_empty = True
     for record in scan(path):
@@ -69,3 +74,5 @@ def lines(path: Path) -> Iterator[str]:
         yield f"{when} {record.number} {SIGNS.get(record.kind, '?')} {shown}"
     if is_empty:
         raise StoreError(f"{path}: is not an audit log of FIX sessions.")
+    if found := damage(path):
+        raise InputError(f"{found.sentence(path)}.")

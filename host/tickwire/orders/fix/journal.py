@@ -48,6 +48,22 @@ class StoreError(TickwireError):
     """A file of a session that cannot be opened, read or extended."""
 
 
+class DamageError(StoreError):
+    """A file with a broken record before whole ones."""
+
+
+class Damage(NamedTuple):
+    """A broken record at octet ``offset``, and where the first whole one behind it begins."""
+
+    offset: int
+    later: int
+
+    def sentence(self, path: Path) -> str:
+        """Say it, without a point at the end."""
+        return (f"{path}: the record at octet {self.offset} is damaged, and whole ones follow it "
+                f"at octet {self.later}")
+
+
 class Record(NamedTuple):
     """One record: ``kind``, ``number`` and ``time`` (ns since 1970) are its writer's."""
 
@@ -63,7 +79,8 @@ class Journal:
     """One append-only file. Only one process at a time writes to it.
 
     ``torn`` is the number of octets that were cut off when it was opened. Raises
-    :class:`StoreError` when the file is used by another process or cannot be written.
+    :class:`StoreError` when the file is used by another process or cannot be written,
+    :class:`DamageError` when it is damaged.
     """
 
     def __init__(self, path: Path, durability: str = "batch", batch_ms: int = 20,
@@ -231,9 +248,7 @@ class Journal:
         if garbage:
             later = _later_record(self._file, rest, end, size)
             if later is not None and not is_repaired:
-                raise StoreError(f"{self.path}: the record at octet {end} is damaged, and whole "
-                                 f"ones follow it at octet {later}; `tickwire fix sessions` can "
-                                 "repair it.")
+                raise DamageError(f"{Damage(end, later).sentence(self.path)}.")
             self.torn = garbage
         os.ftruncate(self._file, end)
         return end
@@ -246,6 +261,26 @@ def scan(path: Path, start: int = 0) -> Iterator[Record]:
         while (record := _record(file, start, os.fstat(file).st_size)) is not None:
             yield record
             start = record.end
+    finally:
+        os.close(file)
+
+
+def damage(path: Path, start: int = 0) -> Damage | None:
+    """Return the first damage of a file that another process may be writing, from ``start`` on.
+
+    What was cut off behind the last whole record is none.
+    """
+    file = _opened(path, os.O_RDONLY)
+    try:
+        while True:
+            size = os.fstat(file).st_size
+            while (record := _record(file, start, size)) is not None:
+                start = record.end
+            later = _later_record(file, os.pread(file, _SEARCH, start), start, size)
+            if later is None:
+                return None
+            if _record(file, start, size) is None:     # or its writer has finished it meanwhile
+                return Damage(start, later)
     finally:
         os.close(file)
 

@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Protocol
 
-from tickwire.orders.fix.journal import Journal, Record, StoreError, scan
+from tickwire.orders.fix.journal import DamageError, Journal, Record, StoreError, damage, scan
 
 CREATED, SENT, NEXT_IN, NEXT_OUT = 1, 2, 3, 4
 _STRIDE = 64                               # messages between two rows of the index
@@ -201,8 +201,11 @@ class FileStore:
         self.batch_seconds = batch_ms / 1_000 if durability == "batch" else 0.0
         self._index = -1
         path.parent.mkdir(parents=True, exist_ok=True)
-        self._state, start = self._from_index()
-        self._journal = Journal(path, *self._mode, start, is_repaired=is_repaired)
+        self._state, start = _from_index(path)
+        try:
+            self._journal = Journal(path, *self._mode, start, is_repaired=is_repaired)
+        except DamageError:
+            raise StoreError(fault(path)) from None
         self.torn = self._journal.torn
         try:
             self._load(start, time)
@@ -316,28 +319,6 @@ class FileStore:
         self._state = _State()
         self._state.created, self._state.name = time, self.name
 
-    def _from_index(self) -> tuple[_State, int]:
-        """Return the state before the last row of the index and its offset, or from the start."""
-        try:
-            octets = _index_path(self.path).read_bytes()
-            whole = (len(octets) - _INDEX_HEAD.size) // _INDEX_ROW.size * _INDEX_ROW.size
-            *rows, (number, offset, next_in) = _INDEX_ROW.iter_unpack(
-                octets[_INDEX_HEAD.size:_INDEX_HEAD.size + whole])
-            first, last = next(scan(self.path)), next(scan(self.path, offset))
-        except (OSError, StoreError, StopIteration, ValueError):
-            return _State(), 0
-        state = _State()
-        state.apply(first)
-        if (octets[:_INDEX_HEAD.size] != _INDEX_HEAD.pack(_INDEX_NAME, state.created)
-                or last.kind not in (SENT, NEXT_OUT) or last.number != number):
-            return _State(), 0
-        for row in rows:
-            for column, value in zip((state.numbers, state.offsets, state.numbers_in), row,
-                                     strict=True):
-                column.append(value)
-        state.next_in = next_in
-        return state, offset
-
     def _write_index(self) -> None:
         if self._index >= 0:
             os.close(self._index)
@@ -349,16 +330,54 @@ class FileStore:
 def read_state(path: Path) -> tuple[str, int, int, int, int]:
     """Return name, next number out, next number in, when created and octets of a store.
 
-    The store may be in use; nothing is locked or changed. Raises :class:`StoreError` for a file
-    that is no store.
+    They are what the next start finds. The store may be in use; nothing is locked or changed.
+    Raises :class:`StoreError` for a file that is no store.
     """
-    state, end = _State(), 0
-    for record in scan(path):
+    state, end = _from_index(path)
+    for record in scan(path, end):
         state.apply(record)
         end = record.end
     if not state.created:
         raise StoreError(f"{path}: is not the store of a FIX session.")
     return state.name, state.next_out, state.next_in, state.created, end
+
+
+def fault(path: Path) -> str:
+    """Say where a store is damaged and what that means; nothing when every record is whole."""
+    start = _from_index(path)[1]
+    found = damage(path, start) or damage(path)
+    if found is None:
+        return ""
+    if found.offset == 0:
+        follows = "move it away, and agree on a reset with the other side"
+    elif found.offset < start:
+        follows = f"the session goes on, but up to {_STRIDE} messages cannot be sent again"
+    else:
+        follows = f"`tickwire fix sessions {path.stem} --repair` cuts it off there"
+    return f"{found.sentence(path)}; {follows}."
+
+
+def _from_index(path: Path) -> tuple[_State, int]:
+    """Return the state before the last row of the index and its offset, or from the start."""
+    try:
+        octets = _index_path(path).read_bytes()
+        whole = (len(octets) - _INDEX_HEAD.size) // _INDEX_ROW.size * _INDEX_ROW.size
+        *rows, (number, offset, next_in) = _INDEX_ROW.iter_unpack(
+            octets[_INDEX_HEAD.size:_INDEX_HEAD.size + whole])
+        first, last = next(scan(path)), next(scan(path, offset))
+    except (OSError, StoreError, StopIteration, ValueError):
+        return _State(), 0
+    state = _State()
+    state.apply(first)
+    if (octets[:_INDEX_HEAD.size] != _INDEX_HEAD.pack(_INDEX_NAME, state.created)
+            or last.kind not in (SENT, NEXT_OUT) or last.number != number):
+        return _State(), 0
+    for row in rows:
+        for column, value in zip((state.numbers, state.offsets, state.numbers_in), row,
+                                 strict=True):
+            column.append(value)
+    state.next_in = next_in
+    return state, offset
 
 
 def _index_path(path: Path) -> Path:
