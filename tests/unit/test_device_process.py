@@ -3,6 +3,7 @@
 Method: directory messages go in on a line by hand; the staged limits are looked at afterwards.
 """
 
+import asyncio
 import contextlib
 import os
 import socket
@@ -13,6 +14,7 @@ from tests.feed_rig import mold
 from tests.reference import itch
 from tickwire.config import demo
 from tickwire.device.process import DeviceProcess
+from tickwire.errors import TickwireError
 from tickwire.spec.limits import LimitFlag
 
 
@@ -58,6 +60,21 @@ def test_only_instruments_that_have_a_name_may_trade(process, monkeypatch):
     assert process.learn_names() is True
     assert enabled(process) == {3: 1_000, 5: 7}
     assert len(committed) == 2
+
+
+def test_nothing_is_armed_before_all_symbols_with_limits_of_their_own_have_a_name(process):
+    name(process, (3, "AAA"))
+    with pytest.raises(TickwireError, match=r"^risk\.symbols\.BBB is not one of the 1 symbols that "
+                                            r"the directory named within 0\.02 s\.$"):
+        asyncio.run(process.until_named(0.02))
+
+    async def late() -> None:
+        awaited = asyncio.ensure_future(process.until_named(60))
+        await asyncio.sleep(0)
+        name(process, (5, "BBB"))
+        await awaited
+    asyncio.run(late())
+    assert enabled(process) == {3: 1_000, 5: 7}
 
 
 def test_with_symbols_the_directory_changes_nothing():

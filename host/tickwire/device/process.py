@@ -31,7 +31,7 @@ from tickwire.spec.records import FeedState
 from tickwire.spec.registers import KillCause, Status
 from tickwire.strategy.base import load
 
-FEED_SECONDS = 10.0                        # until market data must have come
+FEED_SECONDS = 10.0                        # until market data and the directory must have come
 SESSION_SECONDS = 10.0                     # until the order session must be up
 CLOSE_SECONDS = 1.0                        # for open orders to be cancelled at the end
 FULL = ("The system drops datagrams, because the receive buffers of the lines are full: "
@@ -72,7 +72,7 @@ class DeviceProcess:
             accept_session=False,          # a stray packet of another one must not end the books
             is_released=config.orders.route == "fix")
         self._open: list[Line | OrderLink | FIXLink | Repair] = []
-        self._named = 0
+        self._named, self._limited = 0, set(config.risk.symbols)
         try:
             self.device.check()
             self.engine = Engine(self.device, strategy, core=settings.core,
@@ -92,6 +92,7 @@ class DeviceProcess:
         ticks = {entry.symbol: entry.tick for entry in self.config.symbols}
         for instrument, position in enumerate(self.engine.positions):
             symbol = bytes(position["symbol"]).decode("ascii").strip()
+            self._limited.discard(symbol)
             if symbol in ticks or (symbol and not ticks):
                 fill(table.instruments[instrument:][:1],
                      instrument_row(risk.limits(symbol), ticks.get(symbol, _TICK)))
@@ -108,6 +109,25 @@ class DeviceProcess:
         self._stage_limits()
         self.device.commit_limits()
         return True
+
+    async def until_named(self, seconds: float) -> None:
+        """Wait until limits are staged for every symbol that ``risk.symbols`` has.
+
+        Raises :class:`TickwireError` for one that the directory does not name for so long: nothing
+        may trade by other limits than an operator meant.
+        """
+        until = time.monotonic() + seconds
+        while True:
+            self.learn_names()
+            if not self._limited:
+                return
+            if time.monotonic() >= until:
+                symbol, room = min(self._limited), self.config.geometry.instruments
+                full = ", which is all that geometry.instruments has room for"
+                raise TickwireError(
+                    f"risk.symbols.{symbol} is not one of the {self._named:,} symbols that the "
+                    f"directory named within {seconds:g} s{full if self._named == room else ''}.")
+            await asyncio.sleep(_STEP_SECONDS)
 
     async def run(self, hooks: Hooks) -> None:
         """Trade until ``hooks.stop`` returns; raises :class:`TickwireError` when it cannot."""
@@ -140,7 +160,7 @@ class DeviceProcess:
         tasks = [asyncio.create_task(repair.keep()), asyncio.create_task(link.keep())]
         try:
             await self._until_ready()
-            self.learn_names()
+            await self.until_named(FEED_SECONDS)
             device.arm()
             self.engine.mark_start()
             hooks.trading()
