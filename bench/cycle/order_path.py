@@ -1,4 +1,4 @@
-"""From an intent or a market record at the order path to the first word of a frame."""
+"""From an intent, what the market shows, or a kill at the order path to a frame's first word."""
 
 from collections.abc import Iterator
 
@@ -12,7 +12,7 @@ from tickwire.spec.geometry import CARD_SMALL
 from tickwire.spec.intents import TRIGGER, TRIGGERS, Operation, TriggerKind
 from tickwire.spec.limits import LIMITS_ROW, limits_rows
 from tickwire.spec.records import BBO, FeedState, RecordType
-from tickwire.spec.registers import ARM_KEY
+from tickwire.spec.registers import ARM_KEY, KillCause
 from tickwire.spec.render import dtype
 from tickwire.spec.sessions import SessionOperation
 from tickwire.spec.wire import Message
@@ -26,6 +26,8 @@ ORDERS = 12
 _LOCATE = 7
 _U32 = 0xFFFF_FFFF
 _CYCLES = 64
+_SHOWN = {"i_early": "armed order: what its record will show to first word",
+          "i_market": "armed order: market record to first word"}
 _FIXED = {"sessions": 1, "has_room": 1, "sessions_up": 1, "record__ready": 1, "o__ready": 1,
           "feed_state": int(FeedState.LIVE)}
 
@@ -47,13 +49,17 @@ def rows() -> Iterator[Row]:
         yield Row.of("order path: intent to first word", began, "i valid to o valid", message=name)
         yield Row.of("order path: intent to next intent", following, "i valid to idle",
                      message=name)
-    for name, kind in (("new", TriggerKind.TAKE), ("cancel", TriggerKind.CANCEL_ON_MOVE)):
-        for slot in (0, TRIGGERS - 1):
-            _ready(model)
-            _execute(model, Operation.NEW, 0)
-            began = [_fire(model, kind, slot, generation) for generation in range(1, ORDERS)]
-            yield Row.of("armed order: market record to first word", began,
-                         "i_market valid to o valid", message=f"{name}, slot {slot}")
+    for port, figure in _SHOWN.items():
+        for name, kind in (("new", TriggerKind.TAKE), ("cancel", TriggerKind.CANCEL_ON_MOVE)):
+            for slot in (0, TRIGGERS - 1):
+                _ready(model)
+                _execute(model, Operation.NEW, 0)
+                began = [_fire(model, port, kind, slot, generation)
+                         for generation in range(1, ORDERS)]
+                yield Row.of(figure, began, f"{port} valid to o valid",
+                             message=f"{name}, slot {slot}")
+    yield Row.of("kill: cause to no further first word", _killed(model), "causes to o valid",
+                 message="new")
 
 
 def arm_trigger(model: Model, fixed: dict, **fields: int) -> None:
@@ -66,17 +72,41 @@ def arm_trigger(model: Model, fixed: dict, **fields: int) -> None:
     model.run(given)
 
 
-def _fire(model: Model, kind: TriggerKind, slot: int, generation: int) -> int:
+def _fire(model: Model, port: str, kind: TriggerKind, slot: int, generation: int) -> int:
     """Arm a slot and show it what it waits for; return the cycles to the first word."""
     arm_trigger(model, _FIXED, locate=_LOCATE, price=1_000_000, token=1, kind=int(kind),
                 slot=slot, generation=generation, trigger_price=1_000_000)
     given = model.rows(_CYCLES, **_FIXED)
-    given["i_market__valid"][0] = 1
-    model.put(given[:1], "i_market__payload", kind=[int(RecordType.BBO)], octets=_words(
-        BBO, locate=_LOCATE, ask_price=1_000_000, ask_quantity=100)[:, :-1])
+    given[f"{port}__valid"][0] = 1
+    if port == "i_early":
+        model.put(given[:1], f"{port}__payload", is_early=1, sequence=generation,
+                  ask=1_000_000, ask_quantity=100)
+    else:
+        model.put(given[:1], f"{port}__payload", kind=[int(RecordType.BBO)], octets=_words(
+            BBO, locate=_LOCATE, ask_price=1_000_000, ask_quantity=100)[:, :-1])
     began = model.run(given)["o__valid"]
     assert began.any(), f"{kind.name} in slot {slot} has not fired"
     return int(began.argmax())
+
+
+def _killed(model: Model) -> list[int]:
+    """Return the cycles from a cause to the last one in which a first word is offered.
+
+    The cause shows in each cycle around the one in which an order that nothing holds would begin,
+    and while its first word waits for the line.
+    """
+    counted = []
+    for cycle, is_free in ((cycle, is_free) for cycle in range(_CYCLES // 2)
+                           for is_free in (0, 1)):
+        _ready(model)
+        given = _given(model, Operation.NEW, 0)
+        given["o__ready"] = is_free
+        given["causes"][cycle] = KillCause.EXTERNAL.value
+        found = model.run(given)
+        is_first = found["o__valid"] & model.get(found, "o__payload", "first")
+        if is_first[cycle:].any():
+            counted.append(int(np.flatnonzero(is_first[cycle:])[-1]) + 1)
+    return counted
 
 
 def _words(message: Message, **values: int) -> np.ndarray:
@@ -119,8 +149,12 @@ def arm_device(model: Model, fixed: dict) -> None:
 
 
 def _execute(model: Model, operation: Operation, token: int) -> np.ndarray:
+    return model.run(_given(model, operation, token))
+
+
+def _given(model: Model, operation: Operation, token: int) -> np.ndarray:
     given = model.rows(_CYCLES, **_FIXED)
     given["i__valid"][0] = 1
     model.put(given, "i__payload", intent__operation=int(operation), intent__token=token,
               intent__locate=_LOCATE, intent__price=1_000_000, intent__quantity=100)
-    return model.run(given)
+    return given
