@@ -5,6 +5,8 @@ Method: small files, the command called as a function; output line by line, and 
 
 import io
 import json
+import re
+import subprocess
 import sys
 
 import pytest
@@ -64,6 +66,32 @@ def test_another_delimiter_and_standard_input(monkeypatch, capsys):
     assert "Unknown option: --nothing." in capsys.readouterr().err
     with pytest.raises(TickwireError, match="--delimiter"):
         decode("-", delimiter="ab")
+
+
+@pytest.mark.parametrize("end, hint", [
+    (b"|", "Fields end with '|' here, not with SOH: add --delimiter '|'."),
+    (b";", "Fields end with ';' here, not with SOH: add --delimiter ';'.")])
+def test_fields_that_end_otherwise_are_hinted_at(file, capsys, end, hint):
+    octets = b"".join(message(kind).replace(b"\x01", end) + b"\n" for kind in "00")
+    assert decode(file(octets)) == 1
+    assert capsys.readouterr().err == hint + "\n"
+    assert decode(file(octets), delimiter=end.decode()) == 0
+    assert capsys.readouterr().err == ""
+
+
+@pytest.mark.parametrize("end", [b"^A", b"<SOH>", b"\\x01"])
+def test_a_delimiter_of_several_characters_is_hinted_at_with_what_replaces_it(
+        file, capsys, monkeypatch, end):
+    path = file(message("0").replace(b"\x01", end) + b"\n")
+    assert decode(path) == 1
+    command = re.search("`(sed .*) [|] tickwire fix decode -`", capsys.readouterr().err)
+    replaced = subprocess.run(command[1], shell=True, capture_output=True, check=True).stdout
+    assert replaced == message("0") + b"\n"
+
+
+def test_garbled_octets_and_other_text_are_not_hinted_at(file, capsys):
+    assert decode(file(message("0")[:-4] + b"999\x01" + b"8=FIX.4.4, 9=9 and so on")) == 1
+    assert capsys.readouterr().err == ""
 
 
 def test_a_version_without_a_dictionary_is_shown_bare(file, capsys):

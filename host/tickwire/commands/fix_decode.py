@@ -1,6 +1,8 @@
 """``tickwire fix decode``: FIX messages of a file or of standard input, readable."""
 
 import json as json_module
+import re
+import shlex
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,6 +14,7 @@ from tickwire.errors import InputError, TickwireError
 
 _CHUNK = 1 << 16
 _BAD = 1                                   # exit status when a message is
+_BEGIN = re.compile(rb"8=FIXT?\.\d\.\d([^\x01]{1,8}?)9=\d+\1")   # with the end of a field
 
 
 def decode(
@@ -37,7 +40,7 @@ def decode(
         raise TickwireError("--delimiter must be one character that is no letter, digit or =, "
                             f"not {delimiter!r}.")
     reader = _reader(dictionary, transport)
-    number, bad = 0, 0
+    number, bad, hint = 0, 0, ""
     for place, parsed in _messages(_open(file), delimiter.encode("latin-1"), reader):
         from tickwire.orders.fix.show import trouble
         if parsed.garbled and not parsed.octets.strip():
@@ -45,12 +48,28 @@ def decode(
         number += 1
         wrong = trouble(parsed)
         bad += bool(wrong)
+        hint = hint or _hint(parsed.octets if parsed.garbled else b"", file)
         try:
             _print(reader, parsed, number, place, wrong, json)
         except BrokenPipeError:
             sys.stderr.close()             # what reads us has seen enough
             break
+    if hint:
+        sys.stderr.write(hint + "\n")
     return _BAD if bad else 0
+
+
+def _hint(garbled: bytes, file: str) -> str:
+    """Say how octets are read whose fields end with something else than SOH, if they do."""
+    found = _BEGIN.search(garbled)
+    if found is None:
+        return ""
+    end = found[1].decode("latin-1")
+    if len(end) == 1:
+        return f"Fields end with {end!r} here, not with SOH: add --delimiter {shlex.quote(end)}."
+    replaced = shlex.quote(f"s/{re.escape(end)}/\\x01/g")
+    return (f"Fields end with {end!r} here, not with SOH: `sed {replaced} {shlex.quote(file)} | "
+            "tickwire fix decode -` reads them.")
 
 
 def _reader(dictionary: Path | None, transport: Path | None) -> Any:
