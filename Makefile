@@ -7,6 +7,7 @@ ARGS   ?=
 COMPONENT ?= pipeline
 TEST   ?= tests/gateware
 FUZZ   ?= fix_codec
+IS_TESTED := import sys; (3, 11) <= sys.version_info[:2] <= (3, 13)
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
@@ -92,10 +93,10 @@ clean: ## Remove .venv, build output and caches
 # Debian splits ensurepip from python3: without python3-venv, virtualenv or an outer pip serves.
 $(STAMP): pyproject.toml constraints.txt
 	@command -v $(PYTHON) >/dev/null || { \
-	    echo 'tickwire needs Python 3.11 or later; $(PYTHON) is not on the path.' >&2; exit 1; }
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
-	    echo "tickwire needs Python 3.11 or later; $(PYTHON) is $$($(PYTHON) -V 2>&1)." >&2; exit 1; }
-	@$(BIN)/python -m pip --version >/dev/null 2>&1 && exit; rm -rf .venv; \
+	    echo 'tickwire needs Python 3.11 to 3.13; $(PYTHON) is not on the path.' >&2; exit 1; }
+	@$(PYTHON) -c '$(IS_TESTED) or sys.exit("tickwire needs Python 3.11 to 3.13; $(PYTHON) is %d.%d: \
+	make PYTHON=... names another." % sys.version_info[:2])'
+	@$(BIN)/python -c 'import pip; $(IS_TESTED) or sys.exit(1)' 2>/dev/null && exit; rm -rf .venv; \
 	if $(PYTHON) -c 'import ensurepip, venv' 2>/dev/null; then \
 	    $(PYTHON) -m venv .venv; \
 	elif $(PYTHON) -m virtualenv --version >/dev/null 2>&1; then \
