@@ -24,6 +24,7 @@ from tickwire.errors import TickwireError
 from tickwire.orders.fix import acceptor as acceptor_module
 from tickwire.orders.fix.acceptor import Acceptor
 from tickwire.orders.fix.audit import lines
+from tickwire.orders.fix.files import check_files
 from tickwire.orders.fix.initiator import Initiator
 from tickwire.orders.fix.journal import scan
 from tickwire.orders.fix.service import FIXService, session_rules
@@ -227,9 +228,54 @@ def test_a_run_refuses_files_of_its_session_before_anything_starts(
 
 def test_a_dictionary_without_a_session_is_told(tmp_path):
     path = tmp_path / "half.xml"
-    path.write_text('<fix major="5" minor="0"><fields/></fix>')
+    path.write_text('<fix major="4" minor="4"><fields/></fix>')
     with pytest.raises(TickwireError, match=r"fix\.sessions\.venue: its dictionary .* with 34"):
         session_rules(FIXSessionSettings(dictionary=str(path)))
+
+
+@pytest.mark.parametrize(("begin_string", "key", "written", "version", "wanted"), [
+    ("FIX.4.4", "dictionary", 'major="4" minor="2"', "FIX.4.2", "FIX.4.4"),
+    ("FIX.4.2", "dictionary", 'type="FIXT" major="1" minor="1"', "FIXT.1.1", "FIX.4.2"),
+    ("FIXT.1.1", "dictionary", 'major="4" minor="4"', "FIX.4.4",
+     "FIX.5.0SP2 or FIX.5.0SP1 or FIX.5.0"),
+    ("FIXT.1.1", "transport_dictionary", 'major="5" minor="0"', "FIX.5.0", "FIXT.1.1")])
+def test_a_dictionary_of_another_version_is_refused(tmp_path, begin_string, key, written, version,
+                                                    wanted):
+    path = tmp_path / "other.xml"
+    path.write_text(f"<fix {written}><fields/></fix>")
+    with pytest.raises(TickwireError) as found:
+        check_files(FIXSessionSettings(begin_string=begin_string, **{key: str(path)}))
+    assert str(found.value) == (
+        f"fix.sessions.venue.{key}: {path} is a dictionary of {version}, but begin_string "
+        f"{begin_string} needs one of {wanted}.")
+
+
+@pytest.mark.parametrize("version", ['minor="0"', 'minor="0" servicepack="1"'])
+def test_an_application_dictionary_may_be_of_any_fix_5(tmp_path, version):
+    path = tmp_path / "venue.xml"
+    path.write_text(f'<fix major="5" {version}><fields/></fix>')
+    check_files(FIXSessionSettings(begin_string="FIXT.1.1", dictionary=str(path)))
+
+
+LOCKED = {**TRUST, **CLIENT, "key_file": str(CERTIFICATES / "client-locked.key")}
+
+
+@pytest.mark.parametrize(("phrase", "complaint"), [
+    (None, r"\.key_file: the key in .*locked\.key has a passphrase; key_passphrase_file has"),
+    ("", r"\.key_passphrase_file: the first line of .*/phrase must have 1 to 1,024 octets"),
+    ("x" * 2_000, r"\.key_passphrase_file: the first line of .*/phrase must have 1 to 1,024"),
+    ("wrong\n", r"\.key_passphrase_file: .*/phrase cannot be used: "),
+    ("pass phrase\n", "")])
+def test_a_key_with_a_passphrase_asks_nobody(tmp_path, phrase, complaint):
+    path = tmp_path / "phrase"
+    if phrase is not None:
+        path.write_text(phrase)
+    settings = FIXSessionSettings(**LOCKED, key_passphrase_file="" if phrase is None else str(path))
+    if complaint:
+        with pytest.raises(TickwireError, match=r"^fix\.sessions\.venue" + complaint):
+            tls_context(settings)
+    else:
+        assert tls_context(settings)
 
 
 def test_files_of_certificates_that_are_none_are_told(tmp_path):
@@ -237,6 +283,28 @@ def test_files_of_certificates_that_are_none_are_told(tmp_path):
                 for one in pair("tls", free_port(), ("A", "B"))]
     with pytest.raises(TickwireError, match=r"fix\.sessions\.tls-.*_file: .*none cannot be used"):
         run(tmp_path, sessions, lambda _: asyncio.sleep(0))
+
+
+def test_a_name_that_is_looked_up_for_long_is_told(monkeypatch):
+    monkeypatch.setattr(acceptor_module, "_SLOW_SECONDS", 0.01)
+    settings = pair("slow", 0, ("VENUE", "CLIENT"))[0]
+
+    async def body():
+        loop, told = asyncio.get_running_loop(), asyncio.Event()
+        create = loop.create_server
+
+        async def resolved(*arguments, **options):
+            await told.wait()
+            return await create(*arguments, **options)
+        monkeypatch.setattr(loop, "create_server", resolved)
+        monkeypatch.setattr(acceptor_module.log, "warning",
+                            lambda text, *values: (sentences.append(text % values), told.set()))
+        acceptor = Acceptor([Session(settings, rules("FIX.4.4"), MemoryStore(1))], "127.0.0.1", 0)
+        await acceptor.start()
+        await acceptor.stop()
+    sentences: list[str] = []
+    asyncio.run(body())
+    assert sentences == ["FIX does not listen on 127.0.0.1:0 yet: the name is being looked up"]
 
 
 def test_an_initiator_backs_off(tmp_path, monkeypatch):

@@ -25,7 +25,6 @@ from tickwire.orders.fix.service import session_rules
 from tickwire.orders.fix.session import Session
 from tickwire.orders.fix.settings import FIXSessionSettings, FIXSettings
 from tickwire.orders.fix.store import FileStore, MemoryStore, Store
-from tickwire.orders.fix.warm import load_kernels
 from tickwire.spec.registers import KillCause
 
 LOGON_SECONDS = 5.0
@@ -82,7 +81,6 @@ class FIXLink:
             store = FileStore(fix.store_path(self._settings.name), self._settings.identity, now,
                               fix.durability, fix.batch_ms)
             self._audit = AuditLog(fix.store_path("x").parent, "fix") if fix.audit else None
-        load_kernels(rules)                    # before the market and a Logon's answer are awaited
         self._session = Session(self._settings, rules, store)
         self._gate = OrderGate(self._session, engine.releases, run_prefix(now))
         self._route = self._session.application = OrderRoute(
@@ -91,7 +89,8 @@ class FIXLink:
             lease = self._session.lease = EngineLease(self._session, self._gate, engine.releases,
                                                       self._route.refuse)
             engine.host["lease"] = lease.address
-        self._initiator: Initiator | None = None
+        # Here, because it loads kernels: before the market and a Logon's answer are awaited.
+        self._initiator = Initiator(self._session, audit=self._audit)
         self._task: asyncio.Task[None] | None = None
 
     def _tell_state(self, is_up: bool) -> None:
@@ -127,16 +126,18 @@ class FIXLink:
             moment = datetime.fromtimestamp(opens // 1_000_000_000, schedule.zone)
             raise TickwireError(f"fix.sessions.{self._settings.name} is closed until "
                                 f"{moment:%Y-%m-%d %H:%M:%S} {self._settings.time_zone}.")
-        self._initiator = Initiator(self._session, audit=self._audit)
         self._task = asyncio.create_task(self._initiator.run())
         until = time.monotonic() + LOGON_SECONDS
         while not self._session.logons:
             if time.monotonic() > until or self._task.done():
-                why = f": {self._session.ended.rstrip('.')}" if self._session.ended else ""
+                why = self._session.ended.rstrip(".")
+                if not why and not self._initiator.is_connected:
+                    why = "no connection came about"
                 await self._stop()
                 raise TickwireError(
                     f"The FIX port {self._settings.host}:{self._settings.port} did not answer the "
-                    f"Logon of {self._settings.identity} within {LOGON_SECONDS:g} s{why}.")
+                    f"Logon of {self._settings.identity} within {LOGON_SECONDS:g} s"
+                    f"{f': {why}' if why else ''}.")
             await asyncio.sleep(_LOOK_SECONDS)
         loop.add_reader(self._engine.releases.fileno(), self._route.pump)
 
@@ -152,7 +153,7 @@ class FIXLink:
 
     async def _stop(self) -> None:
         task, self._task = self._task, None
-        if task is None or self._initiator is None:
+        if task is None:
             return
         await self._initiator.stop()
         task.cancel()

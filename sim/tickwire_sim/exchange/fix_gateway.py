@@ -46,7 +46,7 @@ class FIXGateway:
         if self._settings:
             self._thread = threading.Thread(target=self._run, name="fix-gateway", daemon=True)
             self._thread.start()
-            self._open.wait(_START_SECONDS)
+            self._open.wait()              # also while kernels are compiled or a name looked up
             if self._failure is not None:
                 self._thread.join()
                 raise self._failure

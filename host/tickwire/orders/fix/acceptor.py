@@ -15,6 +15,7 @@ from tickwire.orders.fix.warm import load_kernels
 
 CONNECTIONS_MAX = 256
 LOGON_SECONDS_MAX = 10.0                   # a connection that says nothing lives no longer
+_SLOW_SECONDS = 10.0                       # to listen, before a line in the log tells of it
 _HANDSHAKE_GRACE_SECONDS = 0.5             # after which a failed one is not counted any more
 
 
@@ -46,6 +47,9 @@ class Acceptor:
         for session in self.sessions.values():
             load_kernels(session.rules)
         loop = asyncio.get_running_loop()
+        slow = loop.call_later(_SLOW_SECONDS, log.warning,
+                               "FIX does not listen on %s:%d yet: the name is being looked up",
+                               self.host, self.port)
         try:
             self._server = await loop.create_server(
                 self._connection, self.host, self.port, ssl=self._tls,
@@ -53,6 +57,8 @@ class Acceptor:
         except OSError as error:
             raise TickwireError(f"FIX cannot listen on {self.host}:{self.port}: "
                                 f"{error.strerror or error}.") from None
+        finally:
+            slow.cancel()
         self.port = self._server.sockets[0].getsockname()[1]
 
     async def stop(self, text: str = "") -> None:

@@ -34,12 +34,17 @@ class Initiator:
         self._audit = audit
         self._numbers = numbers if numbers is not None else itertools.count(1)
         self._connection: Connection | None = None
+        load_kernels(session.rules)        # before the clock of a Logon begins
         self._lost = asyncio.Event()
         self._stopped = asyncio.Event()
 
+    @property
+    def is_connected(self) -> bool:
+        """Whether there is a connection, logged on or not."""
+        return self._connection is not None
+
     async def run(self) -> None:
         """Connect and stay connected until :meth:`stop`."""
-        load_kernels(self.session.rules)
         settings = self.session.settings
         schedule = settings.schedule()
         failures = 0

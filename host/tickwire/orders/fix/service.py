@@ -19,7 +19,7 @@ from tickwire.orders.fix.settings import FIXSessionSettings, FIXSettings
 from tickwire.orders.fix.store import FileStore
 from tickwire.orders.fix.tls import tls_context
 
-_TLS_KEYS = ("tls", "ca_file", "certificate_file", "key_file")
+_TLS_KEYS = ("tls", "ca_file", "certificate_file", "key_file", "key_passphrase_file")
 
 
 class FIXService:

@@ -69,6 +69,8 @@ class FIXSessionSettings:
     ca_file: str = setting("", _FILE, "Certificates to trust; empty: the system's.")
     certificate_file: str = setting("", _FILE, "Own certificate; an acceptor with TLS needs one.")
     key_file: str = setting("", _FILE, "Its key.")
+    key_passphrase_file: str = setting("", _FILE, "File whose first line is the passphrase of "
+                                       "the key; empty: it has none.")
     server_name: str = setting("", _FILE, "Name in the server's certificate; empty: `host`.")
 
     def __post_init__(self) -> None:
