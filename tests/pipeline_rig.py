@@ -129,7 +129,8 @@ class Card:
                            keep=control[0], first=control[1], last=control[2], error=control[3])
             rows[where] = given
         return self.model.run(rows, when=("records__valid", "lines_out__valid", "early__valid",
-                                          "early_add__valid", "sights__valid"))
+                                          "early_add__valid", "sights__valid",
+                                          "glimpses__valid"))
 
     def records(self, found: np.ndarray) -> np.ndarray:
         """Records of such rows: (n, 57) octets, the type last, latencies zero."""
@@ -231,9 +232,11 @@ def _compare_sights(card: Card, found: np.ndarray, records: np.ndarray) -> int:
     octets[:, :BODY] = records[is_bbo, :BODY]
     bbos, cycles = octets.view(dtype(BBO)).reshape(-1), cycles[is_bbo]
     rows = found[found["sights__valid"] == 1]
+    glimpses = {int(row["cycle"]): row for row in found[found["glimpses__valid"] == 1]}
     for row in rows:
-        sight = {name: int(card.model.get(row[None], "sights__payload", name)[0])
-                 for name in dict(Sight.as_shape())}
+        sight = _sight(card, row, "sights")
+        if row["early_add__valid"]:
+            assert _sight(card, glimpses[int(row["cycle"]) - 1], "glimpses") == sight
         comes = (cycles > int(row["cycle"])) & (cycles <= int(row["cycle"]) + LATEST)
         bbo, = bbos[comes & (bbos["feed_sequence"] == sight["sequence"])]
         bid, ask = sight["bid"], sight["ask"]
@@ -245,6 +248,11 @@ def _compare_sights(card: Card, found: np.ndarray, records: np.ndarray) -> int:
                 sight[name] for name in ("timestamp", "bid", "ask", "bid_quantity",
                                          "ask_quantity")]
     return len(rows)
+
+
+def _sight(card: Card, row: np.void, port: str) -> dict[str, int]:
+    return {name: int(card.model.get(row[None], f"{port}__payload", name)[0])
+            for name in dict(Sight.as_shape())}
 
 
 def _words(records: np.ndarray, at: int) -> str:

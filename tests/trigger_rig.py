@@ -59,11 +59,11 @@ def market_columns(kind, fields):
     return {"i_market": {"kind": kind.value, "octets": words}}
 
 
-def sight_columns(instrument, fields, last=0):
+def sight_columns(instrument, fields, last=0, port="i_early"):
     """Columns of what a BBO record will show, and of a trade that will be told before it."""
     best = {name: fields.get(name, 0) for name in ("bid", "ask", "bid_quantity", "ask_quantity")}
-    return {"i_early": {"is_early": 1, "instrument": instrument, "timestamp": STAMP,
-                        "sequence": SEQUENCE, "last": last, **best}}
+    return {port: {"is_early": 1, "instrument": instrument, "timestamp": STAMP,
+                   "sequence": SEQUENCE, "last": last, **best}}
 
 
 class Twin(CardPair):
@@ -194,7 +194,8 @@ class Foreseen(Twin):
     """The card is told ahead of BBO records what they will show, the kernels are not.
 
     Records come as long after it as in a card, their state line with them; they may say that a
-    trade was printed at ``last`` before.
+    trade was printed at ``last`` before. A cycle before the card is told it has a ``glimpse`` of
+    it, right (0), or so many cycles before, and then of nothing.
     """
 
     def do_market(self, kind, fields):
@@ -211,7 +212,8 @@ class Foreseen(Twin):
         sent = b""
         if last:
             sent += super().do_market(RecordType.TRADE, self._trade(fields))
-        shown = {name: value for name, value in fields.items() if name != "last"}
+        shown = {name: value for name, value in fields.items()
+                 if name not in ("last", "glimpse")}
         sent += super().do_market(kind, shown)
         self.asked = []
         return sent
@@ -222,7 +224,9 @@ class Foreseen(Twin):
         if instrument is None:
             return
         card, shown = self.card, dict(fields)
-        last = shown.pop("last", 0)
+        last, glimpse = shown.pop("last", 0), shown.pop("glimpse", None)
+        if glimpse is not None:
+            card.cycles(1 + glimpse, **sight_columns(instrument, shown, last, "i_glimpse"))
         card.cycles(AHEAD, **sight_columns(instrument, shown, last))
         record = (RecordType.TRADE, self._trade(fields)) if last else (kind, shown)
         card.cycles(1, i_seen=card.seen(instrument), **market_columns(*record))

@@ -68,8 +68,8 @@ class Book(wiring.Component):
         Outcomes, for ``Publish``.
     o_taught : ``Out(stream.Signature({locate, instrument}, always_ready=True))``
         As of ``InstrumentFilter``.
-    early, early_add : ``Out(stream.Signature(early_layout(geometry), always_ready=True))``
-        Best levels after each order message, 6 and, of added orders, 2 cycles after it, see
+    early, early_add, early_glimpse : ``Out(stream.Signature(early_layout(geometry), ...))``
+        Best levels after each order message, 6 and, of added orders, 2 cycles after it and 1, see
         ``Early``.
     """
 
@@ -89,7 +89,8 @@ class Book(wiring.Component):
             "counts": Out(BookCounts), "peaks": Out(peak_layout(geometry)),
             "o_taught": self._sequencer.signature.members["o_taught"],
             "early": self._early.signature.members["o"],
-            "early_add": self._early.signature.members["o_add"]})
+            "early_add": self._early.signature.members["o_add"],
+            "early_glimpse": self._early.signature.members["o_glimpse"]})
 
     def elaborate(self, platform):
         """Return the components and what runs beside them."""
@@ -134,6 +135,7 @@ class Book(wiring.Component):
         self._to_window(m, commit, tick, window, value)
         connect(m, early.o, flipped(self.early))
         connect(m, early.o_add, flipped(self.early_add))
+        connect(m, early.o_glimpse, flipped(self.early_glimpse))
         m.d.comb += [
             value.i.valid.eq(window.o.valid), value.i.p.has_best.eq(window.o.p.has_best),
             value.i.p.best.eq(window.o.p.best), value.i.p.side.eq(window.o.p.side),

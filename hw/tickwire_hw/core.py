@@ -12,8 +12,8 @@ from tickwire_hw.order_path import ROWS_LOG2, OrderPath
 from tickwire_hw.pipeline import Pipeline
 
 _INSIDE = ("i_taught", "watch_all", "i_seen", "phase", "feed_state", "now", "i_market",
-           "i_early", "entered", "settled", "triggered", "kill_counted")
-_TO_INSIDE = ("other_counts", "sights")
+           "i_early", "i_glimpse", "entered", "settled", "triggered", "kill_counted")
+_TO_INSIDE = ("other_counts", "sights", "glimpses")
 _RENAMED = {"record": "order_record", "o": "o_order"}
 
 
@@ -22,7 +22,7 @@ class Core(wiring.Component):
 
     ``Pipeline`` tells ``Markets`` what it tells the host; ``OrderPath`` holds orders against that,
     and its triggers look at the same records. So an order sees the market of the newest record, 47
-    cycles behind the wire; what is armed sees it 8 or 4 cycles behind it while the book is idle
+    cycles behind the wire; what is armed sees it 8 or 3 cycles behind it while the book is idle
     (``EarlySight``). Throughput, backpressure and losses are those of the two.
 
     Members
@@ -63,6 +63,7 @@ class Core(wiring.Component):
         for ours, theirs in ((markets.records, pipeline.records),
                              (orders.i_market, pipeline.records),
                              (orders.i_early, pipeline.sights),
+                             (orders.i_glimpse, pipeline.glimpses),
                              (markets.lines, pipeline.lines_out),
                              (markets.i_symbol, self.i_symbol)):
             m.d.comb += [ours.valid.eq(theirs.valid), ours.p.eq(theirs.p)]

@@ -53,6 +53,8 @@ class Early(wiring.Component):
         Six cycles after a message.
     o_add : ``Out(stream.Signature(early_layout(geometry), always_ready=True))``
         Two cycles after an order was added, where that can be told; ``o`` will repeat it.
+    o_glimpse : ``Out(stream.Signature(early_layout(geometry), always_ready=True))``
+        One cycle after it: ``o_add``, should that come, as of ``EarlyAdd``; flags are not there.
     is_committed, has_added, is_refused : ``In(1)``
         Of each result of ``Commit``: it is one of an order; it was to add one; no level took it.
     level_room : ``In``
@@ -73,7 +75,8 @@ class Early(wiring.Component):
             "ready": Out(1), "i": In(stream.Signature(FeedEvent, always_ready=True)),
             "hold": Out(1), "watch_all": In(1), "i_taught": orders["i_taught"],
             "i_write": orders["i_write"],
-            "o": Out(answer), "o_add": Out(answer), "is_committed": In(1), "has_added": In(1),
+            "o": Out(answer), "o_add": Out(answer), "o_glimpse": Out(answer),
+            "is_committed": In(1), "has_added": In(1),
             "is_refused": In(1), "level_room": In(range(geometry.level_stash + WAYS)),
             "i_desync": In(stream.Signature(self._bits, always_ready=True)),
             **{name: refill[name] for name in _REFILL_PORTS}})
@@ -156,13 +159,18 @@ class Early(wiring.Component):
         answered = stages(m, last, 1, "answered")[1]
         told = stages(m, add.o.valid & ~is_lost, ANSWER_AGE - ADD_AGE, "told")
         first = stages(m, orders.messages[1], 1, "first")[1]
-        for port, entry, bests in ((self.o, answered, touch.o.p.bests),
-                                   (self.o_add, first, add.o.p)):
+        entries = ((self.o, answered, touch.o.p.bests), (self.o_add, first, add.o.p),
+                   (self.o_glimpse, orders.messages[1], add.glimpse.p))
+        for port, entry, bests in entries:
             given = port.p
             m.d.comb += [
                 given.instrument.eq(entry.instrument), given.letter.eq(entry.message.letter),
                 given.sequence.eq(entry.message.sequence), given.stamp.eq(entry.message.stamp),
-                given.feed_flags.eq(feed_flags), given.bests.eq(bests),
+                given.bests.eq(bests)]
+        for port, entry, bests in entries[:2]:
+            given = port.p
+            m.d.comb += [
+                given.feed_flags.eq(feed_flags),
                 given.is_desynced.eq(desynced.bit_select(entry.instrument, 1))]
             m.d.comb += [best.is_known.eq(own.is_known & ~is_lost)
                          for best, own in zip(given.bests, bests, strict=True)]
@@ -172,4 +180,6 @@ class Early(wiring.Component):
             self.o.p.taken.eq(operation.take_key ^ operation.side.replicate(PRICE)),
             self.o.p.is_touched.eq(operation.takes | operation.adds),
             self.o.p.is_repeated.eq(told[-1]), self.o_add.valid.eq(told[0]),
-            self.o_add.p.side.eq(first.message.side), self.o_add.p.is_touched.eq(1)]
+            self.o_add.p.side.eq(first.message.side), self.o_add.p.is_touched.eq(1),
+            self.o_glimpse.valid.eq(add.glimpse.valid),
+            self.o_glimpse.p.side.eq(orders.messages[1].message.side)]

@@ -32,6 +32,10 @@ class EarlyAdd(wiring.Component):
     o : ``Out(stream.Signature(BESTS, always_ready=True))``
         Two cycles after the message: both sides after it. From registers, through one adder's
         result and one multiplexer.
+    glimpse : ``Out(stream.Signature(BESTS, always_ready=True))``
+        One cycle after the message: what ``o`` will be, if it comes, of the message's instrument
+        nothing was under way, and a best level changes. So its price is the order's, and is
+        compared with nothing.
     """
 
     def __init__(self, messages: data.ArrayLayout) -> None:
@@ -39,7 +43,8 @@ class EarlyAdd(wiring.Component):
             "messages": In(messages), "can_add": In(1),
             "soon": In(data.StructLayout({"is_tick": 1, "is_low": 1})),
             "is_new": In(1), "now": In(BESTS),
-            "is_sure": In(1), "o": Out(stream.Signature(BESTS, always_ready=True))})
+            "is_sure": In(1), "o": Out(stream.Signature(BESTS, always_ready=True)),
+            "glimpse": Out(stream.Signature(BESTS, always_ready=True))})
 
     def elaborate(self, platform):
         """Return the comparison; a number behind a name is the age of the message."""
@@ -91,5 +96,16 @@ class EarlyAdd(wiring.Component):
                     mine.has_best.eq(1), mine.price.eq(price),
                     mine.value.shares.eq(Mux(is_equal, sum_shares, shares)),
                     mine.value.orders.eq(Mux(is_equal, sum_orders, 1))]
+
+        before, soon = self.now, self.glimpse.p
+        m.d.comb += [self.glimpse.valid.eq(entry.is_valid & self.can_add), soon.eq(before)]
+        for number in range(len(soon.as_value()) // BEST.size):
+            old, mine = before[number], soon[number]
+            joins = old.has_best & (old.price == given.price)
+            with m.If(given.side == number):
+                m.d.comb += [
+                    mine.has_best.eq(1), mine.price.eq(given.price), mine.value.shares.eq(
+                        given.shares + Mux(joins, old.value.shares, 0)),
+                    mine.value.orders.eq(Mux(joins, old.value.orders + 1, 1))]
 
         return m

@@ -45,14 +45,17 @@ class EarlySight(wiring.Component):
     -------
     i, i_taught : ``In(stream.Signature(..., always_ready=True))``
         As of ``Sequencer`` and ``Locates``.
-    early, early_add : ``In(stream.Signature(early_layout(geometry), always_ready=True))``
-        As of ``Early``.
+    early, early_add, early_glimpse : ``In(stream.Signature(early_layout(geometry), ...))``
+        ``o``, ``o_add`` and ``o_glimpse`` of ``Early``.
     watch_all : ``In(1)``
         As of ``InstrumentFilter``; locate 0 is no instrument of triggers.
     lines : ``In(stream.Signature({instrument, line}, always_ready=True))``
         State lines.
     o : ``Out(stream.Signature(Sight, always_ready=True))``
         What the record of a message will show.
+    o_glimpse : ``Out(stream.Signature(Sight, always_ready=True))``
+        Of an added order that comes alone, one cycle before ``o``: what that will be, if it comes
+        in the next cycle.
     """
 
     def __init__(self, geometry: Geometry) -> None:
@@ -64,10 +67,11 @@ class EarlySight(wiring.Component):
         super().__init__({
             "i": In(stream.Signature(FeedEvent, always_ready=True)),
             "i_taught": self._locates.signature.members["i_taught"], "early": In(answer),
-            "early_add": In(answer), "watch_all": In(1),
+            "early_add": In(answer), "early_glimpse": In(answer), "watch_all": In(1),
             "lines": In(stream.Signature(data.StructLayout(
                 {"instrument": self._bits, "line": _LINE}), always_ready=True)),
-            "o": Out(stream.Signature(Sight, always_ready=True))})
+            "o": Out(stream.Signature(Sight, always_ready=True)),
+            "o_glimpse": Out(stream.Signature(Sight, always_ready=True))})
 
     def elaborate(self, platform):
         """Return the wait for silence, the newest quotes, and one comparison with them."""
@@ -88,6 +92,7 @@ class EarlySight(wiring.Component):
         with m.Elif(idle != self._quiet):
             m.d.sync += idle.eq(idle + 1)
         alone = [None, *stages(m, is_telling & (idle == self._quiet), ANSWER_AGE - 1, "alone")]
+        m.d.comb += self.o_glimpse.valid.eq(alone[ADD_AGE - 1] & self.early_glimpse.valid)
         is_add, given = alone[ADD_AGE], Signal(self._layout)
         comes = Mux(is_add, self.early_add.valid, alone[ANSWER_AGE] & self.early.valid
                     & ~self.early.p.is_repeated)
@@ -110,10 +115,7 @@ class EarlySight(wiring.Component):
                 ("bid", shown.bid, shown.bid_quantity), ("ask", shown.ask, shown.ask_quantity))):
             best, orders = given.bests[number], Signal(len(before[f"{side}_orders"]))
             level = best.value
-            m.d.comb += [
-                price.eq(Mux(best.has_best, best.price, 0)),
-                quantity.eq(Mux(best.has_best, level.shares, 0)),
-                orders.eq(Mux(best.has_best, level.orders, 0))]
+            m.d.comb += orders.eq(Mux(best.has_best, level.orders, 0))
             is_sure += [best.is_known, ~best.has_best | ~Cat(
                 level.shares[len(quantity):], level.orders[len(orders):]).any()]
             differs += [price != before[f"{side}_price"],
@@ -121,8 +123,15 @@ class EarlySight(wiring.Component):
                         orders != before[f"{side}_orders"]]
         m.d.comb += [
             self.o.valid.eq(comes & Cat(is_sure).all() & Cat(differs).any()),
-            shown.is_early.eq(1), shown.instrument.eq(given.instrument),
-            shown.timestamp.eq(given.stamp), shown.sequence.eq(given.sequence),
             shown.last.eq(Mux(given.letter == ord("E"), given.taken, 0))]
+        for sight, answer in ((shown, given), (self.o_glimpse.p, self.early_glimpse.p)):
+            m.d.comb += [
+                sight.is_early.eq(1), sight.instrument.eq(answer.instrument),
+                sight.timestamp.eq(answer.stamp), sight.sequence.eq(answer.sequence)]
+            for best, price, quantity in zip(
+                    answer.bests, (sight.bid, sight.ask), (sight.bid_quantity, sight.ask_quantity),
+                    strict=True):
+                m.d.comb += [price.eq(Mux(best.has_best, best.price, 0)),
+                             quantity.eq(Mux(best.has_best, best.value.shares, 0))]
 
         return m

@@ -75,8 +75,8 @@ class OrderPath(wiring.Component):
         Causes of a kill that show.
     i_market : ``In(stream.Signature(RECORD, always_ready=True))``
         Market records, for triggers.
-    i_early : ``In(stream.Signature(Sight, always_ready=True))``
-        What a market record will show, as of ``TriggerQueue``.
+    i_early, i_glimpse : ``In(stream.Signature(Sight, always_ready=True))``
+        What a market record will show, and a glimpse of that, as of ``TriggerQueue``.
     has_room : ``In(1)``
         The order ring has room for what one market record may cause; nothing fires else.
     record : ``Out(stream.Signature(RECORD))``
@@ -120,7 +120,8 @@ class OrderPath(wiring.Component):
             "entered": Out(Entered), "settled": Out(Settled), "triggered": Out(Triggered),
             "kill_counted": Out(Counted), "configured": Out(Configured),
             "i_market": In(stream.Signature(RECORD, always_ready=True)),
-            "i_early": In(stream.Signature(Sight, always_ready=True)), "has_room": In(1, init=1),
+            "i_early": In(stream.Signature(Sight, always_ready=True)),
+            "i_glimpse": In(stream.Signature(Sight, always_ready=True)), "has_room": In(1, init=1),
             **{name: member for name, (_, _, member) in self._through.items()}})
 
     def elaborate(self, platform):
@@ -317,6 +318,7 @@ class OrderPath(wiring.Component):
         triggers, entry, kill = self._triggers, self._entry, self._kill
         connect(m, flipped(self.i_market), triggers.i)
         connect(m, flipped(self.i_early), triggers.early)
+        connect(m, flipped(self.i_glimpse), triggers.glimpse)
         connect(m, entry.arm, triggers.arm)
         connect(m, entry.fired, triggers.fired)
         connect(m, self._settle.filled, triggers.filled)

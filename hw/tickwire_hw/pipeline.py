@@ -55,6 +55,8 @@ class Pipeline(wiring.Component):
     sights : ``Out(stream.Signature(Sight, always_ready=True))``
         With these, when nothing else is under way: what the message's BBO record will show; see
         ``EarlySight``.
+    glimpses : ``Out(stream.Signature(Sight, always_ready=True))``
+        Of an added order a cycle before, whether it comes or not.
     is_overflow, is_lost : ``Out(PORTS)``
         Strobes: a port lost octets of a datagram, see ``Blocks``, or an event, see ``Arbiter``.
     other_counts : ``In(OtherCounts)``
@@ -78,6 +80,7 @@ class Pipeline(wiring.Component):
             "records": publish["o"], "lines_out": publish["state"],
             "early": book["early"], "early_add": book["early_add"],
             "sights": Out(stream.Signature(Sight, always_ready=True)),
+            "glimpses": Out(stream.Signature(Sight, always_ready=True)),
             "is_overflow": Out(PORTS), "is_lost": Out(PORTS),
             **{name: arbiter[name] for name in (*_CONFIGURATION, *_REGISTERS)}})
 
@@ -114,7 +117,9 @@ class Pipeline(wiring.Component):
         connect(m, book.early_add, flipped(self.early_add))
         connect(m, publish.state, flipped(self.lines_out))
         connect(m, sight.o, flipped(self.sights))
+        connect(m, sight.o_glimpse, flipped(self.glimpses))
         for ours, theirs in ((sight.early, book.early), (sight.early_add, book.early_add),
+                             (sight.early_glimpse, book.early_glimpse),
                              (sight.lines, publish.state), (sight.i, arbiter.o),
                              (sight.i_taught, book.o_taught)):
             m.d.comb += [ours.valid.eq(theirs.valid), ours.p.eq(theirs.p)]

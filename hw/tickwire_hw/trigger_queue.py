@@ -38,12 +38,17 @@ class TriggerQueue(wiring.Component):
         As of ``Locates``.
     early : ``In(stream.Signature(Sight, always_ready=True))``
         What a record will show that comes within the next ``LATEST`` cycles, before any other.
+    glimpse : ``In(stream.Signature(Sight, always_ready=True))``
+        What ``early`` will be in the next cycle, if it comes. It is given at once if that can be
+        looked at in this very cycle; what comes at ``early`` then is not given again.
     can_look, has_through : ``In(1)``
         Whether something is looked at in this cycle; a slot of its instrument waits for prints.
     waiting : ``In(instruments)``
         Which instruments have slots that wait for the market.
     o : ``Out(stream.Signature(Sight))``
-        What they show.
+        What they show. One that is from ``glimpse`` is not to be taken in that cycle.
+    is_void : ``Out(1)``
+        What was given in the cycle before was a glimpse of nothing, and is not there any more.
     is_lost : ``Out(1)``
         Strobe.
     """
@@ -53,9 +58,10 @@ class TriggerQueue(wiring.Component):
         super().__init__({
             "i": In(stream.Signature(RECORD, always_ready=True)),
             "i_taught": self._locates.signature.members["i_taught"], "watch_all": In(1),
-            "early": In(stream.Signature(Sight, always_ready=True)), "can_look": In(1),
+            "early": In(stream.Signature(Sight, always_ready=True)),
+            "glimpse": In(stream.Signature(Sight, always_ready=True)), "can_look": In(1),
             "has_through": In(1), "waiting": In(geometry.instruments),
-            "o": Out(stream.Signature(Sight)),
+            "o": Out(stream.Signature(Sight)), "is_void": Out(1),
             "is_lost": Out(1)})
 
     def elaborate(self, platform):
@@ -74,7 +80,7 @@ class TriggerQueue(wiring.Component):
                      locates.watch_all.eq(self.watch_all),
                      locates.locate.eq(Mux(is_bbo, bbo.locate, trade.locate))]
         seen, fresh, is_fresh, may_fire = Signal(Sight), Signal(Sight), Signal(), Signal()
-        early, is_early = self.early.p, Signal()
+        early, is_early, is_glimpse, was_glimpse = self.early.p, Signal(), Signal(), Signal()
         looked, looked_for = Signal(64), Signal(range(LATEST + 1))
         with m.If(is_early):
             m.d.sync += [looked.eq(early.sequence), looked_for.eq(LATEST)]
@@ -89,15 +95,25 @@ class TriggerQueue(wiring.Component):
         m.d.comb += [
             fresh.eq(seen), fresh.instrument.eq(locates.o.instrument),
             is_fresh.eq(may_fire & locates.o.is_watched
-                        & self.waiting.bit_select(locates.o.instrument, 1)),
-            is_early.eq(self.early.valid & self.can_look & ~is_fresh & ~queue.r_rdy
-                        & self.waiting.bit_select(early.instrument, 1)
-                        & ~(self.has_through & early.last.any()))]
+                        & self.waiting.bit_select(locates.o.instrument, 1))]
+
+        def may_look(sight):
+            return (self.can_look & ~is_fresh & ~queue.r_rdy
+                    & self.waiting.bit_select(sight.instrument, 1)
+                    & ~(self.has_through & sight.last.any()))
+        m.d.sync += was_glimpse.eq(is_glimpse)
+        m.d.comb += [
+            # A record that comes in this cycle would be in front of it.
+            is_glimpse.eq(self.glimpse.valid & ~self.early.valid & ~self.i.valid
+                          & may_look(self.glimpse.p)),
+            is_early.eq(self.early.valid & (was_glimpse | may_look(early))),
+            self.is_void.eq(was_glimpse & ~self.early.valid)]
 
         m.d.comb += [
-            self.o.valid.eq(queue.r_rdy | is_fresh | is_early),
+            self.o.valid.eq(queue.r_rdy | is_fresh | is_early | is_glimpse),
             queue.w_data.eq(Mux(is_fresh, fresh, early)),
-            self.o.p.eq(Mux(queue.r_rdy, queue.r_data, queue.w_data)),
+            self.o.p.eq(Mux(queue.r_rdy, queue.r_data, Mux(
+                is_fresh | self.early.valid, queue.w_data, self.glimpse.p))),
             queue.r_en.eq(self.o.ready),
             queue.w_en.eq((is_fresh | is_early) & (queue.r_rdy | ~self.o.ready)),
             self.is_lost.eq(queue.w_en & ~queue.w_rdy)]

@@ -37,8 +37,8 @@ class Triggers(wiring.Component):
     -------
     i : ``In(stream.Signature(RECORD, always_ready=True))``
         Market records.
-    early : ``In(stream.Signature(Sight, always_ready=True))``
-        What a market record will show, as of ``TriggerQueue``.
+    early, glimpse : ``In(stream.Signature(Sight, always_ready=True))``
+        What a market record will show, as of ``TriggerQueue``, and a glimpse of that.
     i_taught, watch_all
         As of ``Locates``.
     filled : ``In(stream.Signature(Filled, always_ready=True))``
@@ -76,7 +76,8 @@ class Triggers(wiring.Component):
         self._queue, self._slots = TriggerQueue(geometry), TriggerSlots(geometry)
         queue = self._queue.signature.members
         super().__init__({
-            "i": queue["i"], "early": queue["early"], "i_taught": queue["i_taught"],
+            "i": queue["i"], "early": queue["early"], "glimpse": queue["glimpse"],
+            "i_taught": queue["i_taught"],
             "watch_all": In(1),
             "filled": In(stream.Signature(Filled, always_ready=True)), "may_look": In(1),
             "has_room": In(1), "is_killed": In(1), "epoch": In(32), "is_cleared": In(1),
@@ -95,6 +96,7 @@ class Triggers(wiring.Component):
         m.submodules.queue, m.submodules.slots = queue, slots = self._queue, self._slots
         connect(m, flipped(self.i), queue.i)
         connect(m, flipped(self.early), queue.early)
+        connect(m, flipped(self.glimpse), queue.glimpse)
         connect(m, flipped(self.i_taught), queue.i_taught)
         m.d.comb += [queue.watch_all.eq(self.watch_all), queue.waiting.eq(slots.waiting),
                      slots.is_cleared.eq(self.is_cleared), slots.now.eq(self.time),
@@ -240,7 +242,10 @@ class Triggers(wiring.Component):
                              self._wanted_slot.eq(encode(first))]
                 m.d.sync += [self._slot.eq(self._wanted_slot), self._left.eq(
                     self._left & ~((first - 1) | first)), self._event.eq(TriggerEvent.EXPIRED)]
-                with m.If(self.is_killed | ~first.any()):
+                with m.If(queue.is_void):
+                    m.d.sync += self._left.eq(-1)
+                    m.next = "Look"
+                with m.Elif(self.is_killed | ~first.any()):
                     self._end(m)
                 with m.Elif((first & self._over).any()):
                     m.next = "Tell"

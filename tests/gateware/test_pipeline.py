@@ -30,7 +30,7 @@ GARBAGE_CYCLES = int(os.environ.get("TICKWIRE_GARBAGE_CYCLES", "40000"))
 STATE_AT = 25                               # of a FEED_STATE record
 ALONE, APART = 900, 280                   # messages, and cycles from one to the next
 SIZE = 1_300                                # octets of messages in a packet, at most
-EARLY_CYCLES = {"early": 8, "early_add": 4}
+EARLY_CYCLES = {"early": 8, "early_add": 4, "glimpses": 3}
 RECORD_CYCLES = 47                          # the grid adds 0 or 1, a step right before it 0 to 2
 
 
@@ -235,7 +235,7 @@ def test_answers_and_the_first_record_come_in_so_many_cycles_at_every_alignment(
     halves = 2 * (name == "U")
     assert cycles <= set(range(RECORD_CYCLES + halves, RECORD_CYCLES + halves + 4))
     early -= {("sights", EARLY_CYCLES["early_add" if name[0] == "A" else "early"])}
-    ports = {"A": ("early", "early_add"), "P": (), "H": (), "S": ()}.get(name[0], ("early",))
+    ports = {"A": tuple(EARLY_CYCLES), "P": (), "H": (), "S": ()}.get(name[0], ("early",))
     assert early == {(port, EARLY_CYCLES[port]) for port in ports}
 
 

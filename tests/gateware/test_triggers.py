@@ -56,7 +56,8 @@ BBO = st.tuples(st.just("market"), st.just(RecordType.BBO), st.fixed_dictionarie
     optional={"flags": st.sampled_from(BookFlag)}))
 SHOWN = st.tuples(st.just("market"), st.just(RecordType.BBO), st.fixed_dictionaries(
     {"bid": PRICES, "ask": PRICES, "bid_quantity": SHARES, "ask_quantity": SHARES},
-    optional={"last": st.sampled_from((BID, ASK, ASK + 100))}))
+    optional={"last": st.sampled_from((BID, ASK, ASK + 100)),
+              "glimpse": st.sampled_from((0, 0, 1, 2, 3))}))
 TRADE = st.tuples(st.just("market"), st.just(RecordType.TRADE), st.fixed_dictionaries(
     {"price": PRICES, **WHERE}, optional={"flags": st.sampled_from((0, 2, 3, 5, 8, 9))}))
 OTHER = st.tuples(st.just("market"), st.sampled_from((RecordType.LEVEL, RecordType.STATUS)),
@@ -305,20 +306,50 @@ def test_a_kill_between_the_record_and_the_first_word_lets_nothing_pass(twin):
         twin.step("arm")
 
 
-@pytest.mark.parametrize("port, columns, new, cancel", (
-    ("i_market", market_columns(RecordType.BBO, SHOWN_ASK), FIRST_WORD, 9),
-    ("i_early", sight_columns(0, SHOWN_ASK), FIRST_WORD - 1, 8)), ids=("record", "ahead"))
-def test_cycles_to_the_first_word(twin, port, columns, new, cancel):
-    """From what is shown at the port; the first word leaves with the order's verdict."""
+RECORD = market_columns(RecordType.BBO, SHOWN_ASK)
+AHEAD, GLIMPSE = (sight_columns(0, SHOWN_ASK, port=port) for port in ("i_early", "i_glimpse"))
+
+
+def put(model, rows, shown):
+    """Put columns of streams into a row."""
+    for port, columns in shown.items():
+        rows[f"{port}__valid"] = 1
+        model.put(rows, f"{port}__payload", **{
+            name: value if isinstance(value, np.ndarray) else [value]
+            for name, value in columns.items()})
+
+
+@pytest.mark.parametrize("shows, new, cancel", (
+    ([RECORD], FIRST_WORD, 9), ([AHEAD], FIRST_WORD - 1, 8), ([GLIMPSE, AHEAD], FIRST_WORD - 1, 8),
+    ([GLIMPSE, {}, AHEAD], FIRST_WORD + 1, 10), ([GLIMPSE, {}, {}, AHEAD], FIRST_WORD + 2, 11)),
+    ids=("record", "ahead", "glimpse", "void", "void before"))
+def test_cycles_to_the_first_word(twin, shows, new, cancel):
+    """From what is shown in the first cycle; the first word leaves with the order's verdict."""
     twin.step("intent", {"operation": Operation.NEW, "price": BID, "quantity": 100})
     for kind, cycles in ((TriggerKind.TAKE, new), (TriggerKind.CANCEL_ON_MOVE, cancel)):
         for slot in (0, TRIGGERS - 1):
             arm(twin, kind, slot=slot, token=0)
             model = twin.card.model
             rows = model.rows(128, record__ready=1, o__ready=1, **twin.card.fixed)
-            rows[f"{port}__valid"][0] = 1
-            model.put(rows[:1], f"{port}__payload", **{
-                name: value if isinstance(value, np.ndarray) else [value]
-                for name, value in columns[port].items()})
+            for cycle, columns in enumerate(shows):
+                put(model, rows[cycle:cycle + 1], columns)
             found = model.run(rows)
             assert int(found["o__valid"].argmax()) == cycles
+
+
+@pytest.mark.parametrize("port, cycle", [("", 0)] + [("i_market", cycle) for cycle in range(5)]
+                         + [("i_early", cycle) for cycle in (0, 1, 3, 4)])
+def test_a_glimpse_of_nothing_fires_nothing_and_hides_no_record(twin, port, cycle):
+    """It is of another price; what comes in any cycle around it fires once, with what it shows."""
+    arm(twin)
+    arm(twin, slot=1, trigger_price=ASK - 200)
+    card = twin.card
+    card.records, card.sent = [], b""
+    rows = card.columns(128)
+    put(card.model, rows[1:2], sight_columns(0, SHOWN_ASK | {"ask": ASK - 200}, port="i_glimpse"))
+    if port:
+        put(card.model, rows[cycle:cycle + 1], RECORD if port == "i_market" else AHEAD)
+    card.keep(rows, card.model.run(rows))
+    fired = [decode(RECORDS[kind], octets + bytes(8)) for kind, octets in card.records
+             if kind == RecordType.TRIGGER]
+    assert [record["slot"] for record in fired] == ([0] if port else [])
