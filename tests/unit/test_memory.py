@@ -363,3 +363,25 @@ def test_all_of_it_holds_without_the_compiler():
         [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", __file__],
         env=environment, capture_output=True, text=True, check=False)
     assert found.returncode == 0, found.stdout[-4_000:]
+
+
+@kernel
+def _guarded_load(pairs, index):
+    """The first word of a pair, where its second is not 0; beside a use of the second."""
+    pair = pairs + 16 * index
+    second = memory.load64(pair + 8)
+    first = 0
+    if second:
+        first = memory.load64(pair)
+    return first + second
+
+
+@kernel
+def _of_the_first(pairs):
+    return _guarded_load(pairs, 0)
+
+
+def test_an_index_that_is_0_in_a_caller_reads_the_first_place():
+    pairs = np.array([[100, 5], [200, 6]], np.int64)
+    assert _of_the_first(pairs.ctypes.data) == 105
+    assert _guarded_load(pairs.ctypes.data, 1) == 206

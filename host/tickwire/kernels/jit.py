@@ -15,11 +15,16 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-import llvmlite
+import llvmlite.binding
 import numba
 import numpy
 
 from tickwire.kernels.cache import BASE
+
+# Numba links a kernel into its callers as code generation has left it, and optimizes once more.
+# LLVM may have split an address there into a pointer made of an index and an offset: where a
+# caller's index is 0, that is a null pointer, and what reads it counts as never reached.
+llvmlite.binding.set_option("tickwire", "-addr-sink-using-gep=0")
 
 _TOOLS = f"{numba.__version__} {llvmlite.__version__} {numpy.__version__}"
 _IMPORT = re.compile(r"^\s*(?:from\s+([\w.]+)\s+import\s+(\([^)]*\)|[^\n]*)|import\s+([\w.]+))",
