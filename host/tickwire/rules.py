@@ -79,8 +79,18 @@ def listed(words: str, *allowed: str) -> Rule:
                 or len(set(value)) != len(value)):
             raise Refused
         return tuple(value)
-    return Rule(f"an array of {words}", read,
-                lambda value: f"[{', '.join(map(_quoted, value))}]")
+    return Rule(f"an array of {words}", read, _array)
+
+
+def texts(pattern: str, words: str, most: int) -> Rule:
+    """Arrays of at most ``most`` texts that match the whole of ``pattern``; stored as a tuple."""
+    entry = text(pattern, words)
+
+    def read(value: object) -> tuple[str, ...]:
+        if not isinstance(value, list) or len(value) > most:
+            raise Refused
+        return tuple(map(entry.read, value))
+    return Rule(f"an array of at most {most} texts, each {words}", read, _array)
 
 
 def address(*, is_multicast: bool | None = None) -> Rule:
@@ -150,6 +160,10 @@ def _scaled(value: object, least: str, most: str, scale: int) -> int:
     if number != number.quantize(Decimal(1) / scale):
         raise Refused
     return int(number * scale)
+
+
+def _array(value: Any) -> str:
+    return f"[{', '.join(map(_quoted, value))}]"
 
 
 def _quoted(value: Any) -> str:

@@ -72,9 +72,9 @@ def test_each_operation_has_its_message(kind, fields, expected):
     assert (parsed.msg_type, text(parsed.body())) == (kind, expected)
 
 
-def test_an_account_goes_first_and_fix_4_2_has_handling():
-    octets = writer("FIX.4.2", account="ACC").message(released(), 7, NOW)
-    assert text(parse(octets, OWN["FIX.4.2"]).body()).startswith("1=ACC|11=K7-41|21=1|38=300|")
+def test_fix_4_2_has_handling():
+    octets = writer("FIX.4.2").message(released(), 7, NOW)
+    assert text(parse(octets, OWN["FIX.4.2"]).body()).startswith("11=K7-41|21=1|38=300|")
 
 
 @given(st.sampled_from(list(OWN)), st.sampled_from(OPERATIONS), st.integers(0, 15),

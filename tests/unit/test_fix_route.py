@@ -66,8 +66,8 @@ class Market:
 class Route:
     """Desk, FIX between them, venue."""
 
-    def __init__(self, version: str = "FIX.4.4") -> None:
-        self.link = Link(begin_string=version)
+    def __init__(self, version: str = "FIX.4.4", **settings: object) -> None:
+        self.link = Link(begin_string=version, **settings)
         self.releases, self.market = Releases(), Market()
         self.settled: list[dict] = []
         self.states: list[bool] = []

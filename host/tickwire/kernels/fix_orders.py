@@ -20,20 +20,29 @@ TEMPLATE = np.dtype([
     ("begin", "i8"), ("begin_length", "i8"),       # BeginString
     ("sender", "i8"), ("sender_length", "i8"),     # header fields between 34 and 52
     ("target", "i8"), ("target_length", "i8"),     # header fields after 52
-    ("account", "i8"), ("account_length", "i8"),   # 1=...; empty: none
     ("prefix", "i8"), ("prefix_length", "i8"),     # of every ClOrdID
     ("time", "i8"), ("time_length", "i8"),         # value of 52 and 60; room for 32 octets
     ("decimals", "i8"),                            # of both
     ("has_handling", "i8"),                        # whether 21 is sent
+    ("pieces", "i8"),                              # PIECES of D, F and G
 ], align=True)
 """What all order messages of a session have in common; texts by address, fields with their SOH."""
 
+BOUNDS = (11, 18, 38, 54, 59, 114)
+"""Tags in front of which configured fields of smaller tags stand; greater ones are last."""
+
+PIECES = np.dtype([("address", "i8"), ("length", "i8")])
+"""Configured fields between two of ``BOUNDS``: a row of these for each message type."""
+
 template_at = view(TEMPLATE)
+_piece_at = view(PIECES)
+_PIECE = PIECES.itemsize
+_PIECES = _PIECE * (len(BOUNDS) + 1)
 _released_at = view(dtype(ORDER_RELEASED))
 _SYMBOL = ORDER_RELEASED.field("symbol")[1]
 
 HEAD_ROOM = 64                             # before the fields from 35 on
-ROOM = 1024                                # octets that a message takes at most
+ROOM = 2048                                # octets that a message takes at most
 
 _CANCEL, _REPLACE, _NEW = (int(Operation[name]) for name in ("CANCEL", "REPLACE", "NEW"))
 _IMMEDIATE, _POST_ONLY = int(IntentFlag.IMMEDIATE), int(IntentFlag.POST_ONLY)
@@ -58,6 +67,16 @@ def _octet(target, tag, octet):
     store8(target, octet)
     store8(target + 1, SOH)
     return target + 2
+
+
+@kernel
+def _configured(target, pieces, place):
+    """Write the configured fields that stand before the bound at ``place``."""
+    p = _piece_at(pieces + place * _PIECE)
+    length = p["length"]
+    if length:
+        copy(target, p["address"], length)
+    return target + length
 
 
 @kernel(inline=True)
@@ -122,15 +141,17 @@ def write_order(template, released, original, request, target):
     token, operation = np.int64(r["token"]), np.int64(r["operation"])
     quantity, flags, side = np.int64(r["quantity"]), np.int64(r["flags"]), np.int64(r["side"])
     kind = message_type(released)
-    copy(target, t["account"], t["account_length"])
-    target += t["account_length"]
+    pieces = t["pieces"] + (0 if kind == D else _PIECES if kind == F else 2 * _PIECES)
+    target = _configured(target, pieces, 0)
     target = _identity(target, _CLIENT_ORDER_ID, template, token,
                        request if operation == _CANCEL else 0)
+    target = _configured(target, pieces, 1)
     if kind != F:
         if flags & _POST_ONLY:
             target = _octet(target, _INSTRUCTION, _PASSIVE)
         if t["has_handling"]:
             target = _octet(target, _HANDLING, _AUTOMATIC)
+    target = _configured(target, pieces, 2)
     target = _number(target, _QUANTITY, np.int64(r["total"]) if kind == F else quantity)
     if kind != F:
         target = _octet(target, _ORDER_TYPE, _LIMIT)
@@ -142,19 +163,22 @@ def write_order(template, released, original, request, target):
         target = write_scaled(begin_field(target, _PRICE), np.int64(r["price"]), _PRICE_DECIMALS)
         store8(target, SOH)
         target += 1
+    target = _configured(target, pieces, 3)
     place = 0 if side == _BUY else 1 if side == _SELL else 2 if side == _SHORT else 3
     target = _octet(target, _SIDE, _SIDES[place])
     symbol, length = released + _SYMBOL, 8
     while length > 1 and load8(symbol + length - 1) == 0x20:
         length -= 1
     target = write_field(target, _SYMBOL_TAG, symbol, length)
+    target = _configured(target, pieces, 4)
     if kind != F:
         target = _octet(target, _TIME_IN_FORCE,
                         _IMMEDIATE_OR_CANCEL if flags & _IMMEDIATE else _DAY)
     target = _time(target, _TRANSACT_TIME, template)
+    target = _configured(target, pieces, 5)
     if kind != F and place >= 2:
         target = _octet(target, _LOCATE, _NO)      # sold short: the shares are located
-    return target
+    return _configured(target, pieces, 6)
 
 
 @kernel

@@ -6,6 +6,7 @@ command can ask before it starts anything.
 
 from tickwire.errors import TickwireError
 from tickwire.orders.fix.dictionary import Dictionary, DictionaryError
+from tickwire.orders.fix.order_fields import order_fields
 from tickwire.orders.fix.settings import FIXSessionSettings
 from tickwire.orders.fix.tls import tls_context
 from tickwire.spec.fix import APPLICATION_VERSIONS
@@ -43,6 +44,9 @@ def _read(settings: FIXSessionSettings, key: str, *versions: str) -> Dictionary:
 
 
 def check_files(settings: FIXSessionSettings) -> None:
-    """Read every file that the session will; raises :class:`TickwireError` at the first bad one."""
-    read_dictionaries(settings)
+    """Read every file that the session will; raises :class:`TickwireError` at the first bad one.
+
+    So it does for order fields that the dictionary does not permit.
+    """
+    order_fields(settings, *read_dictionaries(settings))
     tls_context(settings)

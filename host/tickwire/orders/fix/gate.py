@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from tickwire.orders.fix.application import SendError
-from tickwire.orders.fix.bodies import fields
+from tickwire.orders.fix.order_fields import body, order_fields
 from tickwire.orders.fix.orders import OrderWriter
 from tickwire.orders.fix.sending import log
 from tickwire.orders.fix.session import Session
@@ -79,7 +79,9 @@ class OrderGate:
 
     def __init__(self, session: Session, releases: ReleaseQueue, prefix: str) -> None:
         self.session = session
-        self.writer = OrderWriter(session.rules, prefix, dict(session.settings.header()))
+        rules, settings = session.rules, session.settings
+        self.writer = OrderWriter(rules, prefix, dict(settings.header()), order_fields(
+            settings, rules.session, rules.application))
         self.orders: dict[int, Order] = {}
         self.sent: OrderedDict[int, tuple[int, int]] = OrderedDict()   # number: token, request
         self._releases = releases
@@ -156,11 +158,11 @@ class OrderGate:
         self._masses_made += 1
         identity = self.writer.mass_identity(self._masses_made)
         of_symbol = ((Tag.SYMBOL, symbol),) if symbol else ()
-        body = fields((Tag.CLIENT_ORDER_ID, identity.encode()), *of_symbol,
-                      (Tag.TRANSACT_TIME, utc_timestamp(time.time_ns())),
-                      (Tag.MASS_CANCEL_TYPE, _OF_A_SYMBOL if symbol else _ALL))
+        written = body(self.writer.configured["q"], (Tag.CLIENT_ORDER_ID, identity.encode()),
+                       *of_symbol, (Tag.TRANSACT_TIME, utc_timestamp(time.time_ns())),
+                       (Tag.MASS_CANCEL_TYPE, _OF_A_SYMBOL if symbol else _ALL))
         try:
-            number = self.session._send("q", body, (), False)
+            number = self.session._send("q", written, (), False)
         except SendError as error:
             log.warning("%s", error)
             return

@@ -1,14 +1,20 @@
 """Octets of order messages for records that a device released; kernels write them."""
 
+from bisect import bisect_right
+from collections.abc import Mapping, Sequence
+
 import numpy as np
 
 from tickwire.kernels import fix_orders as kernels
+from tickwire.orders.fix.order_fields import OCTETS_MAX, OrderField
 from tickwire.orders.fix.rules import Rules
 from tickwire.orders.release import RELEASED
+from tickwire.spec.fix import Tag
 from tickwire.spec.intents import Operation
 
 _LATEST_PREFIX = 24
-_TEXTS = ("begin", "sender", "target", "account", "prefix")
+_TEXTS = ("begin", "sender", "target", "prefix")
+_WRITTEN_TYPES = "DFG"                     # in the order of the kernels' pieces
 
 
 class OrderWriter:
@@ -16,11 +22,12 @@ class OrderWriter:
 
     ``prefix`` stands before the token in every ClOrdID, at most 24 characters, and differs from run
     to run: a venue refuses an id that it has seen before. ``header`` are the fields after 35 but 34
-    and 52 by tag; ``account`` is 1, empty for none.
+    and 52 by tag; ``configured`` are further fields of the body by message type.
     """
 
     def __init__(self, rules: Rules, prefix: str, header: dict[int, str] | None = None,
-                 account: str = "", decimals: int = 3) -> None:
+                 configured: Mapping[str, Sequence[OrderField]] | None = None,
+                 decimals: int = 3) -> None:
         if not 0 < len(prefix) <= _LATEST_PREFIX or not prefix.isascii():
             raise ValueError(f"The prefix of ClOrdIDs has 1 to {_LATEST_PREFIX} ASCII characters, "
                              f"not {prefix!r}")
@@ -28,11 +35,11 @@ class OrderWriter:
         texts = {
             "begin": rules.begin_string, "prefix": prefix,
             "sender": "".join(f"{tag}={text}\x01" for tag, text in fields if tag < 52),
-            "target": "".join(f"{tag}={text}\x01" for tag, text in fields if tag > 52),
-            "account": f"1={account}\x01" if account else ""}
-        if sum(map(len, texts.values())) > kernels.ROOM // 2:
-            raise ValueError(f"Header and account have more than {kernels.ROOM // 2} octets")
+            "target": "".join(f"{tag}={text}\x01" for tag, text in fields if tag > 52)}
+        if sum(map(len, texts.values())) > kernels.ROOM // 4:
+            raise ValueError(f"The header has more than {kernels.ROOM // 4} octets")
         self.prefix = prefix
+        self.configured = dict(configured or {})
         self._template = np.zeros(1, kernels.TEMPLATE)
         self._texts = {}
         for name in _TEXTS:
@@ -43,7 +50,10 @@ class OrderWriter:
         self._time = np.zeros(32, np.uint8)
         self._template["time"] = self._time.ctypes.data
         self._template["decimals"] = decimals
-        self._template["has_handling"] = rules.begin_string == "FIX.4.2"
+        self._template["has_handling"] = rules.begin_string == "FIX.4.2" and not any(
+            entry.tag == Tag.HANDLING for entry in self.configured.get("D", ()))
+        self._pieces = self._laid_out()
+        self._template["pieces"] = self._pieces.ctypes.data
         self._room = np.zeros(kernels.ROOM, np.uint8)
         self._view = self._room.data
         self.address = int(self._template.ctypes.data)
@@ -52,6 +62,22 @@ class OrderWriter:
         self._released = int(self._row.ctypes.data)
         self._row["operation"] = Operation.NEW
         self.written(self._released, 1, 0)     # loads the kernel
+
+    def _laid_out(self) -> np.ndarray:
+        """Rows of the kernels' pieces: the configured fields of each type between two bounds."""
+        texts = np.zeros((len(_WRITTEN_TYPES), len(kernels.BOUNDS) + 1, OCTETS_MAX), np.uint8)
+        pieces = np.zeros(texts.shape[:2], kernels.PIECES)
+        for kind, row in enumerate(pieces):
+            for entry in self.configured.get(_WRITTEN_TYPES[kind], ()):
+                piece = row[bisect_right(kernels.BOUNDS, entry.tag)]
+                begin = int(piece["length"])
+                piece["length"] += len(entry.octets)
+                texts[kind, bisect_right(kernels.BOUNDS, entry.tag), begin:piece["length"]] = (
+                    np.frombuffer(entry.octets, np.uint8))
+        pieces["address"] = texts.ctypes.data + OCTETS_MAX * np.arange(pieces.size).reshape(
+            pieces.shape)
+        self._configured_texts = texts     # what the rows point to
+        return pieces
 
     def message(self, released: np.void, sequence: int, now: int, original: int = 0,
                 request: int = 0) -> bytes:

@@ -7,8 +7,8 @@ from collections import OrderedDict
 from collections.abc import Callable, Mapping
 
 from tickwire.orders.fix.application import Application
-from tickwire.orders.fix.bodies import fields
 from tickwire.orders.fix.gate import Order, OrderGate
+from tickwire.orders.fix.order_fields import body
 from tickwire.orders.fix.parse import Parsed
 from tickwire.orders.fix.reports import Answer, Report, read_report, settle_fields
 from tickwire.orders.fix.session import Session
@@ -50,11 +50,12 @@ class OrderRoute(Application):
 
     def on_logon(self, session: Session) -> None:
         """Tell the device that orders pass, and ask for every order that may be open."""
+        writer = self._gate.writer
         for token, order in self._gate.orders.items():
-            body = fields((Tag.CLIENT_ORDER_ID,
-                           self._gate.writer.identity(token, order.request).encode()),
-                          (Tag.SIDE, order.side), (Tag.SYMBOL, order.symbol))
-            session.send("H", body)
+            session.send("H", body(
+                writer.configured["H"],
+                (Tag.CLIENT_ORDER_ID, writer.identity(token, order.request).encode()),
+                (Tag.SIDE, order.side), (Tag.SYMBOL, order.symbol)))
         self._tell_state(True)
 
     def on_logout(self, session: Session, reason: str) -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from tickwire.orders.fix.journal import DURABILITIES
 from tickwire.orders.fix.schedule import DAYS, Schedule, parse_schedule
-from tickwire.rules import boolean, choice, host, integer, text
+from tickwire.rules import boolean, choice, host, integer, text, texts
 from tickwire.sections import array, setting
 
 BEGIN_STRINGS = ("FIX.4.2", "FIX.4.4", "FIXT.1.1")
@@ -57,6 +57,10 @@ class FIXSessionSettings:
                                 "open; FIX.4.2 has none.")
     lease: bool = setting(False, boolean(), "New orders leave from the engine's own loop; not with "
                           "tls, a throttle or durability each.")
+    order_fields: tuple[str, ...] = setting(
+        (), texts(r"[1-9][0-9]{0,8}=[ -~]{1,128}", "a field as TAG=VALUE", 64),
+        "Fields of every order message that has them, such as 1=ACCOUNT; a group as its count and "
+        "its members.")
     drop_copy_of: str = setting("", text(r"[A-Za-z0-9_.,-]{0,1024}", "names with , between"),
                                 "Sessions whose execution reports are copied here.")
     start_time: str = setting("", _TIME, "When the session begins.")
