@@ -70,7 +70,7 @@ class Frame(wiring.Component):
     """
 
     def __init__(self, geometry: Geometry) -> None:
-        self._instruments = geometry.instruments
+        self._instruments, self._is_cancel = geometry.instruments, Signal()
         super().__init__({
             "order": In(stream.Signature(Order)), "next_session": In(range(SESSIONS_MAX)),
             "passes": In(1), "is_killed": In(1), "now": In(64),
@@ -90,7 +90,6 @@ class Frame(wiring.Component):
         self._is_heading = Signal()          # headers are sent: the template is needed
         self._has_begun = Signal()           # its first word was taken in the cycle before
         self._token, self._session = Signal(32), Signal(range(SESSIONS_MAX))
-        self._is_cancel = Signal()
         with m.If(self._take):
             order = self.order.p
             m.d.sync += [self._token.eq(order.token), self._session.eq(order.session),

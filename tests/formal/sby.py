@@ -19,6 +19,7 @@ from amaranth.lib import wiring
 from tickwire_hw.ports import ports
 
 SOLVERS = ("yices", "z3")
+_WHOLE, _PRUNED = ["prep -top top"], ["prep -flatten -top top", "opt_clean -purge"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +28,8 @@ class Property:
 
     ``bmc`` searches the first cycles for a wrong one, ``prove`` is an induction over that many
     cycles and holds for ever, ``cover`` wants every ``Cover`` to be reached. A property that
-    ``is_false`` shows that its true twin can fail: it is wanted to.
+    ``is_false`` shows that its true twin can fail: it is wanted to. Of one that ``is_pruned`` only
+    what its assertions depend on is given to the solver.
     """
 
     name: str
@@ -36,6 +38,7 @@ class Property:
     prove: int = 0
     cover: int = 0
     is_false: bool = False
+    is_pruned: bool = False
 
     @property
     def wanted(self) -> str:
@@ -72,7 +75,8 @@ def check(entry: Property, mode: str, folder: Path, solver: str = SOLVERS[0]) ->
     (folder / f"{mode}.sby").write_text("\n".join([
         "[options]", f"mode {mode}", f"depth {entry.modes[mode]}",
         "[engines]", f"smtbmc {solver}",
-        "[script]", "read_rtlil top.il", "prep -top top",
+        "[script]", "read_rtlil top.il",
+        *(_PRUNED if entry.is_pruned else _WHOLE),
         "[files]", "top.il", ""]))
     tools = Path(sys.executable).parent
     found = subprocess.run(

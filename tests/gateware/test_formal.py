@@ -10,8 +10,9 @@ import pytest
 from tests.formal.__main__ import properties
 from tests.formal.sby import check
 
-QUICK = {"skid_is_a_queue": "prove", "skid_takes_what_it_refused": "bmc",
-         "window_rules_lost": "bmc", "window_side_is_not_sound": "bmc"}
+QUICK = {"kill_stops_orders": "prove", "kill_stops_cancels": "bmc", "skid_is_a_queue": "prove",
+         "skid_takes_what_it_refused": "bmc", "window_rules_lost": "bmc",
+         "window_side_is_not_sound": "bmc"}
 """Properties, and the mode that is looked at here."""
 
 pytestmark = pytest.mark.skipif(
