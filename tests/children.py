@@ -15,7 +15,7 @@ def sleep(parent: Parent, _: object) -> None:
 
 def compile_once(parent: Parent, _: object) -> None:
     """Say that it compiles, as a device does; at the end tell a number."""
-    parent.say(compiling=True)
+    parent.say(compiling="book.apply", number=7)
     parent.say(state="running")
     parent.wait_here("stop")
     parent.say(state="ended", statistics={"records_coalesced": 3})

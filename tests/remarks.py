@@ -2,10 +2,12 @@
 
 import re
 
-from tickwire.commands.run import AWAITED, EXPLANATION, LIVE, WAITING
+from tickwire.commands.run import AWAITED, LIVE
+from tickwire.commands.starting import EXPLANATION, WAITING
 from tickwire.device.process import FULL
 
 _OF_MACHINE = (re.escape(EXPLANATION),     # the kernel cache is cold
+               "Compiling kernels, once: .*",
                *(re.escape(WAITING.format(what)) for what in (
                    *AWAITED.values(), " and ".join(AWAITED.values()), LIVE)),
                re.escape(FULL),            # other work keeps the cores

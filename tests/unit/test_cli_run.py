@@ -18,8 +18,10 @@ from tests.reference import itch
 from tests.remarks import without_remarks
 from tickwire import cli
 from tickwire.commands import run as run_command
+from tickwire.commands import starting
 from tickwire.commands.children import Child
-from tickwire.commands.run import AWAITED, EXPLANATION, WAITING, Session
+from tickwire.commands.run import AWAITED, Session
+from tickwire.commands.starting import EXPLANATION, WAITING, Starting
 from tickwire.config import demo
 from tickwire.device import shared
 
@@ -236,23 +238,62 @@ def test_what_a_child_raises_arrives_as_a_sentence():
         child.stop()
 
 
+COMPILING = {"compiling": "book.apply", "number": 7}
+
+
 @pytest.mark.parametrize(("is_compiling", "sentences"), [
     (False, [WAITING.format(" and ".join(AWAITED.values())), WAITING.format(AWAITED["venue"])]),
     (True, [EXPLANATION])])
 def test_a_slow_start_tells_what_is_waited_for(is_compiling, sentences, capsys, monkeypatch):
-    monkeypatch.setattr(run_command, "PATIENCE_SECONDS", 0.0)
+    monkeypatch.setattr(starting, "PATIENCE_SECONDS", 0.0)
     monkeypatch.setattr(run_command, "LOOK_SECONDS", 0.0)
     session = Session(demo(), with_venue=True, has_view=False)
     missing = [dict(AWAITED)] * 3 + [{"venue": AWAITED["venue"]}] * 3 + [{}]
 
     def hear(_):
-        session.is_compiling |= is_compiling
+        if is_compiling:
+            session.starting.hear("device", COMPILING)
         missing.pop(0)
     monkeypatch.setattr(session, "_hear", hear)
     hear(0)
     session._until(lambda: not missing[0], "started", lambda: " and ".join(missing[0].values()))
     assert capsys.readouterr().err.splitlines() == sentences
-    assert not session.is_compiling
+    assert not session.starting.compiling
+
+
+def test_compiling_is_told_now_and_then_with_what_and_how_long(capsys, monkeypatch):
+    seconds = iter(range(100, 200, 5))
+    monkeypatch.setattr(starting.time, "monotonic", lambda: next(seconds))
+    told = Starting()
+    told.hear("device", {"state": "x"})
+    told.hear("device", COMPILING)                         # at 100
+    for passed in (5, 10, 15, 20, 25, 30, 35):             # at 105 and so on
+        if passed == 20:
+            told.hear("venue", {"compiling": "matching.match", "number": 3})
+        told.show(passed, "anything")
+    assert capsys.readouterr().err.splitlines() == [
+        EXPLANATION,
+        "Compiling kernels, once: device 7 (book.apply), venue 3 (matching.match), 25 s"]
+
+
+def test_a_terminal_has_one_line_that_changes_and_is_gone_at_the_end(capsys, monkeypatch):
+    monkeypatch.setattr("sys.stderr.isatty", lambda: True)
+    monkeypatch.setenv("COLUMNS", "61")
+    monkeypatch.setattr(starting.time, "monotonic", lambda: 7.0)
+    told = Starting()
+    told.show(1.0, "the venue")                            # too early for a word
+    told.show(7.0, "the venue")
+    told.hear("device", COMPILING)
+    told.hear("venue", {"compiling": "matching.match", "number": 3})
+    told.show(7.0, "the venue")
+    told.say("A remark.")
+    told.show(7.0, "the venue")
+    told.end()
+    told.end()
+    over = "\r\x1b[K"
+    line = over + "Compiling kernels, once: device 7 (book.apply), venue 3 (matc"[:60]
+    assert capsys.readouterr().err == (
+        f"{over}{WAITING.format('the venue')}{line}{over}A remark.\n{line}{over}")
 
 
 def test_a_child_tells_that_it_compiles_and_what_it_says_at_its_end_is_kept(monkeypatch):
@@ -262,7 +303,7 @@ def test_a_child_tells_that_it_compiles_and_what_it_says_at_its_end_is_kept(monk
     deadline = time.monotonic() + SECONDS
     while session.states.get("device") != "running" and time.monotonic() < deadline:
         session._hear(0.01)
-    assert session.is_compiling
+    assert session.starting.compiling == {"device": ("book.apply", 7)}
     assert session.children["device"].stop() == [
         {"state": "ended", "statistics": {"records_coalesced": 3}}]
 

@@ -76,23 +76,26 @@ def test_a_change_in_a_callee_or_a_constant_of_another_module_is_compiled_anew(s
 
 
 TOLD = ("from tickwire.kernels.compiling import when_compiling\n"
-        "told = []\nwhen_compiling(lambda: told.append(1))\nfrom small.caller import call\n"
+        "told = []\nwhen_compiling(lambda *news: told.append(news))\n"
+        "from tickwire.kernels import compiling\ncompiling._APART_SECONDS = 0\n"
+        "from small.caller import call\n"
         "before = len(told)\n"
-        "call(20)\nafter = len(told)\n{more}\nprint(before, after, len(told))")
+        "call(20)\nafter = len(told)\n{more}\n"
+        "print(before, after, *('/'.join(map(str, news)) for news in told))")
 
 
-def test_compiling_is_told_once_and_not_when_everything_is_on_the_disk(small, tmp_path):
+def test_compiling_is_told_by_name_and_not_when_everything_is_on_the_disk(small, tmp_path):
     def told(more=""):
         return python(TOLD.format(more=more), small.parent, HOST, cache=tmp_path / "cache")
-    assert told() == "0 1 1"
-    assert told() == "0 0 0"
+    assert told() == "0 2 caller.call/1 callee.twice/2"
+    assert told() == "0 0"
     (small / "constants.py").write_text("ADDEND = 5\n")
-    assert told() == "0 1 1"
+    assert told() == "0 1 caller.call/1"
     (small / "back.py").write_text("from tickwire.kernels.jit import handler\n\n\n"
                                    "@handler('int64(int64)')\ndef back(value):\n"
                                    "    return value\n")
-    assert told("from small import back") == "0 0 1"     # a strategy's function alone
-    assert told("from small import back") == "0 0 0"
+    assert told("from small import back") == "0 0 back.back/1"   # a strategy's function alone
+    assert told("from small import back") == "0 0"
 
 
 def test_only_a_few_folders_of_a_module_are_kept(small, tmp_path):

@@ -1,9 +1,9 @@
 """Child processes of a command: started with a payload, talked to in JSON lines, never left behind.
 
 A child has one socket to its parent. What the parent says is ``{"go": ...}`` and ``{"stop": ...}``;
-what the child says has one of the keys ``remark``, ``compiling``, ``state`` (with ``statistics``
-at its end), ``error``. The end of the socket on either side means that the other is gone: a child
-then stops, a parent reports it.
+what the child says has one of the keys ``remark``, ``compiling`` (a function, with its ``number``),
+``state`` (with ``statistics`` at its end), ``error``. The end of the socket on either side means
+that the other is gone: a child then stops, a parent reports it.
 """
 
 import asyncio

@@ -15,16 +15,13 @@ from cyclopts import Parameter
 
 from tickwire.commands.arguments import Whole, check_output, write_json
 from tickwire.commands.children import Child
+from tickwire.commands.starting import Starting
 from tickwire.commands.venue import check_stand_in
 from tickwire.config import METRICS_HOST, Config, demo, load, parse_override
 from tickwire.device.shared import SharedMemory, attach, remove_stale
 from tickwire.errors import TickwireError
 
 START_SECONDS = 900.0                      # with a cold cache the kernels are compiled first
-PATIENCE_SECONDS = 6.0                     # before an operator is told what takes so long
-EXPLANATION = ("Still starting: the first time, kernels are compiled for this machine, "
-               "which takes a minute or two.")
-WAITING = "Still starting: waiting for {}."
 LIVE = "the order session and live market data"
 AWAITED = {"venue": "the venue to open its ports", "device": "the device to open its lines"}
 MISSED = ("records_coalesced", "records_unread")   # what a Python strategy was not given
@@ -40,7 +37,8 @@ class Session:
         self.children: dict[str, Child] = {}
         self.states: dict[str, str] = {}
         self.statistics: dict[str, Any] = {}
-        self.is_interrupted = self.is_compiling = False
+        self.starting = Starting()
+        self.is_interrupted = False
         self.failure: TickwireError | None = None
         self._memory: SharedMemory | None = None
         self._since = 0.0                  # when trading began
@@ -69,6 +67,7 @@ class Session:
                 self.failure = error
             return {**self._finish(observer), "start_seconds": round(started, 3)}
         finally:
+            self.starting.end()
             for child in self.children.values():
                 child.stop()
             self._selector.close()
@@ -104,22 +103,19 @@ class Session:
         self._selector.register(child, selectors.EVENT_READ, child)
 
     def _until(self, is_done: Callable[[], bool], what: str, awaited: Callable[[], str]) -> None:
-        """Wait for the children; when it takes long tell ``awaited``, or that they compile."""
-        begin, told = time.monotonic(), ""
+        """Wait for the children; when it takes long tell ``awaited``, or what they compile."""
+        begin = time.monotonic()
         while not is_done():
             if self.is_interrupted:
                 raise KeyboardInterrupt
             passed = time.monotonic() - begin
-            sentence = EXPLANATION if self.is_compiling else WAITING.format(awaited())
-            if passed > PATIENCE_SECONDS and told not in (EXPLANATION, sentence):
-                sys.stderr.write(sentence + "\n")
-                told = sentence
+            self.starting.show(passed, awaited())
             if passed > START_SECONDS:
                 late = ", ".join(self.children)
                 raise TickwireError(f"The run was not {what} within {START_SECONDS:g} s; "
                                     f"still waiting for: {late}.")
             self._hear(LOOK_SECONDS)
-        self.is_compiling = False
+        self.starting.end()
 
     def _hear(self, seconds: float) -> None:
         """Wait for news of the children for so long; raises with what went wrong."""
@@ -127,8 +123,8 @@ class Session:
             child: Child = key.data
             for message in child.hear():
                 if "remark" in message:
-                    sys.stderr.write(f"{message['remark']}\n")
-                self.is_compiling |= "compiling" in message
+                    self.starting.say(message["remark"])
+                self.starting.hear(child.name, message)
                 if "error" in message:
                     error = TickwireError(message["error"])
                     error.exit_code = message.get("status", 1)

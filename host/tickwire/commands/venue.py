@@ -72,7 +72,7 @@ def child(parent: Parent, config: Config) -> None:
     """Run the venue as a child of ``parent``: open, wait for ``go``, trade until ``stop``."""
     from tickwire.kernels.compiling import when_compiling
     from tickwire_sim.exchange.venue import Venue
-    when_compiling(lambda: parent.say(compiling=True))
+    when_compiling(lambda name, number: parent.say(compiling=name, number=number))
     venue = Venue(venue_config(config))
     ports = venue.open()
     with fix_gateway(config, ports.orders) as gateway:

@@ -242,7 +242,7 @@ class DeviceProcess:
 
 def main(parent: Parent, config: Config) -> None:
     """Run the device as a child process of ``parent``."""
-    when_compiling(lambda: parent.say(compiling=True))
+    when_compiling(lambda name, number: parent.say(compiling=name, number=number))
     process = DeviceProcess(config)
     try:
         asyncio.run(process.run(Hooks(
