@@ -13,6 +13,7 @@ import numpy as np
 from amaranth.hdl import Module
 from amaranth.lib import wiring
 
+from tickwire.device.feed_memory import LINE_TIMEOUT_NS
 from tickwire.errors import TickwireError
 from tickwire.feed.pcap import frame_at
 from tickwire.feed.source import FRAME_SIZE
@@ -36,7 +37,6 @@ _PICTURE = 263                             # cycles in which the counters' pictu
 _READ_AGE = 3
 _TYPE_AT = TRAILER_OFFSET + 4
 _BOTH = 3
-_LINE_TIMEOUT_NS = 3_000_000_000
 _PORT = "words__0__"
 _KEEP, _FIRST, _LAST = 0xFF, 1 << 8, 1 << 9  # in the second 64 bits of a Word
 
@@ -138,7 +138,7 @@ class Card:
         for name, value in (
                 ("size_max", FRAME_SIZE_MAX), ("check_udp", 0), ("accept_session", 1),
                 ("lines", _BOTH if len(lines) == 2 else 1), ("start", first), ("policy", policy),
-                ("line_timeout_ns", _LINE_TIMEOUT_NS), ("watch_all", symbols is None)):
+                ("line_timeout_ns", LINE_TIMEOUT_NS), ("watch_all", symbols is None)):
             one[name] = value
         rows = self._idle(instruments)
         rows["i_grid__valid"] = 1

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from tickwire.device.base import Device
+from tickwire.device.feed_memory import LINE_TIMEOUT_NS
 from tickwire.errors import TickwireError
 from tickwire.kernels.receive import key_of
 from tickwire.spec.geometry import tick_grid
@@ -46,7 +47,7 @@ class CardNetwork:
     released: int = 0
     start: int = 1
     settings: FeedSetting = FeedSetting.CHECK_UDP | FeedSetting.OTHER_SESSION
-    line_timeout_ns: int = 3_000_000_000
+    line_timeout_ns: int = LINE_TIMEOUT_NS
     patience_ns: int = 0
     stale_ns: int = 0
     size_max: int = FRAME_SIZE_MAX

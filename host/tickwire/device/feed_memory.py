@@ -12,6 +12,9 @@ from tickwire.spec.network import FRAME_SIZE_MAX
 from tickwire.spec.records import FeedState, Line
 from tickwire.spec.registers import GapPolicy
 
+LINE_TIMEOUT_NS = 3_000_000_000
+"""Silence after which a line is not waited for, unless told otherwise: several heartbeats."""
+
 SESSION_SIZE = DOWNSTREAM_HEADER.field("session")[0].size
 
 
@@ -32,7 +35,7 @@ class FeedMemory:
 
     def __init__(self, book: BookMemory, *, both_lines: bool = True, start: int = 1,
                  session: str | None = None, accept_session: bool = True,
-                 policy: GapPolicy = GapPolicy.WAIT, line_timeout_ns: int = 3_000_000_000,
+                 policy: GapPolicy = GapPolicy.WAIT, line_timeout_ns: int = LINE_TIMEOUT_NS,
                  patience_ns: int = 0, stale_ns: int = 0, check_udp: bool = True,
                  size_max: int = FRAME_SIZE_MAX, cut_through: bool = False,
                  feed_state: int = 0, registers: int = 0) -> None:

@@ -13,7 +13,7 @@ import numpy as np
 
 from tickwire.device.base import Device, Layout, RingLayout, register
 from tickwire.device.book_memory import BookMemory
-from tickwire.device.feed_memory import FeedMemory
+from tickwire.device.feed_memory import LINE_TIMEOUT_NS, FeedMemory
 from tickwire.device.order_memory import BookSide, OrderMemory
 from tickwire.device.shared import ABI, SharedMemory, create
 from tickwire.errors import TickwireError
@@ -57,7 +57,7 @@ class SoftwareDevice(Device):
     kind = "software"
 
     def __init__(self, name: str, geometry: Geometry, symbols: Mapping[str, int], *,
-                 stale_ns: int = 0, line_timeout_ns: int = 3 * _SECOND, patience_ns: int = 0,
+                 stale_ns: int = 0, line_timeout_ns: int = LINE_TIMEOUT_NS, patience_ns: int = 0,
                  busy: bool = False, market_log2: int = MARKET_LOG2, order_log2: int = ORDER_LOG2,
                  token_log2: int = TOKEN_LOG2, epoch: int = 0,
                  accept_session: bool = True, is_released: bool = False) -> None:
