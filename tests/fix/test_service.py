@@ -247,7 +247,7 @@ def test_a_dictionary_of_another_version_is_refused(tmp_path, begin_string, key,
         check_files(FIXSessionSettings(begin_string=begin_string, **{key: str(path)}))
     assert str(found.value) == (
         f"fix.sessions.venue.{key}: {path} is a dictionary of {version}, but begin_string "
-        f"{begin_string} needs one of {wanted}.")
+        f"{begin_string} needs {wanted}.")
 
 
 @pytest.mark.parametrize("version", ['minor="0"', 'minor="0" servicepack="1"'])

@@ -39,7 +39,7 @@ def _read(settings: FIXSessionSettings, key: str, *versions: str) -> Dictionary:
     if found.version not in versions:
         raise TickwireError(
             f"fix.sessions.{settings.name}.{key}: {path} is a dictionary of {found.version}, but "
-            f"begin_string {settings.begin_string} needs one of {' or '.join(versions)}.")
+            f"begin_string {settings.begin_string} needs {' or '.join(versions)}.")
     return found
 
 
