@@ -28,7 +28,8 @@ U32 = 0xFFFF_FFFF
 
 def model_of(geometry):
     """Compile the order path with as many rows as the kernels of the sequences have."""
-    return verilate(OrderPath(geometry, ORDERS_LOG2), "order_path")
+    return verilate(OrderPath(geometry, ORDERS_LOG2), "order_path",
+                    parameters=f"{geometry} {ORDERS_LOG2}")
 
 
 class Card:

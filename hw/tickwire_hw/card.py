@@ -67,6 +67,7 @@ class Card(wiring.Component):
         for theirs, ours in ((host.i_market, core.records), (host.i_line, core.lines_out)):
             m.d.comb += [theirs.valid.eq(ours.valid), theirs.p.eq(ours.p)]
         connect(m, core.order_record, host.i_order)
+        connect(m, core.stage, host.i_stage)
         connect(m, host.intent, core.i)
         connect(m, host.page, core.counters)
         m.d.comb += [

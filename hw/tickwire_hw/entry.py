@@ -18,6 +18,7 @@ from tickwire_hw.entry_request import EntryRequest
 from tickwire_hw.entry_steps import EntrySteps
 from tickwire_hw.order_port import Order, Sent
 from tickwire_hw.order_rows import TOKEN, OrderRow
+from tickwire_hw.order_stages import Departed
 from tickwire_hw.own_orders import OwnKeys, OwnOperation, OwnWish
 from tickwire_hw.record_writer import RECORD
 from tickwire_hw.risk import Message
@@ -88,6 +89,8 @@ class Entry(EntrySteps, wiring.Component):
         A mass cancel begins; an order that the gate let pass never left.
     last_intent : ``Out(32)``
         Newest intent of an order.
+    departed : ``Out(stream.Signature(Departed, always_ready=True))``
+        Every message that passed, when it is known what became of it; see ``OrderStages``.
     counted : ``Out(Entered)``
         What to count.
     """
@@ -139,6 +142,7 @@ class Entry(EntrySteps, wiring.Component):
     sweep: Out(stream.Signature(SweepWish, always_ready=True))
     lost: Out(stream.Signature(TOKEN, always_ready=True))
     last_intent: Out(32)
+    departed: Out(stream.Signature(Departed, always_ready=True))
     counted: Out(Entered)
 
     def elaborate(self, platform):
@@ -248,3 +252,11 @@ class Entry(EntrySteps, wiring.Component):
             told.error.eq(self._error), told.expected.eq(self._expected),
             told.received.eq(self._received), self.record.p.eq(records.o),
             self.fired.p.eq(Mux(self._is_refused, 0, self._token))]
+        departed = self.departed.p
+        m.d.comb += [
+            departed.token.eq(self._token), departed.begin.eq(self.now),
+            departed.egress.eq(Mux(self._is_blocked, 0, self._stamp)),
+            # What a strategy decided on, or what a trigger saw.
+            departed.ingress.eq(Mux(self._is_new | self._is_fired, intent.timestamp, 0)),
+            departed.has_row.eq(~self._is_cancel), departed.is_counted.eq(
+                ~self._is_blocked & ~self._is_released & (self._wanted.source != Source.SWEEP))]

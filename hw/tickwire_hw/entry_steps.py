@@ -115,6 +115,7 @@ class EntrySteps:
                 m.d.comb += self.passes.eq(1)
                 m.next = "Leave"
             with m.State("Leave"), m.If(~self._is_leaving):
+                m.d.comb += self.departed.valid.eq(1)
                 self._go_on(m, self._is_fired & ~(self._is_blocked & self._is_cancel))
             self._arm(m)
             self._tell(m)

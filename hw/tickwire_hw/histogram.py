@@ -63,8 +63,8 @@ class Histogram(wiring.Component):
         Samples.
     swap, clear : ``In(1)``
         Show the bank that was counted in; clear the one that is shown.
-    is_ready : ``Out(1)``
-        The bank that is not counted in is clear.
+    is_ready, is_shown : ``Out(1)``
+        The bank that is not counted in is clear; it is shown, whole.
     read_stage, read_word : ``In``
         A word of what is shown: count, sum, minimum, maximum, then buckets.
     read_data : ``Out(64)``
@@ -75,6 +75,7 @@ class Histogram(wiring.Component):
     swap: In(1)
     clear: In(1)
     is_ready: Out(1)
+    is_shown: Out(1)
     read_stage: In(range(len(STAGES)))
     read_word: In(range(HISTOGRAM_WORDS))
     read_data: Out(64)
@@ -130,6 +131,7 @@ class Histogram(wiring.Component):
         do_swap = self.swap & self.is_ready
         turned = stages(m, do_swap, 6, "turned")
         m.d.comb += is_settled.eq(~Cat(turned[1:]).any())
+        m.d.comb += self.is_shown.eq(is_shown & is_settled)
         with m.If(do_swap):
             m.d.sync += [bank.eq(other), is_shown.eq(1)]
         with m.If(self.clear & is_shown & is_settled):

@@ -1,6 +1,6 @@
 """The host's side of the card, composed: records out, intents in, registers, interrupts."""
 
-from amaranth.hdl import Cat, Module, Mux, Signal
+from amaranth.hdl import Cat, Module, Mux, Signal, Value
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out, connect, flipped
 
@@ -18,6 +18,8 @@ from tickwire.spec.registers import (
 )
 from tickwire_hw.burst_merge import BurstMerge
 from tickwire_hw.counters import HostCounts, PageSignature
+from tickwire_hw.histogram import Sample
+from tickwire_hw.histogram_page import HistogramPage
 from tickwire_hw.host_bus import HostBus
 from tickwire_hw.host_port import LINE, Burst, Request
 from tickwire_hw.intent_window import IntentWindow, Taken
@@ -60,6 +62,8 @@ class HostInterface(wiring.Component):
         The counters. COUNTERS_TAKE takes a picture, and accesses wait until it is shown.
     counts : ``Out(HostCounts)``
         What this cycle adds to some of them.
+    i_stage : ``In(stream.Signature(Sample, always_ready=True))``
+        Durations for the histograms, which begin anew with each start of the card.
     slow_events : ``In(INTERRUPT_VECTORS)``
         Strobes of ``Interrupt`` by the rest of the card.
     """
@@ -79,6 +83,7 @@ class HostInterface(wiring.Component):
             "others": In(OTHERS),
             "values": Out(VALUES_LAYOUT), "events": Out(EVENTS_LAYOUT),
             "page": In(PageSignature()), "counts": Out(HostCounts),
+            "i_stage": In(stream.Signature(Sample, always_ready=True)),
             "slow_events": In(INTERRUPT_VECTORS)})
 
     def elaborate(self, platform):
@@ -101,7 +106,10 @@ class HostInterface(wiring.Component):
         connect(m, bus.window, window.i)
         connect(m, bus.registers, registers.i)
         connect(m, bus.interrupts, interrupts.i)
-        self._page(m, bus, registers, interrupts)
+        m.submodules.histograms = histograms = HistogramPage()
+        connect(m, flipped(self.i_stage), histograms.i)
+        self._page(m, bus, registers, registers.o | interrupts.o | histograms.o)
+        self._histograms(m, bus, registers, histograms)
         connect(m, window.o, flipped(self.intent))
         m.d.comb += [
             self.room.eq(writer.room), self.values.eq(registers.values),
@@ -110,12 +118,11 @@ class HostInterface(wiring.Component):
             writer.now.eq(self.others.time_now), writer.credit.eq(window.consumed),
             interrupts.is_enabled.eq(self.has_msix), interrupts.is_masked.eq(self.is_msix_masked)]
         self._set(m, registers, writer)
-        self._show(m, registers, writer, interrupts)
+        self._show(m, registers, writer, interrupts, histograms)
         self._tell(m, registers, writer, window, interrupts)
         return m
 
-    def _page(self, m: Module, bus: HostBus, registers: Registers,
-              interrupts: Interrupts) -> None:
+    def _page(self, m: Module, bus: HostBus, registers: Registers, others: Value) -> None:
         """Show the counter page behind the registers."""
         access, word, is_high = bus.registers.p, Signal(64), Signal()
         is_page, is_taking, has_fallen = Signal(), Signal(), Signal()
@@ -123,8 +130,7 @@ class HostInterface(wiring.Component):
             self.page.take.eq(registers.events.counters_take.is_written),
             self.page.address.eq((access.address - _PAGE)[1:]), word.eq(self.page.value),
             bus.hold.eq(is_taking),
-            bus.values.eq(registers.o | interrupts.o | Mux(
-                is_page, Mux(is_high, word[32:], word[:32]), 0))]
+            bus.values.eq(others | Mux(is_page, Mux(is_high, word[32:], word[:32]), 0))]
         with m.If(self.page.take):
             m.d.sync += [is_taking.eq(1), has_fallen.eq(0)]
         with m.Elif(~self.page.is_shown):
@@ -135,6 +141,18 @@ class HostInterface(wiring.Component):
             is_high.eq(access.address[0]),
             is_page.eq(bus.registers.valid & access.is_read & (access.address >= _PAGE)
                        & (access.address < _PAGE + 2 * COUNTER_SLOTS))]
+
+    def _histograms(self, m: Module, bus: HostBus, registers: Registers,
+                    histograms: HistogramPage) -> None:
+        """Let the host have histograms shown, read and cleared."""
+        control, was_running = registers.events.histogram_control, Signal()
+        m.d.sync += was_running.eq(registers.values.control[_RUN])
+        m.d.comb += [
+            histograms.access.valid.eq(bus.registers.valid),
+            histograms.access.p.eq(bus.registers.p),
+            histograms.is_start.eq(registers.values.control[_RUN] & ~was_running),
+            histograms.control.eq(Mux(control.is_written, control.value, 0)),
+            histograms.stage.eq(registers.values.histogram_stage)]
 
     def _set(self, m: Module, registers: Registers, writer: RecordWriter) -> None:
         """Let the host's registers set rings and state table."""
@@ -154,7 +172,7 @@ class HostInterface(wiring.Component):
                 values.state_control[0]), writer.consumed.eq(consumed)]
 
     def _show(self, m: Module, registers: Registers, writer: RecordWriter,
-              interrupts: Interrupts) -> None:
+              interrupts: Interrupts, histograms: HistogramPage) -> None:
         """Let the host read what became of it all."""
         status = registers.status
         book, queues = self._geometry.registers(self._token_log2)
@@ -169,7 +187,7 @@ class HostInterface(wiring.Component):
             "ring_epoch": epoch, "echo": ~echo, "magic": MAGIC,
             "abi": ABI_MAJOR << 16 | ABI_MINOR, "digest": digest(), "core_hz": self._core_hz,
             "capabilities": self._capabilities, "geometry_book": book, "geometry_queues": queues,
-            "interrupt_cause": interrupts.cause,
+            "interrupt_cause": interrupts.cause, "histogram_state": histograms.state,
             **{name: getattr(self.others, name) for name in dict(OTHERS)},
             "status": self.others.status | Mux(_refused(writer).any(), Status.RING_ERROR, 0),
             "state_control": Cat(writer.table_state.is_enabled, writer.table_state.is_refused),

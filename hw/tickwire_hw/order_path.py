@@ -14,12 +14,14 @@ from tickwire.spec.sessions import SESSIONS_MAX
 from tickwire_hw.entry import Entry
 from tickwire_hw.entry_port import Entered, Seen
 from tickwire_hw.frame import Frame
+from tickwire_hw.histogram import Sample
 from tickwire_hw.intent_window import Taken
 from tickwire_hw.join import join
 from tickwire_hw.kill import CAUSES, Counted, Kill
 from tickwire_hw.locates import Locates
 from tickwire_hw.mass_cancel import MassCancel
 from tickwire_hw.order_rows import ROWS_LOG2, OrderRows
+from tickwire_hw.order_stages import OrderStages
 from tickwire_hw.own_orders import OwnOrders
 from tickwire_hw.record_writer import RECORD
 from tickwire_hw.records import body_layout
@@ -85,6 +87,8 @@ class OrderPath(wiring.Component):
         Nothing is being executed, and no record waits.
     open_orders : ``Out(32)``
         Orders open at the venue.
+    stage : ``Out(stream.Signature(Sample, always_ready=True))``
+        Durations of stages of orders, as of ``OrderStages``.
     entered, settled, triggered, kill_counted, configured : ``Out``
         What to count.
     table_begin, table_index, table_word, table_crc : ``In``, ``Out``
@@ -97,7 +101,7 @@ class OrderPath(wiring.Component):
 
     def __init__(self, geometry: Geometry, rows_log2: int = ROWS_LOG2) -> None:
         self._bits = max(1, ceil_log2(geometry.instruments))
-        self._rows = OrderRows(rows_log2)
+        self._rows, self._stages = OrderRows(rows_log2), OrderStages(rows_log2)
         self._sweep = MassCancel(rows_log2)
         self._kill, self._frame, self._risk = Kill(), Frame(geometry), Risk(geometry)
         self._locates, self._own = Locates(geometry), OwnOrders(geometry)
@@ -117,6 +121,7 @@ class OrderPath(wiring.Component):
             "phase": In(8), "feed_state": In(8), "sessions": In(range(SESSIONS_MAX + 1)),
             "sessions_up": In(SESSIONS_MAX), "released": In(SESSIONS_MAX), "causes": In(CAUSES),
             "record": Out(stream.Signature(RECORD)), "is_idle": Out(1), "open_orders": Out(32),
+            "stage": Out(stream.Signature(Sample, always_ready=True)),
             "entered": Out(Entered), "settled": Out(Settled), "triggered": Out(Triggered),
             "kill_counted": Out(Counted), "configured": Out(Configured),
             "i_market": In(stream.Signature(RECORD, always_ready=True)),
@@ -144,6 +149,7 @@ class OrderPath(wiring.Component):
         self._gate(m)
         self._kills(m)
         self._fires(m)
+        self._time(m)
         return m
 
     def _outside(self, m):
@@ -341,6 +347,18 @@ class OrderPath(wiring.Component):
             triggers.time.eq(self.now), triggers.now.eq(self._moment),
             entry.generation.eq(triggers.generation), entry.is_armed.eq(triggers.is_armed),
             self.triggered.eq(triggers.counted)]
+
+
+    def _time(self, m):
+        """How long orders take."""
+        m.submodules.stages = times = self._stages
+        with m.If(self._entry.passes):
+            m.d.sync += times.verdict.eq(self.now)
+        for ours, theirs in ((times.departed, self._entry.departed),
+                             (times.acknowledged, self._settle.acknowledged),
+                             (self.stage, times.o)):
+            m.d.comb += [ours.valid.eq(theirs.valid), ours.p.eq(theirs.p)]
+        m.d.comb += times.now.eq(self._moment)
 
 
 def connect_stream(m, source, sink):

@@ -65,6 +65,8 @@ class Settle(wiring.Component):
         An answer is being executed.
     filled : ``Out(stream.Signature(Filled, always_ready=True))``
         What was filled.
+    acknowledged : ``Out(stream.Signature(TOKEN, always_ready=True))``
+        An order that the venue answered for the first time, as its answer is told.
     counted : ``Out(Settled)``
         What to count.
     """
@@ -83,6 +85,7 @@ class Settle(wiring.Component):
     is_wrong: Out(1)
     is_busy: Out(1)
     filled: Out(stream.Signature(Filled, always_ready=True))
+    acknowledged: Out(stream.Signature(TOKEN, always_ready=True))
     counted: Out(Settled)
 
     def elaborate(self, platform):
@@ -95,6 +98,7 @@ class Settle(wiring.Component):
         self._has_next, self._is_second = Signal(), Signal()   # the answer is about ``next``
         self._is_changed, self._is_wrong, self._lapses = Signal(), Signal(), Signal()
         self._has_record, self._is_fill, self._has_moved = Signal(), Signal(), Signal()
+        self._is_first = Signal()              # the venue accepts what it had not answered
         self._kills_head, self._kills_next = Signal(), Signal()
         self._open = Signal(signed(AMOUNT + 2))  # what is added to the chain
         self._value, self._orders = Signal(signed(64)), Signal(signed(2))
@@ -221,6 +225,7 @@ class Settle(wiring.Component):
             self._has_moved.eq(is_changed & (takes_over | kind[Operation.SETTLE_ACCEPTED])),
             self._has_record.eq(~is_told | takes_over),
             self._is_fill.eq(kind[Operation.SETTLE_FILLED]),
+            self._is_first.eq(kind[Operation.SETTLE_ACCEPTED] & is_changed),
             self._head_after.eq(Mux(takes_over | ~is_changed | is_refused, head, after)),
             self._next_after.eq(Mux(takes_over, after, second))]
         with m.If(is_refused):
@@ -350,15 +355,18 @@ class Settle(wiring.Component):
 
     def _tell(self, m):
         """Tell of the answer and of a replace that lapsed, then that something was wrong."""
-        kind, counted = self._is, self.counted
+        kind, counted, given = self._is, self.counted, self._given
         strobes = {"orders_accepted": Operation.SETTLE_ACCEPTED, "fills": Operation.SETTLE_FILLED,
                    "orders_canceled": Operation.SETTLE_CANCELED,
                    "orders_rejected": Operation.SETTLE_REJECTED,
                    "orders_replaced": Operation.SETTLE_REPLACED}
         with m.State("Record"):
             is_told = self.record.valid & self.record.ready
-            m.d.comb += [self.record.valid.eq(self._has_record), self.filled.valid.eq(
-                is_told & self._is_fill)]
+            m.d.comb += [
+                self.record.valid.eq(self._has_record),
+                self.filled.valid.eq(is_told & self._is_fill),
+                self.acknowledged.valid.eq(is_told & self._is_first),
+                self.acknowledged.p.eq(given.token)]
             m.d.comb += [counted[name].eq(is_told & kind[which])
                          for name, which in strobes.items()]
             with m.If(is_told | ~self._has_record):

@@ -27,14 +27,18 @@ from tickwire.spec.registers import (
     BAR_REGISTERS,
     BAR_WINDOW,
     COUNTER_OFFSET,
+    HISTOGRAM_OFFSET,
     MAGIC,
     REGISTERS,
     RING_LOG2_MAX,
     RING_LOG2_MIN,
     WINDOW_LOG2,
+    HistogramControl,
+    HistogramState,
     RingControl,
 )
 from tickwire.spec.shared import REGIONS
+from tickwire.spec.stages import HISTOGRAM_WORDS, STAGES
 
 EMPTY = 0xFFFF_FFFF_FFFF_FFFF              # TABLE_DATA when the card has taken it; no limit is that
 _RUN = 1
@@ -58,6 +62,7 @@ class SoftCard:
         self._geometry, self._symbols, self._token_log2 = geometry, symbols, token_log2
         self._prepare, self._epoch, self._echo = prepare, 0, 0xFFFF_FFFF
         self.device: _CardDevice | None = None
+        self._shown: np.ndarray | None = None  # histograms that stand still, a row a stage
         ctypes.memset(registers, 0, 1 << WINDOW_LOG2)
         book, queues = geometry.registers(token_log2)
         for name, value in (
@@ -77,6 +82,7 @@ class SoftCard:
         if self.device is not None:
             self._load()
             self.device.work()
+            self._show_histograms(self.device)
 
     def stop(self) -> None:
         """Forget everything but who the card is."""
@@ -113,6 +119,7 @@ class SoftCard:
         self.device = _CardDevice(
             self._registers, self._window, {name: self._ring(name) for name in _RINGS[:2]},
             self._ring("STATE")[0], self._geometry, self._symbols, self._token_log2, self._epoch)
+        self._shown = None
         self._prepare(self.device)
 
     def _load(self) -> None:
@@ -126,6 +133,22 @@ class SoftCard:
             ctypes.c_uint64.from_address(place).value = word.value
         word.value = EMPTY
         index.value += 1
+
+    def _show_histograms(self, device: "_CardDevice") -> None:
+        """Show what was counted since the last time, a stage of it, or take it away."""
+        control, stage = self._place("HISTOGRAM_CONTROL"), self._place("HISTOGRAM_STAGE").value
+        asked, control.value = HistogramControl(control.value), 0
+        if self._shown is None and HistogramControl.SHOW in asked:
+            self._shown = device.take_histograms()
+        elif HistogramControl.RELEASE in asked:
+            self._shown = None
+        state = HistogramState.READY
+        if self._shown is not None:
+            state, row = HistogramState.SHOWN, np.zeros(HISTOGRAM_WORDS, np.int64)
+            if stage < len(STAGES):
+                row[:] = self._shown[stage]
+            ctypes.memmove(self._registers + HISTOGRAM_OFFSET, row.ctypes.data, row.nbytes)
+        self._place("HISTOGRAM_STATE").value = state | min(stage, len(STAGES)) << 8
 
     def _place(self, name: str) -> Any:
         row = _ROWS[name]
@@ -171,6 +194,13 @@ class _CardDevice(SoftwareDevice):
         ctypes.memset(window, 0, 1 << WINDOW_LOG2)
         super().__init__("card", geometry, symbols, market_log2=rings["RING_MARKET"][1],
                          order_log2=rings["RING_ORDER"][1], token_log2=token_log2, epoch=epoch)
+
+    def take_histograms(self) -> np.ndarray:
+        """Return what was counted, a row a stage, and count anew."""
+        words = self.memory.view("histograms", np.int64).reshape(len(STAGES), HISTOGRAM_WORDS)
+        found = words.copy()
+        words[:] = 0
+        return found
 
     def _take_memory(self, market_log2: int, order_log2: int, token_log2: int) -> tuple[Any, str]:
         from tickwire.device.shared import Sizes

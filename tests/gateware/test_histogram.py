@@ -13,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tickwire.kernels import histogram
+from tickwire.spec.registers import HISTOGRAM_OFFSET, HistogramControl, HistogramState
 from tickwire.spec.stages import (
     HISTOGRAM_CARD_BITS,
     HISTOGRAM_CARD_BUCKETS,
@@ -20,6 +21,7 @@ from tickwire.spec.stages import (
     STAGES,
 )
 from tickwire_hw.histogram import READ_LATENCY, Histogram
+from tickwire_hw.histogram_page import HistogramPage
 from tickwire_sim.verilate import verilate
 
 LONGEST = (1 << HISTOGRAM_CARD_BITS) - 1
@@ -132,3 +134,65 @@ def test_samples_count_while_the_other_bank_is_read_and_cleared(model):
     assert model.run(rows)["is_ready"][-1]
     swap(model)
     assert np.array_equal(read(model), expected(values))
+
+
+# The page of BAR 0
+
+
+@pytest.fixture(scope="module")
+def paged():
+    return verilate(HistogramPage())
+
+
+def on_page(model, stage, words, *, control=0, valid=1, **columns):
+    """Return what accesses to words of 4 octets read, as the bus does it, and the last state."""
+    rows = model.rows((READ_LATENCY + 1) * len(words) + 1, stage=stage, **columns)
+    rows["control"][0] = control
+    at = (READ_LATENCY + 1) * np.arange(len(words))
+    for cycle in range(READ_LATENCY):
+        rows["access__valid"][at + cycle] = valid
+    model.put(rows, "access__payload", is_read=1, address=np.append(
+        np.repeat(words, READ_LATENCY + 1), 0))
+    found = model.run(rows)
+    return found["o"][at + READ_LATENCY].tolist(), int(found["state"][-1])
+
+
+def test_the_page_shows_the_words_of_the_stage_that_is_asked_for_and_nothing_else(paged):
+    model, stage = paged, 5
+    model.restart()
+    clear, page = CLEARED // (READ_LATENCY + 1), HISTOGRAM_OFFSET // 4
+    idle = [0] * clear
+    assert on_page(model, stage, idle)[1] == HistogramState.READY | stage << 8
+    values = [(stage, 3), (stage, LONGEST), (4, 7)]
+    model.run(samples(model, values))
+    wanted = expected(values)[stage].view(np.uint32)
+    words = np.flatnonzero(wanted)
+    everywhere = np.concatenate([page + words, [page + 2 * HISTOGRAM_WORDS, page - 1, 0]])
+    assert not any(on_page(model, stage, everywhere)[0])          # nothing is shown yet
+    shown, state = on_page(model, stage, np.append([0] * 2, everywhere),
+                           control=HistogramControl.SHOW)
+    assert state == HistogramState.SHOWN | stage << 8
+    assert shown == [0, 0, *wanted[words].tolist(), 0, 0, 0]
+    assert not any(on_page(model, stage, everywhere, valid=0)[0])
+    for other in (len(STAGES), 255, 256 + stage, 1 << 31):
+        found, state = on_page(model, other, everywhere)
+        assert not any(found) and state >> 8 == len(STAGES)
+    _, state = on_page(model, stage, idle, control=HistogramControl.RELEASE)
+    assert state == HistogramState.READY | stage << 8
+
+
+def test_a_start_counts_anew_whatever_is_shown(paged):
+    model, page = paged, HISTOGRAM_OFFSET // 4
+    for is_shown in (False, True):
+        model.restart()
+        idle = [0] * (CLEARED // (READ_LATENCY + 1))
+        on_page(model, 0, idle)
+        model.run(samples(model, [(0, 3)]))
+        if is_shown:
+            on_page(model, 0, [0] * 3, control=HistogramControl.SHOW)
+        model.run(model.rows(1, is_start=1))
+        assert on_page(model, 0, idle)[1] == HistogramState.READY
+        model.run(samples(model, [(0, 9)] * 2))
+        shown, _ = on_page(model, 0, [0, 0, page, page + 2, page + 4],
+                           control=HistogramControl.SHOW)
+        assert shown == [0, 0, 2, 18, 9]

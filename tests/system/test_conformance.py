@@ -391,6 +391,23 @@ def test_the_life_of_an_order_is_told(ready: Bench):
     assert fill["order_reference"] == 71
 
 
+def test_each_stage_of_an_order_is_counted_once_however_often_it_is_asked_for(ready: Bench):
+    found = [ready.device.histograms()]
+    for token in (1, 2):
+        ready.order()
+        found.append(ready.device.histograms())
+        if token == 1:
+            ready.say(accepted(token))
+            ready.say(executed(token, 100))
+            found += [ready.device.histograms(), ready.device.histograms()]
+    assert [[int(words[stage][0]) for stage in ("risk", "send", "order_to_ack")]
+            for words in found] == [[0, 0, 0], [1, 1, 0], [1, 1, 1], [1, 1, 1], [2, 2, 1]]
+    for words in found[-1].values():
+        count, total, least, greatest = (int(word) for word in words[:4])
+        assert words[4:].sum() == count
+        assert count * least <= total <= count * greatest
+
+
 def test_answers_cut_anywhere_are_put_together(ready: Bench):
     if ready.far is None:
         pytest.skip("the octets of a card's session are its host's to put together")

@@ -16,7 +16,7 @@ from tickwire.device.card_network import CardNetwork
 from tickwire.device.software import MARKET_LOG2, ORDER_LOG2
 from tickwire.device.transport import Buffer, Transport
 from tickwire.errors import TickwireError
-from tickwire.kernels import intent_window
+from tickwire.kernels import histogram, intent_window
 from tickwire.kernels.arena import Arena
 from tickwire.kernels.engine_registers import MAILBOXES
 from tickwire.kernels.mmio import push_line
@@ -30,11 +30,14 @@ from tickwire.spec.registers import (
     BAR_REGISTERS,
     BAR_WINDOW,
     COUNTER_OFFSET,
+    HISTOGRAM_OFFSET,
     INTERRUPT_VECTORS,
     MAGIC,
     RING_LOG2_MAX,
     RING_LOG2_MIN,
     WINDOW_LOG2,
+    HistogramControl,
+    HistogramState,
     RegisterOffset,
     RingControl,
     Status,
@@ -206,6 +209,38 @@ class PCIeDevice(Device):
         self.write_register("COUNTERS_TAKE", 1)
         return {counter.name: self._load(COUNTER_OFFSET + 8 * place, 8)
                 for place, counter in enumerate(COUNTERS)}
+
+    def histograms(self) -> dict[str, np.ndarray]:
+        """Return a copy of every latency histogram, what the card counted with what the host did.
+
+        The card counts stages that have a boundary there, since its start; others are the host's.
+        """
+        words = np.frombuffer((ctypes.c_int64 * (len(STAGES) * HISTOGRAM_WORDS)).from_address(
+            self.layout.histograms), np.int64).reshape(len(STAGES), HISTOGRAM_WORDS)
+        self.wait(lambda: bool(self.read_register("HISTOGRAM_STATE") & HistogramState.READY),
+                  _SECONDS, "clear its histograms")
+        self.write_register("HISTOGRAM_CONTROL", HistogramControl.SHOW)
+        for place in (place for place, stage in enumerate(STAGES) if stage.card_ends):
+            self.write_register("HISTOGRAM_STAGE", place)
+            state = HistogramState.SHOWN | place << 8
+            self._until("HISTOGRAM_STATE", state, f"show the histogram of {STAGES[place].name!r}")
+            words[place] = histogram.merge([words[place], self._shown_histogram()])
+        self.write_register("HISTOGRAM_CONTROL", HistogramControl.RELEASE)
+        return super().histograms()
+
+    def _shown_histogram(self) -> np.ndarray:
+        """Read what the histogram page shows, between the least and the greatest duration."""
+        found = np.zeros(HISTOGRAM_WORDS, np.int64)
+
+        def read(first: int, last: int) -> None:
+            found[first:last] = [self._load(HISTOGRAM_OFFSET + 8 * word, 8)
+                                 for word in range(first, last)]
+        read(0, histogram.BUCKETS)
+        if found[histogram.COUNT]:
+            least, greatest = (histogram.BUCKETS + histogram.bucket_of(found[total])
+                               for total in (histogram.MINIMUM, histogram.MAXIMUM))
+            read(least, greatest + 1)
+        return found
 
     def commit_limits(self, seconds: float = _SECONDS) -> int:
         """Load the staged limits into the card and put them in force; returns their version."""

@@ -7,7 +7,14 @@ strategy has decided, and its order has left, before the next datagram is looked
 
 import numpy as np
 
-from tickwire.kernels import arbiter, engine_host, engine_session, frame_ring, histogram
+from tickwire.kernels import (
+    arbiter,
+    engine_host,
+    engine_session,
+    frame_ring,
+    histogram,
+    order_stages,
+)
 from tickwire.kernels.engine_layout import DATAGRAM, device_at
 from tickwire.kernels.engine_registers import is_stopped, show, take, take_kill
 from tickwire.kernels.jit import handler, kernel
@@ -85,10 +92,9 @@ def intents(device, now):
             encoded = nanoseconds(CLOCK_REALTIME)
             egress = engine_session.depart(d["session"], orders, octets, encoded)
             copy = orders_at(orders)["intent"]
-            histogram.add(d["risk_stage"], encoded - begin)
-            histogram.add(d["send_stage"], egress - encoded)
-            if load8(copy + _OPERATION) == _NEW and load64(copy) == d["stamp"]:
-                histogram.add(d["tick_stage"], egress - d["stamp"])
+            is_caused = load8(copy + _OPERATION) == _NEW and load64(copy) == d["stamp"]
+            order_stages.left(d["risk_stage"], d["send_stage"], d["tick_stage"], begin, encoded,
+                              egress, d["stamp"] if is_caused else 0)
     return taken
 
 
@@ -106,9 +112,8 @@ def on_record(device, record, record_type):
         if octets > 0:
             encoded = nanoseconds(CLOCK_REALTIME)
             egress = engine_session.depart(d["session"], orders, octets, encoded)
-            histogram.add(d["risk_stage"], encoded - now)
-            histogram.add(d["send_stage"], egress - encoded)
-            histogram.add(d["tick_stage"], egress - d["stamp"])
+            order_stages.left(d["risk_stage"], d["send_stage"], d["tick_stage"], now, encoded,
+                              egress, d["stamp"])
             fired += 1
     return fired
 

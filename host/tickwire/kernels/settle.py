@@ -8,7 +8,7 @@ makes positions right, counted, and kills the device: its idea of the market is 
 
 import numpy as np
 
-from tickwire.kernels import histogram
+from tickwire.kernels import order_stages
 from tickwire.kernels import settle_layout as layout
 from tickwire.kernels.exposures import execution, expose, own_leave, own_move
 from tickwire.kernels.jit import kernel
@@ -165,8 +165,7 @@ def _accepted(orders, address, answer, now):
         if load8(answer + layout.FLAGS) & layout.IS_DEAD != 0 or a["leaves"] == 0:
             lapsed = _bury(orders, address)
         _restore(orders, address)
-        if o["acknowledge_stage"] != 0 and a["sent"] != 0:
-            histogram.add(o["acknowledge_stage"], now - a["sent"])
+        order_stages.acknowledged(o["acknowledge_stage"], np.int64(a["sent"]), now)
     count(o["counters"], _COUNT_ACCEPTED)
     record_answer(orders, _RECORD_ACCEPTED, address, load64(answer), price, quantity, 0, 0, now)
     _lapse(orders, lapsed, load64(answer), now)

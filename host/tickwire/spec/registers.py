@@ -15,6 +15,7 @@ ARM_WINDOW_NS = 1_000_000                  # the second arming key must follow w
 CLOCK_FRACTION_BITS = 32                   # the clock counts 2^-32 ns
 REGISTER_SPACE = 0x1000
 COUNTER_OFFSET = 0x0800                    # in BAR 0: the counter page, 8 octets a counter
+HISTOGRAM_OFFSET = 0x4000                  # in BAR 0: the histogram page, words of one stage
 BAR_REGISTERS, BAR_WINDOW, BAR_INTERRUPTS = 0, 2, 4
 BAR_LOG2 = 16                              # octets of BAR 0 and of BAR 4, logarithm
 WINDOW_LOG2 = 12                           # octets of BAR 2
@@ -78,6 +79,20 @@ class Interrupt(IntFlag):
     LOST = 8             # records were dropped before a ring
     FEED = 16            # FEED_STATE changed
     INTENT_ERROR = 32    # an intent was refused before the risk gate
+
+
+class HistogramControl(IntFlag):
+    """Register HISTOGRAM_CONTROL: what becomes of the histograms that a card counts in."""
+
+    SHOW = 1             # show what was counted since the last time, and count elsewhere; ignored unless READY
+    RELEASE = 2          # what is shown is read: it is cleared
+
+
+class HistogramState(IntFlag):
+    """Register HISTOGRAM_STATE, low octet; the next one is the stage that the page shows."""
+
+    READY = 1            # there is a clear place to count in: SHOW works
+    SHOWN = 2            # the page stands still
 
 
 class GapPolicy(IntEnum):
@@ -185,6 +200,9 @@ REGISTERS = (
     Register("CLOCK_SNAP_TIME", 0x0728, 8, "ro", "Clock at the snapshot, ns."),
     Register("CLOCK_SNAP_COUNTER", 0x0730, 8, "ro", "Cycles since reset at the snapshot."),
     Register("CLOCK_SLEW_LEFT", 0x0738, 8, "ro", "Correction that is still to be made, 2^-32 ns, signed."),
+    Register("HISTOGRAM_CONTROL", 0x0068, 4, "wo", "HistogramControl."),
+    Register("HISTOGRAM_STAGE", 0x006C, 4, "rw", "Stage of which the histogram page shows the words, 8 octets each."),
+    Register("HISTOGRAM_STATE", 0x0070, 4, "ro", "HistogramState in the low octet, the stage that the page shows in the next one."),
 )
 
 RegisterOffset: Any = IntEnum("RegisterOffset", {row.name: row.offset for row in REGISTERS})

@@ -7,21 +7,30 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True)
 class Stage:
-    """One stage: from the first boundary to the second, in nanoseconds."""
+    """One stage: from the first boundary to the second, in nanoseconds.
+
+    ``card_begins`` and ``card_ends`` are those of a card that counts it; empty when none does.
+    """
 
     name: str
     begins: str
     ends: str
+    card_begins: str = ""
+    card_ends: str = ""
 
 
 STAGES = (
     Stage("receive",      "recv of the datagram returned", "all its messages are in the books"),
     Stage("book",         "recv of the datagram returned", "BBO record is in the ring"),
     Stage("decision",     "BBO record is in the ring",     "strategy wrote its intent"),
-    Stage("risk",         "intent taken from the window",  "verdict and encoded order"),
-    Stage("send",         "encoded order",                 "send to the order socket returned"),
-    Stage("tick_to_order", "recv of the datagram returned", "send to the order socket returned"),
-    Stage("order_to_ack", "send to the order socket returned", "venue's answer was settled"),
+    Stage("risk",         "intent taken from the window",  "verdict and encoded order",
+          "order message taken, from window or trigger", "verdict"),
+    Stage("send",         "encoded order",                 "send to the order socket returned",
+          "verdict", "first word of the frame left"),
+    Stage("tick_to_order", "recv of the datagram returned", "send to the order socket returned",
+          "ingress stamp of what caused the order", "first word of the frame left"),
+    Stage("order_to_ack", "send to the order socket returned", "venue's answer was settled",
+          "first word of the frame left", "venue's answer was settled"),
 )
 
 StageIndex: Any = IntEnum("StageIndex", {stage.name.upper(): index
