@@ -41,7 +41,7 @@ HEADER, SESSION = moldudp64.DOWNSTREAM_HEADER.size, 10
 SEQUENCE_AT = moldudp64.DOWNSTREAM_HEADER.field("sequence_number")[1]
 COUNT_AT = moldudp64.DOWNSTREAM_HEADER.field("message_count")[1]
 DATAGRAM_SIZE = 1_400
-TOUCHED = ("orders", "levels", "sides", "bitmaps", "state", "records", "depths")
+TOUCHED = ("orders", "levels", "sides", "bitmaps", "state", "records")
 
 
 def day(messages: int = MESSAGES, symbols: int = SYMBOLS, live: int = LIVE) -> np.ndarray:

@@ -20,7 +20,7 @@ from tickwire_hw.early import Early
 from tickwire_hw.feed_port import FeedEvent
 from tickwire_hw.grid import KEY_AGE, Grid
 from tickwire_hw.grid import ROW as GRID_ROW
-from tickwire_hw.level_table import LEVEL
+from tickwire_hw.level_table import CHANGE, LEVEL
 from tickwire_hw.logic import stages
 from tickwire_hw.order_table import PRICE, SHARES
 from tickwire_hw.product import AGE as PRODUCT_AGE
@@ -66,6 +66,9 @@ class Book(wiring.Component):
         The instrument of the outcome that comes 3 cycles later.
     o : ``Out(stream.Signature(Operation, always_ready=True))``
         Outcomes, for ``Publish``.
+    o_level : ``Out(stream.Signature(CHANGE, always_ready=True))``
+        With a geometry whose ``depth`` is not 0, with each outcome that changed a level: that
+        level.
     o_taught : ``Out(stream.Signature({locate, instrument}, always_ready=True))``
         As of ``InstrumentFilter``.
     early, early_add, early_glimpse : ``Out(stream.Signature(early_layout(geometry), ...))``
@@ -90,7 +93,9 @@ class Book(wiring.Component):
             "o_taught": self._sequencer.signature.members["o_taught"],
             "early": self._early.signature.members["o"],
             "early_add": self._early.signature.members["o_add"],
-            "early_glimpse": self._early.signature.members["o_glimpse"]})
+            "early_glimpse": self._early.signature.members["o_glimpse"],
+            **({"o_level": Out(stream.Signature(CHANGE, always_ready=True))}
+               if geometry.depth else {})})
 
     def elaborate(self, platform):
         """Return the components and what runs beside them."""
@@ -99,7 +104,8 @@ class Book(wiring.Component):
         instrument = max(1, ceil_log2(self._geometry.instruments))
         effect = data.StructLayout({                  # of an operation on its order and level
             "instrument": instrument, "is_found": 1, "is_desync": 1, "price": PRICE, "side": 1,
-            "is_touched": 1, "moved_shares": SHARES, "moved_order": 1})
+            "is_touched": 1, "moved_shares": SHARES, "moved_order": 1,
+            **({"is_changed": 1, "level": LEVEL} if self._geometry.depth else {})})
         passed = data.StructLayout({"effect": effect, "serial": SERIAL})
         best = data.StructLayout({"effect": effect, "side": 1, "is_hidden": 1, "is_desync": 1})
         m.submodules.sequencer = sequencer = self._sequencer
@@ -211,6 +217,8 @@ class Book(wiring.Component):
             value.i_change.p.key.side.eq(result.order.side),
             value.i_change.p.key.instrument.eq(result.order.instrument),
             value.i_change.p.before.eq(result.before)]
+        if self._geometry.depth:
+            m.d.comb += [effect.is_changed.eq(has_changed), effect.level.eq(result.level)]
         with m.Switch(result.change):
             for change, kind in _KINDS.items():
                 with m.Case(change):
@@ -244,3 +252,9 @@ class Book(wiring.Component):
             outcome.checksum.eq(moved),
             self._early.i_desync.valid.eq(valid & outcome.is_desync),
             self._early.i_desync.p.eq(seen.effect.instrument)]
+        if self._geometry.depth:
+            m.d.comb += [
+                self.o_level.valid.eq(valid & seen.effect.is_changed),
+                self.o_level.p.side.eq(seen.effect.side),
+                self.o_level.p.price.eq(seen.effect.price),
+                self.o_level.p.value.eq(seen.effect.level)]

@@ -23,7 +23,7 @@ _SETTINGS = {FeedSetting.CHECK_UDP: "check_udp", FeedSetting.OTHER_SESSION: "acc
 _NUMBERS = {"size_max": "frame_size_max", "start": "feed_start", "line_timeout_ns": "line_timeout",
             "patience_ns": "gap_patience", "stale_ns": "feed_stale", "sessions": "order_sessions",
             "released": "sessions_released"}
-_TRIGGERS = 2                               # bit of CAPABILITIES
+_LEVELS, _TRIGGERS = 1, 2                   # bits of CAPABILITIES
 _TICK = 10                                  # a look at the lines' silence each 1,024 cycles
 _PART_KILLS = {Table.INSTRUMENT: "instrument_kill", Table.STRATEGY: "strategy_kill",
                Table.SESSION: "session_kill"}
@@ -50,7 +50,7 @@ class Card(wiring.Component):
     def __init__(self, geometry: Geometry, rows_log2: int = ROWS_LOG2) -> None:
         self._core = Core(geometry, rows_log2)
         self._host = HostInterface(geometry, core_hz=LINE_HZ, token_log2=rows_log2,
-                                   capabilities=_TRIGGERS)
+                                   capabilities=_TRIGGERS | (_LEVELS if geometry.depth else 0))
         self._through = {name: (part, part.signature.members[name])
                          for part, names in ((self._host, _HOST), (self._core, _NETWORK))
                          for name in names}

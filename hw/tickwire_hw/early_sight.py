@@ -11,6 +11,7 @@ from tickwire.spec.records import STATE_LINE, BookFlag
 from tickwire_hw.early import ADD_AGE, ANSWER_AGE
 from tickwire_hw.early_port import early_layout
 from tickwire_hw.feed_port import EventKind, FeedEvent
+from tickwire_hw.levels import LATEST as LEVELS_LATEST
 from tickwire_hw.locates import Locates
 from tickwire_hw.logic import stages
 from tickwire_hw.messages import field
@@ -62,7 +63,7 @@ class EarlySight(wiring.Component):
         self._bits = max(1, ceil_log2(geometry.instruments))
         self._layout, self._locates = early_layout(geometry), Locates(geometry)
         # An event that marks or shows all takes two cycles an instrument.
-        self._quiet = LATEST + 2 * geometry.instruments
+        self._quiet = LATEST + 2 * geometry.instruments + (LEVELS_LATEST if geometry.depth else 0)
         answer = stream.Signature(self._layout, always_ready=True)
         super().__init__({
             "i": In(stream.Signature(FeedEvent, always_ready=True)),

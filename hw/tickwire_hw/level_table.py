@@ -24,6 +24,8 @@ LEVEL = data.StructLayout({"shares": SHARE_LIMIT.bit_length(),
                            "orders": 64 - SHARE_LIMIT.bit_length()})
 """What is kept of a level: one 64-bit number, ``orders << 40 | shares``."""
 assert 1 << LEVEL["orders"].offset == ONE_ORDER
+CHANGE = data.StructLayout({"side": 1, "price": PRICE, "value": LEVEL})
+"""A level as an operation left it; ``value`` is 0 when it is gone."""
 _HALF = 16                                  # bits of one factor of a multiplier block
 
 

@@ -11,6 +11,7 @@ from tickwire_hw.arbiter_machine import PORTS
 from tickwire_hw.book import Book
 from tickwire_hw.counters import Counters, OtherCounts, PageSignature
 from tickwire_hw.early_sight import EarlySight
+from tickwire_hw.levels import Levels
 from tickwire_hw.line_port import LinePort
 from tickwire_hw.publish import Publish
 from tickwire_hw.receive import Key
@@ -70,6 +71,7 @@ class Pipeline(wiring.Component):
     def __init__(self, geometry: Geometry) -> None:
         self._arbiter, self._book, self._publish = Arbiter(), Book(geometry), Publish(geometry)
         self._counters, self._sight = Counters(geometry), EarlySight(geometry)
+        self._levels = Levels(geometry) if geometry.depth else None
         arbiter, book, publish = (part.signature.members for part in (
             self._arbiter, self._book, self._publish))
         super().__init__({
@@ -92,6 +94,14 @@ class Pipeline(wiring.Component):
         m.submodules.publish = publish = self._publish
         m.submodules.counters = counters = self._counters
         m.submodules.sight = sight = self._sight
+        told, hold = publish, book.hold         # records come from here, messages wait for this
+        if self._levels is not None:
+            m.submodules.levels = told = levels = self._levels
+            connect(m, publish.o, levels.i)
+            connect(m, publish.state, levels.i_state)
+            connect(m, book.o_level, levels.i_level)
+            m.d.comb += levels.i_found.eq(publish.o_found)
+            hold = book.hold | levels.hold
         line_ports = [LinePort() for _ in range(PORTS)]
         for number in range(PORTS):
             m.submodules[f"port_{number}"] = port = line_ports[number]
@@ -108,19 +118,19 @@ class Pipeline(wiring.Component):
         connect(m, flipped(self.i_grid), book.i_grid)
         m.d.comb += [
             book.watch_all.eq(self.watch_all), publish.watch_all.eq(self.watch_all),
-            arbiter.hold.eq(book.hold), self.is_lost.eq(arbiter.is_lost),
+            arbiter.hold.eq(hold), self.is_lost.eq(arbiter.is_lost),
             self.ready.eq(book.ready & publish.ready)]
         connect(m, book.o_ahead, publish.i_ahead)
         connect(m, book.o, publish.i)
-        connect(m, publish.o, flipped(self.records))
+        connect(m, told.o, flipped(self.records))
         connect(m, book.early, flipped(self.early))
         connect(m, book.early_add, flipped(self.early_add))
-        connect(m, publish.state, flipped(self.lines_out))
+        connect(m, told.state, flipped(self.lines_out))
         connect(m, sight.o, flipped(self.sights))
         connect(m, sight.o_glimpse, flipped(self.glimpses))
         for ours, theirs in ((sight.early, book.early), (sight.early_add, book.early_add),
                              (sight.early_glimpse, book.early_glimpse),
-                             (sight.lines, publish.state), (sight.i, arbiter.o),
+                             (sight.lines, told.state), (sight.i, arbiter.o),
                              (sight.i_taught, book.o_taught)):
             m.d.comb += [ours.valid.eq(theirs.valid), ours.p.eq(theirs.p)]
         m.d.comb += sight.watch_all.eq(self.watch_all)
@@ -130,10 +140,9 @@ class Pipeline(wiring.Component):
                               (self.other_counts, dict(OtherCounts))):
             m.d.comb += [counters.i[name].eq(source[name]) for name in names]
         m.d.comb += [
-            counters.i_peak.eq(book.peaks), counters.i.records.eq(publish.o.valid),
+            counters.i_peak.eq(book.peaks), counters.i.records.eq(told.o.valid),
             counters.i.frames_other.eq(sum(port.is_other for port in line_ports)),
             counters.i.frames_malformed.eq(sum(port.is_malformed for port in line_ports)),
             counters.i.port_overflows.eq(sum(self.is_overflow)),
             counters.i.port_losses.eq(sum(self.is_lost))]
         return m
-

@@ -32,6 +32,9 @@ RECORD_AGE = 3
 """Cycles from an operation to its first record and its state line."""
 LINE = line_layout(STATE_LINE)
 """Layout of a state line."""
+FOUND = data.StructLayout({name: BODIES[RecordType.LEVEL][name].width for name in (
+    "timestamp", "feed_sequence", "locate", "book_version")})
+"""What an operation found, for its LEVEL record."""
 SIDES = ("bid", "ask")
 _FEED_FLAGS = (BookFlag.RECOVERING, BookFlag.STALE)
 _BEST = data.StructLayout({"price": PRICE, "level": LEVEL, "is_hidden": 1})    # 0 without one
@@ -61,8 +64,6 @@ class Publish(wiring.Component):
     are compared for CROSSED and sizes are saturated; 2 version, status and last price; 3 out of
     registers, through one multiplexer.
 
-    The geometry's ``depth`` must be 0: there are no LEVEL records.
-
     Members
     -------
     ready : ``Out(1)``
@@ -78,11 +79,13 @@ class Publish(wiring.Component):
         Records: ``kind`` is their RecordType, ``octets`` all but the trailer; latencies are 0.
     state : ``Out(stream.Signature({instrument, line}, always_ready=True))``
         State lines, with the first record of the same version.
+    o_found : ``Out(FOUND)``
+        With a geometry whose ``depth`` is not 0, with the operation's first record: what goes
+        into its LEVEL record, for ``Levels``.
     """
 
     def __init__(self, geometry: Geometry) -> None:
-        if geometry.depth:
-            raise ValueError(f"geometry.depth must be 0 for a card, not {geometry.depth}")
+        self._has_levels = geometry.depth > 0
         self._bits = max(1, ceil_log2(geometry.instruments))
         super().__init__({
             "ready": Out(1), "watch_all": In(1),
@@ -91,7 +94,8 @@ class Publish(wiring.Component):
             "o": Out(stream.Signature(data.StructLayout({"kind": 8, "octets": BODY}),
                                       always_ready=True)),
             "state": Out(stream.Signature(data.StructLayout(
-                {"instrument": self._bits, "line": LINE}), always_ready=True))})
+                {"instrument": self._bits, "line": LINE}), always_ready=True)),
+            **({"o_found": Out(FOUND)} if self._has_levels else {})})
 
     def elaborate(self, platform):
         """Return both rows and what is around them; a number is the age of the operation."""
@@ -202,6 +206,15 @@ class Publish(wiring.Component):
             held[name] = Signal(value.shape(), name=f"{name}_3")
             with m.If(is_valid_2):
                 m.d.sync += held[name].eq(value)
+        if self._has_levels:
+            body, found_version = data.View(BODIES[RecordType.BBO], held["body"]), Signal(
+                FOUND["book_version"].shape)
+            with m.If(is_valid_2):
+                m.d.sync += found_version.eq(row.version)
+            m.d.comb += [
+                self.o_found.timestamp.eq(body.timestamp),
+                self.o_found.feed_sequence.eq(body.feed_sequence),
+                self.o_found.locate.eq(held["locate"]), self.o_found.book_version.eq(found_version)]
         has_record = later(class_2.as_value().any(), "has_record", 1)
         is_bbo, is_new = later(is_bbo_2, "is_bbo", 1), later(is_new_2, "is_new", 1)
         kind = later(_kind(class_2), "record_kind", 1)

@@ -5,6 +5,7 @@ what the feed says of itself (FEED_STATE) is then left out, and each record has 
 its message: neither is in the file.
 """
 
+import dataclasses
 import ipaddress
 import struct
 import time
@@ -15,7 +16,6 @@ import numpy as np
 
 from tickwire.device.replay import check_symbols, lines_of
 from tickwire.device.replay_pass import Pass
-from tickwire.errors import TickwireError
 from tickwire.feed.source import FRAME, FrameChunk, MessageChunk, Source
 from tickwire.spec.geometry import CARD_SMALL, Geometry
 from tickwire.spec.itch50 import HEADER_SIZE
@@ -49,10 +49,7 @@ class VerilatedReplay(Pass):
     def __init__(self, source: Source, *, symbols: dict[str, int] | None = None, tick: int = 0,
                  depth: int = 0, geometry: Geometry | None = None) -> None:
         """Compile the model or load it; a minute and more the first time."""
-        if depth:
-            raise TickwireError("The card reports no levels behind the best one; "
-                                "leave out --levels.")
-        geometry = geometry or CARD_SMALL
+        geometry = dataclasses.replace(geometry or CARD_SMALL, depth=depth)
         check_symbols(symbols, geometry)
         super().__init__(source, geometry)
         self._symbols, self._tick = symbols, tick

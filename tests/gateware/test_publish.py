@@ -7,13 +7,10 @@ messages reaches are set by hand on both.
 """
 
 import functools
-import gc
-import warnings
 from collections import Counter
 
 import numpy as np
 import pytest
-from amaranth.hdl import UnusedElaboratable
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -33,10 +30,9 @@ from tests.reference import itch
 from tests.reference.flow import flow
 from tests.reference.sequences import QUANTITIES, Space, other_messages, sequences
 from tests.table_rig import HostileRAM
-from tickwire.spec.geometry import DEMO, Geometry
+from tickwire.spec.geometry import Geometry
 from tickwire.spec.records import BookFlag, FeedState
 from tickwire_hw import rows
-from tickwire_hw.publish import Publish
 
 GEOMETRY = Geometry(instruments=8, orders_log2=7, order_stash=16, levels_log2=7, level_stash=16,
                     window_words=4, lookups=1)
@@ -162,10 +158,3 @@ def test_drawn_messages_and_events_give_the_kernels_records(case):
         rng = np.random.default_rng(seed)
         events = mixed(rng, events, feed_events(rng, 1))
     compare(card(), events, octets, gaps, .2)
-
-
-def test_a_geometry_with_depth_is_refused():
-    with warnings.catch_warnings(action="ignore", category=UnusedElaboratable):
-        with pytest.raises(ValueError, match="depth must be 0 for a card, not 8"):
-            Publish(DEMO)
-        gc.collect()                       # what was not made says that it was not used

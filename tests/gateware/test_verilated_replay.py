@@ -14,7 +14,7 @@ from tests.reference import itch
 from tests.reference.flow import flow
 from tickwire.commands.diff import diff
 from tickwire.commands.replay import replay
-from tickwire.errors import InputError, TickwireError
+from tickwire.errors import InputError
 from tickwire.feed import open_source
 from tickwire.spec.geometry import CARD_SMALL
 from tickwire_sim.replay import VerilatedReplay
@@ -49,6 +49,17 @@ def test_the_table_of_best_prices_is_the_same_time_stamps_included(day, tmp_path
         assert replay(day, bbo=path, device=device, geometry="small", progress=False) == 0
         tables.append(parquet.read_table(path))
     assert tables[0].equals(tables[1]) and tables[0].num_rows > 1_000
+
+
+@pytest.mark.long
+def test_the_table_of_levels_is_the_same(day, tmp_path):
+    tables = []
+    for device in ("software", "verilated"):
+        path = tmp_path / f"{device}.parquet"
+        assert replay(day, levels=5, levels_out=path, device=device, geometry="small",
+                      progress=False) == 0
+        tables.append(parquet.read_table(path))
+    assert tables[0].equals(tables[1]) and tables[0].num_rows > 10_000
 
 
 def test_a_capture_of_two_lines_that_lose_packets_does_not_differ(tmp_path, capsys):
@@ -86,9 +97,7 @@ def test_only_watched_symbols_have_books_and_those_not_named_are_told(tmp_path):
     assert run.counters()["filtered"] == 1
 
 
-def test_what_the_card_cannot_do_is_said(tmp_path, day):
-    with pytest.raises(TickwireError, match="no levels behind the best one"):
-        replay(day, device="verilated", levels=3, levels_out=tmp_path / "levels.csv")
+def test_what_the_card_cannot_do_is_said(tmp_path):
     path = tmp_path / "none.pcap"
     path.write_bytes(captures.pcap(bytes(60)))
     with pytest.raises(InputError, match="no MoldUDP64 datagram"):

@@ -82,7 +82,7 @@ def test_a_window_far_too_small_shows_the_best_level_or_says_hidden(messages, lo
 
 
 @given(windowed, st.sampled_from((DEEP, DEEPEST)))
-def test_reported_levels_are_the_best_ones_that_the_window_covers(messages, geometry):
+def test_level_records_tell_the_whole_book_wherever_its_window_is(messages, geometry):
     check(messages, geometry, 100)
 
 

@@ -31,6 +31,7 @@ from tickwire.spec.counters import COUNTERS, CounterIndex
 from tickwire.spec.geometry import Geometry
 
 _U16 = (1 << 16) - 1
+_UNPUBLISHED = ("directory", "imbalance")      # records that make no version
 _PADDING = bytes(64)                       # readable octets after the last message
 
 
@@ -122,7 +123,7 @@ class CheckedBook:
         self._shown: dict[int, dict] = {}              # last BBO record of each instrument
         self._versions: Counter[int] = Counter()
         self._number = 0
-        self._lists: dict[tuple[int, int], list[Quote]] = {}
+        self._levels: dict[tuple[int, int], dict[int, tuple[int, int]]] = {}
         self._losses: Counter[str] = Counter()
 
     def apply(self, message: bytes) -> None:
@@ -141,12 +142,11 @@ class CheckedBook:
             assert row["timestamp"] == int.from_bytes(message[5:11], "big")
             assert row["latency_ns"] == 0
         self._compare_events(found, events)
+        self._take_levels(message, found)
         self._follow_versions(message, found)
         for row in found:
             if row["record"] == "bbo":
                 self._shown[self._number_of(row)] = row
-            elif row["record"] == "level":
-                self._take_level(row)
         rewritten = {self._number_of(row) for row in found if row["record"] == "bbo"}
         for number in self._active():
             self._compare_instrument(number)
@@ -154,7 +154,7 @@ class CheckedBook:
                 raise AssertionError(f"instrument {number}: BBO record {number in rewritten}, "
                                      f"{before.get(number)} -> {self._view(number)}")
         published = {self._number_of(row) for row in found
-                     if row["record"] not in ("directory", "imbalance") and row["locate"]}
+                     if row["record"] not in (*_UNPUBLISHED, "level") and row["locate"]}
         self._compare_state(published, sequence)
 
     def finish(self) -> None:
@@ -217,6 +217,8 @@ class CheckedBook:
         expected = [self._shown_quote(instrument.best(side)) for side in (BID, ASK)]
         for side in (BID, ASK):
             self._compare_window(number, side)
+        if self.geometry.depth:
+            self._compare_levels(number, instrument)
         is_lost = bool(flags & DESYNCED) and number in self.off_grid
         if instrument.is_desynced:
             assert flags & DESYNCED, f"instrument {number} must say DESYNCED"
@@ -239,8 +241,6 @@ class CheckedBook:
         assert bool(flags & SATURATED) == any(saturated)
         assert bool(flags & CROSSED) == (0 < expected[1][0] <= expected[0][0])
         assert not flags & ~(DESYNCED | CROSSED | SATURATED | HIDDEN[0] | HIDDEN[1])
-        if self.geometry.depth:
-            self._compare_lists(number, instrument)
 
     @staticmethod
     def _shown_quote(quote: Quote) -> Quote:
@@ -263,23 +263,30 @@ class CheckedBook:
         assert bits == {key % ticks for key in expected} and len(bits) == len(expected), \
             f"instrument {number} side {side}: bits {bits}, levels at {expected}"
 
-    def _compare_lists(self, number: int, instrument: Instrument) -> None:
-        """The listed levels are the best ones down to the floor of the window, no more."""
+    def _compare_levels(self, number: int, instrument: Instrument) -> None:
+        """What LEVEL records have told is the whole book, wherever its window is."""
         for side in (BID, ASK):
-            listed = self._lists.get((number, side), [])
-            while listed and listed[-1] == NO_QUOTE:
-                listed.pop()
-            expected = [(price, min(instrument.levels[side][price][1], U32),
-                         instrument.levels[side][price][0])
-                        for price in self._covered(number, side)[:self.geometry.depth]]
-            assert listed == expected, f"instrument {number} side {side}: {listed}, not {expected}"
+            told = self._levels.get((number, side), {})
+            expected = {price: (min(shares, U32), orders)
+                        for price, (orders, shares) in instrument.levels[side].items()}
+            assert told == expected, f"instrument {number} side {side}: {told}, not {expected}"
 
-    def _take_level(self, row: dict) -> None:
-        side = b"BS".index(row["side"])
-        listed = self._lists.setdefault((self._number_of(row), side), [])
-        assert row["level"] < self.geometry.depth
-        listed += [NO_QUOTE] * (row["level"] + 1 - len(listed))
-        listed[row["level"]] = row["price"], row["quantity"], row["orders"]
+    def _take_levels(self, message: bytes, found: list[dict]) -> None:
+        """LEVEL records come first, of the message's instrument, with the version it found."""
+        count = sum(row["record"] == "level" for row in found)
+        assert all(row["record"] == "level" for row in found[:count])
+        assert count <= (2 if message[0] == ord("U") else 1)
+        assert not count or (self.geometry.depth and chr(message[0]) in "AFDUECX")
+        for row in found[:count]:
+            assert row["locate"] == int.from_bytes(message[1:3], "big")
+            number = self._number_of(row)
+            assert row["book_version"] == self._versions[number]
+            told = self._levels.setdefault((number, b"BS".index(row["side"])), {})
+            before = told.pop(row["price"], (0, 0))
+            assert (row["quantity"], row["orders"]) != before or before[0] == U32
+            assert bool(row["quantity"]) == bool(row["orders"])
+            if row["orders"]:
+                told[row["price"]] = row["quantity"], row["orders"]
 
     def _compare_events(self, found: list[dict], events: list[dict]) -> None:
         others = [row for row in found if row["record"] not in ("bbo", "level")]
@@ -292,33 +299,31 @@ class CheckedBook:
     def _follow_versions(self, message: bytes, found: list[dict]) -> None:
         """Records of one publication share a version, and each publication is one more.
 
-        First the message's own instrument, in the order TRADE, LEVEL, BBO; then the one that the
-        background swept.
+        First the message's own instrument, TRADE before BBO; then the one that the background
+        swept.
         """
         groups: list[list[dict]] = []
         for row in found:
-            if row["record"] in ("directory", "imbalance") or not row["locate"]:
+            if row["record"] in (*_UNPUBLISHED, "level") or not row["locate"]:
                 continue
             group = (row["locate"], row["book_version"])
             if not groups or (groups[-1][0]["locate"], groups[-1][0]["book_version"]) != group:
                 groups.append([])
             groups[-1].append(row)
         assert len(groups) <= 2, groups
-        ranks = {"trade": 0, "status": 0, "level": 1, "bbo": 2}
+        ranks = {"trade": 0, "status": 0, "bbo": 1}
         for group in groups:
             number = self._number_of(group[0])
             self._versions[number] += 1
             assert group[0]["book_version"] == self._versions[number]
-            order = [(ranks[row["record"]], row.get("side", 0), row.get("level", 0))
-                     if row["record"] == "level" else (ranks[row["record"]], 0, 0)
-                     for row in group]
+            order = [ranks[row["record"]] for row in group]
             assert order == sorted(set(order)), f"records out of order or twice: {order}"
         for row in found:
-            if row["record"] in ("directory", "imbalance"):
+            if row["record"] in _UNPUBLISHED:
                 number = self._number_of(row)
                 assert row["book_version"] == (0 if number is None else self._versions[number])
         if len(groups) == 2:
-            assert all(row["record"] in ("bbo", "level") for row in groups[1])
+            assert [row["record"] for row in groups[1]] == ["bbo"]
         if groups and message[0] not in b"SWV":
             own = self.reference.watched(int.from_bytes(message[1:3], "big"))
             assert len(groups) == 1 or self._number_of(groups[0][0]) == own

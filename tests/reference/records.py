@@ -12,7 +12,7 @@ _LAYOUTS = {
           "trading_state flags book_version last_price last_quantity latency_ns bid_orders "
           "ask_orders"),
     LEVEL: ("level", "<QQIIIIHBBIQII",
-            "timestamp feed_sequence price quantity orders book_version locate side level "
+            "timestamp feed_sequence price quantity orders book_version locate side reserved_0 "
             "reserved_1 reserved_2 latency_ns reserved_3"),
     TRADE: ("trade", "<QQQIIHBBIQII",
             "timestamp feed_sequence match_number price quantity locate side flags book_version "

@@ -324,7 +324,7 @@ def test_a_quote_that_waits_behind_a_trade_is_replaced_where_it_waits(deep):
     assert quotes.coalesced == 1
 
 
-def test_every_position_of_the_depth_keeps_its_newest_level(deep):
+def test_every_level_that_changes_keeps_its_newest_record(deep):
     quotes = LatestQuotes(deep.device, {RecordType.LEVEL})
     for number, quantity in enumerate((10, 20, 30), 900):
         deep.send(itch.add(AAA, number, b"B", quantity, 100 * DOLLAR),
@@ -332,9 +332,10 @@ def test_every_position_of_the_depth_keeps_its_newest_level(deep):
                   itch.add(BBB, 20 + number, b"B", quantity, 99 * DOLLAR))
     found = []
     while (row := quotes.next()) is not None:
-        found.append((int(row["locate"]), chr(row["side"]), int(row["level"]),
+        found.append((int(row["locate"]), chr(row["side"]), int(row["price"]),
                       int(row["quantity"])))
-    assert found == [(AAA, "B", 0, 560), (AAA, "S", 1, 60), (BBB, "B", 1, 60)]
+    assert found == [(AAA, "B", 100 * DOLLAR, 560), (AAA, "S", 100 * DOLLAR + 200, 60),
+                     (BBB, "B", 99 * DOLLAR, 60)]
     assert quotes.coalesced == 6
 
 

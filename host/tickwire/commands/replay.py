@@ -70,7 +70,7 @@ def replay(
         if bbo:
             run.tables.append(stack.enter_context(BBOTable(bbo, directory)))
         if levels_out:
-            run.tables.append(stack.enter_context(LevelTable(levels_out, directory)))
+            run.tables.append(stack.enter_context(LevelTable(levels_out, directory, depth=levels)))
         bar = stack.enter_context(_progress(progress))
         task = bar.add_task(source.name, total=source.total, speed="")
         try:

@@ -68,7 +68,6 @@ class BookMemory:
         b["window_words"] = words
         b["lookups"] = geometry.lookups
         b["depth"] = geometry.depth
-        b["depths"] = take("depths", 2 * layout.DEPTH_SIZE * instruments, huge=huge)
         b["asked"] = take("asked", layout.ASKED_SIZE * SWEEP_DELAY)
         b["queue"] = take("queue", 8 * geometry.sweep_queue)
         b["queue_mask"] = geometry.sweep_queue - 1

@@ -9,12 +9,11 @@ price that lies outside the window marks the side hidden until it is found.
 import numpy as np
 
 from tickwire.kernels import level_table, order_table, window
-from tickwire.kernels.depth import is_dirty, note_level, write_levels
 from tickwire.kernels.faults import fault
 from tickwire.kernels.jit import kernel
 from tickwire.kernels.layout import ASKED_SIZE, EMPTY, book_at, header_at, side_at
 from tickwire.kernels.memory import load64, multiply, store64, unlikely
-from tickwire.kernels.publish import next_version, write_bbo, write_state
+from tickwire.kernels.publish import next_version, write_bbo, write_level, write_state
 from tickwire.kernels.ring import count
 from tickwire.spec.counters import CounterIndex
 from tickwire.spec.geometry import (
@@ -212,7 +211,7 @@ def add_to(book, instrument, side, reference, quantity, price, order_bucket, lev
         s["best_value"] = value
         b["changed"] = 1
     if unlikely(b["depth"] != 0):
-        note_level(book, instrument, side, price_key, value)
+        write_level(book, instrument, side, price, value)
 
 
 @kernel
@@ -249,7 +248,7 @@ def reduce(book, instrument, entry, reference, shares):
         s["best_value"] = value
         b["changed"] = 1
     if unlikely(b["depth"] != 0):
-        note_level(book, instrument, side, price_key, value)
+        write_level(book, instrument, side, price, value)
 
 
 @kernel
@@ -282,21 +281,14 @@ def _sweep_tick(book, floor, key):
         s["best_value"] = value
         h["flags"] &= ~(BID_HIDDEN << side)
         b["changed"] = 1
-    if b["depth"]:
-        note_level(book, instrument, side, price_key, value)
     return outcome
 
 
 @kernel
 def publish(book, instrument):
-    """Publish what changed: one new version, the state line, LEVEL records, the BBO record."""
-    b = book_at(book)
+    """Publish what changed: one new version, the state line, the BBO record."""
     next_version(book, instrument)
-    flags = write_state(book, instrument)
-    if b["depth"]:
-        write_levels(book, instrument)
-    if b["changed"]:
-        write_bbo(book, instrument, flags)
+    write_bbo(book, instrument, write_state(book, instrument))
 
 
 @kernel
@@ -315,7 +307,7 @@ def _answer(book, place):
         if outcome == window.MOVED:
             window.restart_sweep(book)
             break
-    if b["changed"] != 0 or is_dirty(book, book_side >> 1):
+    if b["changed"] != 0:
         publish(book, book_side >> 1)
 
 

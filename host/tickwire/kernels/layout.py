@@ -7,7 +7,6 @@ what does is in ``tickwire.spec``.
 import numpy as np
 
 from tickwire.kernels.memory import view
-from tickwire.spec.geometry import MAX_DEPTH
 
 EMPTY = -(1 << 31)                          # no price, no tick; below every real key
 NO_TICK = EMPTY
@@ -30,8 +29,7 @@ BOOK = np.dtype([
     ("bitmaps", "i8"),           # window words of each instrument and side
     ("window_words", "i8"),
     ("lookups", "i8"),           # level look-ups of one step of a sweep
-    ("depth", "i8"),             # levels that are reported, 0 none
-    ("depths", "i8"),            # reported levels of each instrument and side
+    ("depth", "i8"),             # whether LEVEL records are written
     ("queue", "i8"),             # sides that wait for a sweep
     ("queue_mask", "i8"),
     ("queue_head", "i8"),
@@ -83,9 +81,7 @@ SIDE = _line(
     (36, "unseen_high", "i4"),       # no level without a bit is above this tick key; EMPTY none
     (40, "unseen_low", "i4"),        # no level without a bit is below this tick key
     (44, "off_grid_high", "i4"),     # greatest tick key of an off-grid level below the floor
-    (48, "dirty", "u1"),             # positions of the depth list that changed, see `depth`
-    (49, "queued", "u1"),            # waits for or is in a sweep
-    (50, "shown", "u1"))             # levels in the depth list
+    (48, "queued", "u1"))            # waits for or is in a sweep
 """One side of an instrument, a cache line; its last 13 octets belong to the header."""
 
 HEADER = _line(
@@ -110,8 +106,6 @@ STATUS_LINE = np.dtype([
 assert STATUS_LINE.itemsize == 64
 
 ASKED_SIZE = 24                             # octets of one step's entry in `asked`
-DEPTH_ENTRY = 16                            # price key (8), value (8)
-DEPTH_SIZE = MAX_DEPTH * DEPTH_ENTRY        # octets of one side's reported levels
 
 book_at = view(BOOK)
 header_at = view(HEADER)

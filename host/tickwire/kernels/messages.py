@@ -9,7 +9,6 @@ import numpy as np
 
 from tickwire.kernels import level_table, order_table
 from tickwire.kernels.book import add, add_to, background, desync, publish, reduce
-from tickwire.kernels.depth import is_dirty, write_levels
 from tickwire.kernels.faults import fault
 from tickwire.kernels.jit import kernel
 from tickwire.kernels.layout import book_at, header_at, side_at
@@ -137,7 +136,7 @@ def find_order(book, instrument, bucket, reference):
 
 @kernel
 def _execute(book, instrument, address, kind, bucket):
-    """E or C: the trade's record comes before the new best bid and offer."""
+    """E or C: the level's record, the trade's, then the new best bid and offer."""
     b = book_at(book)
     h = header_at(b["sides"] + instrument * 128)
     reference = load_be64(address + REFERENCE)
@@ -163,8 +162,6 @@ def _execute(book, instrument, address, kind, bucket):
     flags = write_state(book, instrument)
     _write_trade(book, instrument, load_be64(address + EXECUTED_MATCH), price, shares, side,
                  marks, reference)
-    if b["depth"]:
-        write_levels(book, instrument)
     if b["changed"]:
         write_bbo(book, instrument, flags)
 
@@ -236,7 +233,7 @@ def _order_message(book, instrument, address, kind, bucket, level_bucket):
     else:
         _execute(book, instrument, address, kind, bucket)
         return
-    if b["changed"] != 0 or is_dirty(book, instrument):
+    if b["changed"] != 0:
         publish(book, instrument)
 
 

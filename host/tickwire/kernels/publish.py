@@ -24,9 +24,11 @@ from tickwire.spec.records import BookFlag, RecordType
 CROSSED = BookFlag.CROSSED.value
 SATURATED = BookFlag.SATURATED.value
 BBO = RecordType.BBO.value
+LEVEL = RecordType.LEVEL.value
 _U32 = 0xFFFFFFFF
 _U16 = 0xFFFF
 _SHARES = (1 << 40) - 1
+_SIDES = (ord("B"), ord("S"))
 
 
 @kernel(inline=True)
@@ -104,3 +106,19 @@ def write_bbo(book, instrument, flags):
     store64(record + 48, latency(book) | shift_right(load64(line + 56), 32) << 32)
     commit(b["ring"], BBO)
     observe(book, record, BBO)
+
+
+@kernel
+def write_level(book, instrument, side, price, value):
+    """Write the LEVEL record of a level whose ``value`` has just changed; 0: it is gone."""
+    b = book_at(book)
+    h = header_at(b["sides"] + instrument * 128)
+    record = slot(b["ring"])
+    store64(record, b["timestamp"])
+    store64(record + 8, b["sequence"])
+    store64(record + 16, price | min(value & _SHARES, _U32) << 32)
+    store64(record + 24, shift_right(value, 40) | np.int64(h["version"]) << 32)
+    store64(record + 32, np.int64(h["locate"]) | _SIDES[side] << 16)
+    store64(record + 40, 0)
+    store64(record + 48, latency(book))
+    commit(b["ring"], LEVEL)

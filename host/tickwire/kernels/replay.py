@@ -48,7 +48,7 @@ GROUP = LOOK_AHEAD // 4                     # messages that are noted, asked for
 NOTE_MASK = LOOK_AHEAD - 1
 _ADD_TYPES = 1 << (A & 63) | 1 << (F & 63)
 NOTE = 32                                   # octets: address, filter entry, bucket, level
-RECORDS_PER_MESSAGE = 24                    # bound: TRADE, both sides' depth, BBO, one sweep's
+RECORDS_PER_MESSAGE = 4                     # bound: two of LEVEL, TRADE; BBO; one sweep's
 
 
 @kernel(inline=True)

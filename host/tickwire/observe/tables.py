@@ -20,6 +20,8 @@ import pyarrow.parquet as parquet
 from tickwire.errors import TickwireError
 from tickwire.kernels.jit import kernel
 from tickwire.kernels.memory import copy, load8
+from tickwire.observe.ladder import Ladder
+from tickwire.spec.geometry import MAX_DEPTH
 from tickwire.spec.records import BBO, LEVEL, RECORD_SIZE, RecordType
 from tickwire.spec.render import dtype
 
@@ -32,7 +34,6 @@ _TEXT = pa.dictionary(pa.int32(), pa.string())
 _SIDE = pa.dictionary(pa.int8(), pa.string())
 _COMMON = [("timestamp_ns", pa.int64()), ("instrument", pa.int32()), ("symbol", _TEXT),
            ("sequence", pa.int64())]
-_BID = ord("B")
 _RISING = ("timestamp_ns", "sequence")     # small differences: a quarter of the size
 _UNITS = {"timestamp_ns": "ns", "price": "1e-4 dollars", "quantity": "shares", "orders": "orders",
           "flags": "BookFlag bits"}
@@ -98,7 +99,7 @@ class Table:
     Attributes
     ----------
     rows : int
-        Rows taken so far.
+        Rows so far; in the end, those of the file.
     """
 
     record_type: ClassVar[RecordType]
@@ -108,7 +109,7 @@ class Table:
     def __init__(self, path: str | os.PathLike[str], directory: Directory,
                  rows_per_group: int = ROWS) -> None:
         """Create the file; raises :class:`TickwireError` when it cannot be written."""
-        self.path, self.rows = Path(path), 0
+        self.path, self.rows, self._taken = Path(path), 0, 0
         self._directory, self._fill = directory, 0
         self._stages = [np.empty(rows_per_group, _LINE) for _ in range(2)]
         self._pending: Future[None] | None = None
@@ -132,16 +133,16 @@ class Table:
         ``records`` is any contiguous array of whole 64-octet records; it is copied.
         """
         lines = np.ascontiguousarray(records).reshape(-1).view(_LINE)
-        place, before = 0, self.rows
+        place, before = 0, self._taken
         while place < len(lines):
             stage = self._stages[0]
             used, taken = gather(lines.ctypes.data + place * RECORD_SIZE, len(lines) - place,
                                  int(self.record_type), stage[self._fill:].ctypes.data,
                                  len(stage) - self._fill)
-            place, self._fill, self.rows = place + used, self._fill + taken, self.rows + taken
+            place, self._fill, self._taken = place + used, self._fill + taken, self._taken + taken
             if self._fill == len(stage):
                 self._flush()
-        return self.rows - before
+        return self._taken - before
 
     def close(self) -> None:
         """Write what is left and the end of the file; raises :class:`TickwireError`."""
@@ -152,6 +153,7 @@ class Table:
             if self._fill:
                 self._flush()
             self._wait()
+            self._finish()
             self._writer.close()
             self._file.close()
         except (OSError, pa.ArrowException, TickwireError) as error:
@@ -187,8 +189,17 @@ class Table:
             raise self._cannot(error) from None
 
     def _put(self, lines: np.ndarray) -> None:
-        columns = self.columns(lines.view(self.record))
-        self._writer.write_table(pa.Table.from_arrays(columns, schema=self.schema))
+        self._write(lines.view(self.record))
+
+    def _finish(self) -> None:
+        """Write what only the end of the records shows."""
+
+    def _write(self, records: np.ndarray) -> None:
+        """Write a row group."""
+        if len(records):
+            self._writer.write_table(
+                pa.Table.from_arrays(self.columns(records), schema=self.schema))
+            self.rows += len(records)
 
     def _cannot(self, error: Exception) -> TickwireError:
         self._is_failed = True
@@ -232,16 +243,29 @@ class LevelTable(Table):
         ("price", pa.int64()), ("quantity", pa.int64()), ("orders", pa.int32()),
     )
 
+    def __init__(self, path: str | os.PathLike[str], directory: Directory,
+                 rows_per_group: int = ROWS, *, depth: int = MAX_DEPTH) -> None:
+        """Create the file for the first ``depth`` positions of each side, 1 to 255."""
+        self._ladder = Ladder(depth)
+        super().__init__(path, directory, rows_per_group)
+
     def columns(self, records: np.ndarray) -> list[pa.Array]:
-        """Return the columns of LEVEL records."""
-        is_ask = (records["side"] != _BID).astype(np.int8)
+        """Return the columns of rows of a ladder."""
         return [
             _column(records, "timestamp", np.int64), *self._directory.columns(records["locate"]),
-            _column(records, "feed_sequence", np.int64),
-            pa.DictionaryArray.from_arrays(pa.array(is_ask), pa.array(["B", "S"])),
+            _column(records, "sequence", np.int64),
+            pa.DictionaryArray.from_arrays(_column(records, "side", np.int8),
+                                           pa.array(["B", "S"])),
             _column(records, "level", np.uint8), _column(records, "price", np.int64),
             _column(records, "quantity", np.int64), _column(records, "orders", np.int32),
         ]
+
+    def _put(self, lines: np.ndarray) -> None:
+        for rows in self._ladder.take(lines):
+            self._write(rows)
+
+    def _finish(self) -> None:
+        self._write(self._ladder.finish())
 
 
 def _column(records: np.ndarray, name: str, kind: Any) -> pa.Array:

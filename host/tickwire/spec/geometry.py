@@ -30,7 +30,8 @@ class Geometry:
     ``instruments`` 1 to 65,536; ``orders_log2`` buckets of four orders in each of the two order
     tables; ``levels_log2`` the same for price levels; ``window_words`` 64-tick words of a side's
     price window, a power of two up to 64; ``lookups`` level look-ups of one step of
-    re-centring; ``depth`` levels a side that are reported, 0 to 8.
+    re-centring; ``depth`` levels a side that readers keep, 0 to 8: LEVEL records are written
+    when it is not 0.
     """
 
     instruments: int = 64

@@ -50,7 +50,7 @@ SHARED_HEADER = Message("shared_header", "", "Header of the shared memory", "tic
     Field("size",         8, "uint",   "Octets of the file."),
     Field("started",      8, "uint",   "Creation, ns since 1970."),
     Field("instruments",  4, "uint",   "Instruments of the geometry."),
-    Field("depth",        4, "uint",   "Levels a side that are reported."),
+    Field("depth",        4, "uint",   "Levels a side that readers keep; 0: no LEVEL records."),
     Field("market_log2",  4, "uint",   "Slots of the market ring, logarithm."),
     Field("order_log2",   4, "uint",   "Slots of the order ring, logarithm."),
     Field("token_log2",   4, "uint",   "Rows of the device's order table, logarithm."),

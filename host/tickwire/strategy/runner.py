@@ -33,7 +33,7 @@ _FIRST_ORDER = RecordType.ORDER_SENT
 _STATE = dtype(STATE_LINE)
 _MARKET = {RecordType.BBO: "on_bbo", RecordType.LEVEL: "on_level", RecordType.TRADE: "on_trade",
            RecordType.STATUS: "on_status"}
-_PLACES = {RecordType.BBO: ("locate",), RecordType.LEVEL: ("locate", "side", "level")}
+_PLACES = {RecordType.BBO: ("locate",), RecordType.LEVEL: ("locate", "side", "price")}
 """Fields that name what a quote is about: a newer record with the same ones replaces it."""
 
 
