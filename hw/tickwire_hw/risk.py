@@ -128,6 +128,7 @@ class Risk(wiring.Component):
 
     def __init__(self, geometry: Geometry) -> None:
         self._geometry = geometry
+        self._rules, self._exposures = RiskRules(), Exposures(geometry)
         super().__init__({
             "now": In(AMOUNT), "phase": In(8), "feed_live": In(1), "is_killed": In(1),
             "sessions_up": In(SESSIONS_MAX), "ahead": In(stream.Signature(Ahead)),
@@ -147,8 +148,7 @@ class Risk(wiring.Component):
         """Return rules, exposures and what leads to them."""
         m = Module()
 
-        m.submodules.rules = self._rules = RiskRules()
-        m.submodules.exposures = self._exposures = Exposures(self._geometry)
+        m.submodules.rules, m.submodules.exposures = self._rules, self._exposures
         self._order(m)
         self._keep_limits(m)
         self._work_out(m)

@@ -20,6 +20,7 @@ from tickwire_hw.ports import ports
 
 SOLVERS = ("yices", "z3")
 _WHOLE, _PRUNED = ["prep -top top"], ["prep -flatten -top top", "opt_clean -purge"]
+_MAPPED = ["prep -flatten -top top", "memory_map", "opt -full", "splitcells", "opt_clean -purge"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +30,8 @@ class Property:
     ``bmc`` searches the first cycles for a wrong one, ``prove`` is an induction over that many
     cycles and holds for ever, ``cover`` wants every ``Cover`` to be reached. A property that
     ``is_false`` shows that its true twin can fail: it is wanted to. Of one that ``is_pruned`` only
-    what its assertions depend on is given to the solver.
+    what its assertions depend on is given to the solver; of one that ``is_mapped`` too, and bit by
+    bit, with memories as registers.
     """
 
     name: str
@@ -39,6 +41,7 @@ class Property:
     cover: int = 0
     is_false: bool = False
     is_pruned: bool = False
+    is_mapped: bool = False
 
     @property
     def wanted(self) -> str:
@@ -76,7 +79,7 @@ def check(entry: Property, mode: str, folder: Path, solver: str = SOLVERS[0]) ->
         "[options]", f"mode {mode}", f"depth {entry.modes[mode]}",
         "[engines]", f"smtbmc {solver}",
         "[script]", "read_rtlil top.il",
-        *(_PRUNED if entry.is_pruned else _WHOLE),
+        *(_MAPPED if entry.is_mapped else _PRUNED if entry.is_pruned else _WHOLE),
         "[files]", "top.il", ""]))
     tools = Path(sys.executable).parent
     found = subprocess.run(
