@@ -51,7 +51,7 @@ PORT = integer(1, 65_535)
 class DeviceSettings:
     """The device and the thread that drives it."""
 
-    kind: str = setting("auto", choice("auto", "software", "pcie"),
+    kind: str = setting("auto", choice("auto", "software", "verilated", "pcie"),
                         "What runs behind the contract; auto is the first that can trade.")
     name: str = setting("tickwire", text(r"[A-Za-z0-9_.-]{1,32}", "1 to 32 of A-Z a-z 0-9 _ . -"),
                         "Name of its shared memory; `tickwire stat` attaches by it.")

@@ -1,7 +1,7 @@
 """Engine: one loop in one thread that gives records to a strategy and its intents to the device.
 
-With the software device the loop is the device's as well (:func:`tickwire.kernels.engine.run`).
-Python only starts and stops it: the loop holds no lock and no interpreter.
+The loop is the device's as well (:meth:`tickwire.device.owned.OwnedDevice.run`). Python only starts
+and stops it: that of the software device holds no lock and no interpreter.
 """
 
 import ctypes
@@ -14,11 +14,10 @@ from collections.abc import Mapping
 import numpy as np
 
 from tickwire.device.base import intent_dtype
-from tickwire.device.software import SoftwareDevice
+from tickwire.device.owned import OwnedDevice
 from tickwire.errors import TickwireError
 from tickwire.kernels import digest
 from tickwire.kernels.arena import Arena
-from tickwire.kernels.engine import run
 from tickwire.kernels.engine_host import enqueue
 from tickwire.kernels.engine_layout import HOST, OUT_SLOTS, QUEUE_SLOTS, STRATEGY, TOKEN
 from tickwire.orders.release import ReleaseQueue
@@ -48,7 +47,7 @@ class Engine:
     :attr:`releases` has what a device whose order session the host runs has released.
     """
 
-    def __init__(self, device: SoftwareDevice, strategy: Strategy | PythonStrategy | None = None, *,
+    def __init__(self, device: OwnedDevice, strategy: Strategy | PythonStrategy | None = None, *,
                  core: int = -1, priority: int = 0, lock_memory: bool = False) -> None:
         """Make the host's half; the loop does not run yet."""
         self.device = device
@@ -226,7 +225,7 @@ class Engine:
     def _run(self) -> None:
         self._prepare_thread()
         self._ready.set()
-        run(self.device.address, 0)
+        self.device.run()
 
     def _prepare_thread(self) -> None:
         """Pin the thread and raise its priority, as far as the machine permits."""

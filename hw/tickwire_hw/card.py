@@ -7,7 +7,7 @@ from amaranth.lib.wiring import connect
 from tickwire.spec.geometry import Geometry
 from tickwire.spec.orders import ANSWER_RECORDS, FIRE_RECORDS, RESERVED_RECORDS
 from tickwire.spec.records import FeedState, Line
-from tickwire.spec.registers import FeedSetting, GapPolicy, Interrupt, Status
+from tickwire.spec.registers import Capability, FeedSetting, GapPolicy, Interrupt, Status
 from tickwire.spec.sessions import SESSIONS_MAX
 from tickwire_hw.clock import LINE_HZ, Clock
 from tickwire_hw.core import Core
@@ -23,7 +23,6 @@ _SETTINGS = {FeedSetting.CHECK_UDP: "check_udp", FeedSetting.OTHER_SESSION: "acc
 _NUMBERS = {"size_max": "frame_size_max", "start": "feed_start", "line_timeout_ns": "line_timeout",
             "patience_ns": "gap_patience", "stale_ns": "feed_stale", "sessions": "order_sessions",
             "released": "sessions_released"}
-_LEVELS, _TRIGGERS = 1, 2                   # bits of CAPABILITIES
 _TICK = 10                                  # a look at the lines' silence each 1,024 cycles
 _PART_KILLS = {Table.INSTRUMENT: "instrument_kill", Table.STRATEGY: "strategy_kill",
                Table.SESSION: "session_kill"}
@@ -37,7 +36,8 @@ class Card(wiring.Component):
     ticks; templates and positions of sessions. Latencies, throughput and losses are those of
     ``Core`` and ``HostInterface``. A start (bit 0 of CONTROL) begins the market data anew, and
     STATUS says RUNNING when all tables are clear; the books and what is open at the venue are kept
-    until reset.
+    until reset. With ``is_simulated`` the clock can be set while the device is armed: it follows
+    the time of what simulates the card, which takes longer for a cycle than a cycle is.
 
     Members
     -------
@@ -47,10 +47,13 @@ class Card(wiring.Component):
         As of ``Core``.
     """
 
-    def __init__(self, geometry: Geometry, rows_log2: int = ROWS_LOG2) -> None:
-        self._core = Core(geometry, rows_log2)
+    def __init__(self, geometry: Geometry, rows_log2: int = ROWS_LOG2, *,
+                 is_simulated: bool = False) -> None:
+        self._core, self._is_simulated = Core(geometry, rows_log2), is_simulated
         self._host = HostInterface(geometry, core_hz=LINE_HZ, token_log2=rows_log2,
-                                   capabilities=_TRIGGERS | (_LEVELS if geometry.depth else 0))
+                                   capabilities=Capability.TRIGGERS
+                                   | (Capability.LEVELS if geometry.depth else 0)
+                                   | (Capability.SIMULATED_TIME if is_simulated else 0))
         self._through = {name: (part, part.signature.members[name])
                          for part, names in ((self._host, _HOST), (self._core, _NETWORK))
                          for name in names}
@@ -89,7 +92,8 @@ class Card(wiring.Component):
                            (clock.i_slew, "clock_slew")):
             m.d.comb += [port.valid.eq(events[name].is_written), port.p.eq(events[name].value)]
         m.d.comb += [
-            clock.rate.eq(values.clock_slew_rate), clock.is_armed.eq(~self._core.is_killed),
+            clock.rate.eq(values.clock_slew_rate),
+            clock.is_armed.eq(~self._core.is_killed & (not self._is_simulated)),
             clock.snap.eq(events.clock_snap.is_written)]
 
     def _feed(self, m):
@@ -129,9 +133,9 @@ class Card(wiring.Component):
         """Registers of limits and kill switch."""
         core, values, events = self._core, self._host.values, self._host.events
         for port, event in (
-                (core.table_begin, events.table_index), (core.table_word, events.table_data),
-                (core.limits_commit, events.limits_commit), (core.i_kill, events.kill),
-                (core.i_kick, events.watchdog_kick)):
+                (core.i_number, events.order_number), (core.table_begin, events.table_index),
+                (core.table_word, events.table_data), (core.limits_commit, events.limits_commit),
+                (core.i_kill, events.kill), (core.i_kick, events.watchdog_kick)):
             m.d.comb += [port.valid.eq(event.is_written), port.p.eq(event.value)]
         m.d.comb += [
             core.i_arm.valid.eq(events.arm.is_written), core.i_arm.p.eq(events.arm.value[:32]),

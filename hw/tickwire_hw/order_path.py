@@ -95,6 +95,9 @@ class OrderPath(wiring.Component):
     limits_commit, limits_version, limits_crc : ``In``, ``Out``
         As of ``TableLoader``, with and without these prefixes.
 
+    i_number : ``In``
+        As of ``OrderRows``.
+
     What else goes in and out is of ``Kill``, ``Frame`` and ``Risk``, by their names; ``Risk``'s
     ``i_kill`` is ``i_part_kill``.
     """
@@ -112,7 +115,8 @@ class OrderPath(wiring.Component):
             for part, names in ((self._kill, _KILL), (self._frame, _FRAME), (self._risk, _RISK))
             for name in names} | {
                 ours: (self._loader, name, self._loader.signature.members[name])
-                for name, ours in _TABLE.items()}
+                for name, ours in _TABLE.items()} | {
+                "i_number": (self._rows, "i_number", self._rows.signature.members["i_number"])}
         super().__init__({
             "i": In(stream.Signature(Taken)), "now": In(64),
             "i_taught": self._locates.signature.members["i_taught"], "watch_all": In(1),

@@ -54,6 +54,8 @@ class OrderRows(wiring.Component):
         The row, two cycles later.
     i : ``In(stream.Signature(OrderRow, always_ready=True))``
         Row to write, by its token.
+    i_number : ``In(stream.Signature(32, always_ready=True))``
+        No token below this is given from two cycles later on, at rest.
     is_found, next_token : ``Out``
         Whether the search is over, and the least free token that was never used; 0 none.
     spend : ``In(1)``
@@ -66,7 +68,8 @@ class OrderRows(wiring.Component):
         self._log2 = rows_log2
         super().__init__({
             "token": In(TOKEN), "row": Out(OrderRow),
-            "i": In(stream.Signature(OrderRow, always_ready=True)), "is_found": Out(1),
+            "i": In(stream.Signature(OrderRow, always_ready=True)),
+            "i_number": In(stream.Signature(TOKEN, always_ready=True)), "is_found": Out(1),
             "next_token": Out(TOKEN), "spend": In(1),
             "newest": Out(TOKEN, init=USER_REF_NUM_FIRST)})
 
@@ -86,8 +89,14 @@ class OrderRows(wiring.Component):
             write.addr.eq(written.token), write.data.eq(written.state != OrderState.DEAD)]
 
         looked, tried = Signal(TOKEN, init=USER_REF_NUM_FIRST), Signal(self._log2)
+        number, is_later = Signal(TOKEN), Signal()
+        m.d.sync += [number.eq(self.i_number.p),
+                     is_later.eq(self.i_number.valid & (self.i_number.p > self.newest))]
         m.d.comb += is_alive.addr.eq(looked)
-        with m.If(self.spend):
+        with m.If(is_later):
+            m.d.sync += [self.newest.eq(number), looked.eq(number), tried.eq(0),
+                         self.is_found.eq(0)]
+        with m.Elif(self.spend):
             m.d.sync += [self.newest.eq(self.next_token + 1), looked.eq(self.next_token + 1),
                          tried.eq(0), self.is_found.eq(0)]
         with m.Elif(self.i.valid):

@@ -6,7 +6,6 @@ its message: neither is in the file.
 """
 
 import dataclasses
-import ipaddress
 import struct
 import time
 from collections.abc import Sequence
@@ -19,8 +18,6 @@ from tickwire.device.replay_pass import Pass
 from tickwire.feed.source import FRAME, FrameChunk, MessageChunk, Source
 from tickwire.spec.geometry import CARD_SMALL, Geometry
 from tickwire.spec.itch50 import HEADER_SIZE
-from tickwire.spec.moldudp64 import DOWNSTREAM_HEADER
-from tickwire.spec.network import ETHER_TYPE_IPV4, ETHERNET, IPV4, PROTOCOL_UDP, UDP
 from tickwire.spec.records import (
     DIRECTORY,
     RECORD_SIZE,
@@ -30,6 +27,7 @@ from tickwire.spec.records import (
 from tickwire.spec.registers import GapPolicy
 from tickwire.spec.render import dtype
 from tickwire_sim.card import Card
+from tickwire_sim.frames import udp_frame
 
 GROUP, PORT = "239.192.64.1", 26_401       # of the packets that carry a file's messages
 PACKET_OCTETS = 1_300                      # of blocks in one of them, at most
@@ -169,16 +167,8 @@ def feed_frame(first: int, blocks: Sequence[bytes], group: str = GROUP, port: in
 
     ``blocks`` are messages with their lengths before them, ``first`` is the first one's number.
     """
-    body = b"".join(blocks)
-    length = UDP.size + DOWNSTREAM_HEADER.size + len(body)
-    head = struct.pack(">BBHHHBBH4s4s", 0x45, 0, IPV4.size + length, 0, 0, 64, PROTOCOL_UDP, 0,
-                       bytes(4), ipaddress.IPv4Address(group).packed)
-    total = sum(struct.unpack(">10H", head))
-    checksum = ~(total % 0xFFFF) & 0xFFFF
-    return b"".join((
-        bytes(ETHERNET.size - 2), _LENGTH.pack(ETHER_TYPE_IPV4), head[:10],
-        _LENGTH.pack(checksum), head[12:], struct.pack(">HHHH", port, port, length, 0),
-        struct.pack(">10sQH", SESSION, first, len(blocks)), body))
+    return udp_frame(struct.pack(">10sQH", SESSION, first, len(blocks)) + b"".join(blocks),
+                     group, port)
 
 
 assert _DIRECTORY.itemsize == RECORD_SIZE

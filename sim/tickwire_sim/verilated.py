@@ -6,6 +6,7 @@ card's: cycles at its clock, from the time that it is given.
 """
 
 import ctypes
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -19,13 +20,17 @@ from tickwire.spec.records import RECORD_SIZE
 from tickwire.spec.registers import BAR_LOG2, BAR_REGISTERS, BAR_WINDOW, WINDOW_LOG2, RegisterOffset
 from tickwire.spec.sessions import HEADERS_SIZE
 from tickwire_hw.card import Card
+from tickwire_hw.clock import LINE_HZ
 from tickwire_hw.stream import LANES
+from tickwire_sim.card import GAP
 from tickwire_sim.soft_card import Slot
 from tickwire_sim.verilate import verilate
 
-CYCLES = 64                                # of one look at what the card has done
-_QUIET = 4                                 # looks without anything until a card is taken as idle
-_LOOKS = 1 << 12
+CYCLES = 24                                # of one look at what the card has done
+_QUIET = 3                                 # looks without anything until a card is taken as idle
+_LOOKS = 1 << 13
+_READ, _WRITE = 16, 6                      # cycles of one read, one write of many
+_SET = 8                                   # cycles until the clock shows what it was set to
 _OUT = ("burst__valid", "answer__valid", "o_order__valid")
 
 
@@ -42,10 +47,11 @@ class VerilatedSlot(Slot):
         super().__init__(name)
         self.bars = {BAR_REGISTERS: Bar(0, 1 << BAR_LOG2), BAR_WINDOW: Bar(0, 1 << WINDOW_LOG2)}
         self._time = time
-        self.model = verilate(Card(geometry, token_log2), "host_card",
+        self.model = verilate(Card(geometry, token_log2, is_simulated=True), "host_card",
                               parameters=f"{geometry} {token_log2}")
         self.sent = bytearray()
         self._frame = b""
+        self._cycles = 0                       # since the clock was set
         self._idle = self.model.rows(1, burst__ready=1, answer__ready=1, o_order__ready=1)
 
     # Cycles
@@ -57,8 +63,21 @@ class VerilatedSlot(Slot):
     def run(self, rows: np.ndarray) -> list[bytes]:
         """Run; what the card writes is done, and answers to reads are returned."""
         answers: list[bytes] = []
+        self._cycles += len(rows)
         self._take(self.model.run(rows, when=_OUT), answers)
         return answers
+
+    @property
+    def time(self) -> int:
+        """Time of the card, ns, as its cycles tell; the card is some cycles ahead of it."""
+        return self._time + self._cycles * 1_000_000_000 // LINE_HZ
+
+    def set_time(self, time: int) -> None:
+        """Set the card's clock forward to ``time``, ns; a time that has passed changes nothing."""
+        if time > self.time:
+            self.store(BAR_REGISTERS, RegisterOffset.CLOCK_SET, time.to_bytes(8, "little"))
+            self._time, self._cycles = time, -_SET
+            self.run(self.rows(_SET))
 
     def _take(self, outputs: np.ndarray, answers: list[bytes]) -> None:
         """Do what came out, cycle by cycle."""
@@ -91,6 +110,7 @@ class VerilatedSlot(Slot):
         quiet = 0
         for _ in range(_LOOKS):
             outputs = self.model.run(self.rows())
+            self._cycles += CYCLES
             is_active = np.logical_or.reduce([outputs[name] != 0 for name in _OUT])
             self._take(outputs[is_active], [])
             is_quiet = not is_active.any() and outputs["is_idle"].all()
@@ -110,11 +130,35 @@ class VerilatedSlot(Slot):
                 return int.from_bytes(answers[0][:size], "little")
         raise TickwireError(f"Card {self.name!r} does not answer a read of BAR {bar}.")
 
+    def words(self, places: Sequence[tuple[int, int]]) -> list[int]:
+        """Read many registers, offset and octets of each, one soon after the other."""
+        offsets, sizes = np.array(places, np.uint64).T
+        answers = self._requests(len(places), _READ, address=offsets // 4, count=sizes // 4,
+                                 is_read=1)
+        if len(answers) != len(places):        # the bus was busy when one of them came
+            return [self.load(BAR_REGISTERS, *place) for place in places]
+        return [int.from_bytes(answer[:size], "little")
+                for answer, (_, size) in zip(answers, places, strict=True)]
+
     def store(self, bar: int, offset: int, octets: bytes) -> None:
         """Store whole words to a BAR."""
         size = len(octets)
         words = np.frombuffer(octets.ljust(RECORD_SIZE, b"\0"), "<u8")
         self._request(bar, offset, size, data=words.reshape(1, -1), enables=(1 << size) - 1)
+
+    def fill(self, offset: int, words: Sequence[int]) -> None:
+        """Write words of 8 octets to one register, one soon after the other."""
+        octets = np.zeros((len(words), RECORD_SIZE // 8), "<u8")
+        octets[:, 0] = words
+        self._requests(len(words), _WRITE, address=offset // 4, count=2, data=octets, enables=0xFF)
+
+    def _requests(self, number: int, cycles: int, **fields: Any) -> list[bytes]:
+        """Make a request every so many cycles, and return the answers; the bus rests before."""
+        rows = self.rows(cycles * (number + 2))
+        places = rows[cycles:-cycles:cycles]
+        places["request__valid"] = 1
+        self.model.put(places, "request__payload", bar=BAR_REGISTERS, **fields)
+        return self.run(rows)
 
     def _request(self, bar: int, offset: int, size: int, **fields: Any) -> None:
         given = self.rows(1)
@@ -123,6 +167,7 @@ class VerilatedSlot(Slot):
                        **fields)
         for _ in range(_LOOKS):
             outputs = self.model.run(given)
+            self._cycles += 1
             self._take(outputs, [])
             if outputs["request__ready"][0]:
                 return
@@ -130,26 +175,39 @@ class VerilatedSlot(Slot):
 
     # The network
 
-    def give(self, line: int, frame: bytes) -> None:
-        """Send a frame without preamble and check on a line, and let it come through."""
-        count = -(-len(frame) // LANES)
-        rows = self.rows(count + 2)
-        words = np.frombuffer(frame.ljust(LANES * count, b"\0"), "<u8")
-        port = f"words__{line}__"
-        rows[f"{port}valid"][:count] = 1
-        keep = np.full(count, (1 << LANES) - 1)
-        keep[-1] >>= LANES * count - len(frame)
-        self.model.put(rows[:count], f"{port}payload", data=words, keep=keep,
-                       first=np.arange(count) == 0, last=np.arange(count) == count - 1)
+    def give(self, frames: Mapping[int, Sequence[bytes]]) -> None:
+        """Send frames without preamble and check on their lines, and let them come through.
+
+        Lines go at the same time, frames of one line after each other.
+        """
+        rows = self.rows(max(sum(_words(frame) + GAP for frame in line)
+                             for line in frames.values()))
+        for line, sent in frames.items():
+            begin = 0
+            for frame in sent:
+                count = _words(frame)
+                self._put(rows[begin:begin + count], f"words__{line}__", frame)
+                begin += count + GAP
         self.run(rows)
         self.settle()
+
+    def _put(self, rows: np.ndarray, port: str, frame: bytes) -> None:
+        """Write the words of a frame to the rows of their cycles."""
+        count = len(rows)
+        rows[f"{port}valid"] = 1
+        keep = np.full(count, (1 << LANES) - 1)
+        keep[-1] >>= LANES * count - len(frame)
+        self.model.put(
+            rows, f"{port}payload", keep=keep, first=np.arange(count) == 0,
+            last=np.arange(count) == count - 1,
+            data=np.frombuffer(frame.ljust(LANES * count, b"\0"), "<u8"))
 
     # The contract of a slot
 
     def reset(self) -> None:
         """Begin as after configuration, at the time that was given."""
         self.model.restart()
-        self._frame = b""
+        self._frame, self._cycles = b"", 0
         self.sent.clear()
         self.store(BAR_REGISTERS, RegisterOffset.CLOCK_SET, self._time.to_bytes(8, "little"))
 
@@ -159,6 +217,11 @@ class VerilatedSlot(Slot):
 
     def close(self) -> None:
         """Nothing is left: the model goes with its last reference."""
+
+
+def _words(frame: bytes) -> int:
+    """Words of a frame."""
+    return -(-len(frame) // LANES)
 
 
 class VerilatedDevice(PCIeDevice):

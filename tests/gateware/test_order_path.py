@@ -102,6 +102,18 @@ def test_a_session_that_the_host_runs_gets_records_and_no_frame(pair):
     assert pair.card.sent
 
 
+def test_orders_have_no_number_below_the_one_that_the_host_wrote(pair):
+    for number, token in ((0, 1), (1, 2), (700, 700), (3, 701), (701, 702), (703, 703)):
+        pair.card.give(i_number__valid=1, i_number__payload=number)
+        context = pair.rig.path.context
+        context["next_token"] = max(int(context["next_token"]), number)
+        [(kind, fields), *_] = both(pair, **ORDER | {"price": 99 * DOLLAR})
+        assert (kind, fields["token"]) == (RecordType.ORDER_SENT, token)
+    pair.card.give(i_number__valid=1, i_number__payload=0xFFFF_FFFF)
+    pair.rig.path.context["next_token"] = 0xFFFF_FFFF
+    assert both(pair, **ORDER)[0][1]["token"] == 0xFFFF_FFFF
+
+
 def test_more_own_orders_than_places(pair):
     for number in range(12):
         both(pair, **ORDER | {"price": 99 * DOLLAR + 100 * number, "flags": number & 1})

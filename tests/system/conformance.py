@@ -20,6 +20,7 @@ from tests.feed_rig import mold
 from tests.reference import itch
 from tickwire.device.base import Device
 from tickwire.device.card_network import CardNetwork, CardSession
+from tickwire.device.owned import OwnedDevice
 from tickwire.device.pcie import PCIeDevice
 from tickwire.device.software import SoftwareDevice
 from tickwire.kernels.translate import ORDER_EVENT, translate
@@ -31,6 +32,7 @@ from tickwire.spec.records import RECORDS, STATE_LINE, Line, RecordType
 from tickwire.spec.registers import BAR_WINDOW
 from tickwire_hw.clock import LINE_HZ
 from tickwire_sim.soft_card import LoopTransport
+from tickwire_sim.trading import TradingCard
 from tickwire_sim.verilated import VerilatedDevice, VerilatedSlot
 
 GEOMETRY = Geometry(instruments=4, orders_log2=9, order_stash=8, levels_log2=8, level_stash=8,
@@ -50,7 +52,7 @@ class Bench:
     """A device, its two lines and its order session."""
 
     def __init__(self, device: Device, turn: Callable[[], None],
-                 far: SoftwareDevice | None) -> None:
+                 far: OwnedDevice | None) -> None:
         """Hold ``device``; ``turn`` lets it work until nothing is left to do.
 
         ``far`` is what has lines and session: the device itself, or what stands for a card.
@@ -239,8 +241,8 @@ def pcie(name: str) -> Iterator[Bench]:
     yield from _benched(device, slot.card.device)
 
 
-def _benched(device: Device, far: SoftwareDevice) -> Iterator[Bench]:
-    bench = Bench(device, lambda: [device.work() for _ in range(3)] and None, far)
+def _benched(device: Device, far: OwnedDevice, kind: type[Bench] = Bench) -> Iterator[Bench]:
+    bench = kind(device, lambda: [device.work() for _ in range(3)] and None, far)
     far.attach_lines(*(near.fileno() for _, near in bench.lines))
     try:
         yield bench
@@ -259,7 +261,7 @@ class CardBench(Bench):
     def carry(self, line: int, packet: bytes) -> None:
         """Carry a packet on a line and let the card take it."""
         group, port = LINES[line]
-        self.slot.give(line, ethernet(ipv4(udp(packet, port), destination=group)))
+        self.slot.give({line: [ethernet(ipv4(udp(packet, port), destination=group))]})
 
     def repair(self, packet: bytes) -> None:
         """Hand over a packet that was asked for again."""
@@ -321,5 +323,32 @@ def verilated(name: str) -> Iterator[Bench]:
         bench.close()
 
 
-FACTORIES = {"pcie": pcie, "software": software, "verilated": verilated}
+class TradingBench(Bench):
+    """The card's own gateware as a run has it: with sockets of the host, in shared memory."""
+
+    def log_in(self) -> None:
+        """Bring the order session up, and keep it: turns are so slow that a peer seems silent."""
+        super().log_in()
+        turn = self.turn
+
+        def beat() -> None:
+            if self.venue.fileno() >= 0:
+                self.venue.sendall(SOUP.pack(1, b"H"))
+            turn()
+        self.turn = beat
+
+    def pause(self, seconds: float) -> None:
+        """Let the card's time pass."""
+        self.device.slot.set_time(self.device.slot.time + int(seconds * 1_000_000_000))
+
+
+@contextmanager
+def trading(name: str) -> Iterator[Bench]:
+    """The card's own gateware as a run has it."""
+    device = TradingCard(name, GEOMETRY, SYMBOLS, lines=LINES[:2], market_log2=MARKET_LOG2,
+                         order_log2=ORDER_LOG2, is_following=False)
+    yield from _benched(device, device, TradingBench)
+
+
+FACTORIES = {"pcie": pcie, "software": software, "trading": trading, "verilated": verilated}
 SELL = int(IntentFlag.SELL)

@@ -40,7 +40,10 @@ U32 = 0xFFFF_FFFF
 numbers = itertools.count()
 
 
-@pytest.fixture(params=[pytest.param(name, marks=pytest.mark.long if name == "verilated" else ())
+SLOW = ("trading", "verilated")             # the card's gateware
+
+
+@pytest.fixture(params=[pytest.param(name, marks=pytest.mark.long if name in SLOW else ())
                         for name in sorted(FACTORIES)])
 def bench(request):
     """A device that was just opened."""

@@ -52,6 +52,9 @@ def compiled(tmp_path_factory):
         assert program.process.returncode == 0
 
 
+MODEL_SECONDS = 900                        # to compile the card's gateware
+
+
 class Program:
     """A run in a process group of its own."""
 
@@ -65,9 +68,9 @@ class Program:
              *arguments], start_new_session=True,
             **{"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True} | options)
 
-    def until_trading(self) -> Observer:
+    def until_trading(self, seconds: float = SECONDS) -> Observer:
         """Wait until the device is armed; return an observer of it."""
-        deadline = time.monotonic() + SECONDS
+        deadline = time.monotonic() + seconds
         while time.monotonic() < deadline and self.process.poll() is None:
             try:
                 observer = Observer(self.ports.name)
@@ -98,9 +101,10 @@ class Program:
         self.check_nothing_is_left()
         return self.process.returncode, out, without_remarks(error or "")
 
-    def trade_until(self, is_enough: Callable[[dict[str, int]], bool]) -> tuple[int, str, str]:
+    def trade_until(self, is_enough: Callable[[dict[str, int]], bool],
+                    start_seconds: float = SECONDS) -> tuple[int, str, str]:
         """Let it trade until its counters are ``is_enough``, then end it as :meth:`end` does."""
-        observer = self.until_trading()
+        observer = self.until_trading(start_seconds)
         deadline = time.monotonic() + SECONDS
         while not is_enough(observer.counters()) and self.process.poll() is None:
             if time.monotonic() > deadline:
@@ -169,6 +173,24 @@ def test_orders_go_over_fix_and_nothing_above_can_tell(tmp_path):
     assert found["fills"] > 5 and found["lost"] == 0 and found["kill_cause"] == ""
     assert found["latency_ns"]["order_to_ack"]["p50"] > 0
     assert any(found["position"].values()) and f"{found['orders_sent']:,} sent" in out
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("arguments", [
+    (), ("--route", "fix"), ("--impair", "0.05")], ids=["ouch", "fix", "impaired"])
+def test_the_cards_own_gateware_trades(tmp_path, arguments):
+    with running(tmp_path, "--device", "verilated", "--seconds", "0", *arguments,
+                 settings=(f"orders.fix_port={free_ports().orders}",)) as program:
+        status, out, _ = program.trade_until(
+            lambda counters: counters["fills"] > 5 and counters["orders_accepted"] > 5,
+            MODEL_SECONDS)
+    assert status == 0
+    found = program.summary()
+    assert found["device"] == "verilated" and found["lost"] == 0 and found["kill_cause"] == ""
+    assert found["fills"] > 5 and any(found["position"].values())
+    row = found["latency_cycles"]["tick_to_order"]
+    assert 50 < row["p50"] <= row["max"] and "latency, cycles" in out
+    assert (found["recovered"] > 0) == ("--impair" in arguments)
 
 
 def test_it_ends_by_itself_when_its_time_is_over(tmp_path):

@@ -52,9 +52,11 @@ def told(capsys, *arguments, status=0):
 def test_the_list_is_in_the_order_of_auto_and_says_why(no_card, capsys):
     assert told(capsys, "list") == (
         "1. pcie: No PCI function 10ee:7443: there is no card.\n"
-        "2. software: auto takes it.\nRunning: none.\n")
+        "2. software: auto takes it.\n"
+        "3. verilated: The card's own gateware, simulated and so slower than any market; "
+        "`--device verilated` takes it.\nRunning: none.\n")
     document = json.loads(told(capsys, "list", "--json"))
-    assert [entry["is_taken"] for entry in document["candidates"]] == [False, True]
+    assert [entry["is_taken"] for entry in document["candidates"]] == [False, True, False]
 
 
 @pytest.mark.parametrize(("tree", "wanted"), [

@@ -67,7 +67,7 @@ def test_every_key_of_a_run_is_on_the_page():
         observer = Observer(bench.device.name)
         found = summary(observer)
         observer.close()
-    assert keys("Summary of `tickwire run") == {*found, *MISSED, "start_seconds"}
+    assert keys("Summary of `tickwire run") == {*found, *MISSED, "start_seconds", "latency_cycles"}
 
 
 def test_every_key_of_a_replay_is_on_the_page_and_units_reach_the_file(tmp_path):

@@ -26,6 +26,9 @@ LIVE = "the order session and live market data"
 AWAITED = {"venue": "the venue to open its ports", "device": "the device to open its lines"}
 MISSED = ("records_coalesced", "records_unread")   # what a Python strategy was not given
 LOOK_SECONDS = 0.25
+SIMULATED = {                              # the demo of a simulated card: a slow, narrow market
+    "venue.messages_per_second": 50, "strategy.parameters.threshold": "0.01",
+    "strategy.parameters.spread_max": "0.05", "strategy.parameters.mean_shift": 6}
 
 
 class Session:
@@ -219,6 +222,9 @@ def run(
     view: Annotated[bool, Parameter(help="Live view, where there is a terminal.")] = True,
     venue: Annotated[bool, Parameter(
         help="Start the simulated venue; without it the configured ports must answer.")] = True,
+    device: Annotated[Literal["auto", "software", "verilated", "pcie"] | None, Parameter(
+        help="What trades: kernels, the card's gateware as a simulation, or a card. By default "
+             "as configured.")] = None,
     route: Annotated[Literal["ouch", "fix"] | None, Parameter(
         help="Protocol of orders. By default as configured.")] = None,
     impair: Annotated[Decimal | None, Parameter(
@@ -230,11 +236,17 @@ def run(
     """Trade with a venue, a device and a strategy, each process on this machine.
 
     Without a configuration it is the demo: four symbols, the spread strategy, 20 seconds. At the
-    end, or at Ctrl-C, open orders are cancelled and the summary is shown.
+    end, or at Ctrl-C, open orders are cancelled and the summary is shown. A simulated card takes
+    milliseconds for what a card does in nanoseconds, so its demo has a slow market; latencies are
+    cycles of the card.
     """
     overrides: dict[str, object] = dict(map(parse_override, set))
     if seconds is not None:
         overrides["run.seconds"] = seconds
+    if device is not None:
+        overrides["device.kind"] = device
+        if device == "verilated" and config is None:
+            overrides = SIMULATED | overrides
     if route is not None:
         overrides["orders.route"] = route
     if impair is not None:

@@ -10,6 +10,9 @@ from tickwire.spec.registers import PCI_DEVICE, PCI_VENDOR
 NO_ORDER_PATH = ("this version does not carry its order connection, so it can be looked at "
                  "(`tickwire device info`) but not trade")
 
+SIMULATED = ("the card's own gateware, simulated and so slower than any market; "
+             "`--device verilated` takes it.")
+
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
@@ -21,13 +24,13 @@ class Candidate:
 
 
 def candidates(root: Path = pci.ROOT) -> list[Candidate]:
-    """Return every device of this machine, best first; the software device is always there."""
+    """Return every device of this machine, best first; those without a card are always there."""
     found = [Candidate("pcie", function.address, function.obstacle or f"{NO_ORDER_PATH}.")
              for function in pci.functions(root)]
     if not found:
         found.append(Candidate("pcie", "", f"No PCI function {PCI_VENDOR:04x}:{PCI_DEVICE:04x}: "
                                "there is no card."))
-    return [*found, Candidate("software", "", "")]
+    return [*found, Candidate("software", "", ""), Candidate("verilated", "", SIMULATED)]
 
 
 def choose(kind: str, root: Path = pci.ROOT) -> tuple[str, str]:
@@ -35,7 +38,7 @@ def choose(kind: str, root: Path = pci.ROOT) -> tuple[str, str]:
 
     Raises :class:`TickwireError` when ``kind`` names one that cannot.
     """
-    if kind == "software":
+    if kind in ("software", "verilated"):
         return kind, ""
     found = candidates(root)
     if kind == "pcie":

@@ -13,7 +13,7 @@ from dataclasses import replace
 from datetime import datetime
 
 from tickwire.config import OrderSettings
-from tickwire.device.software import SoftwareDevice
+from tickwire.device.owned import OwnedDevice
 from tickwire.engine import Engine
 from tickwire.errors import TickwireError
 from tickwire.orders.fix.audit import AuditLog
@@ -65,7 +65,7 @@ def run_prefix(now: int) -> str:
 class FIXLink:
     """Keeps the FIX order session of a device up until it is cancelled."""
 
-    def __init__(self, device: SoftwareDevice, engine: Engine, orders: OrderSettings,
+    def __init__(self, device: OwnedDevice, engine: Engine, orders: OrderSettings,
                  fix: FIXSettings) -> None:
         """Open the store; nothing is connected yet."""
         if engine.releases is None:

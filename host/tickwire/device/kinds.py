@@ -9,6 +9,8 @@ from tickwire.spec.geometry import CARD_LARGE, CARD_SMALL, MARKET, Geometry
 GEOMETRIES = {"small": CARD_SMALL, "large": CARD_LARGE, "market": MARKET}
 _REPLAYS = {"software": "tickwire.device.replay:Replay",
             "verilated": "tickwire_sim.replay:VerilatedReplay"}
+_TRADING = {"software": "tickwire.device.software:SoftwareDevice",
+            "verilated": "tickwire_sim.trading:TradingCard"}
 WAITING = {
     "software": "Loading kernels; the first time they are compiled, half a minute",
     "verilated": "Loading the card's gateware; the first time it is compiled, minutes"}
@@ -38,7 +40,31 @@ def replay_of(device: str) -> Any:
     if device not in _REPLAYS:
         raise TickwireError(f"A recording is replayed on {' or '.join(_REPLAYS)}, "
                             f"not on {device!r}.")
-    module, name = _REPLAYS[device].split(":")
+    return _load(_REPLAYS[device], device)
+
+
+def trading_device(device: str) -> Any:
+    """Return the class of a device that trades, an :class:`OwnedDevice`.
+
+    Raises :class:`TickwireError` for a device that is not installed.
+    """
+    return _load(_TRADING[device], device)
+
+
+def smallest(symbols: int) -> Geometry:
+    """Return the geometry of the smallest card that has room for so many symbols.
+
+    Raises :class:`TickwireError` when none has.
+    """
+    for geometry in (CARD_SMALL, CARD_LARGE):
+        if symbols <= geometry.instruments:
+            return geometry
+    raise TickwireError(f"A card keeps books of {CARD_LARGE.instruments} symbols at most, "
+                        f"not of {symbols}.")
+
+
+def _load(place: str, device: str) -> Any:
+    module, name = place.split(":")
     try:
         return getattr(importlib.import_module(module), name)
     except ModuleNotFoundError as error:

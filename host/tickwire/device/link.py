@@ -1,4 +1,4 @@
-"""Order session of the software device, control's side: connect, log in, hand over, come back.
+"""Order session of a device, control's side: connect, log in, hand over, come back.
 
 The loop owns the socket while a session lasts (:mod:`tickwire.kernels.engine_session`); here is
 what comes before and after. A session that is lost is continued with its next sequenced message,
@@ -11,7 +11,7 @@ import os
 import socket
 
 from tickwire.config import OrderSettings
-from tickwire.device.software import SoftwareDevice
+from tickwire.device.owned import OwnedDevice
 from tickwire.errors import TickwireError
 from tickwire.spec import ouch50, soupbintcp
 from tickwire.spec.wire import Message, decode, encode
@@ -25,7 +25,7 @@ _RECEIVE = 1 << 16
 class OrderLink:
     """Keeps the order session of a device up until it is cancelled."""
 
-    def __init__(self, device: SoftwareDevice, settings: OrderSettings) -> None:
+    def __init__(self, device: OwnedDevice, settings: OrderSettings) -> None:
         """Nothing is connected yet."""
         self._device, self._settings = device, settings
         self._socket: socket.socket | None = None

@@ -13,7 +13,7 @@ import numpy as np
 
 from tickwire.device.base import Device, Layout, RingLayout, register
 from tickwire.device.card_network import CardNetwork
-from tickwire.device.software import MARKET_LOG2, ORDER_LOG2
+from tickwire.device.owned import MARKET_LOG2, ORDER_LOG2
 from tickwire.device.transport import Buffer, Transport
 from tickwire.errors import TickwireError
 from tickwire.kernels import histogram, intent_window
@@ -118,7 +118,7 @@ class PCIeDevice(Device):
 
     def _give(self, name: str, log2: int, is_huge: bool) -> None:
         """Share memory for a ring or the state table, and enable it."""
-        buffer = Buffer(RECORD_SIZE << log2, is_huge=is_huge)
+        buffer = self._buffer(name, RECORD_SIZE << log2, is_huge)
         self._transport.share(buffer)
         self._buffers[name] = buffer
         if buffer.remark and buffer.remark not in self.remarks:
@@ -134,6 +134,10 @@ class PCIeDevice(Device):
                 f"Device {self.name!r} refused its {_RINGS[name]} of 2^{log2} slots at bus address "
                 f"0x{buffer.bus:x}: a base must be a multiple of the ring's octets, and a ring "
                 f"has 2^{RING_LOG2_MIN} to 2^{RING_LOG2_MAX} slots.")
+
+    def _buffer(self, name: str, octets: int, is_huge: bool) -> Buffer:
+        """Return memory for the ring or table of that name."""
+        return Buffer(octets, is_huge=is_huge)
 
     def _stop(self) -> None:
         """Let the card write nothing more, and wait until what is on its way has come."""
@@ -245,12 +249,16 @@ class PCIeDevice(Device):
     def commit_limits(self, seconds: float = _SECONDS) -> int:
         """Load the staged limits into the card and put them in force; returns their version."""
         self.check()
-        words = (ctypes.c_uint64 * (self._limits_octets // 8)).from_address(self.layout.limits)
+        self.load_limits(self.layout.limits)
+        return super().commit_limits(seconds)
+
+    def load_limits(self, table: int) -> None:
+        """Load the limits table at an address into the card; nothing is in force yet."""
+        words = (ctypes.c_uint64 * (self._limits_octets // 8)).from_address(table)
         self.write_register("TABLE_INDEX", 0)
         for number, word in enumerate(words, 1):
             self.write_register("TABLE_DATA", int(word))
             self._until("TABLE_INDEX", number, "load its limits table")
-        return super().commit_limits(seconds)
 
     def _store_intent(self, slot: int, row: np.ndarray) -> None:
         # The window cannot be read: the intent is made whole here and stored at once.

@@ -11,6 +11,7 @@ import time
 import traceback
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -18,11 +19,12 @@ from tickwire.commands.children import Parent
 from tickwire.config import Config, SymbolSettings
 from tickwire.device.discovery import choose
 from tickwire.device.fix_link import FIXLink
+from tickwire.device.kinds import WAITING, smallest, trading_device
 from tickwire.device.limits_rows import firm_row, instrument_row, session_row, strategy_row
 from tickwire.device.limits_table import fill
 from tickwire.device.link import OrderLink
+from tickwire.device.owned import OwnedDevice
 from tickwire.device.repair import Repair
-from tickwire.device.software import SoftwareDevice
 from tickwire.engine import Engine
 from tickwire.errors import TickwireError
 from tickwire.feed.udp import Line, open_lines
@@ -57,20 +59,24 @@ class Hooks:
 
 
 class DeviceProcess:
-    """A software device with everything around it, from start to end."""
+    """A device with everything around it, from start to end."""
 
     def __init__(self, config: Config) -> None:
         """Check the strategy and make the device; nothing is open yet."""
         self.config = config
         symbols = config.symbols
-        _, self.choice = choose(config.device.kind)
+        kind, self.choice = choose(config.device.kind)
         strategy = load(config.strategy.path, symbols, config.strategy.parameters)
         settings, feed = config.device, config.feed
-        self.device = SoftwareDevice(
-            settings.name, config.geometry, {entry.symbol: entry.tick for entry in symbols},
-            stale_ns=feed.stale_ms * _MILLISECOND, busy=settings.busy_poll,
-            accept_session=False,          # a stray packet of another one must not end the books
-            is_released=config.orders.route == "fix")
+        options: dict[str, Any] = (
+            # A stray packet of another session must not end the books.
+            {"busy": settings.busy_poll, "accept_session": False} if kind == "software" else
+            {"lines": ((feed.group_a, feed.port_a), (feed.group_b, feed.port_b))})
+        self.device: OwnedDevice = trading_device(kind)(
+            settings.name, config.geometry if kind == "software" else smallest(len(symbols)),
+            {entry.symbol: entry.tick for entry in symbols},
+            stale_ns=feed.stale_ms * _MILLISECOND, is_released=config.orders.route == "fix",
+            **options)
         self._open: list[Line | OrderLink | FIXLink | Repair] = []
         self._named, self._limited = 0, set(config.risk.symbols)
         try:
@@ -243,6 +249,8 @@ class DeviceProcess:
 def main(parent: Parent, config: Config) -> None:
     """Run the device as a child process of ``parent``."""
     when_compiling(lambda name, number: parent.say(compiling=name, number=number))
+    if config.device.kind == "verilated":
+        parent.say(remark=f"{WAITING['verilated']}.")
     process = DeviceProcess(config)
     try:
         asyncio.run(process.run(Hooks(

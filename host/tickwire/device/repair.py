@@ -3,7 +3,7 @@
 import asyncio
 import time
 
-from tickwire.device.software import SoftwareDevice
+from tickwire.device.owned import OwnedDevice
 from tickwire.feed.recovery import ANSWERS_MAX, RecoveryClient
 from tickwire.spec.records import FeedState
 
@@ -15,7 +15,7 @@ _SESSION_SIZE = 10
 class Repair:
     """Watches the feed of a device and repairs its gaps until it is cancelled."""
 
-    def __init__(self, device: SoftwareDevice, address: tuple[str, int]) -> None:
+    def __init__(self, device: OwnedDevice, address: tuple[str, int]) -> None:
         """Ask the request server at ``address``; raises :class:`TickwireError` for a bad host."""
         self._device = device
         self.client = RecoveryClient(address, self._deliver, self._lost)
@@ -46,7 +46,7 @@ class Repair:
     def _look(self) -> bool:
         """Ask for what is missing and take what has come; returns whether something is missing."""
         device, now = self._device, time.monotonic_ns()
-        session = device.feed.session
+        session = device.feed_session
         if session != self._session:
             self._session = session
             self.client.begin(session.encode("latin-1").ljust(_SESSION_SIZE))

@@ -5,46 +5,45 @@ in a thread of its own, or :meth:`SoftwareDevice.work` does one turn at a time.
 """
 
 import ctypes
-import socket
 import time
 from collections.abc import Mapping
 
 import numpy as np
 
-from tickwire.device.base import Device, Layout, RingLayout, register
 from tickwire.device.book_memory import BookMemory
 from tickwire.device.feed_memory import LINE_TIMEOUT_NS, FeedMemory
 from tickwire.device.order_memory import BookSide, OrderMemory
-from tickwire.device.shared import ABI, SharedMemory, create
+from tickwire.device.owned import (
+    IDLE_LIMIT,
+    MARKET_LOG2,
+    ORDER_LOG2,
+    SLEEP_NS,
+    TOKEN_LOG2,
+    OwnedDevice,
+)
+from tickwire.device.shared import ABI
 from tickwire.errors import TickwireError
-from tickwire.feed.frame_ring import FrameRing
 from tickwire.kernels import engine, engine_session
 from tickwire.kernels.arena import Arena
 from tickwire.kernels.engine_layout import DATAGRAM, DEVICE
-from tickwire.kernels.engine_registers import MAILBOXES
 from tickwire.kernels.engine_session import SESSION
 from tickwire.spec import soupbintcp
 from tickwire.spec.digest import digest
 from tickwire.spec.geometry import Geometry
 from tickwire.spec.limits import LIMITS_ROW
-from tickwire.spec.registers import MAGIC, RegisterOffset, Status
+from tickwire.spec.registers import MAGIC, Capability, RegisterOffset, Status
 from tickwire.spec.render import dtype
 from tickwire.spec.shared import POSITION
 from tickwire.spec.stages import HISTOGRAM_WORDS, StageIndex
 
 POSITION_DTYPE = dtype(POSITION)
-MARKET_LOG2, ORDER_LOG2, TOKEN_LOG2 = 16, 12, 12
 BURST = 32                                 # datagrams of one line before the other has its turn
-IDLE_LIMIT = 64                            # turns that find nothing before the loop sleeps
-SLEEP_NS = 200_000
-MAILBOX_SECONDS = 2.0
 _NANOSECOND_HZ = 1_000_000_000
-_LEVELS, _TRIGGERS = 1, 2                  # bits of CAPABILITIES
 _POLL_IN = 1
 _SECOND = 1_000_000_000
 
 
-class SoftwareDevice(Device):
+class SoftwareDevice(OwnedDevice):
     """A device of Numba kernels; killed until it is armed.
 
     ``symbols`` maps the watched symbols to their tick sizes (1e-4 dollars); their order gives the
@@ -68,34 +67,15 @@ class SoftwareDevice(Device):
         Raises :class:`TickwireError` when the name is taken or the system refuses memory.
         ``remark`` afterwards says what was cleared away.
         """
-        self.name, self.geometry, self.symbols = name, geometry, tuple(symbols)
+        super().__init__(name, geometry, tuple(symbols), market_log2=market_log2,
+                         order_log2=order_log2, token_log2=token_log2, is_released=is_released)
         self._ticks = dict(symbols)
-        self.memory, self.remark = self._take_memory(market_log2, order_log2, token_log2)
-        at = self.memory.address
-        self.layout = Layout(
-            market=RingLayout(at("market_ring"), market_log2),
-            orders=RingLayout(at("order_ring"), order_log2),
-            state=at("state"), window=at("window"), registers=at("registers"),
-            counters=at("counters"), histograms=at("histograms"), limits=at("limits"),
-            positions=at("positions"), engine=at("engine"), token_log2=token_log2)
-        self.is_released = is_released
-        self.is_driven = False                 # an engine's thread runs the loop
-        self._host_owner: object = None
         self._arena = Arena()
-        self._waker, self._wake = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
-        self._waker.setblocking(False)
-        self._wake.setblocking(False)
         # A record of an earlier run in the same memory would not match; here memory is new.
         self.epoch = epoch or time.time_ns() // _SECOND % 255 + 1
         self._compose(self._ticks, stale_ns, line_timeout_ns, patience_ns, accept_session)
         self._fill(busy)
         self._fill_registers()
-
-    def _take_memory(self, market_log2: int, order_log2: int,
-                     token_log2: int) -> tuple[SharedMemory, str]:
-        """Return the memory that host and device share, with a remark about what was there."""
-        return create(self.name, self.kind, self.geometry, market_log2=market_log2,
-                      order_log2=order_log2, token_log2=token_log2)
 
     def _compose(self, symbols: dict[str, int], stale_ns: int, line_timeout_ns: int,
                  patience_ns: int, accept_session: bool) -> None:
@@ -122,7 +102,6 @@ class SoftwareDevice(Device):
         self.orders.gate["staging"] = layout.limits
         self.orders.context["acknowledge_stage"] = self._stage("ORDER_TO_ACK")
         self.orders.context["released"] = self.is_released    # the one session, number 0
-        self.recovery = FrameRing()
 
     def _stage(self, name: str) -> int:
         return self.layout.histograms + 8 * HISTOGRAM_WORDS * int(StageIndex[name])
@@ -167,7 +146,8 @@ class SoftwareDevice(Device):
         book, queues = self.geometry.registers(self.layout.token_log2)
         for name, value in (
                 ("MAGIC", MAGIC), ("ABI", ABI), ("DIGEST", digest()),
-                ("CAPABILITIES", _TRIGGERS | (_LEVELS if self.geometry.depth else 0)),
+                ("CAPABILITIES", Capability.TRIGGERS
+                 | (Capability.LEVELS if self.geometry.depth else 0)),
                 ("CORE_HZ", _NANOSECOND_HZ),
                 ("GEOMETRY_BOOK", book), ("GEOMETRY_QUEUES", queues),
                 ("ECHO", 0xFFFF_FFFF), ("CONTROL", 1), ("RING_EPOCH", self.epoch),
@@ -176,62 +156,14 @@ class SoftwareDevice(Device):
                 ("EPOCH", int(self.orders.context["epoch"])),
                 ("STATUS", Status.RUNNING | Status.KILLED),
                 ("KILL_CAUSE", int(self.orders.gate["killed"]))):
-            self._store(name, value)
+            self.show(name, value)
         positions = self.memory.view("positions", POSITION_DTYPE)
         for instrument, (symbol, tick) in enumerate(self._ticks.items()):
             positions[instrument]["symbol"], positions[instrument]["tick"] = symbol.encode(), tick
 
-    # The contract
-
-    def read_register(self, name: str) -> int:
-        """Return the value of a register."""
-        offset, size = register(name, to_write=False)
-        kind = ctypes.c_uint32 if size == 4 else ctypes.c_uint64
-        return int(kind.from_address(self.layout.registers + offset).value)
-
-    def write_register(self, name: str, value: int) -> None:
-        """Write a register; an event waits until the device has taken the one before."""
-        _, size = register(name, to_write=True)
-        if not 0 <= value < 1 << 8 * size:
-            raise ValueError(f"Register {name} has {8 * size} bits; {value} does not fit")
-        if name == "ECHO":
-            value ^= 0xFFFF_FFFF
-        mark = MAILBOXES.get(name)
-        if mark is None:
-            self._store(name, value)
-            return
-        if name == "KILL":                     # a kill never waits; causes add up
-            self._store(name, self.read_register(name) | value | mark)
-        else:
-            self.wait(lambda: self.read_register(name) == 0, MAILBOX_SECONDS,
-                      f"take what was written to {name}")
-            self._store(name, value | mark)
-        self.wake()
-
-    def _store(self, name: str, value: int) -> None:
-        offset, size = register(name, to_write=False)
-        kind = ctypes.c_uint32 if size == 4 else ctypes.c_uint64
-        kind.from_address(self.layout.registers + offset).value = value
-
-    def work(self) -> None:
-        """Do one turn, unless an engine's thread does them."""
-        if not self.is_driven:
-            engine.run(self.address, 1)
-
-    def close(self) -> None:
-        """Give everything back; the shared memory disappears. No engine runs any more."""
-        self._waker.close()
-        self._wake.close()
-        self.memory.close()
-
-    # What is the software device's own
-
-    def wake(self) -> None:
-        """End the loop's sleep."""
-        try:
-            self._wake.send(b"\1")
-        except OSError:                        # full: it is awake; closed: nobody sleeps
-            return
+    def run(self, turns: int = 0) -> None:
+        """Do ``turns`` turns of the loop; with 0, turns until bit 0 of CONTROL is clear."""
+        engine.run(self.address, turns)
 
     def attach_lines(self, line_a: int, line_b: int = -1) -> None:
         """Take datagrams from these non-blocking sockets; -1 for none."""
@@ -239,11 +171,8 @@ class SoftwareDevice(Device):
         self.feed.context["lines"] = (1 if line_a >= 0 else 0) | (2 if line_b >= 0 else 0)
 
     def attach_host(self, address: int, owner: object) -> None:
-        """Let the loop do the host's half as well: the HOST context of ``owner``.
-
-        The owner lives as long as the device, because the loop writes its memory.
-        """
-        self._host_owner = owner
+        """Let the loop do the host's half as well: the HOST context of ``owner``."""
+        super().attach_host(address, owner)
         self.context["host"] = address
 
     def leave_tick_to_order(self) -> None:
@@ -276,11 +205,6 @@ class SoftwareDevice(Device):
         return ctypes.c_int64.from_address(self._session).value >= 0
 
     @property
-    def is_session_up(self) -> bool:
-        """Whether orders may be sent on the session."""
-        return Status.SESSION_UP in self.status
-
-    @property
     def session_sequence(self) -> int:
         """Number of the next sequenced message of the order session."""
         return int(self.session["sequence"])
@@ -290,9 +214,10 @@ class SoftwareDevice(Device):
         """Whether the venue ended the order session."""
         return bool(self.session["ended"])
 
-    def give_up(self, sequence: int) -> None:
-        """Go on with message ``sequence``; what is missing before it is lost for good."""
-        self.write_register("FEED_GIVE_UP", sequence)
+    @property
+    def feed_session(self) -> str:
+        """Name of the feed's session, empty before its first packet."""
+        return self.feed.session
 
 
 assert LIMITS_ROW == 128

@@ -193,10 +193,10 @@ def _state(held: Holding) -> str:
 
 def _latencies(observer: Observer) -> Table:
     table = Table(box=None, pad_edge=False, header_style="bold")
-    table.add_column("latency, ns")
+    table.add_column(f"latency, {observer.unit}")
     for name in ("p50", "p90", "p99", "p99.9", "max", "count"):
         table.add_column(name, justify="right")
-    for stage, row in observer.stages().items():
+    for stage, row in observer.latencies().items():
         if row["count"]:
             table.add_row(stage, *(f"{row[name]:,}" for name in _QUANTILES), f"{row['count']:,}")
     return table

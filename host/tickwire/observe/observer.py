@@ -11,7 +11,7 @@ from tickwire.kernels import histogram
 from tickwire.spec.checks import CHECKS
 from tickwire.spec.counters import COUNTERS
 from tickwire.spec.records import STATE_LINE, FeedState
-from tickwire.spec.registers import REGISTERS, KillCause, RegisterOffset, Status
+from tickwire.spec.registers import REGISTERS, Capability, KillCause, RegisterOffset, Status
 from tickwire.spec.render import dtype
 from tickwire.spec.shared import ENGINE_STATUS, POSITION
 from tickwire.spec.stages import HISTOGRAM_WORDS, STAGES
@@ -149,6 +149,22 @@ class Observer:
         """Latency of every stage: p50, p90, p99, p999, min, mean, max (ns) and count."""
         return {stage.name: histogram.summary(self._stages[index].copy())
                 for index, stage in enumerate(STAGES)}
+
+    @property
+    def unit(self) -> str:
+        """What latencies are told in: ``ns``, or ``cycles`` where the card's time is simulated."""
+        is_simulated = self.register("CAPABILITIES") & Capability.SIMULATED_TIME
+        return "cycles" if is_simulated else "ns"
+
+    def latencies(self) -> dict[str, dict[str, int]]:
+        """Latency of every stage in :attr:`unit`, otherwise as :meth:`stages`."""
+        found = self.stages()
+        if self.unit == "cycles":
+            hertz = self.register("CORE_HZ")
+            for row in found.values():
+                row.update({name: round(value * hertz / 1e9) for name, value in row.items()
+                            if name != "count"})
+        return found
 
     def stage_words(self) -> dict[str, np.ndarray]:
         """Histogram of every stage, copied."""

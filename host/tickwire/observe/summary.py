@@ -18,7 +18,8 @@ def summary(observer: Observer) -> dict[str, Any]:
 
     ``pnl`` and ``pnl_by_symbol`` are ten-thousandths of a dollar, positions valued as
     :attr:`Holding.mark` says. ``rejects_by_reason`` has the first check that failed, or ``venue``;
-    ``latency_ns`` has a row for each stage. ``docs/files.md`` has every key.
+    ``latency_ns`` has a row for each stage, and so has ``latency_cycles`` where the card's time is
+    simulated. ``docs/files.md`` has every key.
     """
     counters = observer.counters()
     every = list(observer.holdings())
@@ -48,6 +49,7 @@ def summary(observer: Observer) -> dict[str, Any]:
         "pnl_by_symbol": {holding.symbol: holding.profit for holding in holdings},
         "latency_ns": {stage: {name: values[name] for name in _QUANTILES}
                        for stage, values in observer.stages().items()},
+        **_cycles(observer),
         "kill_cause": cause_text(observer.killed),
         "digest": observer.digest,
         "counters": counters,
@@ -68,8 +70,17 @@ def lines(found: dict[str, Any]) -> list[str]:
         f"{rejects_text(found['rejects'], found['rejects_by_reason'])}",
         f"shares  {_by_symbol(found['position'], '{:+,}'.format)}",
         f"P&L     {dollars(found['pnl'])} dollars ({_by_symbol(found['pnl_by_symbol'], dollars)})",
-        *_latencies(found["latency_ns"])]
+        *(_latencies(found["latency_cycles"], "cycles") if "latency_cycles" in found
+          else _latencies(found["latency_ns"], "ns"))]
     return shown
+
+
+def _cycles(observer: Observer) -> dict[str, Any]:
+    """Latencies in cycles of a card whose time is simulated; nothing for others."""
+    if observer.unit != "cycles":
+        return {}
+    return {"latency_cycles": {stage: {name: values[name] for name in _QUANTILES}
+                               for stage, values in observer.latencies().items()}}
 
 
 def rejects_text(total: int, reasons: Mapping[str, int], most: int = REASONS_IN_LINE) -> str:
@@ -88,9 +99,9 @@ def _by_symbol(values: dict[str, int], text: Callable[[int], str]) -> str:
     return ", ".join(shown) + (f", and {rest} more" if rest else "")
 
 
-def _latencies(stages: dict[str, dict[str, int]]) -> list[str]:
+def _latencies(stages: dict[str, dict[str, int]], unit: str) -> list[str]:
     """Table of the stages that were measured."""
-    rows = [["latency, ns", "p50", "p90", "p99", "p99.9", "max", "count"]]
+    rows = [[f"latency, {unit}", "p50", "p90", "p99", "p99.9", "max", "count"]]
     rows += [[f"  {stage}", *(f"{row[name]:,}" for name in _QUANTILES)]
              for stage, row in stages.items() if row["count"]]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]

@@ -50,12 +50,12 @@ class LineView:
 
 def line(observer: Observer) -> str:
     """Return the present state as one line."""
-    c, stages = observer.counters(), observer.stages()
+    c, stages = observer.counters(), observer.latencies()
     profit = sum(holding.profit for holding in observer.holdings())
     killed = cause_text(observer.killed)
     return (f"{observer.seconds:7.1f} s  {c['messages']:,} messages, {c['messages_lost']:,} lost, "
             f"{c['orders_sent']:,} orders, {c['fills']:,} fills, P&L {dollars(profit)}, "
-            f"tick to order p50 {stages['tick_to_order']['p50']:,} ns"
+            f"tick to order p50 {stages['tick_to_order']['p50']:,} {observer.unit}"
             + (f", killed: {killed}" if killed else ""))
 
 

@@ -41,6 +41,14 @@ class KillCause(IntFlag):
     SETTLEMENT = 1024    # an answer of the venue contradicts the order table
 
 
+class Capability(IntFlag):
+    """Register CAPABILITIES: what a device can do, or is."""
+
+    LEVELS = 1           # LEVEL records
+    TRIGGERS = 2
+    SIMULATED_TIME = 4   # time is that of cycles which are simulated
+
+
 class Status(IntFlag):
     """Register STATUS."""
 
@@ -117,7 +125,7 @@ REGISTERS = (
     Register("MAGIC",          0x0000, 4, "ro", "0x4B435454; anything else is not a tickwire device."),
     Register("ABI",            0x0004, 4, "ro", "Major version in the high half, minor in the low half."),
     Register("DIGEST",         0x0008, 8, "ro", "Digest of the tables in tickwire.spec; the host refuses another."),
-    Register("CAPABILITIES",   0x0010, 4, "ro", "Bit 0 levels, bit 1 triggers, bit 2 simulated time."),
+    Register("CAPABILITIES",   0x0010, 4, "ro", "Capability."),
     Register("CORE_HZ",        0x0014, 4, "ro", "Clock of the core, 1e9 where time is nanoseconds."),
     Register("ECHO",           0x0018, 4, "rw", "Reads as the complement of what was written."),
     Register("CONTROL",        0x0020, 4, "rw", "Bit 0 run, bit 1 stop when idle."),
@@ -176,6 +184,7 @@ REGISTERS = (
     Register("SESSION_POSITION", 0x0278, 8, "rw", "Sequence number of the connection's next octet, for a lease, and acknowledgment number in the high half."),
     Register("ORDER_SESSIONS", 0x0280, 4, "rw", "Order sessions that there are, from number 0 on."),
     Register("SESSIONS_RELEASED", 0x0284, 4, "rw", "Mask of the sessions whose order messages the host sends."),
+    Register("ORDER_NUMBER",   0x0288, 4, "wo", "Orders have no number below this from now on: the venue's next one."),
     Register("RING_MARKET_BASE", 0x0100, 8, "rw", "Bus address of the market ring, a multiple of its octets; taken when it is enabled."),
     Register("RING_MARKET_CONTROL", 0x0108, 4, "rw", "RingControl."),
     Register("RING_MARKET_DROPS", 0x0128, 8, "ro", "Records that found no room before the market ring."),

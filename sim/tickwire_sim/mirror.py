@@ -1,0 +1,163 @@
+"""A card's registers and counters in shared memory, kept alike from both sides."""
+
+import ctypes
+import time
+
+from tickwire.device.order_connection import OrderConnection
+from tickwire.device.owned import OwnedDevice
+from tickwire.device.shared import SharedMemory
+from tickwire.device.transport import Buffer
+from tickwire.kernels.engine_registers import MAILBOXES
+from tickwire.spec.counters import COUNTERS
+from tickwire.spec.intents import INTENT
+from tickwire.spec.registers import COUNTER_OFFSET, REGISTERS
+from tickwire_sim.verilated import VerilatedDevice, VerilatedSlot
+
+SHOW_SECONDS = 0.1
+"""Age of registers at most."""
+COUNT_SECONDS = 1.0
+"""Age of counters."""
+
+_KEYS_SECONDS = 0.1                        # the clock stands while the second arming key is awaited
+_PICTURE = 320                             # cycles in which counters are taken
+_SETTINGS = ("WATCHDOG_KICK", "WATCHDOG_PERIOD", "WATCHDOG_CLOSED", "KILL_ACTION", "GAP_POLICY",
+             "RING_ORDER_CONSUMED")
+_STATIC = ("MAGIC", "ABI", "DIGEST", "CAPABILITIES", "CORE_HZ", "ECHO", "GEOMETRY_BOOK",
+           "GEOMETRY_QUEUES", "RING_EPOCH", "RING_MARKET_LOG2", "RING_ORDER_LOG2")
+_SHOWN = ("STATUS", "KILL_CAUSE", "KILL_TIME", "EPOCH", "FEED_STATE", "FEED_EXPECTED",
+          "FEED_HIGHEST", "LIMITS_VERSION", "LIMITS_CRC", "RING_MARKET_SEQUENCE",
+          "RING_ORDER_SEQUENCE", "TIME_NOW")
+_ROWS = {row.name: (row.offset, row.size) for row in REGISTERS}
+_REGIONS = {"RING_MARKET": "market_ring", "RING_ORDER": "order_ring", "STATE": "state"}
+
+
+class _Region(Buffer):
+    """Memory that other processes may look at."""
+
+    def __init__(self, address: int, size: int) -> None:
+        self.address, self.size, self.bus, self.remark, self.page = address, size, 0, "", 1
+
+
+class SharedCard(VerilatedDevice):
+    """The driver, with rings in shared memory and writes that need no answer."""
+
+    def __init__(self, slot: VerilatedSlot, memory: SharedMemory, **options: object) -> None:
+        """Open the card; ``options`` as of :class:`PCIeDevice`."""
+        self._memory = memory
+        super().__init__(slot, **options)
+
+    def _buffer(self, name: str, octets: int, is_huge: bool) -> Buffer:
+        return _Region(self._memory.address(_REGIONS[name]), octets)
+
+    def load_limits(self, table: int) -> None:
+        """Load the limits table at an address into the card, at once or else word by word."""
+        words = (ctypes.c_uint64 * (self._limits_octets // 8)).from_address(table)
+        self.write_register("TABLE_INDEX", 0)
+        self._slot.fill(_ROWS["TABLE_DATA"][0], words)
+        if self.read_register("TABLE_INDEX") != len(words):
+            super().load_limits(table)
+
+    def write_word(self, name: str, word: int) -> None:
+        """Write a register as a host's loop found it, mark included."""
+        self._store(*_ROWS[name], word)
+
+    def push(self, number: int, intent: int) -> None:
+        """Store the intent at an address to slot ``number`` of the window."""
+        self._push(self._window + number * INTENT.size, intent)
+
+
+class Mirror:
+    """Registers of ``device``, in shared memory, and those of ``card`` in ``slot``."""
+
+    def __init__(self, device: OwnedDevice, card: SharedCard, slot: VerilatedSlot) -> None:
+        """Show what never changes."""
+        self._device, self._card, self._slot = device, card, slot
+        self._settings = dict.fromkeys(_SETTINGS, 0)
+        self._shown_at = self._counted_at = self._keys_at = 0.0
+        self.counts: dict[str, int] = {}
+        for name in _STATIC:
+            device.show(name, card.read_register(name))
+        device.show("CONTROL", 1)
+
+    @property
+    def is_key_awaited(self) -> bool:
+        """Whether a second arming key may come, which has to be in time."""
+        return time.monotonic() - self._keys_at <= _KEYS_SECONDS
+
+    def take_kill(self) -> int:
+        """Latch the kill when it was asked for; returns whether it was."""
+        word = self._device.read_register("KILL")
+        if not word:
+            return 0
+        self._device.show("KILL", 0)
+        self._card.write_word("KILL", word)
+        self._slot.settle()                    # cancels of every open order leave, where asked for
+        return 1
+
+    def take(self) -> int:
+        """Do what was written to registers that are events; returns how many."""
+        done = self.take_kill()
+        for name in MAILBOXES:
+            word = self._device.read_register(name)
+            if not word or name == "KILL":
+                continue
+            if name == "LIMITS_COMMIT":
+                self._card.load_limits(self._device.layout.limits)
+            if name != "SESSION_STATE" or self._device.is_released:
+                self._card.write_word(name, word)
+            self._slot.settle()
+            is_first_key = name == "ARM" and not self.is_key_awaited
+            self._keys_at = time.monotonic() if is_first_key else 0.0
+            self.show(None, has_counters=not is_first_key)
+            self._device.show(name, 0)
+            done += 1
+        return done
+
+    def forward(self) -> None:
+        """Write to the card what was written to registers that are no events."""
+        for name, before in self._settings.items():
+            offset, size = _ROWS[name]
+            kind = ctypes.c_uint32 if size == 4 else ctypes.c_uint64
+            value = kind.from_address(self._device.layout.registers + offset).value
+            if value != before:
+                self._settings[name] = value
+                self._card.write_word(name, value)
+
+    def show_in_time(self, connection: OrderConnection | None) -> None:
+        """Show registers and counters when what is shown is old."""
+        now = time.monotonic()
+        if now - self._shown_at > SHOW_SECONDS:
+            self.show(connection, has_counters=now - self._counted_at > COUNT_SECONDS)
+
+    def show(self, connection: OrderConnection | None, *, has_counters: bool) -> None:
+        """Show the registers, and all counters of one instant, those of ``connection`` included."""
+        for name, value in zip(_SHOWN, self._slot.words([_ROWS[name] for name in _SHOWN]),
+                               strict=True):
+            self._device.show(name, value)
+        self._shown_at = time.monotonic()
+        if has_counters:
+            self._count(connection)
+            self._counted_at = self._shown_at
+
+    def _count(self, connection: OrderConnection | None) -> None:
+        self._card.write_word("COUNTERS_TAKE", 1)
+        self._slot.run(self._slot.rows(_PICTURE))
+        ours = dict(self.counts)
+        if connection is not None:
+            _add(ours, connection.counts)
+        words = (ctypes.c_uint64 * len(COUNTERS)).from_address(self._device.layout.counters)
+        found = self._slot.words([(COUNTER_OFFSET + 8 * place, 8)
+                                  for place in range(len(COUNTERS))])
+        for place, (counter, counted) in enumerate(zip(COUNTERS, found, strict=True)):
+            value = counted + ours.get(counter.name, 0)
+            if value:                          # the others are of the host's half
+                words[place] = value
+
+    def keep(self, connection: OrderConnection) -> None:
+        """Keep the counts of a connection that is over."""
+        _add(self.counts, connection.counts)
+
+
+def _add(counts: dict[str, int], more: dict[str, int]) -> None:
+    for name, count in more.items():
+        counts[name] = counts.get(name, 0) + count

@@ -1,0 +1,366 @@
+"""The card's own gateware as a device that trades: sockets of the host, cycles of the card.
+
+A turn gives the compiled card what has come: datagrams of both lines as frames, answers of the
+venue as settle intents, what was written to registers. Between a datagram and the intents that it
+causes the card's clock has nothing but its cycles, so latencies are the card's own; before
+something new comes in it follows the host's clock, so limits of rates and silence hold as on a
+card. The model takes some ten microseconds a cycle: a market must be slow enough for it.
+"""
+
+import contextlib
+import ctypes
+import itertools
+import os
+import select
+import time
+from collections.abc import Iterator, Mapping, Sequence
+
+import numpy as np
+
+from tickwire.device.card_network import CardNetwork, CardSession
+from tickwire.device.order_connection import OrderConnection
+from tickwire.device.owned import MARKET_LOG2, ORDER_LOG2, OwnedDevice
+from tickwire.errors import TickwireError
+from tickwire.kernels import engine_host, frame_ring, histogram
+from tickwire.kernels.engine_layout import HOST, TOKEN
+from tickwire.orders.template import template
+from tickwire.spec.geometry import Geometry
+from tickwire.spec.intents import INTENT, SETTLE, WINDOW_SLOTS, Operation
+from tickwire.spec.moldudp64 import DOWNSTREAM_HEADER
+from tickwire.spec.records import Line, RecordType
+from tickwire.spec.registers import FeedSetting, KillCause
+from tickwire.spec.render import dtype
+from tickwire.spec.shared import POSITION
+from tickwire.spec.stages import HISTOGRAM_WORDS, StageIndex
+from tickwire_sim.frames import udp_frame
+from tickwire_sim.mirror import COUNT_SECONDS, Mirror, SharedCard
+from tickwire_sim.verilated import VerilatedSlot
+
+TOKEN_LOG2 = 8                             # rows of the model's order table
+_DATAGRAM = 1 << 16
+_BURST = 4                                 # datagrams of one line before the other has its turn
+_REACTIONS = 256                           # bound: rounds of the host's half after one event
+_IDLE_SECONDS = 0.05                       # sleep of a loop that has nothing to do
+_IDLE_CYCLES = 1_100                       # of a card that nothing comes to: lines are looked at
+_RECOVERY = ("127.0.0.1", 1)               # where recovered packets go: no line has it
+_ENDS = ("127.0.0.1", 1), ("127.0.0.1", 2)  # the host's kernel has the connection; headers are cut
+_MACS = bytes(6), bytes(6)
+_UP = 1 << 16                              # bit of SESSION_STATE
+_SETTLE_DTYPE = dtype(SETTLE)
+_LAST = INTENT.size - 8                    # epoch and sequence of an intent
+_FEED_SESSION = slice(0, DOWNSTREAM_HEADER.field("session")[0].size)
+
+
+class TradingCard(OwnedDevice):
+    """The compiled card of ``geometry``; killed until it is armed.
+
+    ``symbols`` as of :class:`tickwire.device.software.SoftwareDevice`, ``lines`` are group and port
+    of line A and of line B. Time stamps and latencies are of the card's clock.
+    """
+
+    kind = "verilated"
+
+    def __init__(self, name: str, geometry: Geometry, symbols: Mapping[str, int], *,
+                 lines: Sequence[tuple[str, int]], stale_ns: int = 0, is_released: bool = False,
+                 market_log2: int = MARKET_LOG2, order_log2: int = ORDER_LOG2,
+                 is_following: bool = True) -> None:
+        """Compile the model or load it, and set it up; the first time takes minutes.
+
+        Without ``is_following`` time has nothing but the card's cycles, and the same input gives
+        the same stamps.
+
+        Raises :class:`TickwireError` when the name is taken or the system refuses memory.
+        """
+        super().__init__(name, geometry, tuple(symbols), market_log2=market_log2,
+                         order_log2=order_log2, token_log2=TOKEN_LOG2, is_released=is_released)
+        self._groups = (*lines, _RECOVERY)
+        self._lines, self._is_following = [-1, -1], is_following
+        self._session = ""
+        self._taken = 0                        # intents that the card was given
+        self._host = 0
+        self._connection: OrderConnection | None = None
+        self._is_up = self._is_buried = False
+        self._idle_at = 0.0
+        self._cause = 0                        # ingress stamp of what is in hand
+        try:
+            self.slot = VerilatedSlot(name, geometry, token_log2=TOKEN_LOG2, time=time.time_ns())
+            self.card = SharedCard(
+                self.slot, self.memory, symbols=self.symbols, market_log2=market_log2,
+                order_log2=order_log2, network=CardNetwork(
+                    lines=self._groups, symbols=dict(symbols) or None,
+                    sessions=(CardSession(template=template(*_ENDS, *_MACS)),),
+                    released=int(is_released), stale_ns=stale_ns, settings=FeedSetting(0)))
+        except BaseException:
+            super().close()
+            raise
+        self.card.write_register("SESSION_STATE", 0)
+        positions = self.memory.view("positions", dtype(POSITION))
+        for instrument, (symbol, tick) in enumerate(symbols.items()):
+            positions[instrument]["symbol"], positions[instrument]["tick"] = symbol.encode(), tick
+        self.mirror = Mirror(self, self.card, self.slot)
+        self._orders = self.order_reader()
+        self.mirror.show(None, has_counters=True)
+
+    # What an engine and control need
+
+    def run(self, turns: int = 0) -> None:
+        """Do ``turns`` turns of the loop; with 0, turns until bit 0 of CONTROL is clear."""
+        done = 0
+        while True:
+            is_busy = self._turn()
+            done += 1
+            if turns == done or (not turns and not self.read_register("CONTROL") & 1):
+                self.mirror.take_kill()
+                self.mirror.show(self._connection, has_counters=True)
+                return
+            if not is_busy and not turns:
+                self._sleep()
+
+    def attach_lines(self, line_a: int, line_b: int = -1) -> None:
+        """Take datagrams from these non-blocking sockets; -1 for none."""
+        self._lines = [line_a, line_b]
+
+    def attach_host(self, address: int, owner: object) -> None:
+        """Let the loop do the host's half as well: the HOST context of ``owner``."""
+        super().attach_host(address, owner)
+        self._host = address
+        host = self._context()
+        # What lies between a record and the decision is no time of the card's.
+        self._no_stage = np.zeros(HISTOGRAM_WORDS, np.int64)
+        host["decision_stage"] = self._no_stage.ctypes.data
+
+    def attach_session(self, descriptor: int, received: bytes, sequence: int) -> None:
+        """Hand over a socket that is logged in; see :class:`OwnedDevice`."""
+        if self.has_session:
+            raise TickwireError("The device has an order session already.")
+        self._connection = OrderConnection(descriptor, received, sequence, time.time_ns())
+        self.wake()
+
+    @property
+    def has_session(self) -> bool:
+        """Whether the loop has the order session's socket."""
+        return self._connection is not None
+
+    @property
+    def session_sequence(self) -> int:
+        """Number of the next sequenced message of the order session."""
+        return self._next_message
+
+    @property
+    def is_session_ended(self) -> bool:
+        """Whether the venue ended the order session."""
+        return self._is_ended
+
+    @property
+    def feed_session(self) -> str:
+        """Name of the feed's session, empty before its first packet."""
+        return self._session
+
+    _next_message, _is_ended = 1, False
+
+    def close(self) -> None:
+        """Stop the card and give everything back."""
+        if self._connection is not None:
+            self._connection.close()
+        with contextlib.suppress(TickwireError):
+            self.card.close()
+        super().close()
+
+    # A turn
+
+    def _turn(self) -> bool:
+        """Do what is to be done; returns whether that was anything."""
+        done = self.mirror.take()
+        done += self._datagrams()
+        done += self._answers()
+        if self._host:
+            done += engine_host.beat(self._host, self.slot.time)
+        done += self._react()
+        self.mirror.forward()
+        if not done and time.monotonic() - self._idle_at > COUNT_SECONDS:
+            self._idle_at = time.monotonic()
+            self._set_time()
+            self.slot.run(self.slot.rows(_IDLE_CYCLES))
+            done += self._react()
+        self.mirror.show_in_time(self._connection)
+        return bool(done)
+
+    def _set_time(self) -> None:
+        """Let the card's clock follow the host's, unless an arming key has to be in time."""
+        if self._is_following and not self.mirror.is_key_awaited:
+            self.slot.set_time(time.time_ns())
+
+    def _datagrams(self) -> int:
+        """Give the card what has come, all lines at once; returns how many datagrams."""
+        found = {line: [udp_frame(payload, *self._groups[line])
+                        for payload in itertools.islice(self._payloads(line), _BURST)]
+                 for line in Line}
+        given = sum(map(len, found.values()))
+        if given:
+            self._set_time()
+            self._cause = self.slot.time
+            self.slot.give(found)
+            self._react()
+            self._cause = 0
+        return given
+
+    def _payloads(self, line: Line) -> Iterator[bytes]:
+        """Take datagrams of a line, or answers of the request server."""
+        if line == Line.RECOVERY:
+            while frame := frame_ring.take(self.recovery.address):
+                payload = ctypes.string_at(frame, frame_ring.size_of(frame))
+                frame_ring.release(self.recovery.address)
+                yield payload
+            return
+        with contextlib.suppress(BlockingIOError):
+            while self._lines[line] >= 0:
+                payload = os.read(self._lines[line], _DATAGRAM)
+                name = payload[_FEED_SESSION].decode("latin-1").rstrip(" ")
+                self._session = self._session or name
+                yield payload
+
+    def _react(self) -> int:
+        """Let host and card answer each other until neither has anything left."""
+        done = 0
+        for _ in range(_REACTIONS):
+            read = engine_host.step(self._host, self.slot.time) if self._host else 0
+            pushed = self._push_window()
+            if not read and not pushed:
+                break
+            done += read + pushed
+        self._measure()
+        return done
+
+    def _push_window(self) -> int:
+        """Store to the card what the host put in the window; returns how many intents."""
+        pushed = 0
+        while pushed < WINDOW_SLOTS:
+            number = self._taken & WINDOW_SLOTS - 1
+            intent = self.layout.window + number * INTENT.size
+            last = ctypes.c_uint64.from_address(intent + _LAST).value
+            if last >> 32 != self._taken + 1 & 0xFFFF_FFFF:
+                break
+            self.mirror.take_kill()
+            if not self._cause:                # no datagram's: its time is the host's
+                self._set_time()
+            self.card.push(number, intent)
+            self._taken += 1
+            pushed += 1
+        if pushed:
+            self.slot.settle()
+        self._send()
+        return pushed
+
+    def _send(self) -> None:
+        """Put what the card sent on the order connection."""
+        if not self.slot.sent:
+            return
+        octets = bytes(self.slot.sent)
+        self.slot.sent.clear()
+        if self._connection is not None:
+            self._connection.send(octets, time.time_ns())
+
+    def _measure(self) -> None:
+        """Count latencies of orders by their records."""
+        for record in self._orders.read():
+            if record["record_type"] != RecordType.ORDER_SENT:
+                continue
+            self._count_stage("RISK", int(record["latency_ns"]))
+            cause = int(record["intent_timestamp"])
+            if record["operation"] == Operation.NEW and 0 < self._cause <= cause:
+                self._count_stage("TICK_TO_ORDER", int(record["timestamp"]) - cause)
+
+    def _count_stage(self, name: str, latency: int) -> None:
+        histogram.add(self.layout.histograms + 8 * HISTOGRAM_WORDS * int(StageIndex[name]), latency)
+
+    # The order session
+
+    def _answers(self) -> int:
+        """Give the card what the venue has said; returns how many answers."""
+        connection = self._connection
+        if connection is None:
+            return 0
+        done = connection.receive(time.time_ns()) if len(connection.settles) < WINDOW_SLOTS else 0
+        if connection.take_malformed():
+            # Something happened to an order, and nobody can say what.
+            self.card.write_register("KILL", KillCause.SETTLEMENT)
+        if connection.settles:
+            self._set_time()
+        while connection.settles and self._submit(connection.settles[0]):
+            connection.settles.popleft()
+            self._react()
+            done += 1
+        self._next_message = connection.sequence
+        if connection.is_lost and not connection.settles:
+            self._drop(connection)
+        elif connection.next_token and connection.is_drained and not self._is_up:
+            self._come_up(connection)
+        return int(done)
+
+    def _submit(self, settle: np.ndarray) -> bool:
+        """Put an answer in the window, if there is room."""
+        if not self._host:
+            self.push_intent(settle)
+            return True
+        host = self._context()
+        if host["sequence"] - host["credit"] >= WINDOW_SLOTS:
+            return False
+        return bool(engine_host.submit(self._host, settle.ctypes.data))
+
+    def _context(self) -> np.void:
+        octets = (ctypes.c_char * HOST.itemsize).from_address(self._host)
+        found: np.ndarray = np.frombuffer(octets, HOST)
+        return found[0]
+
+    def _come_up(self, connection: OrderConnection) -> None:
+        """Everything that was missed is settled: bury what never arrived, then open the session."""
+        if not self._is_buried:
+            self._is_buried = True
+            lost = self._lost(connection.next_token)
+            for token in lost:
+                settle = np.zeros(1, _SETTLE_DTYPE)
+                settle[0]["operation"], settle[0]["token"] = Operation.SETTLE_REJECTED, token
+                connection.settles.append(settle.view(np.uint8))
+            connection.counts["orders_lost"] = len(lost)
+            if lost:
+                return
+        self.card.write_register("ORDER_NUMBER", connection.next_token)
+        self._is_up = True
+        self.card.write_register("SESSION_STATE", _UP)
+        self.mirror.show(connection, has_counters=False)
+
+    def _lost(self, next_token: int) -> list[int]:
+        """Orders that are open here and were never seen at the venue."""
+        if not self._host:
+            return []
+        host = self._context()
+        rows = int(host["tokens_mask"]) + 1
+        octets = (ctypes.c_char * (TOKEN.itemsize * rows)).from_address(int(host["tokens"]))
+        tokens: np.ndarray = np.frombuffer(octets, TOKEN)
+        found = tokens[(tokens["is_open"] != 0) & (tokens["token"] >= next_token)]
+        return [int(token) for token in found["token"]]
+
+    def _drop(self, connection: OrderConnection) -> None:
+        """Give the socket back to control; no order passes the gate until it is up again."""
+        self.card.write_register("SESSION_STATE", 0)
+        self._is_up = self._is_buried = False
+        self._is_ended = connection.is_ended
+        self.mirror.keep(connection)
+        connection.close()
+        self.mirror.show(None, has_counters=False)
+        self._connection = None
+
+    def _sleep(self) -> None:
+        """Wait until something comes, or it is time to look at the card again."""
+        waiting = select.poll()
+        sockets = [*self._lines, self._waker.fileno()]
+        if self._connection is not None:
+            sockets.append(self._connection.fileno())
+        for descriptor in sockets:
+            if descriptor >= 0:
+                waiting.register(descriptor, select.POLLIN)
+        waiting.poll(_IDLE_SECONDS * 1_000)
+        with contextlib.suppress(BlockingIOError):
+            while self._waker.recv(8):
+                pass
+
