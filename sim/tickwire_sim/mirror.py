@@ -27,6 +27,8 @@ _STATIC = ("MAGIC", "ABI", "DIGEST", "CAPABILITIES", "CORE_HZ", "ECHO", "GEOMETR
 _SHOWN = ("STATUS", "KILL_CAUSE", "KILL_TIME", "EPOCH", "FEED_STATE", "FEED_EXPECTED",
           "FEED_HIGHEST", "LIMITS_VERSION", "LIMITS_CRC", "RING_MARKET_SEQUENCE",
           "RING_ORDER_SEQUENCE", "TIME_NOW")
+LIVE = frozenset(_SHOWN) - {"EPOCH"}       # that only arming changes
+"""Registers that change by themselves."""
 _ROWS = {row.name: (row.offset, row.size) for row in REGISTERS}
 _REGIONS = {"RING_MARKET": "market_ring", "RING_ORDER": "order_ring", "STATE": "state"}
 

@@ -12,8 +12,8 @@ import ctypes
 import itertools
 import os
 import select
-import time
 from collections.abc import Iterator, Mapping, Sequence
+from time import monotonic, time_ns
 
 import numpy as np
 
@@ -33,7 +33,7 @@ from tickwire.spec.render import dtype
 from tickwire.spec.shared import POSITION
 from tickwire.spec.stages import HISTOGRAM_WORDS, StageIndex
 from tickwire_sim.frames import udp_frame
-from tickwire_sim.mirror import COUNT_SECONDS, Mirror, SharedCard
+from tickwire_sim.mirror import COUNT_SECONDS, LIVE, Mirror, SharedCard
 from tickwire_sim.verilated import VerilatedSlot
 
 TOKEN_LOG2 = 8                             # rows of the model's order table
@@ -63,18 +63,18 @@ class TradingCard(OwnedDevice):
     def __init__(self, name: str, geometry: Geometry, symbols: Mapping[str, int], *,
                  lines: Sequence[tuple[str, int]], stale_ns: int = 0, is_released: bool = False,
                  market_log2: int = MARKET_LOG2, order_log2: int = ORDER_LOG2,
-                 is_following: bool = True) -> None:
+                 time: int = 0) -> None:
         """Compile the model or load it, and set it up; the first time takes minutes.
 
-        Without ``is_following`` time has nothing but the card's cycles, and the same input gives
-        the same stamps.
+        With a ``time``, ns, the card begins at it, and then time has nothing but its cycles and
+        what :meth:`set_time` says: the same input gives the same stamps.
 
         Raises :class:`TickwireError` when the name is taken or the system refuses memory.
         """
         super().__init__(name, geometry, tuple(symbols), market_log2=market_log2,
                          order_log2=order_log2, token_log2=TOKEN_LOG2, is_released=is_released)
-        self._groups = (*lines, _RECOVERY)
-        self._lines, self._is_following = [-1, -1], is_following
+        self._groups = (lines[0], lines[1] if len(lines) > 1 else None, _RECOVERY)
+        self._lines, self._is_following = [-1, -1], not time
         self._session = ""
         self._taken = 0                        # intents that the card was given
         self._host = 0
@@ -83,7 +83,7 @@ class TradingCard(OwnedDevice):
         self._idle_at = 0.0
         self._cause = 0                        # ingress stamp of what is in hand
         try:
-            self.slot = VerilatedSlot(name, geometry, token_log2=TOKEN_LOG2, time=time.time_ns())
+            self.slot = VerilatedSlot(name, geometry, token_log2=TOKEN_LOG2, time=time or time_ns())
             self.card = SharedCard(
                 self.slot, self.memory, symbols=self.symbols, market_log2=market_log2,
                 order_log2=order_log2, network=CardNetwork(
@@ -109,12 +109,34 @@ class TradingCard(OwnedDevice):
         while True:
             is_busy = self._turn()
             done += 1
-            if turns == done or (not turns and not self.read_register("CONTROL") & 1):
+            if turns == done:
+                return
+            if not turns and not self.read_register("CONTROL") & 1:
                 self.mirror.take_kill()
                 self.mirror.show(self._connection, has_counters=True)
                 return
             if not is_busy and not turns:
                 self._sleep()
+
+    def read_register(self, name: str) -> int:
+        """Return the value of a register; without an engine it is shown anew first."""
+        if not self.is_driven and name in LIVE:
+            self.mirror.show(None, has_counters=False)
+        return super().read_register(name)
+
+    def counters(self) -> dict[str, int]:
+        """Return every counter by its name; without an engine they are taken anew first."""
+        if not self.is_driven:
+            self.mirror.show(self._connection, has_counters=True)
+        return super().counters()
+
+    def _intents_taken(self) -> int:
+        return self._taken
+
+    def set_time(self, time: int) -> None:
+        """Let the card's time be ``time``, ns, and go on by its cycles; it never goes back."""
+        self._is_following = False
+        self.slot.set_time(time)
 
     def attach_lines(self, line_a: int, line_b: int = -1) -> None:
         """Take datagrams from these non-blocking sockets; -1 for none."""
@@ -133,7 +155,7 @@ class TradingCard(OwnedDevice):
         """Hand over a socket that is logged in; see :class:`OwnedDevice`."""
         if self.has_session:
             raise TickwireError("The device has an order session already.")
-        self._connection = OrderConnection(descriptor, received, sequence, time.time_ns())
+        self._connection = OrderConnection(descriptor, received, sequence, self._host_time())
         self.wake()
 
     @property
@@ -177,8 +199,8 @@ class TradingCard(OwnedDevice):
             done += engine_host.beat(self._host, self.slot.time)
         done += self._react()
         self.mirror.forward()
-        if not done and time.monotonic() - self._idle_at > COUNT_SECONDS:
-            self._idle_at = time.monotonic()
+        if not done and monotonic() - self._idle_at > COUNT_SECONDS and self._is_following:
+            self._idle_at = monotonic()
             self._set_time()
             self.slot.run(self.slot.rows(_IDLE_CYCLES))
             done += self._react()
@@ -188,13 +210,17 @@ class TradingCard(OwnedDevice):
     def _set_time(self) -> None:
         """Let the card's clock follow the host's, unless an arming key has to be in time."""
         if self._is_following and not self.mirror.is_key_awaited:
-            self.slot.set_time(time.time_ns())
+            self.slot.set_time(time_ns())
+
+    def _host_time(self) -> int:
+        """Time of the host, ns; the card's where that does not follow it."""
+        return time_ns() if self._is_following else self.slot.time
 
     def _datagrams(self) -> int:
         """Give the card what has come, all lines at once; returns how many datagrams."""
-        found = {line: [udp_frame(payload, *self._groups[line])
+        found = {line: [udp_frame(payload, *group)
                         for payload in itertools.islice(self._payloads(line), _BURST)]
-                 for line in Line}
+                 for line, group in zip(Line, self._groups, strict=True) if group is not None}
         given = sum(map(len, found.values()))
         if given:
             self._set_time()
@@ -258,7 +284,7 @@ class TradingCard(OwnedDevice):
         octets = bytes(self.slot.sent)
         self.slot.sent.clear()
         if self._connection is not None:
-            self._connection.send(octets, time.time_ns())
+            self._connection.send(octets, self._host_time())
 
     def _measure(self) -> None:
         """Count latencies of orders by their records."""
@@ -280,7 +306,8 @@ class TradingCard(OwnedDevice):
         connection = self._connection
         if connection is None:
             return 0
-        done = connection.receive(time.time_ns()) if len(connection.settles) < WINDOW_SLOTS else 0
+        has_room = len(connection.settles) < WINDOW_SLOTS
+        done = has_room and connection.receive(self._host_time())
         if connection.take_malformed():
             # Something happened to an order, and nobody can say what.
             self.card.write_register("KILL", KillCause.SETTLEMENT)

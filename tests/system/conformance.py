@@ -346,7 +346,7 @@ class TradingBench(Bench):
 def trading(name: str) -> Iterator[Bench]:
     """The card's own gateware as a run has it."""
     device = TradingCard(name, GEOMETRY, SYMBOLS, lines=LINES[:2], market_log2=MARKET_LOG2,
-                         order_log2=ORDER_LOG2, is_following=False)
+                         order_log2=ORDER_LOG2, time=time.time_ns())
     yield from _benched(device, device, TradingBench)
 
 

@@ -1,7 +1,7 @@
 """``tickwire diff``: one recording on two devices, record by record."""
 
 import sys
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -14,6 +14,7 @@ from tickwire.errors import InputError
 
 if TYPE_CHECKING:
     from tickwire.device.compare import Difference
+    from tickwire.spec.geometry import Geometry
 
 
 def diff(
@@ -27,16 +28,22 @@ def diff(
         help="Tick size in 1e-4 dollars; 0 is that of each instrument's first order.")] = 0,
     geometry: Annotated[str, Parameter(
         help="Room of both devices: small, large or market; the small card's by default.")] = "",
+    intents: Annotated[Path | None, Parameter(
+        help="Intents to give both while they replay: a JSON object a line.")] = None,
 ) -> int:
     """Replay FILE on the devices FIRST and SECOND and compare their records.
 
     Devices are software and verilated. Times, latencies and credits may differ, nothing else may.
     The first record that differs is shown with both devices' fields and the book before it; the
-    last line tells how many records differ, and the exit status is 1 when one does.
+    last line tells how many records differ, and the exit status is 1 when one does. With intents
+    both devices are armed, and the records of orders are compared too.
     """
     names = symbols_of(symbols)
     check_tick(tick)
     room = geometry_of(geometry or "small", "verilated" if "verilated" in (first, second) else "")
+    assert room is not None
+    if intents is not None:
+        return _with_intents((first, second), file, intents, dict.fromkeys(names or (), tick), room)
     kinds = [(device, replay_of(device)) for device in (first, second)]
     from tickwire.device.compare import Comparison, compare
     from tickwire.feed import open_source
@@ -55,6 +62,46 @@ def diff(
             for found in compare(*passes):
                 if found.first is not None and not is_shown:
                     _show(found.first, (first, second))
+                    is_shown = True
+        except (InputError, KeyboardInterrupt) as reason:
+            error = reason
+    sys.stdout.write(f"{found.records:,} records, {found.differences:,} differences\n")
+    if error:
+        raise error
+    return 1 if found.differences else 0
+
+
+def _with_intents(devices: tuple[str, str], file: Path, intents: Path, symbols: dict[str, int],
+                  geometry: "Geometry") -> int:
+    """Compare the devices with a file of intents; returns the exit status."""
+    for device in devices:
+        replay_of(device)                      # a name that is none has its sentence there
+    from tickwire.device.order_diff import (
+        Driven,
+        OrderComparison,
+        lines_in,
+        packets_of,
+        read_intents,
+    )
+    from tickwire.feed import open_source
+    cuts = [planned.after for planned in read_intents(intents)]
+    with ExitStack() as stack:
+        lines, time = lines_in(stack.enter_context(open_source(file)))
+        driven = []
+        for device in devices:
+            with waiting(WAITING[device]):
+                driven.append(stack.enter_context(closing(
+                    Driven(device, geometry, symbols, lines, time))))
+        source = stack.enter_context(open_source(file))
+        found = OrderComparison(*driven)
+        error: InputError | KeyboardInterrupt | None = None
+        is_shown = False
+        try:
+            for _ in found.run(packets_of(source, cuts), read_intents(intents)):
+                if found.differences and not is_shown:
+                    first = found.market.first or found.orders.first
+                    assert first is not None
+                    _show(first, devices)
                     is_shown = True
         except (InputError, KeyboardInterrupt) as reason:
             error = reason

@@ -275,12 +275,15 @@ class Device(abc.ABC):
         else:
             row.view(np.uint8)[:] = np.frombuffer(intent.tobytes(), np.uint8)
         sequence = getattr(self, "_sequence", 0)
-        if sequence - self.counters()["intents"] >= WINDOW_SLOTS:
+        if sequence - self._intents_taken() >= WINDOW_SLOTS:
             raise TickwireError(f"Device {self.name!r} has {WINDOW_SLOTS} intents to take already.")
         self._sequence = sequence + 1
         self._store_intent(
             self.layout.window + (sequence & WINDOW_SLOTS - 1) * INTENT.size, row)
         return self._sequence
+
+    def _intents_taken(self) -> int:
+        return self.counters()["intents"]
 
     def _store_intent(self, slot: int, row: np.ndarray) -> None:
         """Put an intent in its slot, with epoch, number and CRC."""

@@ -119,6 +119,10 @@ class OwnedDevice(Device):
     def attach_lines(self, line_a: int, line_b: int = -1) -> None:
         """Take datagrams from these non-blocking sockets; -1 for none."""
 
+    @abc.abstractmethod
+    def set_time(self, time: int) -> None:
+        """Let the device's time be ``time``, ns, instead of the system's; it never goes back."""
+
     def attach_host(self, address: int, owner: object) -> None:
         """Let the loop do the host's half as well: the HOST context of ``owner``.
 

@@ -170,6 +170,10 @@ class SoftwareDevice(OwnedDevice):
         self.context["lines"] = line_a, line_b
         self.feed.context["lines"] = (1 if line_a >= 0 else 0) | (2 if line_b >= 0 else 0)
 
+    def set_time(self, time: int) -> None:
+        """Let the device's time be ``time``, ns, instead of the system's, from now on."""
+        self.context["given_time"] = max(time, int(self.context["given_time"]))
+
     def attach_host(self, address: int, owner: object) -> None:
         """Let the loop do the host's half as well: the HOST context of ``owner``."""
         super().attach_host(address, owner)

@@ -69,6 +69,13 @@ _TIME, _FRAMES, _DROPS, _QUEUE, _LEFT, _STATE, _SEQUENCE, _RESERVED = (
 _U32 = 0xFFFF_FFFF
 
 
+@kernel(inline=True)
+def _time(device):
+    """Time of the device: the system's, unless one was given."""
+    given = device_at(device)["given_time"]
+    return nanoseconds(CLOCK_REALTIME) if given == 0 else given
+
+
 @kernel
 def intents(device, now):
     """Take what is in the window; returns how many intents that was."""
@@ -79,7 +86,7 @@ def intents(device, now):
         intent = ready(orders, now)
         if intent == 0:
             break
-        begin = nanoseconds(CLOCK_REALTIME)
+        begin = _time(device)
         # Before every intent: whatever kills, nothing slips through behind it.
         take_kill(device, begin)
         watch(orders, begin)
@@ -107,7 +114,7 @@ def on_record(device, record, record_type):
         return 0
     slot, fired = 0, 0
     while slot >= 0:
-        now = nanoseconds(CLOCK_REALTIME)
+        now = _time(device)
         octets, slot = observe(orders, record, record_type, slot, now)
         if octets > 0:
             encoded = nanoseconds(CLOCK_REALTIME)
@@ -153,7 +160,7 @@ def _datagrams(device, line):
         address, size = _next_datagram(device, line)
         if size < 0:
             break
-        stamp = nanoseconds(CLOCK_REALTIME)
+        stamp = _time(device)
         d["stamp"] = stamp
         arbiter.datagram(d["arbiter"], d["book"], address, size, line, stamp)
         applied = nanoseconds(CLOCK_REALTIME)
@@ -242,13 +249,13 @@ def run(device, turns):
     d = device_at(device)
     count_turns = 0
     while True:
-        now = nanoseconds(CLOCK_REALTIME)
+        now = _time(device)
         done = take(device, now)
         for line in range(SOURCES):
             if line == _RECOVERY or d["lines"][line] >= 0:
                 done += _datagrams(device, line)
         # An answer may be to an order of this turn: its stamp must not be older than the order's.
-        done += engine_session.receive(d["session"], d["orders"], nanoseconds(CLOCK_REALTIME))
+        done += engine_session.receive(d["session"], d["orders"], _time(device))
         if d["host"] != 0:
             done += engine_host.beat(d["host"], now)
         react(device, now)

@@ -79,6 +79,7 @@ DEVICE = np.dtype([
     ("risk_stage", "i8"),
     ("send_stage", "i8"),
     ("tick_stage", "i8"),
+    ("given_time", "i8"),        # time of everything, ns; 0: the system's clock tells
     ("stamp", "i8"),             # ingress stamp of the datagram in hand
     ("tick_at", "i8"),           # when time-driven work is due
     ("heartbeat_at", "i8"),      # when a HEARTBEAT record is due

@@ -1,0 +1,90 @@
+"""The whole card trades as the kernels do: a day, intents and answers on both, record by record.
+
+Method: ``tickwire diff --intents`` with intents near a generated market, every operation, most of
+them wrong in some way; packets of both lines at once are in ``tests/system/test_run.py``.
+"""
+
+import random
+
+import numpy as np
+import pytest
+
+from tests.reference import itch
+from tickwire.device.order_diff import MIDNIGHT, Driven, OrderComparison, Planned, packets_of
+from tickwire.feed import open_source
+from tickwire.spec.geometry import CARD_SMALL
+from tickwire.spec.intents import INTENT, SETTLE, TRIGGER, Operation, TriggerKind
+from tickwire.spec.render import dtype
+from tickwire_sim.traffic import generate
+
+pytestmark = pytest.mark.long
+
+MESSAGES, INTENTS = 1_500, 250
+ANSWERS = [operation for operation in Operation if operation.name.startswith("SETTLE_")]
+
+
+def drawn(draw, prices, number, after):
+    """An intent near the market, of any operation."""
+    locate = draw.choice([*prices, 0])
+    price = max(prices.get(locate, 0) + 100 * draw.randrange(-5, 6), 0)
+    kind, fields = INTENT, {"locate": locate, "price": price, "intent_id": number}
+    operation = draw.choices(
+        [Operation.NEW, Operation.REPLACE, Operation.CANCEL, Operation.MASS_CANCEL, Operation.NOP,
+         Operation.PRE_ARM, Operation.DISARM, draw.choice(ANSWERS)],
+        [40, 8, 8, 1, 1, 12, 2, 28])[0]
+    if operation in ANSWERS:
+        kind = SETTLE
+        fields = {"token": draw.randrange(number + 2), "quantity": draw.choice((10, 100)),
+                  "price": price, "match_number": number, "order_reference": number,
+                  "previous_token": draw.randrange(number + 2)}
+    elif operation in (Operation.PRE_ARM, Operation.DISARM):
+        kind = TRIGGER
+        fields |= {"kind": draw.randrange(len(TriggerKind) + 2), "slot": draw.randrange(17),
+                   "generation": draw.randrange(4), "group": draw.randrange(3),
+                   "trigger_price": price, "trigger_quantity": draw.choice((0, 100, 1_000)),
+                   "quantity": 100, "flags": draw.randrange(4)}
+    else:
+        fields |= {"quantity": draw.choice((0, 1, 100, 500, 1 << 20)), "flags": draw.randrange(8),
+                   "token": draw.randrange(number + 2), "session": draw.choice((0, 0, 0, 0, 3)),
+                   "strategy": draw.choice((0, 1, 40))}
+    row = dtype(kind)
+    found = [(fields | {"operation": operation}).get(name, 0) for name in row.names]
+    return Planned(after, np.array([tuple(found)], row))
+
+
+@pytest.fixture(scope="module")
+def day(tmp_path_factory):
+    """A generated day as a file, with the last price of each stock after each message."""
+    octets = bytearray()
+    generate(octets.extend, MESSAGES, CARD_SMALL.instruments, 400, 11)
+    path = tmp_path_factory.mktemp("day") / "day.itch"
+    path.write_bytes(bytes(octets))
+    return path, list(itch.messages_of(bytes(octets)))
+
+
+@pytest.mark.parametrize("seed", [1, 2])
+def test_records_of_market_and_orders_are_the_kernels(day, seed):
+    path, messages = day
+    draw, planned, prices = random.Random(seed), [], {}
+    for number, message in enumerate(messages, 1):
+        if message[:1] in b"AF":
+            prices[int.from_bytes(message[1:3], "big")] = int.from_bytes(message[32:36], "big")
+        if number > MESSAGES // 10 and draw.random() < INTENTS / MESSAGES:
+            planned.append(drawn(draw, prices, len(planned), number))
+    devices = [Driven(kind, CARD_SMALL, {}, 1, MIDNIGHT) for kind in ("software", "verilated")]
+    try:
+        found = OrderComparison(*devices)
+        with open_source(path) as source:
+            packets = packets_of(source, [one.after for one in planned])
+            for _ in found.run(packets, iter(planned)):
+                assert not found.differences, (found.market.first, found.orders.first)
+        assert found.market.records > MESSAGES // 4 and found.orders.records > INTENTS // 2
+        ours, theirs = (device.device.counters() for device in devices)
+        for name in ("messages", "records", "order_records", "intents", "intent_errors", "fills",
+                     "risk_rejects", "orders_sent", "cancels_sent", "replaces_sent",
+                     "settle_unknown", "settle_mismatch", "triggers_armed", "triggers_fired"):
+            assert ours[name] == theirs[name], name
+        assert ours["orders_sent"] > 20 and ours["fills"]
+    finally:
+        for device in devices:
+            device.close()
