@@ -59,16 +59,17 @@ def test_a_device_equals_itself_orders_included(files, capsys):
 
 def test_an_order_that_differs_is_named_and_counted(files, capsys, monkeypatch):
     day, intents = files
-    given = Driven.intent
+    given = Driven.intents
     seen = []
 
-    def erring(self, row):
+    def erring(self, rows):
         seen.append(self)
-        if self is not seen[0] and row[0]["operation"] == Operation.CANCEL:
-            row = row.copy()
-            row[0]["quantity"] = 7             # shares that are to remain
-        given(self, row)
-    monkeypatch.setattr(order_diff.Driven, "intent", erring)
+        rows = [row.copy() for row in rows]
+        for row in rows:
+            if self is not seen[0] and row[0]["operation"] == Operation.CANCEL:
+                row[0]["quantity"] = 7         # shares that are to remain
+        given(self, rows)
+    monkeypatch.setattr(order_diff.Driven, "intents", erring)
     assert main(["diff", "software", "software", str(day), "--intents", str(intents)]) == 1
     out = capsys.readouterr().out
     assert out.endswith("1 differences\n")

@@ -32,7 +32,7 @@ from tickwire.spec.intents import INTENT, SETTLE, TRIGGER, Operation
 from tickwire.spec.itch50 import HEADER_SIZE
 from tickwire.spec.moldudp64 import DOWNSTREAM_HEADER, MESSAGE_BLOCK
 from tickwire.spec.network import PROTOCOL_UDP
-from tickwire.spec.records import RECORD_SIZE
+from tickwire.spec.records import RECORD_SIZE, TRAILER_OFFSET, RecordType
 from tickwire.spec.registers import GapPolicy
 from tickwire.spec.render import dtype
 from tickwire.spec.wire import encode
@@ -49,6 +49,7 @@ _DTYPES = {Operation.PRE_ARM: dtype(TRIGGER), Operation.DISARM: dtype(TRIGGER), 
     operation: dtype(SETTLE) for operation in Operation if operation.name.startswith("SETTLE_")}}
 _INTENT = dtype(INTENT)
 _MINE = frozenset(("crc", "epoch", "sequence", "operation"))
+_TOGETHER = 16                             # intents that are given at once, at most
 _TURNS = 2                                 # in which a device does what it was given
 _RECEIVE = 1 << 16
 _GROUPS = ("239.192.64.1", 26_401), ("239.192.64.2", 26_402)
@@ -228,8 +229,10 @@ class Driven:
         self._say(encode(soupbintcp.SEQUENCED_DATA, {"message": answer}))
         device.wait(lambda: device.is_session_up, 10.0, "open its order session")
         device.arm()
-        self._readers = device.market_reader(), device.order_reader()
-        self.records()
+        self._readers: tuple[RecordReader, RecordReader] = (
+            device.market_reader(device.read_register("RING_MARKET_SEQUENCE") + 1),
+            device.order_reader(device.read_register("RING_ORDER_SEQUENCE") + 1))
+        self._numbered = [1, 1]
 
     def _say(self, octets: bytes) -> None:
         self._venue.sendall(octets)
@@ -241,9 +244,10 @@ class Driven:
         self._lines[packet.line][0].send(packet.payload)
         self._work()
 
-    def intent(self, row: np.ndarray) -> None:
-        """Give it an intent."""
-        self.device.push_intent(row[0])
+    def intents(self, rows: Sequence[np.ndarray]) -> None:
+        """Give it intents, as many as the window has slots at most."""
+        for row in rows:
+            self.device.push_intent(row[0])
         self._work()
 
     def _work(self) -> None:
@@ -254,17 +258,27 @@ class Driven:
                 continue
 
     def records(self) -> tuple[np.ndarray, np.ndarray]:
-        """Market and order records since the last call, (n, 64) octets each."""
-        market, orders = (self._read(reader) for reader in self._readers)
+        """Market and order records since the last call, (n, 64) octets each.
+
+        HEARTBEAT records, which only say that time passes, are left out of their numbers too.
+        """
+        market, orders = map(self._read, range(len(self._readers)))
         self.device.write_register("RING_ORDER_CONSUMED", self._readers[1].number - 1)
         return market, orders
 
-    def _read(self, reader: RecordReader) -> np.ndarray:
-        octets = b"".join(row.tobytes() for row in reader.read())
+    def _read(self, ring: int) -> np.ndarray:
+        reader = self._readers[ring]
+        octets = b"".join(row.tobytes() for row in reader.read()
+                          if row["record_type"] != RecordType.HEARTBEAT)
         if reader.lost:
             raise TickwireError(f"Device {self.device.name!r} overwrote {reader.lost:,} records "
                                 "before they were read.")
-        return np.frombuffer(octets, np.uint8).reshape(-1, RECORD_SIZE)
+        records = np.frombuffer(octets, np.uint8).reshape(-1, RECORD_SIZE).copy()
+        numbers = np.arange(self._numbered[ring], self._numbered[ring] + len(records))
+        records[:, TRAILER_OFFSET:TRAILER_OFFSET + 4] = numbers.astype("<u4").reshape(-1, 1).view(
+            np.uint8)
+        self._numbered[ring] += len(records)
+        return records
 
     def _ends(self) -> Iterator[socket.socket]:
         yield from (end for line in self._lines for end in line)
@@ -303,12 +317,17 @@ class OrderComparison:
         for packet in packets:
             for device in self._devices:
                 device.packet(packet)
-            while waiting is not None and waiting.after <= packet.messages:
-                for device in self._devices:
-                    device.intent(waiting.row)
-                self._compare()
-                waiting = next(planned, None)
             self._compare()
+            while waiting is not None and waiting.after <= packet.messages:
+                rows = [waiting.row]
+                waiting = next(planned, None)
+                while (waiting is not None and waiting.after <= packet.messages
+                       and len(rows) < _TOGETHER):
+                    rows.append(waiting.row)
+                    waiting = next(planned, None)
+                for device in self._devices:
+                    device.intents(rows)
+                self._compare()
             yield
         self._compare(is_end=True)
 
