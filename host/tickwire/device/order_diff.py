@@ -219,6 +219,7 @@ class Driven:
     def _make_ready(self, time: int) -> None:
         device = self.device
         device.set_time(time)
+        device.work()                          # the first turn of all compiles
         device.write_register("GAP_POLICY", GapPolicy.SKIP)
         device.attach_lines(*(near.fileno() for _, near in self._lines))
         device.stage_limits().permit()
