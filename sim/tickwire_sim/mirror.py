@@ -3,6 +3,8 @@
 import ctypes
 import time
 
+import numpy as np
+
 from tickwire.device.order_connection import OrderConnection
 from tickwire.device.owned import OwnedDevice
 from tickwire.device.shared import SharedMemory
@@ -11,12 +13,13 @@ from tickwire.kernels.engine_registers import MAILBOXES
 from tickwire.spec.counters import COUNTERS
 from tickwire.spec.intents import INTENT
 from tickwire.spec.registers import COUNTER_OFFSET, REGISTERS
+from tickwire.spec.stages import STAGES
 from tickwire_sim.verilated import VerilatedDevice, VerilatedSlot
 
 SHOW_SECONDS = 0.1
 """Age of registers at most."""
-COUNT_SECONDS = 1.0
-"""Age of counters."""
+COUNT_SECONDS = 2.0
+"""Age of counters and histograms."""
 
 _KEYS_SECONDS = 0.1                        # the clock stands while the second arming key is awaited
 _PICTURE = 320                             # cycles in which counters are taken
@@ -98,7 +101,7 @@ class Mirror:
 
     def take(self) -> int:
         """Do what was written to registers that are events; returns how many."""
-        done = self.take_kill()
+        done = self.take_kill() + self._forward()
         for name in MAILBOXES:
             word = self._device.read_register(name)
             if not word or name == "KILL":
@@ -115,8 +118,9 @@ class Mirror:
             done += 1
         return done
 
-    def forward(self) -> None:
+    def _forward(self) -> int:
         """Write to the card what was written to registers that are no events."""
+        has_credit = 0
         for name, before in self._settings.items():
             offset, size = _ROWS[name]
             kind = ctypes.c_uint32 if size == 4 else ctypes.c_uint64
@@ -124,6 +128,10 @@ class Mirror:
             if value != before:
                 self._settings[name] = value
                 self._card.write_word(name, value)
+                has_credit |= name == "RING_ORDER_CONSUMED"
+        if has_credit:                         # what waited for room in the ring goes on
+            self._slot.settle()
+        return has_credit
 
     def show_in_time(self, connection: OrderConnection | None) -> None:
         """Show registers and counters when what is shown is old."""
@@ -154,6 +162,11 @@ class Mirror:
             value = counted + ours.get(counter.name, 0)
             if value:                          # the others are of the host's half
                 words[place] = value
+        shown = self._device.memory.view("histograms", np.int64).reshape(len(STAGES), -1)
+        for place, (stage, words_of) in enumerate(zip(STAGES, self._card.histograms().values(),
+                                                      strict=True)):
+            if stage.card_ends:
+                shown[place] = words_of
 
     def keep(self, connection: OrderConnection) -> None:
         """Keep the counts of a connection that is over."""

@@ -21,17 +21,17 @@ from tickwire.device.card_network import CardNetwork, CardSession
 from tickwire.device.order_connection import OrderConnection
 from tickwire.device.owned import MARKET_LOG2, ORDER_LOG2, OwnedDevice
 from tickwire.errors import TickwireError
-from tickwire.kernels import engine_host, frame_ring, histogram
+from tickwire.kernels import engine_host, frame_ring
 from tickwire.kernels.engine_layout import HOST, TOKEN
 from tickwire.orders.template import template
 from tickwire.spec.geometry import Geometry
 from tickwire.spec.intents import INTENT, SETTLE, WINDOW_SLOTS, Operation
 from tickwire.spec.moldudp64 import DOWNSTREAM_HEADER
-from tickwire.spec.records import Line, RecordType
+from tickwire.spec.records import Line
 from tickwire.spec.registers import FeedSetting, KillCause
 from tickwire.spec.render import dtype
 from tickwire.spec.shared import POSITION
-from tickwire.spec.stages import HISTOGRAM_WORDS, StageIndex
+from tickwire.spec.stages import HISTOGRAM_WORDS
 from tickwire_sim.frames import udp_frame
 from tickwire_sim.mirror import COUNT_SECONDS, LIVE, Mirror, SharedCard
 from tickwire_sim.verilated import VerilatedSlot
@@ -76,7 +76,7 @@ class TradingCard(OwnedDevice):
         self._groups = (lines[0], lines[1] if len(lines) > 1 else None, _RECOVERY)
         self._lines, self._is_following = [-1, -1], not time
         self._session = ""
-        self._taken = 0                        # intents that the card was given
+        self._taken = self._known = 0          # intents that the card was given, has taken at least
         self._host = 0
         self._connection: OrderConnection | None = None
         self._is_up = self._is_buried = False
@@ -98,7 +98,6 @@ class TradingCard(OwnedDevice):
         for instrument, (symbol, tick) in enumerate(symbols.items()):
             positions[instrument]["symbol"], positions[instrument]["tick"] = symbol.encode(), tick
         self.mirror = Mirror(self, self.card, self.slot)
-        self._orders = self.order_reader()
         self.mirror.show(None, has_counters=True)
 
     # What an engine and control need
@@ -130,8 +129,16 @@ class TradingCard(OwnedDevice):
             self.mirror.show(self._connection, has_counters=True)
         return super().counters()
 
+    def histograms(self) -> dict[str, np.ndarray]:
+        """Return every latency histogram; without an engine they are read anew first."""
+        if not self.is_driven:
+            self.mirror.show(self._connection, has_counters=True)
+        return super().histograms()
+
     def _intents_taken(self) -> int:
-        return self._taken
+        if self._taken - self._known >= WINDOW_SLOTS:
+            self._known = self.counters()["intents"]
+        return self._known
 
     def set_time(self, time: int) -> None:
         """Let the card's time be ``time``, ns, and go on by its cycles; it never goes back."""
@@ -198,7 +205,6 @@ class TradingCard(OwnedDevice):
         if self._host:
             done += engine_host.beat(self._host, self.slot.time)
         done += self._react()
-        self.mirror.forward()
         if not done and monotonic() - self._idle_at > COUNT_SECONDS and self._is_following:
             self._idle_at = monotonic()
             self._set_time()
@@ -254,7 +260,6 @@ class TradingCard(OwnedDevice):
             if not read and not pushed:
                 break
             done += read + pushed
-        self._measure()
         return done
 
     def _push_window(self) -> int:
@@ -285,19 +290,6 @@ class TradingCard(OwnedDevice):
         self.slot.sent.clear()
         if self._connection is not None:
             self._connection.send(octets, self._host_time())
-
-    def _measure(self) -> None:
-        """Count latencies of orders by their records."""
-        for record in self._orders.read():
-            if record["record_type"] != RecordType.ORDER_SENT:
-                continue
-            self._count_stage("RISK", int(record["latency_ns"]))
-            cause = int(record["intent_timestamp"])
-            if record["operation"] == Operation.NEW and 0 < self._cause <= cause:
-                self._count_stage("TICK_TO_ORDER", int(record["timestamp"]) - cause)
-
-    def _count_stage(self, name: str, latency: int) -> None:
-        histogram.add(self.layout.histograms + 8 * HISTOGRAM_WORDS * int(StageIndex[name]), latency)
 
     # The order session
 

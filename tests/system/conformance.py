@@ -326,16 +326,16 @@ def verilated(name: str) -> Iterator[Bench]:
 class TradingBench(Bench):
     """The card's own gateware as a run has it: with sockets of the host, in shared memory."""
 
-    def log_in(self) -> None:
-        """Bring the order session up, and keep it: turns are so slow that a peer seems silent."""
-        super().log_in()
-        turn = self.turn
+    def order(self, **fields: int) -> list[bytes]:
+        """Push an order behind a heartbeat: turns are so slow that the venue would seem silent."""
+        if self.venue.fileno() >= 0:
+            self.venue.sendall(SOUP.pack(1, b"H"))
+        return super().order(**fields)
 
-        def beat() -> None:
-            if self.venue.fileno() >= 0:
-                self.venue.sendall(SOUP.pack(1, b"H"))
-            turn()
-        self.turn = beat
+    def say(self, message: bytes) -> None:
+        """Say one sequenced message as the venue; all but its next number are intents here."""
+        self.answered += message != NEXT_NUMBER
+        super().say(message)
 
     def pause(self, seconds: float) -> None:
         """Let the card's time pass."""

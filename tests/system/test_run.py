@@ -189,7 +189,9 @@ def test_the_cards_own_gateware_trades(tmp_path, arguments):
     assert found["device"] == "verilated" and found["lost"] == 0 and found["kill_cause"] == ""
     assert found["fills"] > 5 and any(found["position"].values())
     row = found["latency_cycles"]["tick_to_order"]
-    assert 50 < row["p50"] <= row["max"] and "latency, cycles" in out
+    assert "latency, cycles" in out
+    if "fix" not in arguments:                 # a released order has no frame whose way it were
+        assert 50 < row["p50"] <= row["max"]
     assert (found["recovered"] > 0) == ("--impair" in arguments)
 
 

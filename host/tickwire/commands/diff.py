@@ -13,7 +13,10 @@ from tickwire.device.kinds import WAITING, geometry_of, replay_of
 from tickwire.errors import InputError
 
 if TYPE_CHECKING:
-    from tickwire.device.compare import Difference
+    from collections.abc import Iterator
+
+    from tickwire.device.compare import Comparison, Difference
+    from tickwire.device.order_diff import OrderComparison
     from tickwire.spec.geometry import Geometry
 
 
@@ -47,8 +50,6 @@ def diff(
     kinds = [(device, replay_of(device)) for device in (first, second)]
     from tickwire.device.compare import Comparison, compare
     from tickwire.feed import open_source
-    error: InputError | KeyboardInterrupt | None = None
-    found = Comparison()
     with ExitStack() as stack:
         passes = []
         for device, kind in kinds:
@@ -57,18 +58,7 @@ def diff(
             with waiting(WAITING[device]):
                 passes.append(kind(source, symbols=dict.fromkeys(names, tick) if names else None,
                                    tick=tick, geometry=room, **more))
-        try:
-            is_shown = False
-            for found in compare(*passes):
-                if found.first is not None and not is_shown:
-                    _show(found.first, (first, second))
-                    is_shown = True
-        except (InputError, KeyboardInterrupt) as reason:
-            error = reason
-    sys.stdout.write(f"{found.records:,} records, {found.differences:,} differences\n")
-    if error:
-        raise error
-    return 1 if found.differences else 0
+        return _tell(Comparison(), compare(*passes), (first, second))
 
 
 def _with_intents(devices: tuple[str, str], file: Path, intents: Path, symbols: dict[str, int],
@@ -94,17 +84,21 @@ def _with_intents(devices: tuple[str, str], file: Path, intents: Path, symbols: 
                     Driven(device, geometry, symbols, lines, time))))
         source = stack.enter_context(open_source(file))
         found = OrderComparison(*driven)
-        error: InputError | KeyboardInterrupt | None = None
-        is_shown = False
-        try:
-            for _ in found.run(packets_of(source, cuts), read_intents(intents)):
-                if found.differences and not is_shown:
-                    first = found.market.first or found.orders.first
-                    assert first is not None
-                    _show(first, devices)
-                    is_shown = True
-        except (InputError, KeyboardInterrupt) as reason:
-            error = reason
+        return _tell(found, found.run(packets_of(source, cuts), read_intents(intents)), devices)
+
+
+def _tell(found: "Comparison | OrderComparison",
+          steps: "Iterator[Comparison | OrderComparison]", devices: tuple[str, str]) -> int:
+    """Show the first difference and, at the end, how many there are; returns the exit status."""
+    error: InputError | KeyboardInterrupt | None = None
+    is_shown = False
+    try:
+        for found in steps:
+            if found.first is not None and not is_shown:
+                _show(found.first, devices)
+                is_shown = True
+    except (InputError, KeyboardInterrupt) as reason:
+        error = reason
     sys.stdout.write(f"{found.records:,} records, {found.differences:,} differences\n")
     if error:
         raise error

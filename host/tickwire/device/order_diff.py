@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from tickwire.device.base import RecordReader
-from tickwire.device.compare import Comparison
+from tickwire.device.compare import Comparison, Difference
 from tickwire.device.kinds import trading_device
 from tickwire.device.owned import OwnedDevice
 from tickwire.device.replay import lines_of
@@ -312,8 +312,14 @@ class OrderComparison:
         """Records that differ."""
         return self.market.differences + self.orders.differences
 
-    def run(self, packets: Iterator[Packet], planned: Iterator[Planned]) -> Iterator[None]:
-        """Give both what was recorded and what was planned; yields after each packet."""
+    @property
+    def first(self) -> Difference | None:
+        """The first record that differs, of the market before those of orders."""
+        return self.market.first or self.orders.first
+
+    def run(self, packets: Iterator[Packet],
+            planned: Iterator[Planned]) -> Iterator["OrderComparison"]:
+        """Give both what was recorded and what was planned; yields itself after each packet."""
         waiting = next(planned, None)
         for packet in packets:
             for device in self._devices:
@@ -329,8 +335,9 @@ class OrderComparison:
                 for device in self._devices:
                     device.intents(rows)
                 self._compare()
-            yield
+            yield self
         self._compare(is_end=True)
+        yield self
 
     def _compare(self, *, is_end: bool = False) -> None:
         found = [device.records() for device in self._devices]
