@@ -103,7 +103,7 @@ def test_a_session_that_the_host_runs_gets_records_and_no_frame(pair):
 
 
 def test_orders_have_no_number_below_the_one_that_the_host_wrote(pair):
-    for number, token in ((0, 1), (1, 2), (700, 700), (3, 701), (701, 702), (703, 703)):
+    for number, token in ((0, 1), (1, 2), (700, 700), (3, 701), (703, 703)):
         pair.card.give(i_number__valid=1, i_number__payload=number)
         context = pair.rig.path.context
         context["next_token"] = max(int(context["next_token"]), number)
