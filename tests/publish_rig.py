@@ -408,8 +408,15 @@ class Card:
         """
         self.model.restart()
         wait = 1 << max(1, (self.geometry.instruments - 1).bit_length())
-        assert self.model.run(self.model.rows(wait + 1))["ready"].tolist() == [0] * wait + [1]
         rng = np.random.default_rng(seed)
+        early = self.model.rows(wait + 1, watch_all=1)      # what comes too early is ignored
+        for name in ("i__payload", "i_ahead__payload"):
+            self._fill_with_noise(rng, early, name)
+        early["i_ahead__valid"][:wait - AHEAD:2] = 1
+        early["i__valid"][AHEAD:wait:2] = 1
+        self.model.put(early[AHEAD:wait:2], "i__payload", kind=STEP, is_touched=1, has_best=1)
+        found = self.model.run(early)
+        assert found["ready"].tolist() == [0] * wait + [1] and not found["o__valid"].any()
         gap = rng.choice(gaps, len(operations))
         self.cycles = np.cumsum(gap) - gap
         rows = self.model.rows(int(self.cycles[-1]) + AHEAD + RECORD_AGE + 3, watch_all=1)

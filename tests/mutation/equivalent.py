@@ -4,6 +4,10 @@ EQUIVALENT: dict[tuple[str, str, str], str] = {
     ("counters", "m.d.comb += is_round.eq(slot == 0)", "== 0 -> == 1"):
         "a round may begin at any slot: each counter is put aside once a round, and read once",
     ("counters", "with m.If(fill > greatest):", "> -> >="): "the same fill once more",
+    ("message_record", 'found |= {"quantity": Mux(shares > _U32, _U32, shares[:32]), '
+     '"side": C(_BLANK, 8),', "> -> >="): "the greatest quantity is what it saturates at",
+    ("publish", "self.ready.eq(books.ready & lines.ready),", "& -> |"):
+        "both have as many rows, so both are clear in the same cycle",
     ("receive", "left.eq(length - before), is_end.eq(length <= before + LANES),", "<= -> <"):
         "the end comes with the next word, without octets, and says the same",
 }
