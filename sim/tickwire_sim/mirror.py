@@ -2,6 +2,7 @@
 
 import ctypes
 import time
+from collections.abc import Callable
 
 import numpy as np
 
@@ -74,9 +75,11 @@ class SharedCard(VerilatedDevice):
 class Mirror:
     """Registers of ``device``, in shared memory, and those of ``card`` in ``slot``."""
 
-    def __init__(self, device: OwnedDevice, card: SharedCard, slot: VerilatedSlot) -> None:
-        """Show what never changes."""
+    def __init__(self, device: OwnedDevice, card: SharedCard, slot: VerilatedSlot,
+                 connection: Callable[[], OrderConnection | None]) -> None:
+        """Show what never changes; ``connection`` returns the one whose counts are to be added."""
         self._device, self._card, self._slot = device, card, slot
+        self._connection = connection
         self._settings = dict.fromkeys(_SETTINGS, 0)
         self._shown_at = self._counted_at = self._keys_at = 0.0
         self.counts: dict[str, int] = {}
@@ -113,7 +116,7 @@ class Mirror:
             self._slot.settle()
             is_first_key = name == "ARM" and not self.is_key_awaited
             self._keys_at = time.monotonic() if is_first_key else 0.0
-            self.show(None, has_counters=not is_first_key)
+            self.show(has_counters=not is_first_key)
             self._device.show(name, 0)
             done += 1
         return done
@@ -133,26 +136,26 @@ class Mirror:
             self._slot.settle()
         return has_credit
 
-    def show_in_time(self, connection: OrderConnection | None) -> None:
+    def show_in_time(self) -> None:
         """Show registers and counters when what is shown is old."""
         now = time.monotonic()
         if now - self._shown_at > SHOW_SECONDS:
-            self.show(connection, has_counters=now - self._counted_at > COUNT_SECONDS)
+            self.show(has_counters=now - self._counted_at > COUNT_SECONDS)
 
-    def show(self, connection: OrderConnection | None, *, has_counters: bool) -> None:
-        """Show the registers, and all counters of one instant, those of ``connection`` included."""
+    def show(self, *, has_counters: bool) -> None:
+        """Show the registers, and all counters of one instant with histograms."""
         for name, value in zip(_SHOWN, self._slot.words([_ROWS[name] for name in _SHOWN]),
                                strict=True):
             self._device.show(name, value)
         self._shown_at = time.monotonic()
         if has_counters:
-            self._count(connection)
+            self._count()
             self._counted_at = self._shown_at
 
-    def _count(self, connection: OrderConnection | None) -> None:
+    def _count(self) -> None:
         self._card.write_word("COUNTERS_TAKE", 1)
         self._slot.run(self._slot.rows(_PICTURE))
-        ours = dict(self.counts)
+        ours, connection = dict(self.counts), self._connection()
         if connection is not None:
             _add(ours, connection.counts)
         words = (ctypes.c_uint64 * len(COUNTERS)).from_address(self._device.layout.counters)

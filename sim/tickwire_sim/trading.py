@@ -30,7 +30,6 @@ from tickwire.spec.moldudp64 import DOWNSTREAM_HEADER
 from tickwire.spec.records import Line
 from tickwire.spec.registers import FeedSetting, KillCause
 from tickwire.spec.render import dtype
-from tickwire.spec.shared import POSITION
 from tickwire.spec.stages import HISTOGRAM_WORDS
 from tickwire_sim.frames import udp_frame
 from tickwire_sim.mirror import COUNT_SECONDS, LIVE, Mirror, SharedCard
@@ -71,7 +70,7 @@ class TradingCard(OwnedDevice):
 
         Raises :class:`TickwireError` when the name is taken or the system refuses memory.
         """
-        super().__init__(name, geometry, tuple(symbols), market_log2=market_log2,
+        super().__init__(name, geometry, symbols, market_log2=market_log2,
                          order_log2=order_log2, token_log2=TOKEN_LOG2, is_released=is_released)
         self._groups = (lines[0], lines[1] if len(lines) > 1 else None, _RECOVERY)
         self._lines, self._is_following = [-1, -1], not time
@@ -81,7 +80,7 @@ class TradingCard(OwnedDevice):
         self._connection: OrderConnection | None = None
         self._is_up = self._is_buried = False
         self._idle_at = 0.0
-        self._cause = 0                        # ingress stamp of what is in hand
+        self._is_reacting = False              # to a datagram: nothing but cycles counts
         try:
             self.slot = VerilatedSlot(name, geometry, token_log2=TOKEN_LOG2, time=time or time_ns())
             self.card = SharedCard(
@@ -94,11 +93,8 @@ class TradingCard(OwnedDevice):
             super().close()
             raise
         self.card.write_register("SESSION_STATE", 0)
-        positions = self.memory.view("positions", dtype(POSITION))
-        for instrument, (symbol, tick) in enumerate(symbols.items()):
-            positions[instrument]["symbol"], positions[instrument]["tick"] = symbol.encode(), tick
-        self.mirror = Mirror(self, self.card, self.slot)
-        self.mirror.show(None, has_counters=True)
+        self.mirror = Mirror(self, self.card, self.slot, lambda: self._connection)
+        self.mirror.show(has_counters=True)
 
     # What an engine and control need
 
@@ -112,7 +108,7 @@ class TradingCard(OwnedDevice):
                 return
             if not turns and not self.read_register("CONTROL") & 1:
                 self.mirror.take_kill()
-                self.mirror.show(self._connection, has_counters=True)
+                self.mirror.show(has_counters=True)
                 return
             if not is_busy and not turns:
                 self._sleep()
@@ -120,19 +116,19 @@ class TradingCard(OwnedDevice):
     def read_register(self, name: str) -> int:
         """Return the value of a register; without an engine it is shown anew first."""
         if not self.is_driven and name in LIVE:
-            self.mirror.show(None, has_counters=False)
+            self.mirror.show(has_counters=False)
         return super().read_register(name)
 
     def counters(self) -> dict[str, int]:
         """Return every counter by its name; without an engine they are taken anew first."""
         if not self.is_driven:
-            self.mirror.show(self._connection, has_counters=True)
+            self.mirror.show(has_counters=True)
         return super().counters()
 
     def histograms(self) -> dict[str, np.ndarray]:
         """Return every latency histogram; without an engine they are read anew first."""
         if not self.is_driven:
-            self.mirror.show(self._connection, has_counters=True)
+            self.mirror.show(has_counters=True)
         return super().histograms()
 
     def _intents_taken(self) -> int:
@@ -210,7 +206,7 @@ class TradingCard(OwnedDevice):
             self._set_time()
             self.slot.run(self.slot.rows(_IDLE_CYCLES))
             done += self._react()
-        self.mirror.show_in_time(self._connection)
+        self.mirror.show_in_time()
         return bool(done)
 
     def _set_time(self) -> None:
@@ -230,10 +226,10 @@ class TradingCard(OwnedDevice):
         given = sum(map(len, found.values()))
         if given:
             self._set_time()
-            self._cause = self.slot.time
+            self._is_reacting = True
             self.slot.give(found)
             self._react()
-            self._cause = 0
+            self._is_reacting = False
         return given
 
     def _payloads(self, line: Line) -> Iterator[bytes]:
@@ -272,7 +268,7 @@ class TradingCard(OwnedDevice):
             if last >> 32 != self._taken + 1 & 0xFFFF_FFFF:
                 break
             self.mirror.take_kill()
-            if not self._cause:                # no datagram's: its time is the host's
+            if not self._is_reacting:          # its time is the host's
                 self._set_time()
             self.card.push(number, intent)
             self._taken += 1
@@ -346,7 +342,7 @@ class TradingCard(OwnedDevice):
         self.card.write_register("ORDER_NUMBER", connection.next_token)
         self._is_up = True
         self.card.write_register("SESSION_STATE", _UP)
-        self.mirror.show(connection, has_counters=False)
+        self.mirror.show(has_counters=False)
 
     def _lost(self, next_token: int) -> list[int]:
         """Orders that are open here and were never seen at the venue."""
@@ -366,7 +362,7 @@ class TradingCard(OwnedDevice):
         self._is_ended = connection.is_ended
         self.mirror.keep(connection)
         connection.close()
-        self.mirror.show(None, has_counters=False)
+        self.mirror.show(has_counters=False)
         self._connection = None
 
     def _sleep(self) -> None:

@@ -63,9 +63,13 @@ class VerilatedSlot(Slot):
     def run(self, rows: np.ndarray) -> list[bytes]:
         """Run; what the card writes is done, and answers to reads are returned."""
         answers: list[bytes] = []
-        self._cycles += len(rows)
-        self._take(self.model.run(rows, when=_OUT), answers)
+        self._take(self._clock(rows, _OUT), answers)
         return answers
+
+    def _clock(self, rows: np.ndarray, when: Sequence[str] | None = None) -> np.ndarray:
+        """Run the model a cycle a row, and count the cycles; arguments as of ``Model.run``."""
+        self._cycles += len(rows)
+        return self.model.run(rows, when=when)
 
     @property
     def time(self) -> int:
@@ -109,8 +113,7 @@ class VerilatedSlot(Slot):
         """Run until nothing has come out for a while and nothing is being executed."""
         quiet = 0
         for _ in range(_LOOKS):
-            outputs = self.model.run(self.rows())
-            self._cycles += CYCLES
+            outputs = self._clock(self.rows())
             is_active = np.logical_or.reduce([outputs[name] != 0 for name in _OUT])
             self._take(outputs[is_active], [])
             is_quiet = not is_active.any() and outputs["is_idle"].all()
@@ -166,8 +169,7 @@ class VerilatedSlot(Slot):
         self.model.put(given, "request__payload", bar=bar, address=offset // 4, count=size // 4,
                        **fields)
         for _ in range(_LOOKS):
-            outputs = self.model.run(given)
-            self._cycles += 1
+            outputs = self._clock(given)
             self._take(outputs, [])
             if outputs["request__ready"][0]:
                 return

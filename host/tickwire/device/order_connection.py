@@ -59,7 +59,7 @@ class OrderConnection:
         self._socket.setblocking(False)
         self._input, self._output = bytearray(received), bytearray()
         self._sent_at = self._received_at = now
-        self._is_drained = False
+        self._is_drained = self._has_malformed = False
 
     def fileno(self) -> int:
         """File descriptor for pollers."""
@@ -105,8 +105,6 @@ class OrderConnection:
         """Whether an answer came since the last call that nobody can read."""
         found, self._has_malformed = self._has_malformed, False
         return found
-
-    _has_malformed = False
 
     def _consume(self) -> None:
         """Carry out the whole packets of the input."""

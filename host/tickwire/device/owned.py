@@ -7,7 +7,7 @@ and arms there, and the engine's half of the host reads the same addresses.
 import abc
 import ctypes
 import socket
-from collections.abc import Sequence
+from collections.abc import Mapping
 
 from tickwire.device.base import Device, Layout, RingLayout, register
 from tickwire.device.shared import SharedMemory, create
@@ -15,6 +15,8 @@ from tickwire.feed.frame_ring import FrameRing
 from tickwire.kernels.engine_registers import MAILBOXES
 from tickwire.spec.geometry import Geometry
 from tickwire.spec.registers import Status
+from tickwire.spec.render import dtype
+from tickwire.spec.shared import POSITION
 
 MARKET_LOG2, ORDER_LOG2, TOKEN_LOG2 = 16, 12, 12
 IDLE_LIMIT = 64                            # turns that find nothing before the loop sleeps
@@ -37,13 +39,13 @@ class OwnedDevice(Device):
         Where answers of the request server are put.
     """
 
-    def __init__(self, name: str, geometry: Geometry, symbols: Sequence[str], *, market_log2: int,
-                 order_log2: int, token_log2: int, is_released: bool) -> None:
-        """Make the shared memory.
+    def __init__(self, name: str, geometry: Geometry, ticks: Mapping[str, int], *,
+                 market_log2: int, order_log2: int, token_log2: int, is_released: bool) -> None:
+        """Make the shared memory; ``ticks`` are the watched symbols with their tick sizes.
 
         Raises :class:`TickwireError` when the name is taken or the system refuses memory.
         """
-        self.name, self.geometry, self.symbols = name, geometry, tuple(symbols)
+        self.name, self.geometry, self.symbols = name, geometry, tuple(ticks)
         self.is_released, self.is_driven = is_released, False
         self.memory, self.remark = self._take_memory(market_log2, order_log2, token_log2)
         at = self.memory.address
@@ -53,6 +55,9 @@ class OwnedDevice(Device):
             state=at("state"), window=at("window"), registers=at("registers"),
             counters=at("counters"), histograms=at("histograms"), limits=at("limits"),
             positions=at("positions"), engine=at("engine"), token_log2=token_log2)
+        positions = self.memory.view("positions", dtype(POSITION))
+        for instrument, (symbol, tick) in enumerate(ticks.items()):
+            positions[instrument]["symbol"], positions[instrument]["tick"] = symbol.encode(), tick
         self._host_owner: object = None
         self._waker, self._wake = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
         self._waker.setblocking(False)

@@ -32,11 +32,8 @@ from tickwire.spec.digest import digest
 from tickwire.spec.geometry import Geometry
 from tickwire.spec.limits import LIMITS_ROW
 from tickwire.spec.registers import MAGIC, Capability, RegisterOffset, Status
-from tickwire.spec.render import dtype
-from tickwire.spec.shared import POSITION
 from tickwire.spec.stages import HISTOGRAM_WORDS, StageIndex
 
-POSITION_DTYPE = dtype(POSITION)
 BURST = 32                                 # datagrams of one line before the other has its turn
 _NANOSECOND_HZ = 1_000_000_000
 _POLL_IN = 1
@@ -67,13 +64,12 @@ class SoftwareDevice(OwnedDevice):
         Raises :class:`TickwireError` when the name is taken or the system refuses memory.
         ``remark`` afterwards says what was cleared away.
         """
-        super().__init__(name, geometry, tuple(symbols), market_log2=market_log2,
+        super().__init__(name, geometry, symbols, market_log2=market_log2,
                          order_log2=order_log2, token_log2=token_log2, is_released=is_released)
-        self._ticks = dict(symbols)
         self._arena = Arena()
         # A record of an earlier run in the same memory would not match; here memory is new.
         self.epoch = epoch or time.time_ns() // _SECOND % 255 + 1
-        self._compose(self._ticks, stale_ns, line_timeout_ns, patience_ns, accept_session)
+        self._compose(dict(symbols), stale_ns, line_timeout_ns, patience_ns, accept_session)
         self._fill(busy)
         self._fill_registers()
 
@@ -157,9 +153,6 @@ class SoftwareDevice(OwnedDevice):
                 ("STATUS", Status.RUNNING | Status.KILLED),
                 ("KILL_CAUSE", int(self.orders.gate["killed"]))):
             self.show(name, value)
-        positions = self.memory.view("positions", POSITION_DTYPE)
-        for instrument, (symbol, tick) in enumerate(self._ticks.items()):
-            positions[instrument]["symbol"], positions[instrument]["tick"] = symbol.encode(), tick
 
     def run(self, turns: int = 0) -> None:
         """Do ``turns`` turns of the loop; with 0, turns until bit 0 of CONTROL is clear."""
