@@ -11,7 +11,7 @@ from tickwire.kernels.arbiter_layout import (
     SAVED_AT,
     arbiter_at,
 )
-from tickwire.kernels.blocks import skim, take
+from tickwire.kernels.blocks import glance_ahead, skim, take
 from tickwire.kernels.feed_state import (
     desync_all,
     highest,
@@ -215,6 +215,7 @@ def datagram(arbiter, book, address, size, line, now):
     Returns the messages that were accepted. ``now`` is in ns, above 0. 8 octets after the
     datagram must be readable; what they hold does not matter.
     """
+    glance_ahead(book, address + HEADER_SIZE, address + size)
     a = arbiter_at(arbiter)
     b = book_at(book)
     counters = b["counters"]

@@ -17,7 +17,7 @@ from tickwire.kernels.memory import (
     store64,
     unlikely,
 )
-from tickwire.kernels.messages import LOCATE
+from tickwire.kernels.messages import LOCATE, A, F, glance
 from tickwire.kernels.replay import NOTE, apply_noted, ask_for_level, ask_for_order, ask_for_window
 from tickwire.kernels.ring import count
 from tickwire.spec import itch50, moldudp64
@@ -29,6 +29,7 @@ _UNKNOWN_TYPE = CounterIndex.UNKNOWN_TYPE.value
 _WRONG_LENGTH = CounterIndex.WRONG_LENGTH.value
 _ZERO_LENGTH = CounterIndex.ZERO_LENGTH.value
 _WATCHED = 1 << 31
+_ADD_SIZE, _DELETE_SIZE = itch50.ADD_ORDER.size, itch50.ORDER_DELETE.size
 _NAMED_AT = LOCATE + 2                      # octets of a message that names its instrument
 DIRECTORY = ord(itch50.STOCK_DIRECTORY.tag)
 
@@ -71,6 +72,22 @@ def _block(address, end):
         return -1
     size = load_be16(address)
     return -1 if address + LENGTH_SIZE + size > end else size
+
+
+@kernel(inline=True)
+def glance_ahead(book, address, end):
+    """Ask for what the message of the block at ``address`` names, before its packet is judged.
+
+    A packet of one message has nothing else to do while the first cache lines come.
+    """
+    address += LENGTH_SIZE
+    room = end - address
+    if room >= _ADD_SIZE:
+        glance(book, address)
+    elif room >= _DELETE_SIZE:
+        kind = load8(address)
+        if kind != A and kind != F:
+            glance(book, address)
 
 
 @kernel

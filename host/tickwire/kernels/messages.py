@@ -284,10 +284,11 @@ def apply(book, address, sequence, entry, order_bucket, level_bucket):
 
 
 @kernel(inline=True)
-def message(book, address, sequence):
-    """Apply one whole message at ``address``; ``sequence`` is its number in the stream.
+def glance(book, address):
+    """Ask for the cache lines that a message names by itself, whatever becomes of it.
 
-    At least 19 octets must be readable at ``address``, whatever the message's size.
+    Returns (filter entry, left order bucket, left level bucket of an Add) for :func:`apply`. The
+    first 19 octets must be readable, of an Add 36.
     """
     b = book_at(book)
     entry = load32(b["filter"] + 4 * load_be16(address + LOCATE))
@@ -302,4 +303,14 @@ def message(book, address, sequence):
     if kind == A or kind == F:
         level_bucket = level_bucket_of(book, address, entry)
         prefetch(level_bucket)
+    return entry, bucket, level_bucket
+
+
+@kernel(inline=True)
+def message(book, address, sequence):
+    """Apply one whole message at ``address``; ``sequence`` is its number in the stream.
+
+    At least 19 octets must be readable at ``address``, whatever the message's size.
+    """
+    entry, bucket, level_bucket = glance(book, address)
     apply(book, address, sequence, entry, bucket, level_bucket)
