@@ -37,9 +37,12 @@ def crc32c(m: Module, value: Value, name: str) -> Value:
     size = len(value) // 8
     columns = [_crc((1 << bit).to_bytes(size, "little"), 0) for bit in range(len(value))]
     start = _crc(bytes(size), _MASK) ^ _MASK
+    # A bit of an expression takes as long to make a netlist of as the whole expression.
+    octets = Signal(len(value), name=f"{name}_octets")
+    m.d.comb += octets.eq(value)
     rows = []
     for place in range(32):
-        chosen = [value[bit] for bit, column in enumerate(columns) if column >> place & 1]
+        chosen = [octets[bit] for bit, column in enumerate(columns) if column >> place & 1]
         parts = Signal(-(-len(chosen) // _PIECE), name=f"{name}_part_{place}")
         m.d.sync += parts.eq(Cat(reduce(xor, chosen[at:at + _PIECE])
                                  for at in range(0, len(chosen), _PIECE)))

@@ -25,11 +25,12 @@ from tickwire_sim.build import NAMES, Recipe, build, module_name
 
 LINES_SHOWN = 60
 _PROGRAM = "simulation"
+_REWRITTEN = "cocotb_*.py"                           # without a pattern it is all of NumPy too
 _LIBRARIES = cocotb_tools.config.libs_dir
 RECIPE = Recipe(
     "cocotb", cocotb_tools.config.share_dir / "lib" / "verilator" / "verilator.cpp", _PROGRAM,
     runtime=("verilated.cpp", "verilated_threads.cpp", "verilated_vpi.cpp"),
-    verilate=("--vpi", "--public-flat-rw", "--timescale", "1ns/1ps"),
+    verilate=("--vpi", "--public-depth", "1", "--timescale", "1ns/1ps"),
     link=(f"-Wl,-rpath,{_LIBRARIES}", f"-L{_LIBRARIES}", "-lcocotbvpi_verilator"))
 
 
@@ -53,6 +54,7 @@ def run_cocotb(component: wiring.Component, module: str, *, seed: int | None = N
                 build_dir=work, test_dir=work, results_xml=str(results), log_file=log, seed=seed,
                 testcase=testcase, waves=bool(waves.FOLDER),
                 extra_env={"COCOTB_LOG_LEVEL": "WARNING", "PYTHONWARNINGS": "ignore",
+                           "COCOTB_REWRITE_ASSERTION_FILES": _REWRITTEN,
                            **(environment or {})})
         if waves.FOLDER and (work / "dump.vcd").exists():
             path = waves.place(name)

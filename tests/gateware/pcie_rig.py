@@ -49,8 +49,11 @@ class Gathered:
         if is_first:
             self._frame = UsPcieFrame()
             if self._is_request:
+                is_wide = self._width == 512
                 self._frame.first_be = user & 0xF
-                self._frame.last_be = user >> (8 if self._width == 512 else 4) & 0xF
+                self._frame.last_be = user >> (8 if is_wide else 4) & 0xF
+                self._frame.seq_num = user >> 61 & 0x3F if is_wide else (
+                    user >> 24 & 0xF | (user >> 60 & 3) << 4)
         count = keep.bit_count()
         assert keep == (1 << count) - 1 and count, "a hole among the lanes"
         assert is_last or count == lanes, "a beat that is not the last one has holes"
@@ -83,7 +86,8 @@ class Host:
     def __init__(self, dut, width, seed=1, share=0.3):
         self.dut, self.width = dut, width
         self.chance, self.share = random.Random(seed), share
-        self.waiting = deque()
+        self.waiting, self.reports = deque(), deque()
+        self.is_reporting = True
         self.completions, self.writes = (Gathered(width, is_request=flag) for flag in (False, True))
 
     def send(self, frame):
@@ -104,6 +108,12 @@ class Host:
         for name in ("rq", "cc"):
             context.set(getattr(dut, f"m_axis_{name}_tready"),
                         int(self.chance.random() >= self.share))
+        # Where no completion can pass a write any more, the block says so: up to two a cycle.
+        for name in ("0", "1"):
+            is_told = bool(self.reports) and self.is_reporting and self.chance.random() < 0.3
+            context.set(getattr(dut, f"pcie_rq_seq_num_vld{name}"), is_told)
+            if is_told:
+                context.set(getattr(dut, f"pcie_rq_seq_num{name}"), self.reports.popleft())
         await context.delay(0)
         if is_offered and context.get(dut.s_axis_cq_tready):
             self.waiting.popleft()
@@ -117,6 +127,8 @@ class Host:
             assert held is None or (values[0] and values[2:] == held), "a beat changed as it waited"
             if values[0] and values[1]:
                 gathered.take(*values[2:])
+                if name == "rq" and values[4]:
+                    self.reports.append(gathered.frames[-1].seq_num)
             elif values[0]:
                 self._held[name] = values[2:]
 

@@ -6,15 +6,13 @@ written by the kernels. A ring that laps, that overflows, that nobody reads and 
 may not are made on purpose.
 """
 
-import ctypes
 import random
 from collections import deque
 
 import pytest
 
+from tests import ring_rig
 from tests.gateware.cycle_rig import Cycles
-from tickwire.kernels import ring as kernel
-from tickwire.kernels.arena import Arena
 from tickwire.spec import wire
 from tickwire.spec.geometry import CARD_SMALL
 from tickwire.spec.records import LOST, STATE_LINE, RecordType
@@ -127,16 +125,7 @@ class Rig:
 
 def written(records, log2=LOG2):
     """The ring as the kernels write it."""
-    arena = Arena()
-    base = arena.take("ring", 64 << log2)
-    context = arena.take_rows("context", kernel.RING)
-    view = arena.view("context", kernel.RING)[0]
-    view["base"], view["mask"], view["epoch"], view["credit"] = base, (1 << log2) - 1, EPOCH, CREDIT
-    view["counters"] = arena.take("counters", 1024)
-    for kind, octets in records:
-        ctypes.memmove(kernel.slot(context), octets, len(octets))
-        kernel.commit(context, kind)
-    return arena.view("ring").tobytes()
+    return ring_rig.written(records, log2, EPOCH, CREDIT)
 
 
 @pytest.mark.parametrize("pause", [0.0, 0.3])

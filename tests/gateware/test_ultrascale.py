@@ -10,6 +10,7 @@ from cocotbext.pcie.core.tlp import CplStatus, TlpType
 
 from tests.gateware.pcie_rig import Host, answered, head, request
 from tickwire_hw.pcie.ultrascale import UltraScale
+from tickwire_hw.pcie.ultrascale_order import PATIENCE
 
 SIZE = 1 << 16
 
@@ -177,3 +178,47 @@ def test_bursts_are_writes_of_one_line_or_one_word_in_order(width):
         await step(2)
         assert host.memory() == sent
     run(width, script, seed=4)
+
+
+@pytest.mark.parametrize("width", [256, 512])
+def test_an_answer_waits_for_the_reports_of_what_was_written_before_it(width):
+    async def script(context, host, core, step):
+        async def asked():
+            frame, _ = request(TlpType.MEM_READ_64, 0, 8, size=4)
+            host.send(frame)
+            for _ in range(200):
+                await step()
+                if host.completions.frames:
+                    return host.answers()
+            return []
+        # The numbers wrap several times, and writes go on while an answer waits.
+        for _ in range(30):
+            core.bursts = [(64 * number, bytes(64)) for number in range(host.chance.randrange(12))]
+            while core.bursts:
+                await step()
+            before = len(host.writes.frames)
+            host.is_reporting = host.chance.random() < 0.7
+            core.bursts = [(0, bytes(64))] * 3
+            answers = await asked()
+            is_all_told = len(host.reports) <= len(host.writes.frames) - before
+            assert bool(answers) == is_all_told
+            host.is_reporting = True
+            while not answers:
+                await step()
+                answers = host.answers()
+                assert not answers or len(host.reports) <= len(host.writes.frames) - before
+            host.memory()
+        if width != 256:
+            return                                     # what comes now takes long, and is the same
+        # Writes that are never reported, for a host has taken the bus: not for ever.
+        core.bursts, host.is_reporting = [(0, bytes(64))] * 5, False
+        while core.bursts:
+            await step()
+        assert not await asked()
+        await step(PATIENCE)
+        assert len(host.answers()) == 1
+        host.reports.clear()
+        host.is_reporting = True
+        core.bursts = [(0, bytes(64))]                 # the next report tells of all before it
+        assert len(await asked()) == 1
+    run(width, script, seed=5)

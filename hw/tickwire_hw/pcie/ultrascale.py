@@ -10,20 +10,24 @@ from amaranth.lib.wiring import In, Out, connect, flipped
 
 from tickwire_hw.host_port import LINE, Burst, Request
 from tickwire_hw.pcie.ultrascale_completer import Completer
+from tickwire_hw.pcie.ultrascale_order import PostedOrder
 from tickwire_hw.pcie.ultrascale_requester import Requester
-from tickwire_hw.pcie.ultrascale_stream import WIDTHS, port
+from tickwire_hw.pcie.ultrascale_stream import SEQUENCE, WIDTHS, port
 
 
 class UltraScale(wiring.Component):
     """The block's user side on the outside, the core's streams on the inside.
 
     The block's user clock is ``clk`` and its user reset, which a lost link raises, is ``rst``: in
-    the middle of a packet too, after which the block wants to see no more of it.
+    the middle of a packet too, after which the block wants to see no more of it. An answer is
+    sent behind all that was written before (``PostedOrder``).
 
     Members
     -------
     m_axis_rq, m_axis_cc, s_axis_cq
         AXI-Streams of the block, by its names: tdata, tkeep, tlast, tuser, tvalid, tready.
+    pcie_rq_seq_num0, pcie_rq_seq_num_vld0, pcie_rq_seq_num1, pcie_rq_seq_num_vld1
+        Of the block: which writes no completion can pass any more.
     cfg_interrupt_msix_enable, cfg_interrupt_msix_mask : ``In(4)``
         Of the block; bit 0 is the function's.
     burst, request, answer, has_msix, is_msix_masked
@@ -38,6 +42,8 @@ class UltraScale(wiring.Component):
             **port("m_axis_rq", "rq", width), **port("m_axis_cc", "cc", width),
             **port("s_axis_cq", "cq", width), "burst": In(stream.Signature(Burst)),
             "request": Out(stream.Signature(Request)), "answer": In(stream.Signature(LINE)),
+            **{f"pcie_rq_seq_num{name}": In(size) for number in range(2) for name, size in (
+                (f"{number}", SEQUENCE), (f"_vld{number}", 1))},
             "cfg_interrupt_msix_enable": In(4), "cfg_interrupt_msix_mask": In(4),
             "has_msix": Out(1), "is_msix_masked": Out(1)})
 
@@ -50,6 +56,13 @@ class UltraScale(wiring.Component):
         connect(m, flipped(self.burst), requester.i)
         connect(m, completer.request, flipped(self.request))
         connect(m, flipped(self.answer), completer.answer)
+        m.submodules.order = order = PostedOrder()
+        m.d.comb += [
+            order.sent.eq(requester.sent), order.is_waiting.eq(self.answer.valid),
+            order.is_reported_0.eq(self.pcie_rq_seq_num_vld0),
+            order.report_0.eq(self.pcie_rq_seq_num0),
+            order.is_reported_1.eq(self.pcie_rq_seq_num_vld1),
+            order.report_1.eq(self.pcie_rq_seq_num1), completer.may_answer.eq(order.may_send)]
         for inner, name in ((requester.rq, "m_axis_rq"), (completer.cc, "m_axis_cc")):
             m.d.comb += inner.tready.eq(getattr(self, f"{name}_tready"))
             m.d.comb += [getattr(self, f"{name}_{part}").eq(getattr(inner, part))

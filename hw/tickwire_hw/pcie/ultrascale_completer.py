@@ -37,13 +37,16 @@ class Completer(wiring.Component):
         Completer request and completion streams.
     request, answer
         The core's streams.
+    may_answer : ``In(1)``
+        The answer that is there may be sent; stays until it is.
     """
 
     def __init__(self, width: int) -> None:
         self._width = width
         super().__init__({
             "cq": In(signature("cq", width)), "cc": Out(signature("cc", width)),
-            "request": Out(stream.Signature(Request)), "answer": In(stream.Signature(LINE))})
+            "request": Out(stream.Signature(Request)), "answer": In(stream.Signature(LINE)),
+            "may_answer": In(1)})
 
     def elaborate(self, platform):
         """Return what takes a packet's beats and what answers."""
@@ -123,4 +126,4 @@ class Completer(wiring.Component):
             self.answer.ready.eq(packet.done & is_good)]
         if self._width == 512:                     # is_sop, is_eop and their places, from bit 0
             m.d.comb += self.cc.tuser.eq(marks(packet))
-        return [packet.valid.eq(Mux(is_good, self.answer.valid, 1))]
+        return [packet.valid.eq(Mux(is_good, self.answer.valid & self.may_answer, 1))]

@@ -8,6 +8,7 @@ from tickwire_hw.host_port import WORDS, Burst
 from tickwire_hw.pcie.ultrascale_stream import (
     MEMORY_WRITE,
     REQUEST_DESCRIPTOR,
+    SEQUENCE,
     Packet,
     marks,
     signature,
@@ -29,11 +30,14 @@ class Requester(wiring.Component):
         Bursts; one is taken with the last beat.
     rq
         Requester request stream.
+    sent : ``Out(SEQUENCE)``
+        Number of the last burst that was taken; they count from 1 after reset.
     """
 
     def __init__(self, width: int) -> None:
         self._width = width
-        super().__init__({"i": In(stream.Signature(Burst)), "rq": Out(signature("rq", width))})
+        super().__init__({"i": In(stream.Signature(Burst)), "rq": Out(signature("rq", width)),
+                          "sent": Out(SEQUENCE)})
 
     def elaborate(self, platform):
         """Return the descriptor and the beats."""
@@ -50,10 +54,14 @@ class Requester(wiring.Component):
             self.i.ready.eq(packet.done), self.rq.tvalid.eq(packet.tvalid),
             self.rq.tdata.eq(packet.tdata), self.rq.tkeep.eq(packet.tkeep),
             self.rq.tlast.eq(packet.tlast)]
+        number = Signal(SEQUENCE)
+        m.d.comb += number.eq(self.sent + 1)
+        with m.If(packet.done):
+            m.d.sync += self.sent.eq(number)
         if self._width == 256:
-            m.d.comb += self.rq.tuser.eq(enables)
+            m.d.comb += self.rq.tuser.eq(Cat(enables, C(0, 16), number[:4], C(0, 32), number[4:]))
         else:                                      # first_be of two packets, then last_be
             m.d.comb += self.rq.tuser.eq(Cat(enables[:4], C(0, 4), enables[4:8], C(0, 8),
-                                             marks(packet)))
+                                             marks(packet), C(0, 29), number))
 
         return m

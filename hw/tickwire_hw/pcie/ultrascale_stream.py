@@ -8,6 +8,8 @@ WIDTHS = (256, 512)
 """Bits of a beat that the adapter knows."""
 _TUSER = {("rq", 256): 62, ("rq", 512): 137, ("cc", 256): 33, ("cc", 512): 81,
           ("cq", 256): 88, ("cq", 512): 183}
+SEQUENCE = 6
+"""Bits of the number that a request has and the block reports."""
 MEMORY_READ, MEMORY_WRITE = 0, 1
 """Request types of a descriptor that the device serves."""
 
