@@ -50,6 +50,23 @@ def test_orders_do_not_pass_beside_the_gate(kind):
     assert link.left.store.next_out == 2
 
 
+@pytest.mark.parametrize("kind, body, header, words", [
+    ("D\x0150=x", b"11=ID\x01", (), "no type of a message"),
+    ("", b"35=D\x0111=ID\x01", (), "no type of a message"),
+    ("TOOLONGIT", b"", (), "no type of a message"),
+    (MAIL, b"58=no end", (), "does not end with SOH"),
+    (MAIL, mail(1), [(35, b"D")], "35=b'D' is no field"),
+    (MAIL, mail(1), [(34, b"7")], "34=b'7' is no field"),
+    (MAIL, mail(1), [(129, b"x\x0135=D")], "129=b'x"),
+    (MAIL, mail(1), [(129, b"")], "129=b''"),
+    *((kind, b"", (), "a message of the session") for kind in "012345A")])
+def test_what_is_no_message_of_an_application_is_not_sent(kind, body, header, words):
+    link = logged_on()
+    with pytest.raises(SendError, match=words):
+        link.left.session.send(kind, body, header)
+    assert link.left.store.next_out == 2 and link.left.session.take() == b""
+
+
 def test_nothing_is_sent_before_the_logon_or_after_the_logout():
     link = Link()
     with pytest.raises(SendError, match=r"FIX\.4\.4:US->THEM: not logged on \(disconnected\)"):

@@ -8,8 +8,10 @@ if TYPE_CHECKING:
     from tickwire.orders.fix.parse import Parsed
     from tickwire.orders.fix.session import Session
 
-ORDER_TYPES = frozenset({"D", "E", "F", "G", "q", "AB", "AC", "s", "t", "u"})
-"""Messages that place, change or cancel orders: only an order gate may send them."""
+ORDER_TYPES = frozenset({"D", "E", "F", "G", "K", "L", "q", "s", "t", "u", "AB", "AC", "CA",
+                         "S", "i", "AJ"})
+"""Messages that place, change or cancel orders, or quotes, which bind as much, and answers that
+trade against one (AJ): only an order gate may send any of them."""
 CANCEL_TYPES = frozenset({"F", "q"})
 """Those of them that only cancel: a throttle does not hold them."""
 

@@ -1,6 +1,7 @@
 """The sending half of a FIX session: numbers, headers, the store, and what refuses to send."""
 
 import logging
+import re
 import time
 from collections.abc import Callable, Sequence
 from enum import Enum
@@ -23,7 +24,13 @@ from tickwire.orders.fix.settings import FIXSessionSettings
 from tickwire.orders.fix.store import NUMBER_MAX, Store
 from tickwire.orders.fix.throttle import Throttle
 from tickwire.orders.fix.times import utc_timestamp
-from tickwire.spec.fix import APPLICATION_VERSIONS, REJECT_TEXTS, RejectReason, Tag
+from tickwire.spec.fix import (
+    ADMIN_TYPES,
+    APPLICATION_VERSIONS,
+    REJECT_TEXTS,
+    RejectReason,
+    Tag,
+)
 
 if TYPE_CHECKING:
     from tickwire.orders.fix.lease import EngineLease
@@ -31,6 +38,10 @@ if TYPE_CHECKING:
 SECOND = 1_000_000_000
 NEVER = 1 << 63
 _TRAILER = 7                               # 10=ddd SOH
+_SOH = 0x01
+_TYPE = re.compile(r"[A-Za-z0-9]{1,8}")
+_OWN_TAGS = frozenset((Tag.BEGIN_STRING, Tag.BODY_LENGTH, Tag.CHECKSUM, Tag.SEQUENCE,
+                       Tag.MESSAGE_TYPE, Tag.SENDER, Tag.SENDING_TIME, Tag.TARGET))
 
 log = logging.getLogger("tickwire.fix")
 Clock = Callable[[], int]
@@ -60,6 +71,7 @@ class Sender:
         self.lease: EngineLease | None = None          # that the transport takes back and gives
         self._clock = clock
         self._guarded = guarded
+        self._types: set[str] = set()      # that :meth:`send` was found to take
         self._is_told = False              # the log has the reason why the connection ends
         self._output: list[bytes] = []
         self._last_out = self._state_until = 0
@@ -86,13 +98,20 @@ class Sender:
         """Send an application message and return its number.
 
         ``body`` is whole fields, each ended by SOH; ``header`` holds further fields of the header.
-        Raises :class:`GateError` for orders, :class:`SendError` when the session is not logged on
-        or the throttle holds. With ``is_kept`` a session that is not logged on stores the message;
-        the other side then sees that it is missing, and gets it.
+        Raises :class:`GateError` for orders, :class:`SendError` for what is no message of an
+        application, when the session is not logged on or the throttle holds. With ``is_kept`` a
+        session that is not logged on stores the message; the other side then sees that it is
+        missing, and gets it.
         """
-        if msg_type in self._guarded:
-            raise GateError(f"{self.settings.identity}: {msg_type} places, changes or cancels "
-                            "orders; only orders that a device released are sent")
+        if msg_type not in self._types:
+            self._check_type(msg_type)
+        if body and body[-1] != _SOH:
+            raise SendError(f"{self.settings.identity}: the body of {msg_type} does not end with "
+                            f"SOH: {body[-32:]!r}")
+        for tag, value in header:
+            if tag in _OWN_TAGS or not value or _SOH in value:
+                raise SendError(f"{self.settings.identity}: {tag}={value!r} is no field that "
+                                "an application adds to the header")
         return self._send(msg_type, body, header, is_kept)
 
     def business_reject(self, message: Parsed, reason: int, text: str, last: bytes = b"") -> int:
@@ -153,6 +172,19 @@ class Sender:
         self._last_out = now
         self._sent(msg_type, octets[begin:-_TRAILER])
         return number
+
+    def _check_type(self, msg_type: str) -> None:
+        """Refuse orders, messages of the session, and what is no type: a field could be in it."""
+        if not _TYPE.fullmatch(msg_type):
+            raise SendError(f"{self.settings.identity}: {msg_type!r} is no type of a message, "
+                            "which has 1 to 8 letters and digits")
+        if msg_type in self._guarded:
+            raise GateError(f"{self.settings.identity}: {msg_type} places, changes or cancels "
+                            "orders; only orders that a device released are sent")
+        if msg_type in ADMIN_TYPES:
+            raise SendError(f"{self.settings.identity}: {msg_type} is a message of the session, "
+                            "which sends it itself")
+        self._types.add(msg_type)
 
     def _check(self, msg_type: str, now: int, is_kept: bool) -> bool:
         """Return whether a message is written now; raise :class:`SendError` if it cannot go."""
