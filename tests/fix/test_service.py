@@ -12,12 +12,15 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
+import numba
 import pytest
 
 from tests.fix.link import MAIL, Recorder, mail, rules
 from tests.fix.quickfix_peer import free_port
 from tickwire import cli
+from tickwire.commands.fix_acceptor import tell_of_compiling
 from tickwire.commands.run import trade
+from tickwire.commands.starting import EXPLANATION
 from tickwire.commands.venue import fix_gateway
 from tickwire.config import demo
 from tickwire.errors import TickwireError
@@ -420,6 +423,14 @@ def test_the_acceptance_server_tells_its_port_and_stops(tmp_path):
         program.terminate()
         assert program.wait(20) == 0
     assert "Traceback" not in program.stderr.read()
+
+
+def test_the_acceptance_server_says_why_its_first_start_takes_long(monkeypatch, capsys):
+    monkeypatch.setattr("tickwire.commands.starting.PATIENCE_SECONDS", -1)
+    with tell_of_compiling():
+        numba.njit(lambda x: x + 1)(1)
+    numba.njit(lambda x: x + 2)(1)
+    assert capsys.readouterr().err == EXPLANATION + "\n"
 
 
 def test_log_lines_that_nobody_reads_hold_nothing_up():

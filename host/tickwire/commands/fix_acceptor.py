@@ -7,12 +7,15 @@ import os
 import signal
 import stat
 import sys
+import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated
 
 from cyclopts import Parameter
 
 from tickwire.commands.arguments import Whole
+from tickwire.commands.starting import Starting
 from tickwire.errors import TickwireError
 
 _STDERR = 2
@@ -59,6 +62,23 @@ def acceptor(
     return 0
 
 
+@contextlib.contextmanager
+def tell_of_compiling() -> Iterator[None]:
+    """Tell on standard error what is compiled meanwhile, the first time on a machine."""
+    from tickwire.kernels.compiling import when_compiling
+    starting, begun = Starting(), time.monotonic()
+
+    def tell(name: str, number: int) -> None:
+        starting.hear("acceptor", {"compiling": name, "number": number})
+        starting.show(time.monotonic() - begun, "the acceptor")
+    end = when_compiling(tell)
+    try:
+        yield
+    finally:
+        end()
+        starting.end()
+
+
 async def _serve(host: str, port: int, dictionary: Path | None, audit: Path | None,
                  is_quiet: bool) -> None:
     from tickwire.orders.fix.acceptance import acceptance_acceptor
@@ -70,7 +90,8 @@ async def _serve(host: str, port: int, dictionary: Path | None, audit: Path | No
         server = acceptance_acceptor(host, port, dictionaries=dictionary, audit=log)
     except (OSError, ValueError) as error:
         raise TickwireError(f"The dictionaries cannot be read: {error}") from None
-    await server.start()
+    with tell_of_compiling():
+        await server.start()
     stopped = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):

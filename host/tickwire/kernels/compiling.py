@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable
+from functools import partial
 
 from numba.core import event
 
@@ -34,9 +35,12 @@ class _Listener(event.Listener):
         """A pass is over."""
 
 
-def when_compiling(tell: Tell) -> None:
+def when_compiling(tell: Tell) -> Callable[[], None]:
     """Call ``tell`` in the thread that compiles, before the first function and then now and then.
 
     It gets the function, as ``module.name``, and how many this process has begun with that one.
+    What is returned ends it.
     """
-    event.register(_PASS, _Listener(tell))
+    listener = _Listener(tell)
+    event.register(_PASS, listener)
+    return partial(event.unregister, _PASS, listener)
