@@ -94,6 +94,20 @@ def test_garbled_octets_and_other_text_are_not_hinted_at(file, capsys):
     assert capsys.readouterr().err == ""
 
 
+def test_the_text_that_a_log_has_before_each_message_is_passed_over(file, capsys):
+    octets = b"\r\n".join(b"20260105-10:00:00.123 : < " + message(kind) for kind in "00")
+    assert decode(file(b"# begin\n" + octets)) == 0
+    out = capsys.readouterr().out
+    assert [line[:12] for line in out.splitlines() if line[0] != " "] == [
+        "1: Heartbeat", "2: Heartbeat"]
+    assert decode(file(octets.replace(b"\x01", b"|")), delimiter="|") == 0
+    assert decode(file(b"\x00" + octets)) == 1
+    assert decode(file(b"112=x\x01" + octets)) == 1
+    capsys.readouterr()
+    assert decode(file(b"no message\n")) == 1
+    assert capsys.readouterr().err.endswith("messages.fix has no FIX message in it.\n")
+
+
 def test_a_version_without_a_dictionary_is_shown_bare(file, capsys):
     assert decode(file(message("D", ORDER, "FIX.4.0"))) == 0
     assert "  55 = INTC" in capsys.readouterr().out
