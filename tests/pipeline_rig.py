@@ -69,7 +69,7 @@ class Card:
         self.geometry = geometry
         self.model = verilate(Pipeline(geometry), f"pipeline_{name}", parameters=repr(geometry))
         self._watches_all = True
-        self.sights = 0                    # records that were told ahead
+        self.sights: list[int] = []        # numbers of the messages whose records were told ahead
 
     def start(self, tick: int = 100, symbols: Sequence[str] | None = None) -> int:
         """Begin anew, configured, with empty tables; return the cycle in which frames may come."""
@@ -196,7 +196,7 @@ def compare(card: Card, frames: Sequence[Sent], tick: int = 100, gap: int = 3,
             chunk: int = 4_000, symbols: Sequence[str] | None = None) -> np.ndarray:
     """Compare all records, octet for octet, state tables and counters; return the records."""
     card.start(tick, symbols)
-    card.sights = 0
+    card.sights = []
     rig, time, every = kernel_rig(card.geometry, tick, symbols=symbols), 0, []
     table = np.zeros((card.geometry.instruments, 64), np.uint8)
     for start in range(0, len(frames), chunk):
@@ -224,13 +224,14 @@ def _compare_records(ours: np.ndarray, expected: np.ndarray) -> None:
             f"{_words(ours, at)}, not\n{_words(expected, at)}")
 
 
-def _compare_sights(card: Card, found: np.ndarray, records: np.ndarray) -> int:
-    """Compare what was told ahead of BBO records with those; return how many there were."""
+def _compare_sights(card: Card, found: np.ndarray, records: np.ndarray) -> list[int]:
+    """Compare what was told ahead of BBO records with those; return their messages' numbers."""
     cycles = found["cycle"][found["records__valid"] == 1].astype(np.int64)
     is_bbo = records[:, BODY] == RecordType.BBO
     octets = np.zeros((int(is_bbo.sum()), 64), np.uint8)
     octets[:, :BODY] = records[is_bbo, :BODY]
     bbos, cycles = octets.view(dtype(BBO)).reshape(-1), cycles[is_bbo]
+    told = []
     rows = found[found["sights__valid"] == 1]
     glimpses = {int(row["cycle"]): row for row in found[found["glimpses__valid"] == 1]}
     for row in rows:
@@ -241,13 +242,14 @@ def _compare_sights(card: Card, found: np.ndarray, records: np.ndarray) -> int:
         bbo, = bbos[comes & (bbos["feed_sequence"] == sight["sequence"])]
         bid, ask = sight["bid"], sight["ask"]
         assert sight["is_early"] and not sight["is_trade"]
+        told.append(sight["sequence"])
         assert int(bbo["flags"]) == (BookFlag.CROSSED if bid >= ask and bid and ask else 0)
         assert sight["last"] in (0, int(bbo["last_price"]))
         assert [int(bbo[name]) for name in (
             "timestamp", "bid_price", "ask_price", "bid_quantity", "ask_quantity")] == [
                 sight[name] for name in ("timestamp", "bid", "ask", "bid_quantity",
                                          "ask_quantity")]
-    return len(rows)
+    return told
 
 
 def _sight(card: Card, row: np.void, port: str) -> dict[str, int]:

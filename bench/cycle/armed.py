@@ -36,6 +36,8 @@ TRIGGERS = {                               # what waits for a message, which mak
     "D, best lost": {"kind": TriggerKind.CROSS, "trigger_price": PRICE - TICK, "flags": _SALE},
     "E": {"kind": TriggerKind.SIZE, "trigger_price": PRICE, "trigger_quantity": 90,
           "flags": _SALE},
+    "C": {"kind": TriggerKind.SIZE, "trigger_price": PRICE, "trigger_quantity": 90,
+          "flags": _SALE},
     "E, best lost": {"kind": TriggerKind.CROSS, "trigger_price": PRICE - TICK, "flags": _SALE},
     "X": {"kind": TriggerKind.SIZE, "trigger_price": PRICE, "trigger_quantity": 90,
           "flags": _SALE},

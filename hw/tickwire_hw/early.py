@@ -4,8 +4,8 @@ Composes orders, lists of best levels and what keeps these filled; ``docs/gatewa
 cycles. What it tells is what the book will show, or it says that it does not know.
 """
 
-from amaranth.hdl import Cat, Module, Mux, Signal
-from amaranth.lib import stream, wiring
+from amaranth.hdl import Cat, Module, Mux, Signal, Value
+from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out, connect, flipped
 from amaranth.utils import ceil_log2
 
@@ -16,6 +16,7 @@ from tickwire_hw.early_orders import OPERATION_AGE, EarlyOrders
 from tickwire_hw.early_port import early_layout
 from tickwire_hw.feed_port import FLAGS_SHAPE, EventKind, FeedEvent
 from tickwire_hw.logic import stages
+from tickwire_hw.messages import LETTERS
 from tickwire_hw.order_table import PRICE
 from tickwire_hw.refill import SERIAL, Refill
 from tickwire_hw.touch import RESULT_AGE, Touch
@@ -177,9 +178,16 @@ class Early(wiring.Component):
         m.d.comb += [
             self.o.valid.eq(touch.o.valid & touch.o.p.is_message),
             self.o.p.side.eq(operation.side),
-            self.o.p.taken.eq(operation.take_key ^ operation.side.replicate(PRICE)),
+            self.o.p.traded.eq(self._traded(answered.message, operation)),
             self.o.p.is_touched.eq(operation.takes | operation.adds),
             self.o.p.is_repeated.eq(told[-1]), self.o_add.valid.eq(told[0]),
             self.o_add.p.side.eq(first.message.side), self.o_add.p.is_touched.eq(1),
             self.o_glimpse.valid.eq(add.glimpse.valid),
             self.o_glimpse.p.side.eq(orders.messages[1].message.side)]
+
+    @staticmethod
+    def _traded(message: data.View, operation: data.View) -> Value:
+        own = Mux(message.is_printable & ~message.price[PRICE:].any(), message.price[:PRICE], 0)
+        return Mux(message.letter == LETTERS["C"], own, Mux(
+            message.letter == LETTERS["E"],
+            operation.take_key ^ operation.side.replicate(PRICE), 0))

@@ -17,10 +17,11 @@ def early_layout(geometry: Geometry) -> data.StructLayout:
     ``is_touched``: the message may have changed ``side``. ``is_desynced``, ``feed_flags``: as far
     as the flags of the book are known by now; the feed's are always. ``letter`` is the message's
     type, ``sequence`` and ``stamp`` are its number and ingress time. ``is_repeated``: the
-    message's best levels were told before; where these are known they are the same. ``taken``:
-    price of the order that the message takes shares from, where it is one of the book.
+    message's best levels were told before; where these are known they are the same. ``traded``:
+    of an execution of an order of the book the price that is the last one then; 0 where it does not
+    print, or its own price is none.
     """
     return data.StructLayout({
         "instrument": max(1, ceil_log2(geometry.instruments)), "side": 1, "is_touched": 1,
         "bests": BESTS, "is_desynced": 1, "feed_flags": FLAGS_SHAPE, "letter": 8, "sequence": 64,
-        "stamp": 64, "is_repeated": 1, "taken": PRICE})
+        "stamp": 64, "is_repeated": 1, "traded": PRICE})

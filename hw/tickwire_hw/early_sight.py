@@ -20,7 +20,7 @@ from tickwire_hw.triggers_port import Sight
 
 LATEST = 255
 """Cycles within which a record comes, whatever waits before it: 54 and what 32 events take."""
-_LETTERS = b"AFEXD"
+_EXECUTIONS = b"EC"
 _OF_ALL = b"RSVW"                          # types that are about no instrument, or about all
 _LINE = line_layout(STATE_LINE)
 _QUOTE = data.StructLayout({name: _LINE[name].width for name in (
@@ -35,9 +35,8 @@ class EarlySight(wiring.Component):
     can be on, and the last state line shows another quote, so that a record comes. And only of
     a message that comes alone: the event before it that means something to a watched book, or to
     all, was so long ago that its last record is out. Then the last state line is what the
-    message found. Whatever is not told here is told by the record. A replace and an execution
-    at a price of its own are left to that: they can mark a book, or print or not, which is known
-    later. Messages of other instruments, however many, change nothing.
+    message found. Whatever is not told here is told by the record, so it is with an execution that
+    does not print. Messages of other instruments, however many, change nothing.
 
     Latency 0; nothing is held back. Quotes are RAM, zero at configuration; reset clears nothing,
     and then the first record of an instrument may not be told ahead.
@@ -111,7 +110,7 @@ class EarlySight(wiring.Component):
             ~given.is_desynced, ~given.feed_flags.any(),
             ~(before.flags & BookFlag.SATURATED.value).any(),
             ~self.watch_all | given.instrument.any(),
-            Cat(given.letter == letter for letter in _LETTERS).any()]
+            given.traded.any() | ~Cat(given.letter == letter for letter in _EXECUTIONS).any()]
         for number, (side, price, quantity) in enumerate((
                 ("bid", shown.bid, shown.bid_quantity), ("ask", shown.ask, shown.ask_quantity))):
             best, orders = given.bests[number], Signal(len(before[f"{side}_orders"]))
@@ -124,7 +123,7 @@ class EarlySight(wiring.Component):
                         orders != before[f"{side}_orders"]]
         m.d.comb += [
             self.o.valid.eq(comes & Cat(is_sure).all() & Cat(differs).any()),
-            shown.last.eq(Mux(given.letter == ord("E"), given.taken, 0))]
+            shown.last.eq(given.traded)]
         for sight, answer in ((shown, given), (self.o_glimpse.p, self.early_glimpse.p)):
             m.d.comb += [
                 sight.is_early.eq(1), sight.instrument.eq(answer.instrument),

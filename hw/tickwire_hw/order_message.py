@@ -11,8 +11,11 @@ from tickwire_hw.order_table import REFERENCE, SHARES
 ORDER_MESSAGE = data.StructLayout({
     "letter": 8, "is_add": 1, "is_take": 1, "is_remove": 1, "is_replace": 1,
     "locate": 16, "reference": REFERENCE, "new_reference": REFERENCE, "side": 1, "is_bad_side": 1,
-    "shares": SHARES, "price": 32, "sequence": 64, "stamp": 64})
-"""A, F; E, C, X; D; U. What a type does not have means nothing."""
+    "shares": SHARES, "price": 32, "is_printable": 1, "sequence": 64, "stamp": 64})
+"""A, F; E, C, X; D; U. What a type does not have means nothing. Of C: its own price, and whether it
+prints."""
+assert (itch50.ORDER_EXECUTED_WITH_PRICE.field("execution_price")[1]
+        == itch50.ADD_ORDER.field("price")[1])
 
 
 def order_message(m: Module, event: data.View, name: str) -> tuple[Signal, data.View]:
@@ -31,6 +34,8 @@ def order_message(m: Module, event: data.View, name: str) -> tuple[Signal, data.
                                                               & (side != ord("S"))),
         found.price.eq(Mux(found.is_replace, field(octets, itch50.ORDER_REPLACE, "price"),
                            field(octets, itch50.ADD_ORDER, "price"))),
+        found.is_printable.eq(
+            field(octets, itch50.ORDER_EXECUTED_WITH_PRICE, "printable") == ord("Y")),
         is_order.eq((event.kind == EventKind.MESSAGE)
                     & is_readable(m, octets, event.message.length, f"{name}_readable")
                     & (found.is_add | found.is_take | found.is_remove | found.is_replace))]
