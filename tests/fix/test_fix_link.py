@@ -4,6 +4,7 @@ Method: a link without a device connects to a socket that answers as a broker mi
 """
 
 import asyncio
+import os
 import time
 from datetime import UTC, datetime
 from types import SimpleNamespace
@@ -11,10 +12,12 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
+from tests.fix.quickfix_peer import free_port
 from tests.fix_rig import framed
 from tickwire.config import demo
 from tickwire.device import fix_link
 from tickwire.errors import TickwireError
+from tickwire.orders.fix.audit import lines
 from tickwire.orders.fix.settings import FIXSessionSettings, FIXSettings
 from tickwire.orders.release import RELEASED
 
@@ -60,3 +63,60 @@ def test_a_port_that_nobody_listens_on_is_told(tmp_path, monkeypatch):
     monkeypatch.setattr(fix_link, "LOGON_SECONDS", 0.1)
     with pytest.raises(TickwireError, match=r"within 0\.1 s: .*Connect call failed"):
         asyncio.run(connect(tmp_path, port=1))
+
+
+REPORT = "37=1|17=E1|150=F|39=2|55=AAPL|54=1|38=100|32=100|31=10.5|151=0|14=100|6=10.5|"
+
+
+def test_copies_of_the_order_session_run_beside_it_and_others_are_told(tmp_path):
+    """A broker reports a fill; the back office, which connects to us, gets a copy of it."""
+    port = free_port()
+    wakes, wake = os.pipe()
+    device = SimpleNamespace(write_register=lambda *_: None, wake=lambda: None)
+    engine = SimpleNamespace(releases=SimpleNamespace(records=np.zeros(1, RELEASED),
+                                                      fileno=lambda: wakes))
+
+    async def broker(reader, writer):
+        await reader.readuntil(b"\x0110=")
+        for number, kind, body in ((1, "A", "98=0|108=30|"), (2, "8", REPORT)):
+            now = f"{datetime.now(UTC):%Y%m%d-%H:%M:%S}"
+            writer.write(framed(f"8=FIX.4.4|35={kind}|34={number}|49=VENUE|52={now}|56=TICKWIRE|"
+                                f"{body}"))
+        await reader.read()
+        writer.close()
+
+    async def body():
+        async with await asyncio.start_server(broker, "127.0.0.1", 0) as server:
+            fix = FIXSettings(folder=str(tmp_path), sessions=(
+                FIXSessionSettings(name="copy", role="acceptor", target="OFFICE", port=port,
+                                   drop_copy_of="venue"),
+                FIXSessionSettings(port=server.sockets[0].getsockname()[1]),
+                FIXSessionSettings(name="other", role="acceptor", target="OTHER")))
+            link = fix_link.FIXLink(device, engine, demo().orders, fix)
+            try:
+                await link.connect()
+                keeping = asyncio.create_task(link.keep())
+                reader, writer = await asyncio.open_connection("127.0.0.1", port)
+                now = f"{datetime.now(UTC):%Y%m%d-%H:%M:%S}"
+                writer.write(framed(f"8=FIX.4.4|35=A|34=1|49=OFFICE|52={now}|56=TICKWIRE|98=0|"
+                                    "108=30|"))
+                writer.write(framed(f"8=FIX.4.4|35=2|34=2|49=OFFICE|52={now}|56=TICKWIRE|7=1|16=0|"))
+                octets = b""
+                while b"\x0135=8\x01" not in octets:
+                    octets += await asyncio.wait_for(reader.read(4_096), 10)
+                writer.close()
+                keeping.cancel()
+                await asyncio.gather(keeping, return_exceptions=True)
+                return octets, link.remarks
+            finally:
+                link.close()
+    octets, remarks = asyncio.run(body())
+    os.close(wakes)
+    os.close(wake)
+    copy = octets[octets.rindex(b"8=FIX", 0, octets.index(b"\x0135=8\x01")):]
+    assert b"\x01115=TICKWIRE\x01" in copy and REPORT.replace("|", "\x01").encode() in copy
+    assert remarks[0] == ("fix.sessions.other is not used: it neither carries the orders of a run "
+                          "nor copies venue.")
+    assert {path.name for path in tmp_path.glob("*.store")} == {"venue.store", "copy.store"}
+    [log] = tmp_path.glob("*.audit")
+    assert {line.split()[2] for line in lines(log)} == {"1", "2"}

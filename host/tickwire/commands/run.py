@@ -161,7 +161,8 @@ class Session:
             from tickwire.orders.fix.files import check_files
             if self._with_venue:
                 check_stand_in(session)
-            check_files(session)
+            for entry in (session, *self.config.fix.order_copies):
+                check_files(entry)
 
     def _metrics(self, observer: Any) -> contextlib.AbstractContextManager[object]:
         """Serve metrics where a port is configured."""

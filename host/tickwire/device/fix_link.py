@@ -2,7 +2,7 @@
 
 It has the interface of :class:`tickwire.device.link.OrderLink`. A session that is lost is connected
 again with its numbers; what was sent and not received is then sent again by FIX's own rules, and
-every order that may be open is asked for.
+every order that may be open is asked for. Sessions that copy it (``drop_copy_of``) run beside it.
 """
 
 import asyncio
@@ -21,7 +21,7 @@ from tickwire.orders.fix.gate import OrderGate
 from tickwire.orders.fix.initiator import Initiator
 from tickwire.orders.fix.lease import EngineLease
 from tickwire.orders.fix.route import OrderRoute
-from tickwire.orders.fix.service import session_rules
+from tickwire.orders.fix.service import FIXService, session_rules
 from tickwire.orders.fix.session import Session
 from tickwire.orders.fix.settings import FIXSessionSettings, FIXSettings
 from tickwire.orders.fix.store import FileStore, MemoryStore, Store
@@ -89,8 +89,15 @@ class FIXLink:
             lease = self._session.lease = EngineLease(self._session, self._gate, engine.releases,
                                                       self._route.refuse)
             engine.host["lease"] = lease.address
+        copies = fix.order_copies
+        self.remarks += [f"fix.sessions.{entry.name} is not used: it neither carries the orders "
+                         f"of a run nor copies {self._settings.name}." for entry in fix.sessions
+                         if entry not in (self._settings, *copies)]
+        self._copies = FIXService(replace(fix, sessions=copies, audit=False), {},
+                                  copied={self._settings.name: self._session}, audit=self._audit)
         # Here, because it loads kernels: before the market and a Logon's answer are awaited.
-        self._initiator = Initiator(self._session, audit=self._audit)
+        self._initiator = Initiator(self._session, audit=self._audit,
+                                    numbers=self._copies.numbers)
         self._task: asyncio.Task[None] | None = None
 
     def _tell_state(self, is_up: bool) -> None:
@@ -126,6 +133,7 @@ class FIXLink:
             moment = datetime.fromtimestamp(opens // 1_000_000_000, schedule.zone)
             raise TickwireError(f"fix.sessions.{self._settings.name} is closed until "
                                 f"{moment:%Y-%m-%d %H:%M:%S} {self._settings.time_zone}.")
+        await self._copies.start()
         self._task = asyncio.create_task(self._initiator.run())
         until = time.monotonic() + LOGON_SECONDS
         while not self._session.logons:
@@ -159,9 +167,11 @@ class FIXLink:
         task.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await task
+        await self._copies.stop()
 
     def close(self) -> None:
         """Close the files; the loop does not run any more."""
         self._session.store.close()
+        self._copies.close()
         if self._audit is not None:
             self._audit.close()

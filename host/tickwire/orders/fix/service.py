@@ -28,13 +28,21 @@ class FIXService:
     ``applications`` are by the names of sessions; a session without one only logs on. Acceptors
     with the same host and port share it, and its TLS. Raises :class:`TickwireError` for files that
     are in use or cannot be read; then nothing is left open.
+
+    ``copied`` are sessions of others in this process that ``drop_copy_of`` may name as well;
+    ``audit`` is their log, and ``numbers`` numbers connections there.
     """
 
     def __init__(self, settings: FIXSettings, applications: Mapping[str, Application],
-                 clock: Clock = time.time_ns) -> None:
+                 clock: Clock = time.time_ns, *, copied: Mapping[str, Session] | None = None,
+                 audit: AuditLog | None = None) -> None:
         self.settings = settings
         self.sessions: dict[str, Session] = {}
-        self.audit = AuditLog(settings.store_path("x").parent, "fix") if settings.audit else None
+        self.numbers = itertools.count(1)
+        self._copied, self._is_audit_ours = copied or {}, audit is None
+        self.audit = audit
+        if audit is None and settings.audit:
+            self.audit = AuditLog(settings.store_path("x").parent, "fix")
         self._acceptors: list[Acceptor] = []
         self._initiators: list[Initiator] = []
         self._tasks: list[asyncio.Task[None]] = []
@@ -47,24 +55,24 @@ class FIXService:
                     clock=clock)
             self._wire_copies()
         except BaseException:
-            self._close()
+            self.close()
             raise
 
     async def start(self) -> None:
         """Listen for the acceptors' sessions, connect the initiators'."""
         ports: dict[tuple[str, int], list[Session]] = {}
-        numbers = itertools.count(1)
         for session in self.sessions.values():
             entry = session.settings
             if entry.role == "acceptor":
                 ports.setdefault((entry.host, entry.port), []).append(session)
             else:
-                self._initiators.append(Initiator(session, audit=self.audit, numbers=numbers))
+                self._initiators.append(Initiator(session, audit=self.audit,
+                                                  numbers=self.numbers))
         try:
             for (host, port), sessions in ports.items():
                 _check_same_tls(sessions)
-                acceptor = Acceptor(sessions, host, port, audit=self.audit, numbers=numbers,
-                                    tls=tls_context(sessions[0].settings))
+                acceptor = Acceptor(sessions, host, port, audit=self.audit,
+                                    numbers=self.numbers, tls=tls_context(sessions[0].settings))
                 await acceptor.start()
                 self._acceptors.append(acceptor)
         except BaseException:
@@ -80,23 +88,25 @@ class FIXService:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        self._close()
+        self.close()
 
     def _wire_copies(self) -> None:
         watchers: dict[str, list[Session]] = {}
+        known = {**self._copied, **self.sessions}
         for session in self.sessions.values():
             for name in filter(None, session.settings.drop_copy_of.split(",")):
-                if name not in self.sessions or name == session.settings.name:
+                if name not in known or name == session.settings.name:
                     raise TickwireError(f"fix.sessions.{session.settings.name}.drop_copy_of names "
                                         f"{name}, which is not another session.")
                 watchers.setdefault(name, []).append(session)
         for name, found in watchers.items():
-            self.sessions[name].application = DropCopy(self.sessions[name].application, found)
+            known[name].application = DropCopy(known[name].application, found)
 
-    def _close(self) -> None:
+    def close(self) -> None:
+        """Close the files; :meth:`stop` does it too."""
         for session in self.sessions.values():
             session.store.close()
-        if self.audit is not None:
+        if self.audit is not None and self._is_audit_ours:
             self.audit.close()
 
 

@@ -117,8 +117,16 @@ class FIXSettings:
 
     @property
     def order_session(self) -> FIXSessionSettings | None:
-        """The session that carries orders: the first one that connects, if there is one."""
-        return next((entry for entry in self.sessions if entry.role == "initiator"), None)
+        """The session that carries orders: the first one that connects and copies no other."""
+        return next((entry for entry in self.sessions
+                     if entry.role == "initiator" and not entry.drop_copy_of), None)
+
+    @property
+    def order_copies(self) -> "tuple[FIXSessionSettings, ...]":
+        """The sessions to which reports of the order session are copied."""
+        order = self.order_session
+        return tuple(entry for entry in self.sessions
+                     if order is not None and order.name in entry.drop_copy_of.split(","))
 
     def store_path(self, name: str) -> Path:
         """Return where the store of a session is."""
