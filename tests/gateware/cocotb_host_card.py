@@ -133,7 +133,8 @@ async def records_are_in_memory_octet_for_octet_over_laps(dut):
             order.append(slot.record())
             await slot.order(order[-1])
         await ClockCycles(dut.clk, 8)
-    await slot.settle()
+    while await slot.read("RING_CAPTURE_SEQUENCE") < len(capture):
+        await slot.settle()                            # narrow streams take long
     for ring, name, sent in zip(rings, RINGS, (market, order, capture), strict=True):
         assert bytes(ring[0:RING_SIZE]) == written(sent, LOG2, epoch), name
         assert await slot.read(f"{name}_SEQUENCE") == len(sent)
@@ -157,9 +158,12 @@ async def what_was_written_before_an_answer_is_in_memory_when_it_comes(dut):
     for record in records:
         await slot.put(record)
     await slot.write("RING_MARKET_CONTROL", 0)
+    while await slot.read("RING_MARKET_CONTROL"):
+        pass
+    found = bytes(ring[0:RING_SIZE])
     count = await slot.read("RING_MARKET_SEQUENCE")    # some of them found no ring any more
-    assert 4 < count <= len(records)
-    assert bytes(ring[0:RING_SIZE]) == written(records[:count], LOG2, epoch)
+    assert 2 < count <= len(records)
+    assert found == written(records[:count], LOG2, epoch)
     # The bus is taken from the card, so nothing is written and nothing reported: it answers.
     await slot.write("RING_MARKET_CONTROL", RingControl.ENABLE)
     await slot.device.clear_master()
@@ -293,7 +297,7 @@ async def a_lost_link_ends_a_burst_anywhere_and_the_card_begins_anew(dut):
         await ClockCycles(dut.clk, beat)
         await slot.reset()
         await slot.settle(60)
-        assert not int(dut.m_axis_rq_tvalid.value)
+        assert not int(slot.written.value)
         assert await slot.read("RING_MARKET_CONTROL") == 0
         assert await slot.read("MAGIC") == MAGIC
         ring[0:RING_SIZE] = bytes(RING_SIZE)
@@ -303,9 +307,11 @@ async def a_lost_link_ends_a_burst_anywhere_and_the_card_begins_anew(dut):
         records = [slot.record() for _ in range(3)]
         for record in records:
             await slot.put(record)
+        await slot.settle(60)                          # a record's trailer counts intents
         intent, = intents(slot, 1, 1)
         slot.intents.clear()
         await slot.bars[BAR_WINDOW].write(0, intent)
         await slot.settle(60)
+        await slot.flush()
         assert bytes(ring[0:RING_SIZE]) == written(records, LOG2, epoch)
         assert slot.intents == [(0, intent)]

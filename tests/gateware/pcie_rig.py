@@ -1,4 +1,4 @@
-"""AXI-Streams of the UltraScale+ block, beat by beat, for Amaranth's simulator.
+"""AXI-Streams of blocks for PCIe, beat by beat, for Amaranth's simulator.
 
 Packets are packed and unpacked by cocotbext-pcie, whose code is not ours; here they are only laid
 into beats, and put together again, as PG213 says. A :class:`Host` sends requests and hears
@@ -68,93 +68,198 @@ class Gathered:
 
 
 def request(kind, bar, offset, octets=b"", size=0, tag=0):
-    """A completer request of the host, as a frame."""
+    """A packet of the host for a BAR."""
     tlp = Tlp()
-    tlp.fmt_type, tlp.requester_id, tlp.tag = kind, REQUESTER, tag
+    tlp.fmt_type, tlp.requester_id, tlp.tag, tlp.bar = kind, REQUESTER, tag, bar
     if octets:
         tlp.set_addr_be_data(BAR_BASE + offset, octets)
     else:
         tlp.set_addr_be(BAR_BASE + offset, size)
-    packed = Tlp_us(tlp)
-    packed.bar_id, packed.bar_aperture, packed.completer_id = bar, 16, PcieId(0, 0, 0)
-    return packed.pack_us_cq(), tlp
+    return tlp
 
 
 class Host:
     """The other side of an adapter's block, in a testbench's process of its own."""
 
+    SINKS = ()
+    """Names of streams that the adapter sends on."""
+    SOURCE = ""
+    """Name of the stream that it takes from."""
+
     def __init__(self, dut, width, seed=1, share=0.3):
         self.dut, self.width = dut, width
         self.chance, self.share = random.Random(seed), share
-        self.waiting, self.reports = deque(), deque()
-        self.is_reporting = True
-        self.completions, self.writes = (Gathered(width, is_request=flag) for flag in (False, True))
+        self.waiting = deque()
+        self._is_bound, self._held = False, {}
+        self.parts = [name for name in ("tdata", "tkeep", "tlast", "tuser")
+                      if hasattr(dut, f"{self.SOURCE}_{name}")]
 
-    def send(self, frame):
-        self.waiting.extend(beats(frame, self.width))
+    def send(self, tlp, *, is_damaged=False):
+        """Send a packet, which the block or its header calls damaged."""
+        raise NotImplementedError
+
+    def take(self, name, values):
+        """Take a beat of stream ``name``."""
+        raise NotImplementedError
 
     def store(self, bar, offset, octets):
-        self.send(request(TlpType.MEM_WRITE_64, bar, offset, octets)[0])
+        self.send(request(TlpType.MEM_WRITE_64, bar, offset, octets))
 
     async def cycle(self, context):
-        """One cycle of all three streams, each held back at random."""
+        """One cycle of all streams, each held back at random."""
         dut = self.dut
         is_offered = bool(self.waiting) and (self._is_bound or self.chance.random() >= self.share)
-        context.set(dut.s_axis_cq_tvalid, int(is_offered))
+        context.set(getattr(dut, f"{self.SOURCE}_tvalid"), int(is_offered))
         if is_offered:
-            for name, value in zip(("tdata", "tkeep", "tlast", "tuser"), self.waiting[0],
-                                   strict=True):
-                context.set(getattr(dut, f"s_axis_cq_{name}"), value)
-        for name in ("rq", "cc"):
-            context.set(getattr(dut, f"m_axis_{name}_tready"),
-                        int(self.chance.random() >= self.share))
-        # Where no completion can pass a write any more, the block says so: up to two a cycle.
-        for name in ("0", "1"):
-            is_told = bool(self.reports) and self.is_reporting and self.chance.random() < 0.3
-            context.set(getattr(dut, f"pcie_rq_seq_num_vld{name}"), is_told)
-            if is_told:
-                context.set(getattr(dut, f"pcie_rq_seq_num{name}"), self.reports.popleft())
+            for name, value in zip(self.parts, self.waiting[0], strict=True):
+                context.set(getattr(dut, f"{self.SOURCE}_{name}"), value)
+        for name in self.SINKS:
+            context.set(getattr(dut, f"{name}_tready"), int(self.chance.random() >= self.share))
+        self.report(context)
         await context.delay(0)
-        if is_offered and context.get(dut.s_axis_cq_tready):
+        if is_offered and context.get(getattr(dut, f"{self.SOURCE}_tready")):
             self.waiting.popleft()
             self._is_bound = False
         else:
             self._is_bound = is_offered                # what is offered stays
-        for name, gathered in (("rq", self.writes), ("cc", self.completions)):
-            values = [context.get(getattr(dut, f"m_axis_{name}_{part}"))
-                      for part in ("tvalid", "tready", "tdata", "tkeep", "tlast", "tuser")]
+        for name in self.SINKS:
+            parts = [part for part in ("tvalid", "tready", "tdata", "tkeep", "tlast", "tuser")
+                     if hasattr(dut, f"{name}_{part}")]
+            values = [context.get(getattr(dut, f"{name}_{part}")) for part in parts]
             held = self._held.pop(name, None)
             assert held is None or (values[0] and values[2:] == held), "a beat changed as it waited"
             if values[0] and values[1]:
-                gathered.take(*values[2:])
-                if name == "rq" and values[4]:
-                    self.reports.append(gathered.frames[-1].seq_num)
+                self.take(name, values[2:])
             elif values[0]:
                 self._held[name] = values[2:]
 
-    _is_bound = False
+    def report(self, context):
+        """Drive what else the block tells in a cycle."""
 
-    @property
-    def _held(self):
-        return self.__dict__.setdefault("_waiting_beats", {})
+    def has_answer(self):
+        """Whether a completion came."""
+        raise NotImplementedError
+
+    def answers(self):
+        """Completions that came, unpacked."""
+        raise NotImplementedError
+
+    def written(self):
+        """Packets of writes that came, unpacked."""
+        raise NotImplementedError
 
     def memory(self):
         """What was written to host memory: address, octets, in order."""
         found = []
-        for frame in self.writes.frames:
-            tlp = Tlp_us.unpack_us_rq(frame)
+        for tlp in self.written():
             assert tlp.fmt_type in (TlpType.MEM_WRITE, TlpType.MEM_WRITE_64)
             assert (tlp.attr, tlp.tc, tlp.ep) == (0, 0, False) and len(tlp.data) == 4 * tlp.length
             assert (tlp.first_be, tlp.last_be) == (0xF, 0xF if tlp.length > 1 else 0)
             found.append((tlp.address, bytes(tlp.data)))
-        self.writes.frames.clear()
         return found
 
+
+class UltraScaleHost(Host):
+    """Behind AMD's block."""
+
+    SINKS, SOURCE = ("m_axis_rq", "m_axis_cc"), "s_axis_cq"
+
+    def __init__(self, dut, width, seed=1, share=0.3):
+        super().__init__(dut, width, seed, share)
+        self.completions, self.writes = (Gathered(width, is_request=flag) for flag in (False, True))
+        self.reports, self.is_reporting = deque(), True
+
+    def send(self, tlp, *, is_damaged=False):
+        packed = Tlp_us(tlp)
+        packed.bar_id, packed.bar_aperture, packed.completer_id = tlp.bar, 16, PcieId(0, 0, 0)
+        frame = packed.pack_us_cq()
+        frame.discontinue = is_damaged
+        self.waiting.extend(beats(frame, self.width))
+
+    def take(self, name, values):
+        gathered = self.writes if name == "m_axis_rq" else self.completions
+        gathered.take(*values)
+        if gathered is self.writes and values[2]:
+            self.reports.append(gathered.frames[-1].seq_num)
+
+    def report(self, context):
+        # Where no completion can pass a write any more, the block says so: up to two a cycle.
+        for name in ("0", "1"):
+            is_told = bool(self.reports) and self.is_reporting and self.chance.random() < 0.3
+            context.set(getattr(self.dut, f"pcie_rq_seq_num_vld{name}"), is_told)
+            if is_told:
+                context.set(getattr(self.dut, f"pcie_rq_seq_num{name}"), self.reports.popleft())
+
+    def has_answer(self):
+        return bool(self.completions.frames)
+
     def answers(self):
-        """Completions that came, unpacked."""
         found = [Tlp_us.unpack_us_cc(frame) for frame in self.completions.frames]
         self.completions.frames.clear()
         return found
+
+    def written(self):
+        found = [Tlp_us.unpack_us_rq(frame) for frame in self.writes.frames]
+        self.writes.frames.clear()
+        return found
+
+
+class GenericHost(Host):
+    """Behind a block that hands over packets as octets."""
+
+    SINKS, SOURCE = ("m_axis_tx",), "s_axis_rx"
+
+    def __init__(self, dut, width, seed=1, share=0.3):
+        super().__init__(dut, width, seed, share)
+        self._octets, self._packets = bytearray(), deque()
+
+    def send(self, tlp, *, is_damaged=False):
+        tlp.ep = is_damaged
+        self.send_octets(tlp.pack(), tlp.bar)
+
+    def send_octets(self, octets, bar=0):
+        """Send a packet as it is."""
+        lanes = self.width // 8
+        for start in range(0, len(octets), lanes):
+            some = octets[start:start + lanes]
+            # Lanes that are not used, and the BAR of later beats, are anything.
+            data = some + self.chance.randbytes(lanes - len(some))
+            bars = 1 << bar if start == 0 else self.chance.getrandbits(6)
+            self.waiting.append((int.from_bytes(data, "little"), (1 << len(some)) - 1,
+                                 int(start + lanes >= len(octets)), bars))
+
+    def take(self, name, values):
+        data, keep, is_last = values
+        count, lanes = keep.bit_count(), self.width // 8
+        assert keep == (1 << count) - 1 and count and count % 4 == 0
+        assert is_last or count == lanes, "a beat that is not the last one has holes"
+        self._octets += data.to_bytes(lanes, "little")[:count]
+        if is_last:
+            self._packets.append(bytes(self._octets))
+            self._octets.clear()
+
+    def packets(self):
+        """Octets of the packets that came."""
+        found = list(self._packets)
+        self._packets.clear()
+        return found
+
+    def _unpacked(self, wanted):
+        found = [Tlp.unpack(octets) for octets in self._packets]
+        assert all(tlp.check() for tlp in found)
+        chosen = [tlp for tlp in found if (tlp.type & 0b01010 == 0b01010) == wanted]
+        self._packets = deque(octets for octets, tlp in zip(self._packets, found, strict=True)
+                              if tlp not in chosen)
+        return chosen
+
+    def has_answer(self):
+        return any(Tlp.unpack(octets).type & 0b01010 == 0b01010 for octets in self._packets)
+
+    def answers(self):
+        return self._unpacked(True)
+
+    def written(self):
+        return self._unpacked(False)
 
 
 def answered(tlp, completion):

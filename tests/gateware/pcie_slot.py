@@ -15,6 +15,7 @@ from cocotbext.pcie.core import RootComplex
 from cocotbext.pcie.core.tlp import TlpType
 from cocotbext.pcie.xilinx.us import UltraScalePlusPcieDevice
 
+from tests.gateware.generic_block import GenericBlock
 from tickwire.spec.registers import (
     BAR_INTERRUPTS,
     BAR_LOG2,
@@ -28,6 +29,7 @@ from tickwire.spec.registers import (
 )
 from tickwire_hw.host_interface import OTHERS
 
+ADAPTER = os.environ.get("ADAPTER", "UltraScale")
 WIDTH = int(os.environ.get("WIDTH", "256"))
 LOG2 = 6
 """Slots of a ring, logarithm."""
@@ -62,8 +64,13 @@ class Slot:
 
     def __init__(self, dut):
         self.dut, self.chance = dut, random.Random(cocotb.RANDOM_SEED)
-        self.rc, self.model = RootComplex(), ultrascale(dut)
-        self.streams = (self.model.rq_sink, self.model.cc_sink, self.model.cq_source)
+        self.rc = RootComplex()
+        if ADAPTER == "UltraScale":
+            self.model, self.written = ultrascale(dut), dut.m_axis_rq_tvalid
+            self.streams = (self.model.rq_sink, self.model.cc_sink, self.model.cq_source)
+        else:
+            self.model, self.written = GenericBlock(dut, PAYLOAD_MAX), dut.m_axis_tx_tvalid
+            self.streams = (self.model.sink, self.model.source)
         for log in (self.rc.log, self.model.log):
             log.setLevel("ERROR")
         self.function = self.model.functions[0]
@@ -189,7 +196,7 @@ class Slot:
         """Lose the link as the block tells it: its user reset, in the middle of anything."""
         self.dut.rst.value = 1
         await ClockCycles(self.dut.clk, 2)
-        for sink in (self.model.rq_sink, self.model.cc_sink):
+        for sink in self.streams[:2] if ADAPTER == "UltraScale" else ():
             if sink.active:                            # the block drops a packet that has begun;
                 end = sink._transaction_obj()          # its model would wait for the rest
                 end.tlast, end.tuser = 1, 1 << sink.discontinue_offset

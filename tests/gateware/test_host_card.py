@@ -1,7 +1,8 @@
-"""A host finds, uses and resets a card behind AMD's block for PCIe, at both widths.
+"""A host finds, uses and resets a card behind a block for PCIe, at every width.
 
-Method: cocotb with cocotbext-pcie's root complex and its model of the UltraScale+ block, neither
-of which shares code with ours; ``cocotb_host_card`` has the cases. One compiled card a width.
+Method: cocotb with cocotbext-pcie's root complex and its models, of AMD's UltraScale+ block or of
+a function alone, none of which shares code with ours; ``cocotb_host_card`` has the cases. One
+compiled card an adapter.
 """
 
 import pytest
@@ -9,11 +10,16 @@ import pytest
 from tests.gateware.harness import run_cocotb
 from tickwire.spec.geometry import CARD_SMALL
 from tickwire_hw.pcie.card import HostCard
+from tickwire_hw.pcie.generic import Generic
+from tickwire_hw.pcie.ultrascale import UltraScale
 
 COROUTINES = "tests.gateware.cocotb_host_card"
+LONG = pytest.mark.long
 
 
-@pytest.mark.parametrize("width", [256, pytest.param(512, marks=pytest.mark.long)])
-def test_a_root_complex_finds_uses_and_resets_the_card(width):
-    run_cocotb(HostCard(CARD_SMALL, width), COROUTINES,
-               environment={"WIDTH": str(width), "NUMBA_DISABLE_JIT": "1"})
+@pytest.mark.parametrize(("adapter", "width"), [
+    (UltraScale, 256), *(pytest.param(*case, marks=LONG) for case in (
+        (UltraScale, 512), (Generic, 64), (Generic, 128)))])
+def test_a_root_complex_finds_uses_and_resets_the_card(adapter, width):
+    run_cocotb(HostCard(CARD_SMALL, adapter(width)), COROUTINES, environment={
+        "ADAPTER": adapter.__name__, "WIDTH": str(width), "NUMBA_DISABLE_JIT": "1"})

@@ -1,4 +1,4 @@
-"""The host's side of a card with the UltraScale+ block: adapter and core, nothing else."""
+"""The host's side of a card: adapter and core, nothing else."""
 
 from amaranth.hdl import Module
 from amaranth.lib import wiring
@@ -7,20 +7,22 @@ from amaranth.lib.wiring import connect
 from tickwire.spec.geometry import Geometry
 from tickwire_hw.host_interface import HostInterface
 from tickwire_hw.join import join
+from tickwire_hw.pcie.generic import Generic
 from tickwire_hw.pcie.ultrascale import UltraScale
 
 _INNER = ("burst", "request", "answer", "has_msix", "is_msix_masked")
 
 
 class HostCard(wiring.Component):
-    """``HostInterface`` behind ``UltraScale``: members are those of both that do not meet.
+    """``HostInterface`` behind an adapter: members are those of both that do not meet.
 
-    From a market record to the first beat of its state line's packet 1 cycle, of its own packet 4
-    cycles at 256 bits and 3 at 512, when nothing is under way.
+    From a market record to the first beat of its state line's packet 1 cycle, of its own packet
+    one more than the beats of a line's packet: 4 cycles with ``UltraScale`` at 256 bits, 3 at
+    512, 6 and 11 with ``Generic`` at 128 and 64, when nothing is under way.
     """
 
-    def __init__(self, geometry: Geometry, width: int = 512) -> None:
-        self._core, self._adapter = HostInterface(geometry), UltraScale(width)
+    def __init__(self, geometry: Geometry, adapter: UltraScale | Generic) -> None:
+        self._core, self._adapter = HostInterface(geometry), adapter
         super().__init__({name: member for part in (self._core, self._adapter)
                           for name, member in part.signature.members.items()
                           if name not in _INNER})

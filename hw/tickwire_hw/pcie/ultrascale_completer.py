@@ -1,10 +1,11 @@
 """Requests of the host from the UltraScale+ block's completer interfaces, and their completions."""
 
-from amaranth.hdl import C, Cat, Module, Mux, Signal
+from amaranth.hdl import Cat, Module, Mux, Signal
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from tickwire_hw.host_port import LINE, WORDS, Request
+from tickwire_hw.pcie.completion import ABORT, UNSUPPORTED, lower_address, span
 from tickwire_hw.pcie.ultrascale_stream import (
     COMPLETER_DESCRIPTOR,
     COMPLETION_DESCRIPTOR,
@@ -18,8 +19,6 @@ from tickwire_hw.pcie.ultrascale_stream import (
 _HEAD = COMPLETER_DESCRIPTOR.size // 32
 _COMPLETION_HEAD = COMPLETION_DESCRIPTOR.size // 32
 _MESSAGE = 0b1100                          # request types from here on have no answer
-UNSUPPORTED, ABORT = 1, 4
-"""Status of a completion: not a request that this function has; too long for it."""
 
 
 class Completer(wiring.Component):
@@ -108,13 +107,9 @@ class Completer(wiring.Component):
         """Return what sends the completion of the read in hand."""
         m.submodules.packet = packet = Packet(_COMPLETION_HEAD + WORDS, self._width)
         head, octets, is_good = Signal(COMPLETION_DESCRIPTOR), Signal(13), status == 0
-        # Octets from the first enabled one to the last; 1 for a read of none (PCIe 2.2.7, 2.3.1).
-        lead = Mux(first[0], 0, Mux(first[1], 1, Mux(first[2], 2, Mux(first[3], 3, 0))))
-        end = Mux(held.count == 1, first, last)
-        trail = Mux(end[3], 0, Mux(end[2], 1, Mux(end[1], 2, 3)))
         m.d.comb += [
-            octets.eq(Mux((held.count == 1) & ~first.any(), 1, 4 * held.count - lead - trail)),
-            head.lower_address.eq(Mux(is_good, Cat((lead + C(0, 2))[:2], held.address[:5]), 0)),
+            octets.eq(span(first, last, held.count)),
+            head.lower_address.eq(Mux(is_good, lower_address(first, held.address), 0)),
             head.octets.eq(Mux(is_good, octets, 4)), head.count.eq(Mux(is_good, held.count, 0)),
             head.status.eq(status), head.requester.eq(held.requester), head.tag.eq(held.tag),
             head.function.eq(held.function), head.traffic_class.eq(held.traffic_class),

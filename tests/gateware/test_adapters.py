@@ -1,86 +1,21 @@
-"""The adapter of the UltraScale+ block says and understands what PCIe and the block demand.
+"""Adapters of blocks for PCIe say and understand what PCIe and the block demand.
 
 Method: packets of every size and alignment, packed and unpacked by cocotbext-pcie, with every
-stream held back at random, at both widths; the core's side is the test's own memory.
+stream held back at random, at every width; the core's side is the test's own memory.
 """
 
 import pytest
-from amaranth.sim import Simulator
 from cocotbext.pcie.core.tlp import CplStatus, TlpType
 
-from tests.gateware.pcie_rig import Host, answered, head, request
-from tickwire_hw.pcie.ultrascale import UltraScale
+from tests.gateware.adapter_rig import ADAPTERS, SIZE, run
+from tests.gateware.pcie_rig import answered, head, request
 from tickwire_hw.pcie.ultrascale_order import PATIENCE
 
-SIZE = 1 << 16
+every_adapter = pytest.mark.parametrize("name", ADAPTERS)
 
 
-def run(width, script, seed=1):
-    """Run ``script(context, host, core)``; the core's requests are served all the while."""
-    dut = UltraScale(width)
-    host = Host(dut, width, seed)
-    core = Core(dut, host.chance)
-
-    async def bench(context):
-        async def step(count=1):
-            for _ in range(count):
-                core.before(context)
-                await host.cycle(context)
-                core.after(context)
-                await context.tick()
-        await script(context, host, core, step)
-
-    simulator = Simulator(dut)
-    simulator.add_clock(4e-9)
-    simulator.add_testbench(bench)
-    simulator.run()
-
-
-class Core:
-    """Memory behind the core's streams, one a BAR."""
-
-    def __init__(self, dut, chance):
-        self.dut, self.chance = dut, chance
-        self.bars = {bar: bytearray(chance.randbytes(SIZE)) for bar in (0, 2, 4)}
-        self.answer = None
-        self.bursts = []
-        self.requests = 0
-
-    def before(self, context):
-        dut = self.dut
-        context.set(dut.request.ready, int(self.answer is None and self.chance.random() < 0.7))
-        context.set(dut.answer.valid, int(self.answer is not None))
-        if self.answer is not None:
-            context.set(dut.answer.p, self.answer)
-        context.set(dut.burst.valid, bool(self.bursts))
-        if self.bursts:
-            address, octets = self.bursts[0]
-            context.set(dut.burst.p, {"address": address, "data": int.from_bytes(octets, "little"),
-                                      "is_word": len(octets) == 4})
-
-    def after(self, context):
-        dut = self.dut
-        if self.answer is not None and context.get(dut.answer.ready):
-            self.answer = None
-        if self.bursts and context.get(dut.burst.ready):
-            self.bursts.pop(0)
-        if not (context.get(dut.request.valid) and context.get(dut.request.ready)):
-            return
-        given = context.get(dut.request.p)
-        self.requests += 1
-        start, memory = 4 * given.address, self.bars[given.bar]
-        if given.is_read:
-            octets = memory[start:start + 4 * given.count]
-            self.answer = int.from_bytes(octets.ljust(64, b"\0"), "little")
-        else:
-            data = given.data.to_bytes(64, "little")
-            for place in range(64):
-                if given.enables >> place & 1:
-                    memory[start + place] = data[place]
-
-
-@pytest.mark.parametrize("width", [256, 512])
-def test_stores_of_every_size_and_place_arrive_whole(width):
+@every_adapter
+def test_stores_of_every_size_and_place_arrive_whole(name):
     async def script(context, host, core, step):
         expected = {bar: bytearray(octets) for bar, octets in core.bars.items()}
         for number in range(120):
@@ -96,11 +31,11 @@ def test_stores_of_every_size_and_place_arrive_whole(width):
                 await step(4)
                 assert core.bars == expected
         assert not host.answers()
-    run(width, script)
+    run(name, script)
 
 
-@pytest.mark.parametrize("width", [256, 512])
-def test_reads_of_every_size_and_place_are_answered_behind_the_stores_before_them(width):
+@every_adapter
+def test_reads_of_every_size_and_place_are_answered_behind_the_stores_before_them(name):
     async def script(context, host, core, step):
         for number in range(64):
             size, tag = number + 1, host.chance.randrange(256)
@@ -109,61 +44,60 @@ def test_reads_of_every_size_and_place_are_answered_behind_the_stores_before_the
                 at -= at % 4
             octets = host.chance.randbytes(size)
             host.store(4, at, octets)
-            frame, tlp = request(TlpType.MEM_READ_64, 4, at, size=size, tag=tag)
-            host.send(frame)
+            tlp = request(TlpType.MEM_READ_64, 4, at, size=size, tag=tag)
+            host.send(tlp)
             for _ in range(200):
                 await step()
-                if host.completions.frames:
+                if host.has_answer():
                     break
             completion, = host.answers()
             assert answered(tlp, completion) == octets
-    run(width, script, seed=2)
+    run(name, script, seed=2)
 
 
-@pytest.mark.parametrize("width", [256, 512])
-def test_what_cannot_be_answered_is_refused_and_what_needs_no_answer_gets_none(width):
+@every_adapter
+def test_what_cannot_be_answered_is_refused_and_what_needs_no_answer_gets_none(name):
     async def script(context, host, core, step):
         cases = [(TlpType.MEM_READ_64, 68, CplStatus.CA), (TlpType.MEM_READ_64, 256, CplStatus.CA),
                  (TlpType.IO_READ, 4, CplStatus.UR), (TlpType.FETCH_ADD_64, 8, CplStatus.UR)]
         for kind, size, status in cases:
             if kind == TlpType.FETCH_ADD_64:
-                frame, tlp = request(kind, 0, 0, bytes(range(1, size + 1)))
+                tlp = request(kind, 0, 0, bytes(range(1, size + 1)))
             else:
-                frame, tlp = request(kind, 0, 0, size=size, tag=9)
+                tlp = request(kind, 0, 0, size=size, tag=9)
             before = core.requests
-            host.send(frame)
+            host.send(tlp)
             for _ in range(60):
                 await step()
             completion, = host.answers()
             assert (completion.status, completion.length) == (status, 0)
             head(tlp, completion)
             assert core.requests == before
-            frame, tlp = request(TlpType.MEM_READ_64, 0, 8, size=4)
-            host.send(frame)
+            tlp = request(TlpType.MEM_READ_64, 0, 8, size=4)
+            host.send(tlp)
             for _ in range(60):
                 await step()
             completion, = host.answers()
             assert answered(tlp, completion) == core.bars[0][8:12]
         # A read of no octets is answered with one word, as PCIe wants it of a flush.
-        frame, tlp = request(TlpType.MEM_READ_64, 0, 8, size=4)
-        frame.first_be, tlp.first_be = 0, 0
-        host.send(frame)
+        tlp = request(TlpType.MEM_READ_64, 0, 8, size=4)
+        tlp.first_be = 0
+        host.send(tlp)
         for _ in range(60):
             await step()
         completion, = host.answers()
         assert (completion.byte_count, completion.length) == (1, 1)
         # Damaged, the block says: nothing is stored.
         expected = bytes(core.bars[0])
-        frame, _ = request(TlpType.MEM_WRITE_64, 0, 0, b"\xff" * 8)
-        frame.discontinue = True
-        host.send(frame)
+        tlp = request(TlpType.MEM_WRITE_64, 0, 0, b"\xff" * 8)
+        host.send(tlp, is_damaged=True)
         await step(40)
         assert bytes(core.bars[0]) == expected and not host.answers()
-    run(width, script, seed=3)
+    run(name, script, seed=3)
 
 
-@pytest.mark.parametrize("width", [256, 512])
-def test_bursts_are_writes_of_one_line_or_one_word_in_order(width):
+@every_adapter
+def test_bursts_are_writes_of_one_line_or_one_word_in_order(name):
     async def script(context, host, core, step):
         sent = []
         for _ in range(80):
@@ -177,18 +111,18 @@ def test_bursts_are_writes_of_one_line_or_one_word_in_order(width):
             await step()
         await step(2)
         assert host.memory() == sent
-    run(width, script, seed=4)
+    run(name, script, seed=4)
 
 
 @pytest.mark.parametrize("width", [256, 512])
 def test_an_answer_waits_for_the_reports_of_what_was_written_before_it(width):
     async def script(context, host, core, step):
         async def asked():
-            frame, _ = request(TlpType.MEM_READ_64, 0, 8, size=4)
-            host.send(frame)
+            tlp = request(TlpType.MEM_READ_64, 0, 8, size=4)
+            host.send(tlp)
             for _ in range(200):
                 await step()
-                if host.completions.frames:
+                if host.has_answer():
                     return host.answers()
             return []
         # The numbers wrap several times, and writes go on while an answer waits.
@@ -221,4 +155,4 @@ def test_an_answer_waits_for_the_reports_of_what_was_written_before_it(width):
         host.is_reporting = True
         core.bursts = [(0, bytes(64))]                 # the next report tells of all before it
         assert len(await asked()) == 1
-    run(width, script, seed=5)
+    run(f"UltraScale-{width}", script, seed=5)
