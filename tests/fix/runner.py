@@ -9,7 +9,8 @@ A step a line, fields ended by SOH, ``#`` comments:
                              10, 42, 52, 60 and 122 only the form counts
     i2,CONNECT  I2,8=... E2,8=... e2,DISCONNECT    the same on connection 2
 
-``<TIME>``, ``<TIME+n>`` and ``<TIME-n>`` are UTC, n seconds from now.
+``<TIME>``, ``<TIME+n>`` and ``<TIME-n>`` are UTC, n seconds from now. HOST:PORT is where the
+engine listens; for a definition with eCONNECT we listen there, and the engine is to connect.
 """
 
 import asyncio
@@ -169,10 +170,13 @@ def shown(octets: bytes) -> str:
 
 
 async def run_file(path: Path, host: str, port: int) -> str:
-    """Run a definition against a listening engine; return what went wrong, or nothing."""
+    """Run a definition against an engine; return what went wrong, or nothing."""
+    text, runner = path.read_bytes(), Runner(host, port)
     try:
-        await Runner(host, port).run(path.read_bytes())
-    except (Failure, OSError) as error:
+        if any(step.action == "eCONNECT" for step in steps(text)):
+            await runner.listen()
+        await runner.run(text)
+    except (Failure, OSError, ValueError) as error:
         return f"{path}: {error}"
     return ""
 

@@ -13,7 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.fix.runner import Failure, Runner
+from tests.fix.quickfix_peer import free_port
+from tests.fix.runner import Failure, Runner, run_file
 from tests.fix.write_definitions import DEFINITIONS, VERSIONS, definitions
 from tickwire.orders.fix.acceptance import NO_CHECK, Echo, acceptance_acceptor, acceptance_rules
 from tickwire.orders.fix.acceptor import Acceptor
@@ -98,6 +99,23 @@ def results() -> dict[Path, str]:
                          ids=[str(path.relative_to(DEFINITIONS)) for path in FILES])
 def test_the_engine_does_what_the_definition_says(path, results):
     assert not results[path], results[path]
+
+
+def test_a_file_is_run_by_its_name_and_against_an_engine_that_connects(tmp_path):
+    path = DEFINITIONS / "fix44" / "initiator" / "LogonIsAnswered.def"
+    port = free_port()
+
+    async def run_it() -> str:
+        engine = initiator("fix44", port, path.read_bytes())
+        task = asyncio.create_task(engine.run())
+        found = await run_file(path, "127.0.0.1", port)
+        await engine.stop()
+        await task
+        return found
+    assert asyncio.run(run_it()) == ""
+    (tmp_path / "none.def").write_bytes(b"iCONNECT\nsay hello\n")
+    assert "line 2 is no step: b'say hello'" in asyncio.run(
+        run_file(tmp_path / "none.def", "127.0.0.1", port))
 
 
 def test_the_definitions_are_what_their_cases_say():
