@@ -192,3 +192,19 @@ def test_a_logon_that_is_refused_says_nothing_of_what_was_wrong(caplog):
         assert await gone(reader) == b""
     against(attack, caplog, "refused: there is no session")
     assert all(len(record.getMessage()) < 400 for record in caplog.records)
+
+
+@pytest.mark.parametrize("messages, line", [
+    (["35=A|34=1|49=TW\n\x1b[31m|52=<TIME>|56=ISLD|98=0|108=30|"], r"from TW\n\x1b[31m to ISLD"),
+    (["35=\nA|34=1|49=TW44|52=<TIME>|56=ISLD|98=0|108=30|"], r"its first message is \nA, not"),
+    ([LOGON.format(30), f"35=3|34=2|{HEADER}45=1|58=a\nb{'y' * 3_000}|", f"35=5|34=3|{HEADER}"],
+     r"the other side rejected 1: a\nbyyy"),
+    ([LOGON.format(30), f"35=5|34=2|{HEADER}58=enough\r\nof\0it{'z' * 3_000}|"],
+     r"disconnected: Logout: enough\r\nof\x00itzzz")])
+def test_what_a_peer_says_stays_on_its_line(caplog, messages, line):
+    async def attack(reader, writer, session):
+        writer.write(b"".join(map(octets, messages)))
+        await gone(reader)
+    against(attack, caplog, line)
+    assert all(len(record.getMessage()) < 500 and record.getMessage().isprintable()
+               for record in caplog.records)

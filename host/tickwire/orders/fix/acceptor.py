@@ -9,7 +9,7 @@ from tickwire.errors import TickwireError
 from tickwire.orders.fix.audit import AuditLog
 from tickwire.orders.fix.connection import Connection
 from tickwire.orders.fix.parse import Parsed
-from tickwire.orders.fix.sending import State, log
+from tickwire.orders.fix.sending import State, log, one_line
 from tickwire.orders.fix.session import Session
 from tickwire.orders.fix.warm import load_kernels
 
@@ -114,5 +114,5 @@ class Acceptor:
                 reason = f"{session.settings.identity} is {session.state.value}"
             else:
                 return session
-        log.warning("%s: refused: %s", connection.peer, reason[:200])
+        log.warning("%s: refused: %s", connection.peer, one_line(reason))
         return None

@@ -43,8 +43,18 @@ _TYPE = re.compile(r"[A-Za-z0-9]{1,8}")
 _OWN_TAGS = frozenset((Tag.BEGIN_STRING, Tag.BODY_LENGTH, Tag.CHECKSUM, Tag.SEQUENCE,
                        Tag.MESSAGE_TYPE, Tag.SENDER, Tag.SENDING_TIME, Tag.TARGET))
 
+_SENTENCE_MAX = 300                        # characters of a line in the log
+
 log = logging.getLogger("tickwire.fix")
 Clock = Callable[[], int]
+
+
+def one_line(sentence: str) -> str:
+    """Return a sentence that may have a peer's words in it as one line, printable and not long."""
+    if not sentence.isprintable():
+        sentence = "".join(letter if letter.isprintable() else
+                           letter.encode("unicode_escape").decode() for letter in sentence)
+    return sentence if len(sentence) <= _SENTENCE_MAX else f"{sentence[:_SENTENCE_MAX]} ..."
 
 
 class State(Enum):
@@ -258,12 +268,12 @@ class Sender:
 
     def _close(self, reason: str) -> None:
         if not self.closing:
-            self.closing = reason
+            self.closing = one_line(reason)
             self._is_told = True
             self._warn(f"disconnects: {reason}")
 
     def _info(self, sentence: str) -> None:
-        log.info("%s: %s", self.settings.identity, sentence)
+        log.info("%s: %s", self.settings.identity, one_line(sentence))
 
     def _warn(self, sentence: str) -> None:
-        log.warning("%s: %s", self.settings.identity, sentence)
+        log.warning("%s: %s", self.settings.identity, one_line(sentence))

@@ -18,7 +18,7 @@ from tickwire.orders.fix.gaps import GapKeeper
 from tickwire.orders.fix.logon import refusal
 from tickwire.orders.fix.parse import Parsed
 from tickwire.orders.fix.rules import Rules
-from tickwire.orders.fix.sending import NEVER, SECOND, Clock, State, log
+from tickwire.orders.fix.sending import NEVER, SECOND, Clock, State, log, one_line
 from tickwire.orders.fix.settings import FIXSessionSettings
 from tickwire.orders.fix.store import NUMBER_MAX, Store
 from tickwire.spec.fix import RejectReason, Tag
@@ -343,7 +343,7 @@ class Session(GapKeeper):
         if self.state is not State.LOGOUT_SENT:
             self._transmit(bodies.LOGOUT, b"")
         text = message.text(Tag.TEXT)
-        self.closing = self.closing or f"Logout{f': {text}' if text else ''}"
+        self.closing = self.closing or one_line(f"Logout{f': {text}' if text else ''}")
 
     def _renumber(self, message: Parsed) -> None:
         """Act on a SequenceReset of either mode; its own number does not count."""
