@@ -66,7 +66,6 @@ def against(attack, caplog, line):
                 "eDISCONNECT"]).replace("|", "\x01").encode())
         finally:
             await engine.stop()
-    logging.getLogger("tickwire.fix").setLevel(logging.INFO)
     with caplog.at_level(logging.INFO, "tickwire.fix"):
         tracemalloc.start()
         try:
@@ -74,7 +73,6 @@ def against(attack, caplog, line):
             assert tracemalloc.get_traced_memory()[1] < 24 * MEGABYTE
         finally:
             tracemalloc.stop()
-            logging.getLogger("tickwire.fix").setLevel(logging.CRITICAL)
     found = [record.getMessage() for record in caplog.records if line in record.getMessage()]
     assert len(found) == 1, [record.getMessage() for record in caplog.records]
 
@@ -185,8 +183,6 @@ def test_more_connections_than_there_may_be(caplog):
 
 
 def test_a_logon_that_is_refused_says_nothing_of_what_was_wrong(caplog):
-    logging.getLogger("tickwire.fix").setLevel(logging.INFO)
-
     async def attack(reader, writer, session):
         writer.write(octets(LOGON.format(30).replace("TW44", "TW\0\x7f" + "x" * 5_000)))
         assert await gone(reader) == b""
