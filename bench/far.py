@@ -11,6 +11,7 @@ from tickwire.spec import itch50, moldudp64, ouch50, soupbintcp
 from tickwire.spec.wire import encode
 
 LOCATE, SYMBOL, PRICE = 1, "TICK", 1_000_000
+QUANTITY_MAX = 1_000
 SESSION = "TICKTOORDR"
 RECEIVE_BUFFER = 8 << 20                   # octets asked for; the system may grant less
 BLOCK = moldudp64.DOWNSTREAM_HEADER.size + moldudp64.MESSAGE_BLOCK.size
@@ -98,7 +99,8 @@ class Pairs:
 
 def permit_everything(device: SoftwareDevice) -> None:
     """Stage limits that refuse nothing a bench does."""
-    device.stage_limits().permit({"intent_errors_max": 0}, quantity_max=1_000, collar_bps=500)
+    device.stage_limits().permit({"intent_errors_max": 0}, quantity_max=QUANTITY_MAX,
+                                 collar_bps=500)
 
 
 def next_number() -> bytes:

@@ -169,7 +169,7 @@ class Shared:
         self.rings = tuple(int(self._rings.ctypes.data) + RING.itemsize * i for i in range(2))
 
 
-def _pin(processor: int) -> None:
+def pin(processor: int) -> None:
     processors = sorted(os.sched_getaffinity(0))
     if len(processors) > 1:
         os.sched_setaffinity(0, {processors[processor % len(processors)]})
@@ -177,7 +177,7 @@ def _pin(processor: int) -> None:
 
 def _other_side(path: Path, slots: int, work: str, ready: object) -> None:
     """Body of the second process."""
-    _pin(1)
+    pin(1)
     shared = Shared(path, slots)
     first, second = shared.rings
     pong(second, shared.bases[0], shared.mask, 0)
@@ -209,7 +209,7 @@ def _run(work: str, slots: int) -> tuple[int, ...] | np.ndarray:
         other.start()
         ready.wait(60)
         before = os.sched_getaffinity(0)
-        _pin(0)
+        pin(0)
         result: tuple[int, ...] | np.ndarray
         if work == "pong":
             ping(shared.rings[0], shared.bases[1], shared.mask, ROUNDS, times.ctypes.data)
