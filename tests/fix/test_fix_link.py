@@ -20,6 +20,8 @@ from tickwire.errors import TickwireError
 from tickwire.orders.fix.audit import lines
 from tickwire.orders.fix.settings import FIXSessionSettings, FIXSettings
 from tickwire.orders.release import RELEASED
+from tickwire.spec.intents import Operation
+from tickwire.spec.registers import KillCause
 
 
 async def connect(folder, **settings):
@@ -120,3 +122,55 @@ def test_copies_of_the_order_session_run_beside_it_and_others_are_told(tmp_path)
     assert {path.name for path in tmp_path.glob("*.store")} == {"venue.store", "copy.store"}
     [log] = tmp_path.glob("*.audit")
     assert {line.split()[2] for line in lines(log)} == {"1", "2"}
+
+
+@pytest.mark.parametrize("is_asked, killed, kills, intents", [
+    (True, 0, [KillCause.SESSION_DOWN], []),
+    (True, KillCause.WATCHDOG, [], [Operation.MASS_CANCEL]),
+    (False, KillCause.WATCHDOG, [], [Operation.MASS_CANCEL]),
+    (False, 0, [], [])])
+def test_a_session_that_was_lost_comes_back_and_what_is_to_be_cancelled_is(
+        tmp_path, is_asked, killed, kills, intents):
+    """The broker drops the first connection; what the device is told when the second stands."""
+    wakes, wake = os.pipe()
+    device = SimpleNamespace(write_register=lambda *_: None, wake=lambda: None, killed=killed,
+                             is_session_up=True, told=[])
+    device.kill = device.told.append
+    engine = SimpleNamespace(releases=SimpleNamespace(records=np.zeros(1, RELEASED),
+                                                      fileno=lambda: wakes), given=[])
+    engine.submit = engine.given.append
+    logons = []
+
+    async def broker(reader, writer):
+        await reader.readuntil(b"\x0110=")
+        logons.append(len(logons) + 1)
+        now = f"{datetime.now(UTC):%Y%m%d-%H:%M:%S}"
+        writer.write(framed(f"8=FIX.4.4|35=A|34={logons[-1]}|49=VENUE|52={now}|56=TICKWIRE|98=0|"
+                            "108=30|"))
+        if len(logons) > 1:
+            await reader.read()
+        writer.close()
+
+    async def body():
+        async with await asyncio.start_server(broker, "127.0.0.1", 0) as server:
+            fix = FIXSettings(folder=str(tmp_path), sessions=(FIXSessionSettings(
+                port=server.sockets[0].getsockname()[1], reconnect_ms=50,
+                cancel_on_disconnect=is_asked),))
+            link = fix_link.FIXLink(device, engine, demo().orders, fix)
+            try:
+                await link.connect()
+                keeping = asyncio.create_task(link.keep())
+                while link._session.logons < 2:
+                    await asyncio.sleep(0.01)
+                await asyncio.sleep(0.02)
+                keeping.cancel()
+                await asyncio.gather(keeping, return_exceptions=True)
+                return link.remarks
+            finally:
+                link.close()
+    remarks = asyncio.run(body())
+    os.close(wakes)
+    os.close(wake)
+    assert device.told == kills
+    assert [intent["operation"] for intent in engine.given] == intents
+    assert any("all is cancelled" in remark for remark in remarks) == is_asked

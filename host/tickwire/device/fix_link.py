@@ -2,7 +2,10 @@
 
 It has the interface of :class:`tickwire.device.link.OrderLink`. A session that is lost is connected
 again with its numbers; what was sent and not received is then sent again by FIX's own rules, and
-every order that may be open is asked for. Sessions that copy it (``drop_copy_of``) run beside it.
+every order that may be open is asked for. With ``cancel_on_disconnect`` a session
+that was away for too long has everything cancelled when it is back, and the device is killed; after
+a kill while it was away everything is cancelled too. Sessions that copy it (``drop_copy_of``) run
+beside it.
 """
 
 import asyncio
@@ -25,6 +28,7 @@ from tickwire.orders.fix.service import FIXService, session_rules
 from tickwire.orders.fix.session import Session
 from tickwire.orders.fix.settings import FIXSessionSettings, FIXSettings
 from tickwire.orders.fix.store import FileStore, MemoryStore, Store
+from tickwire.spec.intents import Operation
 from tickwire.spec.registers import KillCause
 
 LOGON_SECONDS = 5.0
@@ -84,7 +88,9 @@ class FIXLink:
         self._session = Session(self._settings, rules, store)
         self._gate = OrderGate(self._session, engine.releases, run_prefix(now))
         self._route = self._session.application = OrderRoute(
-            self._gate, self._settle, self._tell_state)
+            self._gate, self._settle, self._tell_state, self._tell_late)
+        self._is_late = False
+        self._withdrawing: asyncio.Task[None] | None = None
         if is_stored and self._settings.lease:
             lease = self._session.lease = EngineLease(self._session, self._gate, engine.releases,
                                                       self._route.refuse)
@@ -105,6 +111,25 @@ class FIXLink:
         self._device.wake()
         if not is_up and self._task is not None:
             self.remarks.append(f"The FIX order session is down: {self._session.ended}.")
+        if is_up and self._session.logons > 1 and (self._is_late or self._device.killed):
+            self._withdrawing = asyncio.ensure_future(self._withdraw())
+
+    def _tell_late(self) -> None:
+        self._is_late = True
+        self.remarks.append("The FIX order session is not back in time: all is cancelled and the "
+                            "device killed when it is.")
+
+    async def _withdraw(self) -> None:
+        """Cancel every open order, as soon as the device knows that the session is back."""
+        while not self._device.is_session_up:
+            await asyncio.sleep(_LOOK_SECONDS)
+            if not self._session.is_logged_on:
+                return
+        if self._device.killed:            # which finds no session up sends no cancel
+            self._engine.submit({"operation": Operation.MASS_CANCEL})
+        else:
+            self._device.kill(KillCause.SESSION_DOWN)
+        self._is_late = False
 
     def _settle(self, fields: Mapping[str, int]) -> None:
         """Hand an answer to the loop; while its queue is full the session waits for it."""

@@ -24,12 +24,15 @@ _NOT_TAKEN = "0"                           # MassCancelResponse
 class OrderRoute(Application):
     """The application of an order session: gate on the way out, answers on the way back.
 
-    ``settle`` takes settle intents, ``tell_state`` whether the session is up. Counters say what was
-    passed over: answers about orders of other runs, trades that the venue took back.
+    ``settle`` takes settle intents, ``tell_state`` whether the session is up, ``tell_late`` is
+    called when it is not back in the time of ``cancel_after_ms``. Counters say what was passed
+    over: answers about orders of other runs, trades that the venue took back.
     """
 
-    def __init__(self, gate: OrderGate, settle: Settle, tell_state: Callable[[bool], None]) -> None:
+    def __init__(self, gate: OrderGate, settle: Settle, tell_state: Callable[[bool], None],
+                 tell_late: Callable[[], None] | None = None) -> None:
         self._gate, self._settle, self._tell_state = gate, settle, tell_state
+        self._tell_late = tell_late
         self._executions: OrderedDict[bytes, None] = OrderedDict()
         self.foreign = self.broken = self.unread = 0
 
@@ -61,6 +64,11 @@ class OrderRoute(Application):
     def on_logout(self, session: Session, reason: str) -> None:
         """Tell the device that no order passes."""
         self._tell_state(False)
+
+    def on_cancel(self, session: Session) -> None:
+        """Tell that what is open is to be cancelled."""
+        if self._tell_late is not None:
+            self._tell_late()
 
     def on_message(self, session: Session, message: Parsed) -> None:
         """Settle an execution report or the refusal of a request, or take that of a mass cancel."""

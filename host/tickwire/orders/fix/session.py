@@ -91,7 +91,7 @@ class Session(GapKeeper):
         self.store.begin_sync(now)
         if self._cancel_at and now >= self._cancel_at:
             self._cancel_at = 0
-            self._warn("the connection is lost and not back: open orders are to be cancelled")
+            self._warn("the session has ended and is not back: open orders are to be cancelled")
             self._call(self.application.on_cancel)
         if self.state is State.DISCONNECTED or self.closing:
             return
