@@ -105,7 +105,7 @@ class Book:
     trading_state: str = "\0"
     flags: int = 0
     version: int = 0
-    reg_sho: str = "0"
+    reg_sho: str = "\0"                 # of an instrument that no message told of: restricted
     operational: str = "T"
 
 

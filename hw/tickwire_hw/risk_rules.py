@@ -229,7 +229,7 @@ class RiskRules(Situation):
             CheckIndex.MESSAGE_RATE: is_rated(self.session.time, self.session_row.rate_room),
             CheckIndex.ORDER_TO_TRADE: self.session.orders >= (self.session_row.orders_free
                                                                + self.session.earned),
-            CheckIndex.DUPLICATE: request.is_new & row.duplicate_ns.any()
+            CheckIndex.DUPLICATE: request.is_new & row.duplicate_ns.any() & request.quantity.any()
             & (e.newest[request.is_sell] == newest) & (since < row.duplicate_ns),
             CheckIndex.REPETITION: self.strategy.orders >= self.strategy_row.repetitions_max,
             CheckIndex.AGE: (distance > most) & (most != NOTIONAL_LIMIT_MAX)}

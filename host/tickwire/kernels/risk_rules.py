@@ -380,8 +380,11 @@ def newest_word(price, quantity):
 
 @kernel(inline=True)
 def is_duplicate(exposure, is_sell, price, quantity, now, least):
-    """Whether the newest order of that side was the same, less than ``least`` ns ago."""
-    if least == 0:
+    """Whether the newest order of that side was the same, less than ``least`` ns ago.
+
+    What nobody has ordered yet looks like no shares at no price.
+    """
+    if (least == 0) | (quantity == 0):
         return False
     side = 1 if is_sell else 0
     return (exposure["newest"][side] == newest_word(price, quantity)) & (
