@@ -24,9 +24,10 @@ run: $(STAMP) ## Trade for 20 s on a local venue, with the software device (ARGS
 test: $(STAMP) ## Run every test (ARGS="tests/unit -k book")
 	@$(BIN)/python -m pytest -n 2 --dist loadfile $(ARGS)
 
-nightly: $(STAMP) ## Run the long tests, and draw 100,000 sequences of each kind for gate and order path (about two hours)
+nightly: $(STAMP) ## Run the long tests, and draw 100,000 sequences of each kind for gate and order path, and 1,000 for the compiled one (hours)
 	@TICKWIRE_LONG=1 $(BIN)/python -m pytest -n 2 --dist loadfile -m long $(ARGS)
 	@TICKWIRE_RISK_SEQUENCES=100000 $(BIN)/python -m pytest -n 2 tests/parity/test_order_path.py $(ARGS)
+	@TICKWIRE_CARD_SEQUENCES=1000 $(BIN)/python -m pytest -n 2 --dist loadfile tests/gateware/test_order_path.py tests/gateware/test_triggers.py $(ARGS)
 
 test-vfio: $(STAMP) ## Test the driver against a real kernel in QEMU (needs qemu-system-x86 busybox-static cpio)
 	@$(BIN)/python -m tests.vfio $(ARGS)

@@ -26,9 +26,10 @@ LIVE = "the order session and live market data"
 AWAITED = {"venue": "the venue to open its ports", "device": "the device to open its lines"}
 MISSED = ("records_coalesced", "records_unread")   # what a Python strategy was not given
 LOOK_SECONDS = 0.25
-SIMULATED = {                              # the demo of a simulated card: a slow, narrow market
-    "venue.messages_per_second": 50, "strategy.parameters.threshold": "0.01",
-    "strategy.parameters.spread_max": "0.05", "strategy.parameters.mean_shift": 6}
+SIMULATED = {"venue.messages_per_second": 50}   # the demo of a simulated card: a slow market
+SMALL_MOVES = {                            # and the demo's strategy in it
+    "strategy.parameters.threshold": "0.01", "strategy.parameters.spread_max": "0.05",
+    "strategy.parameters.mean_shift": 6}
 
 
 class Session:
@@ -247,7 +248,8 @@ def run(
     if device is not None:
         overrides["device.kind"] = device
         if device == "verilated" and config is None:
-            overrides = SIMULATED | overrides
+            own = {} if "strategy.path" in overrides else SMALL_MOVES
+            overrides = SIMULATED | own | overrides
     if route is not None:
         overrides["orders.route"] = route
     if impair is not None:
