@@ -84,7 +84,7 @@ def test_copies_of_the_order_session_run_beside_it_and_others_are_told(tmp_path)
             now = f"{datetime.now(UTC):%Y%m%d-%H:%M:%S}"
             writer.write(framed(f"8=FIX.4.4|35={kind}|34={number}|49=VENUE|52={now}|56=TICKWIRE|"
                                 f"{body}"))
-        await reader.read()
+        await reader.readuntil(b"\x0135=5\x01")
         writer.close()
 
     async def body():
@@ -148,7 +148,7 @@ def test_a_session_that_was_lost_comes_back_and_what_is_to_be_cancelled_is(
         writer.write(framed(f"8=FIX.4.4|35=A|34={logons[-1]}|49=VENUE|52={now}|56=TICKWIRE|98=0|"
                             "108=30|"))
         if len(logons) > 1:
-            await reader.read()
+            await reader.readuntil(b"\x0135=5\x01")
         writer.close()
 
     async def body():
