@@ -12,7 +12,8 @@ from tickwire.cli import main
 from tickwire.device import bitstream
 from tickwire.errors import TickwireError
 from tickwire.spec.digest import digest
-from tickwire.spec.geometry import CARD_SMALL
+from tickwire.spec.geometry import CARD_LARGE, CARD_SMALL
+from tickwire_hw.platform import manifest
 
 OCTETS = b"bits"
 GOOD = {
@@ -92,3 +93,31 @@ def test_a_tool_that_is_missing_or_fails_is_told(tmp_path, monkeypatch, capsys):
     tool(tmp_path, monkeypatch, "echo no cable >&2; exit 3")
     assert main(["device", "load", str(tmp_path)]) == 2
     assert "failed with status 3 and said: no cable" in capsys.readouterr().err
+
+
+def test_a_manifest_that_is_written_for_a_file_is_taken(tmp_path, capsys):
+    file = tmp_path / "card.bit"
+    file.write_bytes(OCTETS)
+    arguments = [str(file), "--board", "arty", "--part", "xcau25p", "--toolchain", "some tool 1.0"]
+    assert manifest.main([*arguments, "--geometry", "small"]) == 0
+    assert capsys.readouterr().out == f"{tmp_path / 'manifest.toml'}\n"
+    found = bitstream.read(tmp_path)
+    assert (found.board, found.part, found.geometry) == ("arty", "xcau25p", CARD_SMALL)
+    assert (found.path, found.toolchain, found.is_timing_met) == (file, "some tool 1.0", False)
+    assert manifest.main([*arguments, "--timing-met"]) == 0
+    found = bitstream.read(tmp_path)
+    assert (found.geometry, found.is_timing_met) == (CARD_LARGE, True)
+
+
+@pytest.mark.parametrize(("changes", "wanted"), [
+    ({"--board": 'a"b'}, "board must be plain text without quotes"),
+    ({"--part": "a\nb"}, "part must be plain text without quotes"),
+    ({"file": "none.bit"}, "No such file")])
+def test_a_manifest_that_could_not_be_read_is_not_written(tmp_path, capsys, changes, wanted):
+    (tmp_path / "card.bit").write_bytes(OCTETS)
+    given = {"--board": "arty", "--part": "xcau25p", "--toolchain": "tool", **changes}
+    file = tmp_path / given.pop("file", "card.bit")
+    with pytest.raises(SystemExit):
+        manifest.main([str(file), *(word for pair in given.items() for word in pair)])
+    assert wanted in capsys.readouterr().err
+    assert not (tmp_path / "manifest.toml").exists()

@@ -1,0 +1,94 @@
+"""Everything of a card that is not the vendor's: core, MACs and the adapter of AMD's block."""
+
+from amaranth.hdl import ClockDomain, ClockSignal, DomainRenamer, Module, ResetSignal
+from amaranth.lib import wiring
+from amaranth.lib.cdc import FFSynchronizer, ResetSynchronizer
+from amaranth.lib.wiring import In, Out, connect
+
+from tickwire.spec.geometry import Geometry
+from tickwire_hw.card import Card
+from tickwire_hw.join import join
+from tickwire_hw.mac_receive import MACReceive
+from tickwire_hw.mac_transmit import MACTransmit
+from tickwire_hw.nic import LINES
+from tickwire_hw.order_path import ROWS_LOG2
+from tickwire_hw.pcie.crossing import BUS_DOMAIN, LINE_DOMAIN, Crossing
+from tickwire_hw.pcie.ultrascale import UltraScale
+from tickwire_hw.stream import LANES, WORD_BITS
+
+_INNER = ("burst", "request", "answer", "has_msix", "is_msix_masked")
+_SIZE_MAX = 0xFFFF                         # the host's limit is checked behind the MACs
+
+
+class Board(wiring.Component):
+    """``Card`` with MACs and ``UltraScale`` around it: a top for whoever brings pins and blocks.
+
+    Two clocks: that of the lines, at which XGMII comes and all of ``Card`` runs, and that of the
+    block for PCIe. The block's reset, which a lost link raises, resets all of it: what a card does
+    without a host is nothing. Latencies are those of the parts and of ``Crossing``.
+
+    The third port of the market side has no way in yet, so a host's recovered frames do not
+    come here: a gap on both lines waits, or is skipped (GAP_POLICY). Nothing is captured.
+
+    Members
+    -------
+    line_clk : ``In(1)``
+        156.25 MHz for 10GbE; both lines' XGMII comes at it, through their PCS's elastic buffers.
+    user_clk, user_reset : ``In(1)``
+        Of the block.
+    line_data, line_control : ``In(64).array(2)``, ``In(8).array(2)``
+        XGMII of lines A and B.
+    order_data, order_control : ``Out(64)``, ``Out(8)``
+        XGMII of the order line.
+
+    All others are of ``UltraScale``, by their names.
+    """
+
+    def __init__(self, geometry: Geometry, width: int = 512, rows_log2: int = ROWS_LOG2) -> None:
+        self._card, self._adapter = Card(geometry, rows_log2), UltraScale(width)
+        self._through = {name: member for name, member in self._adapter.signature.members.items()
+                         if name not in _INNER}
+        super().__init__({
+            "line_clk": In(1), "user_clk": In(1), "user_reset": In(1),
+            "line_data": In(WORD_BITS).array(len(LINES)),
+            "line_control": In(LANES).array(len(LINES)),
+            "order_data": Out(WORD_BITS), "order_control": Out(LANES), **self._through})
+
+    def elaborate(self, platform):
+        """Return the parts, each in its domain, connected."""
+        m = Module()
+
+        m.domains += ClockDomain(LINE_DOMAIN), ClockDomain(BUS_DOMAIN)
+        m.submodules.reset = ResetSynchronizer(self.user_reset, domain=LINE_DOMAIN)
+        m.d.comb += [ClockSignal(LINE_DOMAIN).eq(self.line_clk),
+                     ClockSignal(BUS_DOMAIN).eq(self.user_clk),
+                     ResetSignal(BUS_DOMAIN).eq(self.user_reset)]
+
+        card, adapter, crossing, transmit = self._card, self._adapter, Crossing(), MACTransmit()
+        m.submodules.card = DomainRenamer(LINE_DOMAIN)(card)
+        m.submodules.transmit = DomainRenamer(LINE_DOMAIN)(transmit)
+        m.submodules.adapter = DomainRenamer(BUS_DOMAIN)(adapter)
+        m.submodules.crossing = crossing
+        for name, member in self._through.items():
+            join(m, member, getattr(self, name), getattr(adapter, name))
+        connect(m, card.burst, crossing.i_burst)
+        connect(m, card.answer, crossing.i_answer)
+        connect(m, crossing.o_request, card.request)
+        connect(m, crossing.o_burst, adapter.burst)
+        connect(m, crossing.o_answer, adapter.answer)
+        connect(m, adapter.request, crossing.i_request)
+        for name in ("has_msix", "is_msix_masked"):
+            m.submodules[name] = FFSynchronizer(getattr(adapter, name), getattr(card, name),
+                                                o_domain=LINE_DOMAIN)
+
+        for number in LINES:
+            receive = MACReceive()
+            m.submodules[f"receive_{number}"] = DomainRenamer(LINE_DOMAIN)(receive)
+            connect(m, receive.words, card.words[number])
+            m.d.comb += [receive.data.eq(self.line_data[number]),
+                         receive.control.eq(self.line_control[number]),
+                         receive.size_max.eq(_SIZE_MAX)]
+        connect(m, card.o_order, transmit.i)
+        m.d.comb += [self.order_data.eq(transmit.data), self.order_control.eq(transmit.control)]
+
+        return m
