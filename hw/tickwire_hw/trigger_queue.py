@@ -81,14 +81,16 @@ class TriggerQueue(wiring.Component):
                      locates.locate.eq(Mux(is_bbo, bbo.locate, trade.locate))]
         seen, fresh, is_fresh, may_fire = Signal(Sight), Signal(Sight), Signal(), Signal()
         early, is_early, is_glimpse, was_glimpse = self.early.p, Signal(), Signal(), Signal()
-        looked, looked_for = Signal(64), Signal(range(LATEST + 1))
+        looked, looked_for, was_looked_at = Signal(64), Signal(range(LATEST + 1)), Signal()
+        m.d.comb += was_looked_at.eq(looked_for.any() & (bbo.feed_sequence == looked))
         with m.If(is_early):
             m.d.sync += [looked.eq(early.sequence), looked_for.eq(LATEST)]
+        with m.Elif(self.i.valid & is_bbo & was_looked_at):     # the last record of the message
+            m.d.sync += looked_for.eq(0)
         with m.Elif(looked_for.any()):
             m.d.sync += looked_for.eq(looked_for - 1)
         m.d.sync += [
-            may_fire.eq(self.i.valid & is_telling & ~(
-                looked_for.any() & (bbo.feed_sequence == looked))), seen.is_trade.eq(~is_bbo),
+            may_fire.eq(self.i.valid & is_telling & ~was_looked_at), seen.is_trade.eq(~is_bbo),
             seen.timestamp.eq(bbo.timestamp), seen.sequence.eq(bbo.feed_sequence),
             seen.bid.eq(Mux(is_bbo, bbo.bid_price, trade.price)), seen.ask.eq(bbo.ask_price),
             seen.bid_quantity.eq(bbo.bid_quantity), seen.ask_quantity.eq(bbo.ask_quantity)]

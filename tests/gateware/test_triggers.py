@@ -155,6 +155,15 @@ KINDS |= {
     "join for a sale": (TriggerKind.JOIN, SALE | {"trigger_price": ASK}, {}, {"ask": ASK + 1})}
 
 
+def test_of_a_message_told_ahead_only_its_own_records_are_passed_over(model):
+    """An event of the feed shows books anew under the number of the message before it."""
+    twin = Foreseen(model)
+    twin.ready()
+    arm(twin)
+    assert bbo(twin, ask=ASK + 1) == []
+    assert bbo(twin, bid=ASK, flags=BookFlag.CROSSED) == FIRED
+
+
 @pytest.mark.parametrize("case", KINDS)
 def test_a_record_just_inside_fires_and_one_just_outside_does_not(twin, case):
     kind, fields, inside, outside = KINDS[case]
