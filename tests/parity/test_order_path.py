@@ -128,13 +128,15 @@ PARTS = st.one_of(
               st.booleans()),
     st.tuples(st.just("part_kill"), st.just("uses"), st.integers(0, SESSIONS - 1),
               st.booleans()))
+ELSEWHERE = (Operation.PRE_ARM, Operation.DISARM)      # in test_triggers
+OPERATION_AT = 14
 WILD = st.one_of(
     intent(Operation.NEW, price=price, quantity=quantity, locate=locate, session=SESSION),
     intent(Operation.REPLACE, price=price, quantity=quantity, token=token),
     intent(Operation.CANCEL, quantity=quantity, token=token),
     intent(Operation.MASS_CANCEL, locate=locate),
     st.tuples(st.just("intent"), st.fixed_dictionaries({"operation": st.integers(0, 255).filter(
-        lambda number: number not in (Operation.PRE_ARM, Operation.DISARM))})),  # test_triggers
+        lambda number: number not in ELSEWHERE)})),
     answer(Operation.SETTLE_ACCEPTED, flags=small),
     answer(Operation.SETTLE_FILLED),
     answer(Operation.SETTLE_CANCELED),
@@ -151,7 +153,8 @@ WILD = st.one_of(
     st.tuples(st.just("arm")),
     st.tuples(st.just("instrument_kill"), instrument, st.booleans()),
     st.tuples(st.just("kill_action"), st.booleans()),
-    st.tuples(st.just("octets"), st.binary(min_size=64, max_size=64), st.booleans(),
+    st.tuples(st.just("octets"), st.binary(min_size=64, max_size=64).filter(
+        lambda octets: octets[OPERATION_AT] not in ELSEWHERE), st.booleans(),
               st.integers(-1, 1), st.integers(-1, 1)),
 )
 

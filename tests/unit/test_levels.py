@@ -13,9 +13,10 @@ from tests.reference import itch, records
 from tests.reference.book import ReferenceBook
 from tests.reference.device import Device
 from tests.reference.flow import flow
+from tickwire.device.kinds import smallest
 from tickwire.observe import ladder
 from tickwire.observe.ladder import Ladder
-from tickwire.spec.geometry import Geometry
+from tickwire.spec.geometry import CARD_LARGE, CARD_SMALL, Geometry
 from tickwire.spec.records import RecordType
 
 DEEP = Geometry(instruments=2, orders_log2=6, levels_log2=6, window_words=4, depth=3)
@@ -184,3 +185,8 @@ def test_a_level_that_no_record_brought_may_go():
     octets = device.feed([itch.delete(1, 100_000)])
     assert list(reader.take(octets[octets[:, 60] == LEVEL])) == []
     assert len(reader.finish()) == 0
+
+
+def test_the_smallest_card_tells_as_many_levels_as_are_asked_for():
+    assert smallest(4) == CARD_SMALL
+    assert smallest(5, 3) == dataclasses.replace(CARD_LARGE, depth=3)

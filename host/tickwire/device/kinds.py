@@ -1,6 +1,7 @@
 """Devices and geometries by the names that a command line has."""
 
 import importlib
+from dataclasses import replace
 from typing import Any
 
 from tickwire.errors import TickwireError
@@ -51,14 +52,16 @@ def trading_device(device: str) -> Any:
     return _load(_TRADING[device], device)
 
 
-def smallest(symbols: int) -> Geometry:
+def smallest(symbols: int, depth: int = 0) -> Geometry:
     """Return the geometry of the smallest card that has room for so many symbols.
+
+    It tells ``depth`` levels a side, 0 none.
 
     Raises :class:`TickwireError` when none has.
     """
     for geometry in (CARD_SMALL, CARD_LARGE):
         if symbols <= geometry.instruments:
-            return geometry
+            return replace(geometry, depth=depth)
     raise TickwireError(f"A card keeps books of {CARD_LARGE.instruments} symbols at most, "
                         f"not of {symbols}.")
 

@@ -72,9 +72,10 @@ class DeviceProcess:
             # A stray packet of another session must not end the books.
             {"busy": settings.busy_poll, "accept_session": False} if kind == "software" else
             {"lines": ((feed.group_a, feed.port_a), (feed.group_b, feed.port_b))})
+        geometry = (config.geometry if kind == "software" else
+                    smallest(len(symbols), config.geometry.depth))
         self.device: OwnedDevice = trading_device(kind)(
-            settings.name, config.geometry if kind == "software" else smallest(len(symbols)),
-            {entry.symbol: entry.tick for entry in symbols},
+            settings.name, geometry, {entry.symbol: entry.tick for entry in symbols},
             stale_ns=feed.stale_ms * _MILLISECOND, is_released=config.orders.route == "fix",
             **options)
         self._open: list[Line | OrderLink | FIXLink | Repair] = []
