@@ -2,7 +2,7 @@
 
 from amaranth.hdl import ClockDomain, ClockSignal, DomainRenamer, Module, ResetSignal
 from amaranth.lib import wiring
-from amaranth.lib.cdc import FFSynchronizer, ResetSynchronizer
+from amaranth.lib.cdc import ResetSynchronizer
 from amaranth.lib.wiring import In, Out, connect
 
 from tickwire.spec.geometry import Geometry
@@ -12,7 +12,7 @@ from tickwire_hw.mac_receive import MACReceive
 from tickwire_hw.mac_transmit import MACTransmit
 from tickwire_hw.nic import LINES
 from tickwire_hw.order_path import ROWS_LOG2
-from tickwire_hw.pcie.crossing import BUS_DOMAIN, LINE_DOMAIN, Crossing
+from tickwire_hw.pcie.crossing import BUS_DOMAIN, LINE_DOMAIN, Crossing, bridge
 from tickwire_hw.pcie.ultrascale import UltraScale
 from tickwire_hw.stream import LANES, WORD_BITS
 
@@ -71,15 +71,7 @@ class Board(wiring.Component):
         m.submodules.crossing = crossing
         for name, member in self._through.items():
             join(m, member, getattr(self, name), getattr(adapter, name))
-        connect(m, card.burst, crossing.i_burst)
-        connect(m, card.answer, crossing.i_answer)
-        connect(m, crossing.o_request, card.request)
-        connect(m, crossing.o_burst, adapter.burst)
-        connect(m, crossing.o_answer, adapter.answer)
-        connect(m, adapter.request, crossing.i_request)
-        for name in ("has_msix", "is_msix_masked"):
-            m.submodules[name] = FFSynchronizer(getattr(adapter, name), getattr(card, name),
-                                                o_domain=LINE_DOMAIN)
+        bridge(m, card, adapter, crossing)
 
         for number in LINES:
             receive = MACReceive()

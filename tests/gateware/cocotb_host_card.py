@@ -266,7 +266,7 @@ async def stores_for_the_rest_of_the_card_come_once_and_what_it_shows_is_read(du
 
     async def watch():
         while True:
-            await FallingEdge(dut.clk)
+            await FallingEdge(slot.clock)
             events = EVENTS_LAYOUT.from_bits(int(dut.events.value))
             stored.extend((name, events[name].value) for name in ("table_data", "limits_commit")
                           if events[name].is_written)

@@ -9,6 +9,7 @@ import os
 import random
 
 import cocotb
+from cocotb.clock import Clock
 from cocotb.triggers import ClockCycles, FallingEdge, RisingEdge
 from cocotbext.axi import AxiStreamBus
 from cocotbext.pcie.core import RootComplex
@@ -36,6 +37,8 @@ LOG2 = 6
 RING_SIZE = 64 << LOG2
 ORDER_EPOCH = 77
 PAYLOAD_MAX = 1024
+LINE_NS = 6.4
+"""Period of the core's clock, where it has one of its own."""
 ROWS = {row.name: row for row in REGISTERS}
 _LANES = {256: 8, 512: 16}
 _INSTRUMENT_BITS = 2
@@ -79,7 +82,10 @@ class Slot:
         self.function.configure_bar(BAR_INTERRUPTS, 1 << BAR_LOG2, ext=True)
         self.rc.make_port().connect(self.model)
         self.rc.mem_pool.alloc_region(RING_SIZE)       # address 0 is no place for a ring
-        self.intents = []
+        self.intents, self.clock = [], dut.clk
+        if hasattr(dut, "line_clk"):
+            self.clock = dut.line_clk
+            Clock(dut.line_clk, LINE_NS, "ns").start()
 
     async def start(self):
         """Enumerate, and let the card be a bus master; return the slot."""
@@ -155,7 +161,7 @@ class Slot:
         if line:
             dut.i_line__payload.value = (line[0] | int.from_bytes(line[1], "little")
                                          << _INSTRUMENT_BITS)
-        await RisingEdge(dut.clk)
+        await RisingEdge(self.clock)
         dut.i_market__valid.value = dut.i_line__valid.value = dut.i_capture__valid.value = 0
 
     async def order(self, record):
@@ -163,9 +169,9 @@ class Slot:
         self.dut.i_order__payload.value = record[0] | int.from_bytes(record[1], "little") << 8
         self.dut.i_order__valid.value = 1
         while True:
-            await FallingEdge(self.dut.clk)
+            await FallingEdge(self.clock)
             is_taken = int(self.dut.i_order__ready.value)
-            await RisingEdge(self.dut.clk)
+            await RisingEdge(self.clock)
             if is_taken:
                 self.dut.i_order__valid.value = 0
                 return
@@ -184,7 +190,7 @@ class Slot:
         """Let slow events happen in one cycle, and their interrupts come."""
         await self.flush()
         self.dut.slow_events.value = int(events)
-        await RisingEdge(self.dut.clk)
+        await RisingEdge(self.clock)
         self.dut.slow_events.value = 0
         await self.settle(100)
 
@@ -210,17 +216,17 @@ class Slot:
         """Counter n is n << 32 | n; a picture takes some cycles, a word two."""
         dut, address, hidden = self.dut, 0, 0
         while True:
-            await FallingEdge(dut.clk)
+            await FallingEdge(self.clock)
             hidden = 20 if int(dut.page__take.value) else max(hidden - 1, 0)
             before, address = address, int(dut.page__address.value)
-            await RisingEdge(dut.clk)
+            await RisingEdge(self.clock)
             dut.page__is_shown.value = not hidden
             dut.page__value.value = before << 32 | before
 
     async def _take_intents(self):
         while True:
             await RisingEdge(self.dut.intent__valid)   # for one cycle, since it is taken at once
-            await FallingEdge(self.dut.clk)
+            await FallingEdge(self.clock)
             taken = int(self.dut.intent__payload.value)
             self.intents.append((taken >> 512 & 0xF,
                                  (taken & (1 << 512) - 1).to_bytes(64, "little")))

@@ -7,6 +7,7 @@ compiled card an adapter.
 
 import pytest
 
+from tests.gateware.crossed_card import CrossedCard
 from tests.gateware.harness import run_cocotb
 from tickwire.spec.geometry import CARD_SMALL
 from tickwire_hw.pcie.card import HostCard
@@ -23,3 +24,9 @@ LONG = pytest.mark.long
 def test_a_root_complex_finds_uses_and_resets_the_card(adapter, width):
     run_cocotb(HostCard(CARD_SMALL, adapter(width)), COROUTINES, environment={
         "ADAPTER": adapter.__name__, "WIDTH": str(width), "NUMBA_DISABLE_JIT": "1"})
+
+
+@pytest.mark.long
+def test_the_same_with_a_clock_of_its_own_for_the_core():
+    run_cocotb(CrossedCard(256), COROUTINES,
+               environment={"WIDTH": "256", "NUMBA_DISABLE_JIT": "1"})

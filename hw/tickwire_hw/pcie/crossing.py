@@ -2,7 +2,8 @@
 
 from amaranth.hdl import Module, Mux, Signal
 from amaranth.lib import data, fifo, stream, wiring
-from amaranth.lib.wiring import In, Out
+from amaranth.lib.cdc import FFSynchronizer
+from amaranth.lib.wiring import In, Out, connect
 
 from tickwire_hw.host_port import LINE, Burst, Request
 
@@ -70,3 +71,20 @@ class Crossing(wiring.Component):
             m.d[BUS_DOMAIN] += self.o_answer.valid.eq(0)
 
         return m
+
+
+def bridge(m: Module, core: wiring.Component, adapter: wiring.Component,
+           crossing: Crossing) -> None:
+    """Connect the streams of ``core`` and ``adapter``, and the bits of MSI-X, in between.
+
+    ``core`` runs in domain ``line``; what leads to the bus is the adapter's.
+    """
+    connect(m, core.burst, crossing.i_burst)
+    connect(m, core.answer, crossing.i_answer)
+    connect(m, crossing.o_request, core.request)
+    connect(m, crossing.o_burst, adapter.burst)
+    connect(m, crossing.o_answer, adapter.answer)
+    connect(m, adapter.request, crossing.i_request)
+    for name in ("has_msix", "is_msix_masked"):
+        m.submodules[name] = FFSynchronizer(getattr(adapter, name), getattr(core, name),
+                                            o_domain=LINE_DOMAIN)
