@@ -18,27 +18,30 @@ class Arbiter(wiring.Component):
 
     Mirror of :mod:`tickwire.kernels.arbiter` in cut-through mode; ``docs/feed.md`` has the rules.
 
-    A message of the expected number leaves one cycle after it came; nothing is held back. All
-    ports' messages are treated in the same cycle: of those that are expected one is accepted,
-    and the others are duplicates, as are lower numbers; greater ones are dropped.
+    A message of the expected number leaves one cycle after it came, or two when it came right
+    behind its header; nothing is held back. All ports' messages are treated in the same cycle: of
+    those that are expected one is accepted, and the others are duplicates, as are lower numbers;
+    greater ones are dropped.
 
-    Headers and ends are treated one a cycle, oldest first. Those that change no more than what is
-    known of their line and of a hole cost nothing else. For the others - a session, a gap and its
-    end, a tick, a retraction - messages wait while a sequence of states follows the kernel step by
-    step (up to 19 cycles), in queues of ``DEPTH`` cycles a port.
+    Headers and ends are treated one a cycle, oldest first, from a register of their port, a cycle
+    after they came; what is behind them in their port waits for them. Those that change no more
+    than what is known of their line and of a hole cost nothing else. For the others - a session, a
+    gap and its end, a tick, a retraction - messages wait while a sequence of states follows the
+    kernel step by step (up to 20 cycles), in queues of ``DEPTH`` cycles a port.
 
     Bound of the queues
     -------------------
     While no sequence runs, each cycle takes at least the oldest event of all ports, and of every
     port a message at or below the expected number, or beyond it where no older event may come
-    before it. So a message waits for another port's at most one cycle: when it comes in the cycle
-    in which the number before it is accepted; from then on it and its followers are as far as the
-    feed is. Two lines of the shortest blocks bring 4 messages in 7 cycles each and leave 3 of 7 to
-    catch up. Headers and ends come at most twice in 8 cycles a port (62 octets are before the
-    messages), beside messages of the others: 6 of 8 cycles for 3 ports.
+    before it; that none does may be known a cycle late. So a message waits for another port's at
+    most one cycle: when it comes in the cycle in which the number before it is accepted, or two
+    cycles behind its header, which came with another port's; from then on it and its followers are
+    as far as the feed is. Two lines of the shortest blocks bring 4 messages in 7 cycles each and
+    leave 3 of 7 to catch up. Headers and ends come at most twice in 8 cycles a port (62 octets are
+    before the messages), beside messages of the others: 6 of 8 cycles for 3 ports.
 
     A sequence of T cycles leaves T x 4/7 messages a port. The longest, a new session that skips,
-    takes 19 cycles: 11 places of the 16. What more of them at once bring is for ``holds``;
+    takes 20 cycles: 12 places of the 16. What more of them at once bring is for ``holds``;
     where that is not heeded, ``is_lost`` tells it and the packet is retracted as if its frame had
     been damaged, so nothing is ever lost silently.
 

@@ -7,7 +7,6 @@ from amaranth.hdl import Array, Cat, Module, Mux, Signal
 from amaranth.lib import data
 from amaranth.lib.wiring import connect, flipped
 
-from tickwire.spec import moldudp64
 from tickwire.spec.counters import CounterIndex
 from tickwire.spec.records import FeedState, Line
 from tickwire.spec.registers import GapPolicy
@@ -77,7 +76,10 @@ class Machine:
         self.reach_port = Signal(range(PORTS))
         self.has_reach = Signal()
         self.goes_far, self.went_far = Signal(LINES), Signal(LINES)
-        self.is_idle, self.is_asked = Signal(), Signal()
+        self.hears, self.saves = Signal(), Signal()
+        self.finds_hole, self.was_hole_known = Signal(), Signal()
+        self.is_idle, self.is_ready, self.leaves, self.is_asked = (Signal() for _ in range(4))
+        self.returns, self.oldest = Signal(), Signal(PORTS)
         self._is_settled = Signal()
         self._counted: dict[CounterIndex, list] = {counter: [] for counter in WIDTHS}
         self._marked: dict[str, list] = {name: [] for name in _MARKS}
@@ -105,8 +107,13 @@ class Machine:
     def jump_to(self, number, by) -> None:
         """Make ``number``, ``by`` above it, the expected one."""
         self.m.d.sync += [self.ports.expected.eq(number), self.after.eq(number + 1),
-                          self.jump.eq(by), self.is_jumping.eq(1)]
+                          self.second.eq(number + 2), self.jump.eq(by), self.is_jumping.eq(1)]
         self.m.d.comb += self.touches.eq(1)
+
+    def leave_for(self, state: str) -> None:
+        """Leave ``Idle``, where the conditions around the call hold."""
+        self.m.d.comb += self.leaves.eq(1)
+        self.m.next = state
 
     # The fast path
 
@@ -132,6 +139,8 @@ class Machine:
         ]
         m.d.sync += self.is_jumping.eq(0)
         self._messages()
+        self._order()
+        self._heard()
         self._reach()
         sequences(self)
         self._finish()
@@ -142,29 +151,31 @@ class Machine:
         clock = Signal(CLOCK)
         m.d.sync += clock.eq(clock + 1)
         after = self.after = Signal(64, init=ports.expected.init + 1)
+        second = self.second = Signal(64, init=ports.expected.init + 2)
         offers = Cat(lane.offers for lane in self.lanes)
         self.wins = logic.lowest(offers)
-        self.accepts = Signal()
+        self.accepts, accepted = Signal(), Signal()
         m.d.comb += self.accepts.eq(offers.any())
+        m.d.sync += accepted.eq(self.accepts)
         with m.If(self.accepts):
             m.d.comb += self.touches.eq(1)
-            m.d.sync += [ports.expected.eq(after), after.eq(after + 1), know.is_hole_known.eq(0)]
+            m.d.sync += [ports.expected.eq(after), after.eq(second), second.eq(second + 1),
+                         know.is_hole_known.eq(0)]
         is_open = know.is_started & know.is_joined & ~know.is_stale
         # A line that has just gone beyond is not seen in `is_beyond` yet.
         hopes = ports.lines & ~self.comparisons.is_beyond & ~self.goes_far & ~self.went_far
         is_end_sure = ~Cat(lane.packet.is_in & lane.packet.has_end for lane in self.lanes).any()
         for number, lane in enumerate(self.lanes):
-            older = [other.is_valid & (other.arrival - lane.arrival)[CLOCK - 1]
-                     for other in self.lanes if other is not lane]
             m.d.comb += [
-                lane.clock.eq(clock), lane.is_ready.eq(self.is_idle & ~ports.hold),
-                lane.accepts.eq(self.accepts), lane.wins.eq(self.wins[number]),
-                lane.is_behind.eq(Cat(older).any()), lane.know.eq(know),
-                lane.expected.eq(ports.expected), lane.expected_next.eq(after),
+                lane.clock.eq(clock), lane.is_ready.eq(self.is_ready & ~ports.hold),
+                lane.accepts.eq(self.accepts), lane.accepted.eq(accepted),
+                lane.wins.eq(self.wins[number]),
+                lane.know.eq(know),
+                lane.expected.eq(Cat(ports.expected, after, second)),
                 lane.is_open.eq(is_open),
                 lane.is_repairing.eq(ports.policy == GapPolicy.WAIT),
                 lane.hopes.eq(Cat(hopes[1], hopes[0])), lane.until.eq(self.comparisons.until),
-                lane.until_known.eq(self.comparisons.until_known),
+                lane.patient_until.eq(self.comparisons.patient_until),
                 lane.is_end_sure.eq(is_end_sure),
                 lane.jump.eq(self.jump), lane.is_jumping.eq(self.is_jumping),
                 ports.is_lost[number].eq(lane.is_lost), ports.holds[number].eq(lane.is_filling),
@@ -177,6 +188,34 @@ class Machine:
                 self.count(_C.MESSAGES_RECOVERED)
             with m.If(self.wins[number] & (self.saver != number)):
                 m.d.sync += self.is_alone.eq(0)
+
+    @staticmethod
+    def _came_before(arrival, other):
+        return (arrival - other)[CLOCK - 1]
+
+    def _is_clear(self, lane, arrival):
+        """Whether nothing of others that is older than this event of ``lane`` is kept now, but for
+        what is taken from a register in this cycle: in the next one it is the event's turn.
+        """
+        return ~Cat((other.is_due & ~other.take & self._came_before(other.due_arrival, arrival))
+                    | (other.is_waiting & self._came_before(other.waiting_arrival, arrival))
+                    for other in self.lanes if other is not lane).any()
+
+    def _order(self) -> None:
+        """Find the oldest event, and messages with nothing older before them, a cycle ahead."""
+        m, is_first = self.m, Signal(PORTS)
+        for number, lane in enumerate(self.lanes):
+            m.d.sync += is_first[number].eq(Mux(
+                lane.is_due & ~lane.take, self._is_clear(lane, lane.due_arrival),
+                self._is_clear(lane, lane.next_arrival)))
+        for lane in self.lanes:
+            is_alone = ~Cat(other.is_due | other.is_waiting
+                            for other in self.lanes if other is not lane).any()
+            m.d.comb += [
+                lane.is_clear.eq(Mux(lane.is_stored, self._is_clear(lane, lane.arrival), is_alone)),
+                lane.is_behind.eq(~(is_alone | (lane.is_stored & lane.is_first)))]
+        m.d.comb += self.oldest.eq(
+            logic.lowest(Cat(lane.is_due for lane in self.lanes) & is_first))
 
     def _reach(self) -> None:
         """Let an end, or a header ahead, show how far its line is, a cycle after it was taken."""
@@ -192,46 +231,51 @@ class Machine:
         To be called inside of that state.
         """
         m, hand, lanes = self.m, self.hand, self.lanes
-        due = logic.lowest(Cat(lane.is_due & ~lane.is_behind for lane in lanes))
-        port = Signal(range(PORTS))
+        due, port = Signal(PORTS), Signal(range(PORTS))
         head, packet = Signal(lanes[0].head.shape()), Signal(Packet)
-        m.d.comb += [port.eq(logic.encode(due)), head.eq(Array(lane.head for lane in lanes)[port]),
+        m.d.comb += [due.eq(self.oldest), port.eq(logic.encode(due)),
+                     head.eq(Array(lane.head for lane in lanes)[port]),
                      packet.eq(Array(lane.packet for lane in lanes)[port])]
         header, part = head.body.header, Array(lane.part for lane in lanes)[port]
         reach = Array(lane.reach for lane in lanes)[port]
         is_far = (Cat(lane.is_far for lane in lanes) & due).any()
-        is_known = Cat(lane.is_known for lane in lanes) & due
-        is_plain = Cat(lane.is_plain for lane in lanes) & due
-        is_early = Cat(lane.is_early for lane in lanes) & due
+
+        def judged(name):
+            """Whether its lane says so of the header that is due."""
+            found = Signal(2, name=name)
+            m.d.comb += found.eq(logic.select(
+                *((due[number], getattr(lane, name)) for number, lane in enumerate(lanes))))
+            return Mux(self.accepts, found[1], found[0])
+        is_known = (Cat(lane.is_known for lane in lanes) & due).any()
         for number, lane in enumerate(lanes):
             m.d.comb += lane.take.eq(due[number])
         with m.If(due.any()):
             m.d.sync += [
+                self.reach.eq(reach), self.reach_port.eq(port), self.reach_line.eq(packet.line[0]),
                 hand.eq(0), hand.port.eq(port), hand.line.eq(packet.line),
                 hand.stamp.eq(packet.stamp), hand.first.eq(header.first),
                 hand.session.eq(header.session), hand.is_packet.eq(part.header),
-                hand.is_heartbeat.eq(header.count == moldudp64.HEARTBEAT),
-                hand.is_end.eq(header.count == moldudp64.END_OF_SESSION)]
+                hand.is_heartbeat.eq((Cat(lane.is_heartbeat for lane in lanes) & due).any()),
+                hand.is_end.eq((Cat(lane.is_end for lane in lanes) & due).any())]
         with m.If((part.header | (part.end & head.is_short)) & due.any()):
             for line, counter in enumerate(_FRAMES):
                 with m.If(header.line == line):
                     self.count(counter)
         with m.If(part.header & due.any()):
             m.d.comb += self.begins.eq(1)
-            m.d.sync += [hand.line.eq(header.line), hand.stamp.eq(header.stamp)]
-            with m.If(is_plain.any()):
-                self._plain_header(port, header, is_early.any())
-            with m.Elif(is_known.any()):
-                m.next = "Line"
+            m.d.sync += [hand.line.eq(header.line), hand.stamp.eq(header.stamp),
+                         self.reach.eq(header.first), self.reach_line.eq(header.line[0])]
+            with m.If(judged("is_plain")):
+                self._plain_header(port, header, judged("is_early"))
+            with m.Elif(is_known):
+                self.leave_for("Line")
             with m.Else():
-                m.next = "Session"
+                self.leave_for("Session")
         with m.Elif(part.end & due.any()):
             with m.If(head.is_short | (head.is_malformed & packet.is_in)):
                 self.count(_C.PACKETS_MALFORMED)
             with m.If(packet.is_in & ~head.is_short):
-                m.d.sync += [self.reach.eq(reach), self.reach_port.eq(port),
-                             self.reach_line.eq(packet.line[0]),
-                             self.has_reach.eq(packet.line != Line.RECOVERY),
+                m.d.sync += [self.has_reach.eq(packet.line != Line.RECOVERY),
                              self.goes_far.bit_select(packet.line[0], 1).eq(is_far)]
                 with m.If(self.saver != port):
                     m.d.sync += self.is_alone.eq(0)
@@ -239,37 +283,41 @@ class Machine:
                            & (self.flags == 0))
                 with m.If(~is_calm & ~(self._is_settled & ~self.conclusion.is_due)):
                     m.d.comb += self.begins.eq(1)
-                    m.next = "Conclude"
+                    self.leave_for("Conclude")
         with m.Elif(part.verdict & due.any()):
             m.d.comb += self.begins.eq(1)
-            m.next = "Retract"
+            self.leave_for("Retract")
 
     def _plain_header(self, port, header, is_early) -> None:
         m, know = self.m, self.know
+        is_known = know.is_hole_known & ~self.accepts
         with m.If(is_early):
             # What `_judge` does when it still hopes; the number is shown as an end's is.
-            is_known = know.is_hole_known & ~self.accepts
             m.d.sync += [
-                self.saved.eq(know), self.saved.is_hole_known.eq(is_known),
+                self.saves.eq(1), self.was_hole_known.eq(is_known), self.finds_hole.eq(~is_known),
                 self.saver.eq(port), self.has_saved.eq(1), self.is_alone.eq(1),
-                know.is_hole_known.eq(1), self.reach.eq(header.first), self.reach_port.eq(port),
-                self.reach_line.eq(header.line[0]), self.has_reach.eq(1),
+                know.is_hole_known.eq(1), self.has_reach.eq(1),
                 self.goes_far.bit_select(header.line[0], 1).eq(1)]
-            with m.If(self.touches_shown):
-                m.d.sync += self.saved.shown[self.reach_line].eq(self.reach)
-            with m.If(~is_known):
-                m.d.sync += know.hole_since.eq(header.stamp)
         with m.Elif(self.saver == port):
             m.d.sync += self.has_saved.eq(0)
         with m.Else():
             m.d.sync += self.is_alone.eq(0)
-        with m.If((header.count == moldudp64.HEARTBEAT)
-                  | (header.count == moldudp64.END_OF_SESSION)):
+        m.d.sync += self.hears.eq(1)
+
+    def _heard(self) -> None:
+        """Note what a plain header says, a cycle after it was taken: it is in hand then."""
+        m, know, hand = self.m, self.know, self.hand
+        m.d.sync += [self.saves.eq(0), self.finds_hole.eq(0), self.hears.eq(0)]
+        with m.If(self.saves):
+            m.d.sync += [self.saved.eq(know), self.saved.is_hole_known.eq(self.was_hole_known)]
+        with m.If(self.finds_hole):
+            m.d.sync += know.hole_since.eq(hand.stamp)
+        with m.If(self.hears & (hand.is_heartbeat | hand.is_end)):
             self.count(_C.HEARTBEATS)
-        with m.If(header.line != Line.RECOVERY):
-            own = header.line[0]
-            m.d.sync += [know.last[own].eq(header.stamp), know.silent[own].eq(0)]
-            self.hear(port, header.line)
+        with m.If(self.hears & (hand.line != Line.RECOVERY)):
+            own = hand.line[0]
+            m.d.sync += [know.last[own].eq(hand.stamp), know.silent[own].eq(0)]
+            self.hear(hand.port, hand.line)
 
     def hear(self, port, line) -> None:
         """A packet of ``line`` is listened to: what another port says of it is not forgotten."""
@@ -303,8 +351,9 @@ class Machine:
             with m.If(self.has_reach & (self.reach_port != number)
                       & (lane.packet.line == self.reach_line)):
                 m.d.comb += lane.is_heard.eq(1)
+        might = logic.lowest(Cat(lane.might_offer for lane in self.lanes))
         m.d.sync += ports.o.payload.message.eq(logic.select(
-            *((self.wins[number], lane.message) for number, lane in enumerate(self.lanes))))
+            *((might[number], lane.message) for number, lane in enumerate(self.lanes))))
         counts = Signal(Counts)
         for counter, values in self._counted.items():
             m.d.comb += counts[counter.name.lower()].eq(reduce(add, values))

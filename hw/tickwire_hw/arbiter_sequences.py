@@ -53,6 +53,12 @@ class _Sequences:
             self._retract()
             self._tick()
         m.d.comb += machine.is_idle.eq(fsm.ongoing("Idle"))
+        m.d.sync += machine.is_ready.eq((machine.is_idle & ~machine.leaves) | machine.returns)
+
+    def _return(self) -> None:
+        """Go back to ``Idle`` and take events again at once."""
+        self.m.d.comb += self.machine.returns.eq(1)
+        self.m.next = "Idle"
 
     def _go(self, then) -> None:
         """Go on where ``then`` says."""
@@ -61,7 +67,10 @@ class _Sequences:
                                  (_Then.SKIP, "Skip"), (_Then.LEAVE, "Leave"),
                                  (_Then.TICK, "Tick-Stale")):
                 with self.m.Case(value):
-                    self.m.next = state
+                    if value is _Then.IDLE:
+                        self._return()
+                    else:
+                        self.m.next = state
 
     @property
     def _after_judging(self):
@@ -72,7 +81,7 @@ class _Sequences:
         m, ports = self.m, self.ports
         self.is_ticking, self.is_giving_up, self.is_restarting = Signal(), Signal(), Signal()
         self.tick_stamp, self.number, self.number_stamp = Signal(64), Signal(64), Signal(64)
-        with m.If(self.machine.is_idle & ~ports.hold):
+        with m.If(self.machine.is_ready & ~ports.hold):
             m.d.sync += self.is_restarting.eq(0)
             with m.If(~self.is_restarting):
                 m.d.sync += self.is_giving_up.eq(0)
@@ -92,21 +101,21 @@ class _Sequences:
         machine, m, ports, hand = self.machine, self.m, self.ports, self.hand
         with m.State("Idle"):
             m.d.sync += self.then.eq(_Then.IDLE)
-            with m.If(ports.hold):
+            with m.If(ports.hold | ~machine.is_ready):
                 pass
             with m.Elif(self.is_restarting):
-                m.next = "Restart"
+                machine.leave_for("Restart")
             with m.Elif(self.is_giving_up):
                 m.d.comb += machine.begins.eq(1)
                 m.d.sync += [hand.eq(0), hand.line.eq(Line.RECOVERY),
                              hand.stamp.eq(self.number_stamp), self.target.eq(self.number),
                              machine.is_alone.eq(0)]
-                m.next = "Give-Up"
+                machine.leave_for("Give-Up")
             with m.Elif(self.is_ticking):
                 m.d.comb += machine.begins.eq(1)
                 m.d.sync += [hand.eq(0), hand.is_tick.eq(1), hand.stamp.eq(self.tick_stamp),
                              machine.is_alone.eq(0)]
-                m.next = "Tick"
+                machine.leave_for("Tick")
             with m.Else():
                 machine.turn()
         with m.State("Restart"):
@@ -115,7 +124,7 @@ class _Sequences:
                          machine.flags.eq(0), machine.has_saved.eq(0)]
             machine.jump_to(ports.start, 0)
             machine.mark("restarts")
-            m.next = "Idle"
+            m.next = "Idle"                        # headers are judged anew before one is taken
 
     def _save(self) -> None:
         machine = self.machine
@@ -131,11 +140,11 @@ class _Sequences:
         with m.State("Session"):
             with m.If((hand.first == 0) | (hand.first > SEQUENCE_MAX)):
                 machine.count(_C.PACKETS_MALFORMED)
-                m.next = "Idle"
+                self._return()
             with m.Elif(machine.age >= _TIMES):
                 with m.If((hand.line == Line.RECOVERY) | (know.has_session & is_refused)):
                     machine.count(_C.PACKETS_SESSION)
-                    m.next = "Idle"
+                    self._return()
                 with m.Else():
                     self._save()
                     machine.count(_C.SESSIONS)
@@ -191,7 +200,7 @@ class _Sequences:
                 m.d.sync += machine.end_before.eq(know.end)
                 with m.If(hand.first > know.end):
                     m.d.sync += know.end.eq(hand.first)
-            m.next = "Idle"
+            self._return()
 
     def _replace(self) -> None:
         """Begin anew with another session."""
@@ -307,7 +316,7 @@ class _Sequences:
             m.d.comb += machine.touches.eq(1)
             m.d.sync += hand.is_whole.eq(is_whole)
             with m.If(~packet.is_in):
-                m.next = "Idle"
+                self._return()
             with m.Elif(is_whole):
                 m.d.sync += [know.eq(saved), know.is_hole_known.eq(
                     saved.is_hole_known
@@ -348,7 +357,7 @@ class _Sequences:
         comparisons = machine.comparisons
         with m.State("Tick"):
             with m.If(~know.is_started | know.is_stale):
-                m.next = "Idle"
+                self._return()
             with m.Elif(machine.age >= _TIMES):
                 falls = ports.lines & comparisons.is_silent & ~Cat(*know.silent)
                 for line, counter in enumerate(_SILENCES):
@@ -368,4 +377,4 @@ class _Sequences:
                              hand.line.eq(Mux(comparisons.is_b_later, Line.B, Line.A))]
                 m.next = "Conclude"
             with m.Else():
-                m.next = "Idle"
+                self._return()

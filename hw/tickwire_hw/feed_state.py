@@ -66,9 +66,10 @@ class Comparisons(wiring.Component):
         Whether both lines have been silent for long enough to make the feed stale. Latency 2.
     is_b_later : ``Out(1)``
         Whether line B was heard after line A. Latency 1.
-    until, until_known : ``Out(ArrayLayout(65, 2))``
-        Of each line: the last time at which the *other* one is not silent; and at which, besides,
-        the known hole has not outlasted patience. Latency 1 and 2.
+    until : ``Out(ArrayLayout(65, 2))``
+        Of each line: the last time at which the *other* one is not silent. Latency 1.
+    patient_until : ``Out(65)``
+        The last time at which the known hole has not outlasted patience. Latency 1.
     """
 
     know: In(Knowledge)
@@ -86,7 +87,7 @@ class Comparisons(wiring.Component):
     is_quiet: Out(1)
     is_b_later: Out(1)
     until: Out(data.ArrayLayout(65, LINES))
-    until_known: Out(data.ArrayLayout(65, LINES))
+    patient_until: Out(65)
 
     def elaborate(self, platform):
         """Return two stages: differences, and what they mean."""
@@ -118,13 +119,9 @@ class Comparisons(wiring.Component):
         def last_time(since, limit):
             return Mux(limit == 0, (1 << 65) - 1, since + limit)
 
-        patient_until = Signal(65)
-        m.d.sync += patient_until.eq(last_time(know.hole_since, self.patience_ns))
-        for line, (until, until_known) in enumerate(zip(self.until, self.until_known, strict=True)):
-            m.d.sync += [
-                until.eq(last_time(know.last[1 - line], self.line_timeout_ns)),
-                until_known.eq(Mux(until < patient_until, until, patient_until)),
-            ]
+        m.d.sync += [self.patient_until.eq(last_time(know.hole_since, self.patience_ns)),
+                     *(until.eq(last_time(know.last[1 - line], self.line_timeout_ns))
+                       for line, until in enumerate(self.until))]
 
         return m
 

@@ -4,6 +4,7 @@ from amaranth.hdl import Module, Mux, Signal
 from amaranth.lib import data, memory, wiring
 from amaranth.lib.wiring import In, Out
 
+from tickwire_hw import logic
 from tickwire_hw.blocks_port import End, Header, Message, PacketSignature
 
 _PASSED = End.as_shape()["passed"].shape
@@ -25,14 +26,19 @@ class Part(data.Struct):
 
 
 class Entry(data.Struct):
-    """What one cycle brought."""
+    """What one cycle brought, but for a verdict."""
 
-    parts: Part
     body: data.UnionLayout({"header": Header, "message": Message})  # header also for a short end
     passed: _PASSED
     is_malformed: 1
     is_short: 1
-    is_damaged: 1
+
+
+class Mark(data.Struct):
+    """What decides about one cycle's events before they are looked at."""
+
+    parts: Part
+    is_damaged: 1                          # the verdict
     arrival: CLOCK
 
 
@@ -41,7 +47,7 @@ class PacketQueue(wiring.Component):
 
     What comes while the queue is empty is at the output in the same cycle; a cycle's events that
     are not all taken at once are kept. Of a cycle's parts the first is taken first: header,
-    message, end, verdict.
+    message, end, verdict. Of what is kept, the oldest cycle's mark is in a register.
 
     Events cannot be held back. One that finds the queue full is lost, and with it all that
     follows until the next header that finds room; an end that says malformed and a verdict that
@@ -53,10 +59,19 @@ class PacketQueue(wiring.Component):
         The port.
     clock : ``In(CLOCK)``
         Cycle number; becomes ``arrival``.
-    head, part : ``Out(Entry)``, ``Out(Part)``
-        The oldest cycle's events, and which part is next, one-hot; none is set when all is taken.
+    head, message, part : ``Out(Entry)``, ``Out(Message)``, ``Out(Part)``
+        The oldest cycle's events, but for a message; a message; and which part is next, one-hot:
+        none is set when all is taken.
+    has_end, is_damaged : ``Out(1)``
+        Of the oldest cycle: whether an end is not taken yet, and what its verdict says.
     take : ``In(1)``
         Take that part at the end of this cycle. Only when there is one.
+    takes_end : ``In(1)``
+        Take the end, too. Only with a message, and when there is one.
+    is_stored, arrival : ``Out(1)``, ``Out(CLOCK)``
+        Whether the oldest cycle is one before this, and which.
+    is_waiting, waiting_arrival : ``Out(1)``, ``Out(CLOCK)``
+        Whether something else than a good verdict is stored, or stands behind one; when it came.
     is_filling : ``Out(1)``
         There is room for ``MARGIN`` cycles of events or less, not counting this one's.
     is_lost : ``Out(1)``
@@ -67,83 +82,110 @@ class PacketQueue(wiring.Component):
         if depth <= MARGIN or depth & (depth - 1):
             raise ValueError(f"depth must be a power of two above {MARGIN}, not {depth}")
         self._depth = depth
-        super().__init__({"i": In(PacketSignature()), "clock": In(CLOCK), "head": Out(Entry),
-                          "part": Out(Part), "take": In(1), "is_filling": Out(1),
-                          "is_lost": Out(1)})
+        super().__init__({
+            "i": In(PacketSignature()), "clock": In(CLOCK), "head": Out(Entry),
+            "message": Out(Message), "part": Out(Part),
+            "has_end": Out(1), "is_damaged": Out(1), "take": In(1), "takes_end": In(1),
+            "is_stored": Out(1), "arrival": Out(CLOCK), "is_waiting": Out(1),
+            "waiting_arrival": Out(CLOCK),
+            "is_filling": Out(1), "is_lost": Out(1)})
 
     def elaborate(self, platform):
-        """Return a memory of cycles, and the input in front of it when that is empty."""
+        """Return memories of cycles and of their marks, and the input in front when empty."""
         m = Module()
 
         m.submodules.rows = rows = memory.Memory(shape=Entry, depth=self._depth, init=[])
+        m.submodules.marks = marks = memory.Memory(shape=Mark, depth=self._depth, init=[])
         write, read = rows.write_port(), rows.read_port(domain="comb")
-        level, is_empty = Signal(range(self._depth + 1)), Signal(init=1)
-        is_losing, is_owing = Signal(), Signal()
-        done = Signal(Part)
-
-        entered = Signal(Entry)
-        header, message, end, verdict = self.i.header, self.i.message, self.i.end, self.i.verdict
-        is_open = ~is_losing | (header.valid & ~is_owing)
+        write_mark, following = marks.write_port(), marks.read_port(domain="comb")
+        # A row that nobody needs yet may be written: only the address decides what is kept.
+        level = Signal(range(self._depth + 1))
+        mark = Signal(Mark)                     # no part is set while nothing is stored
+        is_losing, is_owing, is_full, is_more = Signal(), Signal(), Signal(), Signal()
+        entered, incoming = Signal(Entry), Signal(Mark)
+        is_shut = Signal()
+        m.d.comb += is_shut.eq(is_losing & (is_owing | ~self.i.header.valid))
+        self._enter(m, entered, incoming, is_shut, is_losing, is_owing)
         m.d.comb += [
-            entered.arrival.eq(self.clock),
-            entered.parts.header.eq(header.valid & is_open),
-            entered.parts.message.eq(message.valid & is_open),
-            entered.parts.end.eq(end.valid & is_open),
-            entered.parts.verdict.eq(verdict.valid & is_open),
-            entered.body.message.eq(message.payload),
-            entered.passed.eq(end.payload.passed),
-            entered.is_malformed.eq(end.payload.is_malformed),
-            entered.is_short.eq(end.payload.is_short),
-            entered.is_damaged.eq(verdict.payload.is_damaged),
+            write.data.eq(entered), write_mark.data.eq(incoming), write.en.eq(~is_full),
+            write_mark.en.eq(~is_full), write_mark.addr.eq(write.addr),
+            following.addr.eq(read.addr + 1),
+            is_full.eq(level == self._depth), self.head.eq(Mux(self.is_stored, read.data, entered)),
+            self.message.eq(Mux(self.is_stored, read.data.body.message, self.i.message.payload)),
+            self.arrival.eq(mark.arrival),
+            self.is_damaged.eq(Mux(self.is_stored, mark.is_damaged, incoming.is_damaged)),
+            is_more.eq(mark.is_damaged | mark.parts.header | mark.parts.message | mark.parts.end),
+            self.is_waiting.eq(self.is_stored & ((level != 1) | is_more)),
+            self.waiting_arrival.eq(Mux(is_more, mark.arrival, following.data.arrival)),
         ]
-        with m.If(~message.valid):
-            m.d.comb += entered.body.header.eq(header.payload)
-            with m.If(~header.valid):
-                m.d.comb += [entered.body.header.line.eq(end.payload.line),
-                             entered.body.header.stamp.eq(end.payload.stamp)]
 
-        # The next part.
-        left, rest = Signal(Part), Signal(Part)
+        is_short = self.i.end.valid & self.i.end.payload.is_short
+        with m.If(~(self.i.header.valid | is_short)):
+            m.d.comb += write.data.body.message.eq(self.i.message.payload)
+
+        # The next part. A message never shares its cycle with a header.
+        left, rest, is_first = Signal(Part), Signal(Part), Signal(Part)
         m.d.comb += [
-            self.head.eq(Mux(is_empty, entered, read.data)),
-            left.eq(Mux(is_empty, entered.parts.as_value(),
-                        read.data.parts.as_value() & ~done.as_value())),
-            self.part.eq(left.as_value() & -left.as_value()),
+            left.eq(mark.parts.as_value() | Mux(self.is_stored, 0, incoming.parts.as_value())),
+            is_first.eq(logic.lowest(left.as_value())),
+            self.has_end.eq(left.end), self.part.eq(is_first),
+            self.part.message.eq(left.message), self.part.header.eq(left.header & ~left.message),
             rest.eq(left.as_value() & ~Mux(self.take, self.part.as_value(), 0)),
         ]
-        leaves, enters = Signal(), Signal()
-        m.d.comb += leaves.eq(~is_empty & ~rest.as_value().any())
-        m.d.sync += done.eq(Mux(leaves, 0, Mux(
-            is_empty, entered.parts.as_value() & ~rest.as_value(),
-            read.data.parts.as_value() & ~rest.as_value())))
+        with m.If(self.takes_end):
+            m.d.comb += rest.end.eq(0)
+        leaves, enters, has_rest = Signal(), Signal(), Signal()
+        m.d.comb += [has_rest.eq(rest.as_value().any()), leaves.eq(self.is_stored & ~has_rest)]
+        is_last = level == 1
+        with m.If(~self.is_stored):
+            m.d.sync += [mark.eq(incoming), mark.parts.eq(rest)]
+        with m.Elif(has_rest):
+            m.d.sync += mark.parts.eq(rest)
+        with m.Else():
+            m.d.sync += mark.eq(Mux(is_last, incoming, following.data))
 
         # What cannot be taken at once is kept, or lost.
-        is_full = level == self._depth
-        is_kept = Mux(is_empty, rest.as_value().any(), entered.parts.as_value().any())
-        m.d.comb += [write.data.eq(entered), write.en.eq(enters)]
-        with m.If(is_owing):
-            m.d.comb += [
-                enters.eq(~is_full),
-                write.data.parts.eq(Part.const({"end": 1, "verdict": 1})),
-                write.data.passed.eq(0), write.data.is_malformed.eq(1),
-                write.data.is_short.eq(0), write.data.is_damaged.eq(1),
-            ]
-            with m.If(~is_full):
-                m.d.sync += is_owing.eq(0)
-        with m.Else():
-            m.d.comb += [enters.eq(is_kept & ~is_full), self.is_lost.eq(is_kept & is_full)]
-            with m.If(self.is_lost):
-                m.d.sync += [is_losing.eq(1), is_owing.eq(1)]
-            with m.Elif(entered.parts.header):
-                m.d.sync += is_losing.eq(0)
+        has_more = incoming.parts.as_value().any()
+        is_kept = Mux(self.is_stored, has_more, has_rest)
+        m.d.comb += [enters.eq(is_kept & ~is_full), self.is_lost.eq(is_kept & is_full & ~is_owing)]
+        with m.If(is_owing), m.If(~is_full):
+            m.d.sync += is_owing.eq(0)
+        with m.Elif(self.is_lost):
+            m.d.sync += [is_losing.eq(1), is_owing.eq(1)]
+        with m.Elif(incoming.parts.header):
+            m.d.sync += is_losing.eq(0)
 
+        m.d.sync += self.is_stored.eq(Mux(self.is_stored, has_rest | ~is_last | enters, has_rest))
         with m.If(enters):
             m.d.sync += write.addr.eq(write.addr + 1)
         with m.If(leaves):
             m.d.sync += read.addr.eq(read.addr + 1)
-        level_next = Signal.like(level)
-        m.d.comb += level_next.eq(level + enters - leaves)
-        m.d.sync += [level.eq(level_next), is_empty.eq(level_next == 0),
-                     self.is_filling.eq(level_next >= self._depth - MARGIN)]
+        bound = self._depth - MARGIN
+        with m.If(enters & ~leaves):
+            m.d.sync += [level.eq(level + 1), self.is_filling.eq(level >= bound - 1)]
+        with m.Elif(leaves & ~enters):
+            m.d.sync += [level.eq(level - 1), self.is_filling.eq(level >= bound + 1)]
 
         return m
+
+    def _enter(self, m, entered, incoming, is_shut, is_losing, is_owing):
+        """Collect what this cycle brings; or what stands for events that were lost."""
+        header, message, end, verdict = self.i.header, self.i.message, self.i.end, self.i.verdict
+        parts = {"header": header, "message": message, "end": end, "verdict": verdict}
+        m.d.comb += [
+            incoming.arrival.eq(self.clock),
+            *(incoming.parts[name].eq(part.valid & ~is_shut) for name, part in parts.items()),
+            incoming.parts.message.eq(message.valid & ~is_losing),  # never beside a header
+            incoming.is_damaged.eq(verdict.payload.is_damaged | is_owing),
+            entered.passed.eq(end.payload.passed),
+            entered.is_malformed.eq(end.payload.is_malformed),
+            entered.is_short.eq(end.payload.is_short),
+        ]
+        m.d.comb += entered.body.header.eq(header.payload)
+        with m.If(~header.valid):
+            m.d.comb += [entered.body.header.line.eq(end.payload.line),
+                         entered.body.header.stamp.eq(end.payload.stamp)]
+        with m.If(is_owing):
+            m.d.comb += [incoming.parts.eq(Part.const({"end": 1, "verdict": 1})),
+                         entered.passed.eq(0), entered.is_malformed.eq(1),
+                         entered.is_short.eq(0)]

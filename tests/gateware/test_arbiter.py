@@ -42,7 +42,7 @@ INSTRUMENTS = CARD_SMALL.instruments - 1
 PORTS = 3
 S = itch.system(b"O")
 D = itch.delete(9, 1)
-LONGEST = 19                               # cycles of the longest sequence of states
+LONGEST = 20                               # cycles of the longest sequence of states
 COUNTED = {name for name, _ in Counts}
 
 
@@ -177,20 +177,26 @@ def spaced(line: int, first: int, *after: int, lead: int = 0) -> list:
 
 
 def test_a_message_leaves_one_cycle_after_it_came():
-    for gaps in ((1,), (2,), (7,), (1, 1, 1, 1), (2, 1, 3)):
+    for gaps in ((2,), (3,), (7,), (2, 1, 1, 1), (3, 1, 3)):
         rig = joined()
         came = [5 + sum(gaps[:place + 1]) for place in range(len(gaps))]
         assert cycles_of(rig, (5, spaced(0, 2, *gaps))) == [
             (cycle + 1, 2 + place, 0) for place, cycle in enumerate(came)]
 
 
+def test_a_message_right_behind_its_header_leaves_one_cycle_later_until_there_is_room():
+    rig = joined()
+    assert cycles_of(rig, (5, spaced(0, 2, 1, 1, 2, 1))) == [
+        (8, 2, 0), (9, 3, 0), (10, 4, 0), (11, 5, 0)]
+
+
 @pytest.mark.parametrize("lag", range(4))
 def test_whichever_line_is_first_costs_no_cycle_and_the_other_line_delays_nothing(lag):
     rig = joined()
-    found = cycles_of(rig, (lag, spaced(0, 2, 1, 2, 1, 2, 2)), (1, spaced(1, 2, 2, 2, 2, 2, 2)),
+    found = cycles_of(rig, (lag, spaced(0, 2, 2, 2, 1, 2, 2)), (1, spaced(1, 2, 2, 2, 2, 2, 2)),
                       (0, spaced(2, 2, 4, 4, 4, 4, 4)))
     arrivals = [[at + sum(gaps[:place + 1]) for place in range(5)] for at, gaps in (
-        (lag, (1, 2, 1, 2, 2)), (1, (2, 2, 2, 2, 2)), (0, (4, 4, 4, 4, 4)))]
+        (lag, (2, 2, 1, 2, 2)), (1, (2, 2, 2, 2, 2)), (0, (4, 4, 4, 4, 4)))]
     assert [number for _, number, _ in found] == [2, 3, 4, 5, 6]
     for place, (cycle, _, _) in enumerate(found):
         assert cycle == 1 + min(times[place] for times in arrivals)
@@ -211,8 +217,8 @@ def test_a_number_and_the_next_one_in_one_cycle_leave_one_after_the_other():
 def test_a_line_that_runs_ahead_delays_no_message_of_the_other():
     rig = joined()
     ahead = [event for first in (20, 21, 22) for event in spaced(0, first, 2, lead=1)]
-    found = cycles_of(rig, (0, ahead), (0, spaced(1, 2, *[1] * 9)))
-    assert found == [(2 + place, 2 + place, 1) for place in range(9)]
+    found = cycles_of(rig, (0, ahead), (0, spaced(1, 2, 2, *[1] * 8)))
+    assert found == [(3 + place, 2 + place, 1) for place in range(9)]
     assert rig.counts["messages_ahead"] == 3
 
 
@@ -225,9 +231,9 @@ def test_a_header_of_another_port_in_the_same_cycle_delays_no_message():
 def test_the_second_of_two_headers_in_one_cycle_costs_its_first_message_at_most_one():
     rig = joined()
     heartbeat = port_events(mold(2), 0, 1_000, False, lambda kind: 0)
-    assert cycles_of(rig, (3, heartbeat[:1]), (3, spaced(1, 2, 1, 1))) == [(6, 2, 1), (7, 3, 1)]
+    assert cycles_of(rig, (3, heartbeat[:1]), (3, spaced(1, 2, 2, 1))) == [(7, 2, 1), (8, 3, 1)]
     rig = joined()
-    assert cycles_of(rig, (3, heartbeat[:1]), (3, spaced(1, 2, 2, 1))) == [(6, 2, 1), (7, 3, 1)]
+    assert cycles_of(rig, (3, heartbeat[:1]), (3, spaced(1, 2, 3, 1))) == [(7, 2, 1), (8, 3, 1)]
 
 
 # Floods
@@ -253,7 +259,9 @@ def test_two_lines_at_full_rate_lose_and_delay_nothing(make, size, between):
         assert numbers == list(range(2, 2 + len(datagrams) * size))
         first = arrivals((lag, events[0]), (0, events[1]))
         late = [cycle - first[place] for place, (cycle, _, _) in enumerate(found)]
-        assert min(late) == 1 and max(late) <= 2
+        # Behind one VLAN tag a system event ends right behind the header of its packet.
+        is_close = make is s_message and tags == 1
+        assert max(late) <= 2 + is_close and (min(late) == 1 or is_close)
         assert not rig.lost and not rig.is_busy
         assert rig.counts["messages_duplicate"] == len(numbers)
 
@@ -500,7 +508,7 @@ def test_a_port_is_held_before_its_queue_is_full():
     rig.put(rows, 1, spaced(1, 2, *[1] * 11))
     found = rig.model.run(rows)
     assert not found["is_lost"].any()
-    assert list(np.flatnonzero(found["holds"])) == list(range(DEPTH - 4, 50 + 3))
+    assert list(np.flatnonzero(found["holds"])) == list(range(DEPTH - 3, 50 + 3))
     assert set(found["holds"]) == {0, 2}
     assert np.count_nonzero(found["o__valid"]) == 11
 
