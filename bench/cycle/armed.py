@@ -31,16 +31,12 @@ _FEED = ("keys", "size_max", "lines", "start", "accept_session", "watch_all")
 _QUIET = 700                               # cycles: what came before is long done
 _WAITING = 128
 _SALE = int(IntentFlag.SELL)
+_FEWER = {"kind": TriggerKind.SIZE, "trigger_price": PRICE, "trigger_quantity": 90, "flags": _SALE}
 TRIGGERS = {                               # what waits for a message, which makes it hold
     "A": {"kind": TriggerKind.JOIN, "trigger_price": PRICE + TICK},
     "D, best lost": {"kind": TriggerKind.CROSS, "trigger_price": PRICE - TICK, "flags": _SALE},
-    "E": {"kind": TriggerKind.SIZE, "trigger_price": PRICE, "trigger_quantity": 90,
-          "flags": _SALE},
-    "C": {"kind": TriggerKind.SIZE, "trigger_price": PRICE, "trigger_quantity": 90,
-          "flags": _SALE},
+    "E": _FEWER, "C": _FEWER, "X": _FEWER,
     "E, best lost": {"kind": TriggerKind.CROSS, "trigger_price": PRICE - TICK, "flags": _SALE},
-    "X": {"kind": TriggerKind.SIZE, "trigger_price": PRICE, "trigger_quantity": 90,
-          "flags": _SALE},
     "U": {"kind": TriggerKind.JOIN, "trigger_price": PRICE + TICK}}
 
 

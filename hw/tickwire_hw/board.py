@@ -7,7 +7,8 @@ from amaranth.lib.wiring import In, Out, connect
 
 from tickwire.spec.geometry import Geometry
 from tickwire_hw.card import Card
-from tickwire_hw.join import join
+from tickwire_hw.host_port import ADAPTER
+from tickwire_hw.join import join_all, others
 from tickwire_hw.mac_receive import MACReceive
 from tickwire_hw.mac_transmit import MACTransmit
 from tickwire_hw.nic import LINES
@@ -16,7 +17,6 @@ from tickwire_hw.pcie.crossing import BUS_DOMAIN, LINE_DOMAIN, Crossing, bridge
 from tickwire_hw.pcie.ultrascale import UltraScale
 from tickwire_hw.stream import LANES, WORD_BITS
 
-_INNER = ("burst", "request", "answer", "has_msix", "is_msix_masked")
 _SIZE_MAX = 0xFFFF                         # the host's limit is checked behind the MACs
 
 
@@ -46,8 +46,7 @@ class Board(wiring.Component):
 
     def __init__(self, geometry: Geometry, width: int = 512, rows_log2: int = ROWS_LOG2) -> None:
         self._card, self._adapter = Card(geometry, rows_log2), UltraScale(width)
-        self._through = {name: member for name, member in self._adapter.signature.members.items()
-                         if name not in _INNER}
+        self._through = others(self._adapter, ADAPTER)
         super().__init__({
             "line_clk": In(1), "user_clk": In(1), "user_reset": In(1),
             "line_data": In(WORD_BITS).array(len(LINES)),
@@ -69,8 +68,7 @@ class Board(wiring.Component):
         m.submodules.transmit = DomainRenamer(LINE_DOMAIN)(transmit)
         m.submodules.adapter = DomainRenamer(BUS_DOMAIN)(adapter)
         m.submodules.crossing = crossing
-        for name, member in self._through.items():
-            join(m, member, getattr(self, name), getattr(adapter, name))
+        join_all(m, self._through, self, adapter)
         bridge(m, card, adapter, crossing)
 
         for number in LINES:

@@ -12,11 +12,12 @@ from tickwire.spec.sessions import SESSIONS_MAX
 from tickwire_hw.clock import LINE_HZ, Clock
 from tickwire_hw.core import Core
 from tickwire_hw.host_interface import HostInterface
+from tickwire_hw.host_port import ADAPTER
 from tickwire_hw.join import join
 from tickwire_hw.order_path import ROWS_LOG2
 from tickwire_hw.risk import Table
 
-_HOST = ("burst", "request", "answer", "has_msix", "is_msix_masked", "i_capture")
+_HOST = (*ADAPTER, "i_capture")
 _NETWORK = ("words", "o_order", "causes", "is_overflow", "is_lost", "is_idle")
 _SETTINGS = {FeedSetting.CHECK_UDP: "check_udp", FeedSetting.OTHER_SESSION: "accept_session",
              FeedSetting.HAS_SESSION: "has_session", FeedSetting.WATCH_ALL: "watch_all"}

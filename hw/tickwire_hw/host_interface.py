@@ -21,7 +21,7 @@ from tickwire_hw.counters import HostCounts, PageSignature
 from tickwire_hw.histogram import Sample
 from tickwire_hw.histogram_page import HistogramPage
 from tickwire_hw.host_bus import HostBus
-from tickwire_hw.host_port import LINE, Burst, Request
+from tickwire_hw.host_port import ADAPTER
 from tickwire_hw.intent_window import IntentWindow, Taken
 from tickwire_hw.interrupts import Interrupts
 from tickwire_hw.logic import saturated
@@ -75,8 +75,7 @@ class HostInterface(wiring.Component):
         self._writer = RecordWriter(geometry)
         writer = self._writer.signature.members
         super().__init__({
-            "burst": Out(stream.Signature(Burst)), "request": In(stream.Signature(Request)),
-            "answer": Out(stream.Signature(LINE)), "has_msix": In(1), "is_msix_masked": In(1),
+            **{name: member.flip() for name, member in ADAPTER.items()},
             **{name: writer[name] for name in ("i_market", "i_line", "i_order", "i_capture",
                                                "room")},
             "intent": Out(stream.Signature(Taken)), "has_room": In(1),

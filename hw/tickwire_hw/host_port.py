@@ -4,7 +4,8 @@ Three streams, and nothing of PCIe: bursts to host memory, requests of the host,
 reads. An adapter turns them into what its hard block speaks.
 """
 
-from amaranth.lib import data
+from amaranth.lib import data, stream
+from amaranth.lib.wiring import In, Out
 
 from tickwire.spec.records import RECORD_SIZE
 
@@ -38,6 +39,13 @@ class Request(data.Struct):
     count: range(WORDS + 1)
     data: LINE
     enables: LINE // 8
+
+
+ADAPTER = {
+    "burst": In(stream.Signature(Burst)), "request": Out(stream.Signature(Request)),
+    "answer": In(stream.Signature(LINE)), "has_msix": Out(1), "is_msix_masked": Out(1)}
+"""Members of an adapter on the side of the core, which has them the other way round; the last two
+as of ``Interrupts``."""
 
 
 class Access(data.Struct):

@@ -1,5 +1,6 @@
 """Ports of a whole that are ports of a part."""
 
+from collections.abc import Container, Mapping
 from typing import Any
 
 from amaranth.hdl import Module
@@ -19,6 +20,17 @@ def join(m: Module, member: wiring.Member, outside: Any, inside: Any) -> None:
             m.d.comb += theirs.eq(ours)
         else:
             m.d.comb += ours.eq(theirs)
+
+
+def others(part: wiring.Component, inner: Container[str]) -> dict[str, wiring.Member]:
+    """Return the members of a part but for those that are named in ``inner``."""
+    return {name: member for name, member in part.signature.members.items() if name not in inner}
+
+
+def join_all(m: Module, members: Mapping[str, wiring.Member], outside: Any, inside: Any) -> None:
+    """Connect ports of these names to the part's ports of the same names."""
+    for name, member in members.items():
+        join(m, member, getattr(outside, name), getattr(inside, name))
 
 
 def _places(member: wiring.Member) -> list[tuple[int, ...]]:

@@ -7,7 +7,7 @@ from amaranth.lib.wiring import In, Out, connect, flipped
 from tickwire.spec.geometry import Geometry
 from tickwire.spec.records import Line
 from tickwire_hw.core import Core
-from tickwire_hw.join import join
+from tickwire_hw.join import join_all, others
 from tickwire_hw.mac_receive import MACReceive
 from tickwire_hw.mac_transmit import MACTransmit
 from tickwire_hw.order_path import ROWS_LOG2
@@ -45,8 +45,7 @@ class Nic(wiring.Component):
 
     def __init__(self, geometry: Geometry, rows_log2: int = ROWS_LOG2) -> None:
         self._core = Core(geometry, rows_log2)
-        self._through = {name: member for name, member in self._core.signature.members.items()
-                         if name not in ("words", "o_order")}
+        self._through = others(self._core, ("words", "o_order"))
         super().__init__({
             "line_data": In(WORD_BITS).array(len(LINES)),
             "line_control": In(LANES).array(len(LINES)),
@@ -69,8 +68,7 @@ class Nic(wiring.Component):
             m.d.comb += [getattr(self, name)[number].eq(getattr(receive, name)) for name in _TOLD]
         connect(m, flipped(self.host_words), core.words[Line.RECOVERY])
         connect(m, core.o_order, transmit.i)
-        for name, member in self._through.items():
-            join(m, member, getattr(self, name), getattr(core, name))
+        join_all(m, self._through, self, core)
         m.d.comb += [
             self.order_data.eq(transmit.data), self.order_control.eq(transmit.control),
             self.is_start.eq(transmit.is_start), self.is_underrun.eq(transmit.is_underrun)]

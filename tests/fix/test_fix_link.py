@@ -24,6 +24,35 @@ from tickwire.spec.intents import Operation
 from tickwire.spec.registers import KillCause
 
 
+def message(number, kind, body, sender="VENUE"):
+    now = f"{datetime.now(UTC):%Y%m%d-%H:%M:%S}"
+    return framed(f"8=FIX.4.4|35={kind}|34={number}|49={sender}|52={now}|56=TICKWIRE|{body}")
+
+
+@pytest.fixture
+def engine():
+    """What a link sees of a run's engine; ``given`` are the intents that it submits."""
+    wakes, wake = os.pipe()
+    given = []
+    yield SimpleNamespace(given=given, submit=given.append, releases=SimpleNamespace(
+        records=np.zeros(1, RELEASED), fileno=lambda: wakes))
+    os.close(wakes)
+    os.close(wake)
+
+
+async def while_kept(link, work):
+    """Connect a link and keep it; return what ``work`` does, and the link's remarks."""
+    try:
+        await link.connect()
+        keeping = asyncio.create_task(link.keep())
+        found = await work()
+        keeping.cancel()
+        await asyncio.gather(keeping, return_exceptions=True)
+        return found, link.remarks
+    finally:
+        link.close()
+
+
 async def connect(folder, **settings):
     """Have a link connect with a session of these settings."""
     engine = SimpleNamespace(releases=SimpleNamespace(records=np.zeros(1, RELEASED)))
@@ -48,8 +77,7 @@ def test_the_reason_of_a_logout_is_told(tmp_path, monkeypatch):
 
     async def answer(reader, writer):
         await reader.readuntil(b"\x0110=")
-        now = f"{datetime.now(UTC):%Y%m%d-%H:%M:%S}"
-        writer.write(framed(f"8=FIX.4.4|35=5|34=1|49=VENUE|52={now}|56=TICKWIRE|58=wrong desk|"))
+        writer.write(message(1, "5", "58=wrong desk|"))
         await reader.read()
         writer.close()
 
@@ -70,22 +98,27 @@ def test_a_port_that_nobody_listens_on_is_told(tmp_path, monkeypatch):
 REPORT = "37=1|17=E1|150=F|39=2|55=AAPL|54=1|38=100|32=100|31=10.5|151=0|14=100|6=10.5|"
 
 
-def test_copies_of_the_order_session_run_beside_it_and_others_are_told(tmp_path):
+def test_copies_of_the_order_session_run_beside_it_and_others_are_told(tmp_path, engine):
     """A broker reports a fill; the back office, which connects to us, gets a copy of it."""
     port = free_port()
-    wakes, wake = os.pipe()
     device = SimpleNamespace(write_register=lambda *_: None, wake=lambda: None)
-    engine = SimpleNamespace(releases=SimpleNamespace(records=np.zeros(1, RELEASED),
-                                                      fileno=lambda: wakes))
 
     async def broker(reader, writer):
         await reader.readuntil(b"\x0110=")
         for number, kind, body in ((1, "A", "98=0|108=30|"), (2, "8", REPORT)):
-            now = f"{datetime.now(UTC):%Y%m%d-%H:%M:%S}"
-            writer.write(framed(f"8=FIX.4.4|35={kind}|34={number}|49=VENUE|52={now}|56=TICKWIRE|"
-                                f"{body}"))
+            writer.write(message(number, kind, body))
         await reader.readuntil(b"\x0135=5\x01")
         writer.close()
+
+    async def office():
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(message(1, "A", "98=0|108=30|", "OFFICE"))
+        writer.write(message(2, "2", "7=1|16=0|", "OFFICE"))
+        octets = b""
+        while b"\x0135=8\x01" not in octets:
+            octets += await asyncio.wait_for(reader.read(4_096), 10)
+        writer.close()
+        return octets
 
     async def body():
         async with await asyncio.start_server(broker, "127.0.0.1", 0) as server:
@@ -94,27 +127,8 @@ def test_copies_of_the_order_session_run_beside_it_and_others_are_told(tmp_path)
                                    drop_copy_of="venue"),
                 FIXSessionSettings(port=server.sockets[0].getsockname()[1]),
                 FIXSessionSettings(name="other", role="acceptor", target="OTHER")))
-            link = fix_link.FIXLink(device, engine, demo().orders, fix)
-            try:
-                await link.connect()
-                keeping = asyncio.create_task(link.keep())
-                reader, writer = await asyncio.open_connection("127.0.0.1", port)
-                now = f"{datetime.now(UTC):%Y%m%d-%H:%M:%S}"
-                writer.write(framed(f"8=FIX.4.4|35=A|34=1|49=OFFICE|52={now}|56=TICKWIRE|98=0|"
-                                    "108=30|"))
-                writer.write(framed(f"8=FIX.4.4|35=2|34=2|49=OFFICE|52={now}|56=TICKWIRE|7=1|16=0|"))
-                octets = b""
-                while b"\x0135=8\x01" not in octets:
-                    octets += await asyncio.wait_for(reader.read(4_096), 10)
-                writer.close()
-                keeping.cancel()
-                await asyncio.gather(keeping, return_exceptions=True)
-                return octets, link.remarks
-            finally:
-                link.close()
+            return await while_kept(fix_link.FIXLink(device, engine, demo().orders, fix), office)
     octets, remarks = asyncio.run(body())
-    os.close(wakes)
-    os.close(wake)
     copy = octets[octets.rindex(b"8=FIX", 0, octets.index(b"\x0135=8\x01")):]
     assert b"\x01115=TICKWIRE\x01" in copy and REPORT.replace("|", "\x01").encode() in copy
     assert remarks[0] == ("fix.sessions.other is not used: it neither carries the orders of a run "
@@ -130,23 +144,17 @@ def test_copies_of_the_order_session_run_beside_it_and_others_are_told(tmp_path)
     (False, KillCause.WATCHDOG, [], [Operation.MASS_CANCEL]),
     (False, 0, [], [])])
 def test_a_session_that_was_lost_comes_back_and_what_is_to_be_cancelled_is(
-        tmp_path, is_asked, killed, kills, intents):
+        tmp_path, engine, is_asked, killed, kills, intents):
     """The broker drops the first connection; what the device is told when the second stands."""
-    wakes, wake = os.pipe()
     device = SimpleNamespace(write_register=lambda *_: None, wake=lambda: None, killed=killed,
                              is_session_up=True, told=[])
     device.kill = device.told.append
-    engine = SimpleNamespace(releases=SimpleNamespace(records=np.zeros(1, RELEASED),
-                                                      fileno=lambda: wakes), given=[])
-    engine.submit = engine.given.append
     logons = []
 
     async def broker(reader, writer):
         await reader.readuntil(b"\x0110=")
         logons.append(len(logons) + 1)
-        now = f"{datetime.now(UTC):%Y%m%d-%H:%M:%S}"
-        writer.write(framed(f"8=FIX.4.4|35=A|34={logons[-1]}|49=VENUE|52={now}|56=TICKWIRE|98=0|"
-                            "108=30|"))
+        writer.write(message(logons[-1], "A", "98=0|108=30|"))
         if len(logons) > 1:
             await reader.readuntil(b"\x0135=5\x01")
         writer.close()
@@ -157,20 +165,13 @@ def test_a_session_that_was_lost_comes_back_and_what_is_to_be_cancelled_is(
                 port=server.sockets[0].getsockname()[1], reconnect_ms=50,
                 cancel_on_disconnect=is_asked),))
             link = fix_link.FIXLink(device, engine, demo().orders, fix)
-            try:
-                await link.connect()
-                keeping = asyncio.create_task(link.keep())
+
+            async def back():
                 while link._session.logons < 2:
                     await asyncio.sleep(0.01)
                 await asyncio.sleep(0.02)
-                keeping.cancel()
-                await asyncio.gather(keeping, return_exceptions=True)
-                return link.remarks
-            finally:
-                link.close()
-    remarks = asyncio.run(body())
-    os.close(wakes)
-    os.close(wake)
+            return await while_kept(link, back)
+    _, remarks = asyncio.run(body())
     assert device.told == kills
     assert [intent["operation"] for intent in engine.given] == intents
     assert any("all is cancelled" in remark for remark in remarks) == is_asked

@@ -7,11 +7,10 @@ from amaranth.lib.wiring import In
 
 from tickwire.spec.geometry import CARD_SMALL
 from tickwire_hw.host_interface import HostInterface
-from tickwire_hw.join import join
+from tickwire_hw.host_port import ADAPTER
+from tickwire_hw.join import join_all, others
 from tickwire_hw.pcie.crossing import BUS_DOMAIN, LINE_DOMAIN, Crossing, bridge
 from tickwire_hw.pcie.ultrascale import UltraScale
-
-_INNER = ("burst", "request", "answer", "has_msix", "is_msix_masked")
 
 
 class CrossedCard(wiring.Component):
@@ -19,9 +18,8 @@ class CrossedCard(wiring.Component):
 
     def __init__(self, width):
         self._core, self._adapter = HostInterface(CARD_SMALL), UltraScale(width)
-        super().__init__({"line_clk": In(1), **{
-            name: member for part in (self._core, self._adapter)
-            for name, member in part.signature.members.items() if name not in _INNER}})
+        super().__init__({"line_clk": In(1), **others(self._core, ADAPTER),
+                          **others(self._adapter, ADAPTER)})
 
     def elaborate(self, platform):
         m = Module()
@@ -34,7 +32,5 @@ class CrossedCard(wiring.Component):
         m.d.comb += ClockSignal(LINE_DOMAIN).eq(self.line_clk)
         bridge(m, core, adapter, crossing)
         for part in (core, adapter):
-            for name, member in part.signature.members.items():
-                if name not in _INNER:
-                    join(m, member, getattr(self, name), getattr(part, name))
+            join_all(m, others(part, ADAPTER), self, part)
         return m

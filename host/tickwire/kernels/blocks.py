@@ -82,12 +82,8 @@ def glance_ahead(book, address, end):
     """
     address += LENGTH_SIZE
     room = end - address
-    if room >= _ADD_SIZE:
+    if room >= _ADD_SIZE or (room >= _DELETE_SIZE and load8(address) != A and load8(address) != F):
         glance(book, address)
-    elif room >= _DELETE_SIZE:
-        kind = load8(address)
-        if kind != A and kind != F:
-            glance(book, address)
 
 
 @kernel

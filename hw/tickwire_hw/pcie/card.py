@@ -6,11 +6,10 @@ from amaranth.lib.wiring import connect
 
 from tickwire.spec.geometry import Geometry
 from tickwire_hw.host_interface import HostInterface
-from tickwire_hw.join import join
+from tickwire_hw.host_port import ADAPTER
+from tickwire_hw.join import join_all, others
 from tickwire_hw.pcie.generic import Generic
 from tickwire_hw.pcie.ultrascale import UltraScale
-
-_INNER = ("burst", "request", "answer", "has_msix", "is_msix_masked")
 
 
 class HostCard(wiring.Component):
@@ -23,9 +22,7 @@ class HostCard(wiring.Component):
 
     def __init__(self, geometry: Geometry, adapter: UltraScale | Generic) -> None:
         self._core, self._adapter = HostInterface(geometry), adapter
-        super().__init__({name: member for part in (self._core, self._adapter)
-                          for name, member in part.signature.members.items()
-                          if name not in _INNER})
+        super().__init__({**others(self._core, ADAPTER), **others(adapter, ADAPTER)})
 
     def elaborate(self, platform):
         """Return both, connected."""
@@ -38,7 +35,5 @@ class HostCard(wiring.Component):
         m.d.comb += [core.has_msix.eq(adapter.has_msix),
                      core.is_msix_masked.eq(adapter.is_msix_masked)]
         for part in (core, adapter):
-            for name, member in part.signature.members.items():
-                if name not in _INNER:
-                    join(m, member, getattr(self, name), getattr(part, name))
+            join_all(m, others(part, ADAPTER), self, part)
         return m

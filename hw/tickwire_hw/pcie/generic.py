@@ -1,10 +1,10 @@
 """Any block for PCIe that hands over transaction layer packets: two AXI-Streams, 64 or 128 bits."""
 
 from amaranth.hdl import Module
-from amaranth.lib import stream, wiring
-from amaranth.lib.wiring import In, Out, connect, flipped
+from amaranth.lib import wiring
+from amaranth.lib.wiring import In, connect, flipped
 
-from tickwire_hw.host_port import LINE, Burst, Request
+from tickwire_hw.host_port import ADAPTER
 from tickwire_hw.pcie.generic_receiver import Receiver
 from tickwire_hw.pcie.generic_sender import Sender
 from tickwire_hw.pcie.generic_stream import WIDTHS, port
@@ -29,7 +29,7 @@ class Generic(wiring.Component):
     cfg_msix_enable, cfg_msix_mask : ``In(1)``
         Bits of its MSI-X capability.
     burst, request, answer, has_msix, is_msix_masked
-        The core's side, see ``host_port`` and ``Interrupts``.
+        The core's side, ``host_port.ADAPTER``.
     """
 
     def __init__(self, width: int = 128) -> None:
@@ -38,10 +38,7 @@ class Generic(wiring.Component):
         self._width = width
         super().__init__({
             **port("s_axis_rx", width), "s_axis_rx_tuser": In(6), **port("m_axis_tx", width),
-            "burst": In(stream.Signature(Burst)), "request": Out(stream.Signature(Request)),
-            "answer": In(stream.Signature(LINE)), "cfg_identity": In(16),
-            "cfg_msix_enable": In(1), "cfg_msix_mask": In(1), "has_msix": Out(1),
-            "is_msix_masked": Out(1)})
+            **ADAPTER, "cfg_identity": In(16), "cfg_msix_enable": In(1), "cfg_msix_mask": In(1)})
 
     def elaborate(self, platform):
         """Return both sides."""

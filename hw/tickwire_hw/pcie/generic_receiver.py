@@ -1,10 +1,11 @@
 """Packets of the host from a stream of transaction layer packets."""
 
-from amaranth.hdl import Cat, Module, Mux, Signal, Value
+from amaranth.hdl import Cat, Module, Mux, Signal
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from tickwire_hw.host_port import WORDS, Request
+from tickwire_hw.logic import encode
 from tickwire_hw.pcie.completion import ABORT, UNSUPPORTED
 from tickwire_hw.pcie.generic_stream import (
     ATOMIC,
@@ -75,7 +76,7 @@ class Receiver(wiring.Component):
         is_memory = (first.type == MEMORY) & ~(first.format & IS_PREFIX).any()
         m.d.comb += [
             first.eq(swapped(header[0:32])), asked.eq(swapped(header[32:64])),
-            bar.eq(Mux(beat == 0, _place(self.bars), held_bar)),
+            bar.eq(Mux(beat == 0, encode(self.bars), held_bar)),
             fresh.is_write.eq(is_memory & has_data & ~first.is_poisoned),
             fresh.is_asking.eq(~(first.format & IS_PREFIX).any() & (
                 (is_memory & ~has_data) | (first.type == MEMORY_LOCKED) | (first.type == IO)
@@ -147,8 +148,3 @@ class Facts(data.Struct):
     is_asking: 1
     bar: 3
     question: QUESTION
-
-
-def _place(bits: Value) -> Value:
-    """Number of the one bit that is set."""
-    return sum((Mux(bits[place], place, 0) for place in range(1, len(bits))), start=0)

@@ -19,7 +19,7 @@ from tickwire_hw.pcie.generic_stream import (
     REQUEST,
     swapped,
 )
-from tickwire_hw.pcie.ultrascale_stream import Packet
+from tickwire_hw.pcie.packet import Packet
 
 _COMPLETION_HEAD = 3
 

@@ -5,10 +5,10 @@ mode). The requester only writes, so its completion interface is not used.
 """
 
 from amaranth.hdl import Module
-from amaranth.lib import stream, wiring
-from amaranth.lib.wiring import In, Out, connect, flipped
+from amaranth.lib import wiring
+from amaranth.lib.wiring import In, connect, flipped
 
-from tickwire_hw.host_port import LINE, Burst, Request
+from tickwire_hw.host_port import ADAPTER
 from tickwire_hw.pcie.ultrascale_completer import Completer
 from tickwire_hw.pcie.ultrascale_order import PostedOrder
 from tickwire_hw.pcie.ultrascale_requester import Requester
@@ -31,7 +31,7 @@ class UltraScale(wiring.Component):
     cfg_interrupt_msix_enable, cfg_interrupt_msix_mask : ``In(4)``
         Of the block; bit 0 is the function's.
     burst, request, answer, has_msix, is_msix_masked
-        The core's side, see ``host_port`` and ``Interrupts``.
+        The core's side, ``host_port.ADAPTER``.
     """
 
     def __init__(self, width: int = 512) -> None:
@@ -40,12 +40,10 @@ class UltraScale(wiring.Component):
         self._width = width
         super().__init__({
             **port("m_axis_rq", "rq", width), **port("m_axis_cc", "cc", width),
-            **port("s_axis_cq", "cq", width), "burst": In(stream.Signature(Burst)),
-            "request": Out(stream.Signature(Request)), "answer": In(stream.Signature(LINE)),
+            **port("s_axis_cq", "cq", width), **ADAPTER,
             **{f"pcie_rq_seq_num{name}": In(size) for number in range(2) for name, size in (
                 (f"{number}", SEQUENCE), (f"_vld{number}", 1))},
-            "cfg_interrupt_msix_enable": In(4), "cfg_interrupt_msix_mask": In(4),
-            "has_msix": Out(1), "is_msix_masked": Out(1)})
+            "cfg_interrupt_msix_enable": In(4), "cfg_interrupt_msix_mask": In(4)})
 
     def elaborate(self, platform):
         """Return both sides."""

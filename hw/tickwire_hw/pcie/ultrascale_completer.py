@@ -6,12 +6,12 @@ from amaranth.lib.wiring import In, Out
 
 from tickwire_hw.host_port import LINE, WORDS, Request
 from tickwire_hw.pcie.completion import ABORT, UNSUPPORTED, lower_address, span
+from tickwire_hw.pcie.packet import Packet
 from tickwire_hw.pcie.ultrascale_stream import (
     COMPLETER_DESCRIPTOR,
     COMPLETION_DESCRIPTOR,
     MEMORY_READ,
     MEMORY_WRITE,
-    Packet,
     marks,
     signature,
 )

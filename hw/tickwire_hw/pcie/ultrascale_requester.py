@@ -5,11 +5,11 @@ from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from tickwire_hw.host_port import WORDS, Burst
+from tickwire_hw.pcie.packet import Packet
 from tickwire_hw.pcie.ultrascale_stream import (
     MEMORY_WRITE,
     REQUEST_DESCRIPTOR,
     SEQUENCE,
-    Packet,
     marks,
     signature,
 )
