@@ -10,7 +10,7 @@ from tickwire.device.order_connection import OrderConnection
 from tickwire.device.owned import OwnedDevice
 from tickwire.device.shared import SharedMemory
 from tickwire.device.transport import Buffer
-from tickwire.kernels.engine_registers import MAILBOXES
+from tickwire.kernels.engine_layout import MAILBOXES
 from tickwire.spec.counters import COUNTERS
 from tickwire.spec.intents import INTENT
 from tickwire.spec.registers import COUNTER_OFFSET, REGISTERS

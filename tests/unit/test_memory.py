@@ -381,6 +381,16 @@ def _of_the_first(pairs):
     return _guarded_load(pairs, 0)
 
 
+def test_instructions_are_those_of_the_processor_that_is_compiled_for():
+    found = subprocess.run(
+        [sys.executable, "-c", "from tickwire.kernels.memory import HAS_CRC32C, HAS_MOVDIR64B; "
+                               "print(HAS_CRC32C, HAS_MOVDIR64B)"],
+        env={**os.environ, "NUMBA_CPU_NAME": "x86-64-v2",
+             "NUMBA_CPU_FEATURES": "+popcnt,-sse4.2,+movdir64b"},
+        capture_output=True, text=True, check=True)
+    assert found.stdout.split() == ["False", "True"]
+
+
 def test_an_index_that_is_0_in_a_caller_reads_the_first_place():
     pairs = np.array([[100, 5], [200, 6]], np.int64)
     assert _of_the_first(pairs.ctypes.data) == 105

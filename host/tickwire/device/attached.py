@@ -7,7 +7,7 @@ import os
 from tickwire.device.base import Device, register
 from tickwire.device.shared import SharedMemory, attach
 from tickwire.errors import TickwireError
-from tickwire.kernels.engine_registers import MAILBOXES
+from tickwire.kernels.engine_layout import MAILBOXES
 from tickwire.spec.registers import REGISTER_SPACE
 
 WAIT_SECONDS = 2.0

@@ -14,8 +14,7 @@ from types import TracebackType
 
 import numpy as np
 
-from tickwire.device.limits_table import LimitsTable, limits_table
-from tickwire.device.order_memory import REFUSALS
+from tickwire.device.limits_table import REFUSALS, LimitsTable, limits_table
 from tickwire.errors import TickwireError
 from tickwire.kernels import intent_window, ring
 from tickwire.kernels.checksum import crc32c

@@ -13,9 +13,18 @@ from tickwire.spec.limits import (
     SESSION_LIMITS,
     STRATEGIES,
     STRATEGY_LIMITS,
+    LimitsError,
     limits_rows,
     permissive,
 )
+
+REFUSALS = {
+    LimitsError.VERSION: "the version is not the committed one plus one",
+    LimitsError.CRC: "the rows do not have the CRC that was given",
+    LimitsError.VALUE: "a limit is out of its range, or an enabled row lacks a tick size, a lot or "
+                       "a rate, or a check is soft that can not be",
+}
+"""What a LimitsError says to an operator."""
 
 
 class LimitsTable(NamedTuple):

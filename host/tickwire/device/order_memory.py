@@ -6,7 +6,7 @@ makes these calls, or the loop does not run.
 
 from dataclasses import dataclass
 
-from tickwire.device.limits_table import limits_table
+from tickwire.device.limits_table import REFUSALS, limits_table
 from tickwire.errors import TickwireError
 from tickwire.kernels import encoder, order_layout, order_path
 from tickwire.kernels.arena import Arena
@@ -14,13 +14,7 @@ from tickwire.kernels.checksum import crc32c
 from tickwire.kernels.ring import RING
 from tickwire.spec.counters import COUNTER_SLOTS, CounterIndex
 from tickwire.spec.intents import INTENT, WINDOW_SLOTS
-from tickwire.spec.limits import (
-    LIMITS_ROW,
-    NO_ROOM,
-    STRATEGIES,
-    LimitsError,
-    limits_rows,
-)
+from tickwire.spec.limits import LIMITS_ROW, NO_ROOM, STRATEGIES, limits_rows
 from tickwire.spec.ouch50 import CAPACITIES, USER_REF_NUM_FIRST
 from tickwire.spec.records import RECORD_SIZE
 from tickwire.spec.registers import ARM_KEY, KillCause
@@ -163,12 +157,3 @@ class OrderMemory:
         """Return cash plus position at ``price`` of ``instrument``, 1e-4 dollars."""
         row = self.exposures[instrument]
         return int(row["cash"]) + int(row["position"]) * price
-
-
-REFUSALS = {
-    LimitsError.VERSION: "the version is not the committed one plus one",
-    LimitsError.CRC: "the rows do not have the CRC that was given",
-    LimitsError.VALUE: "a limit is out of its range, or an enabled row lacks a tick size, a lot or "
-                       "a rate, or a check is soft that can not be",
-}
-"""What a LimitsError says to an operator."""

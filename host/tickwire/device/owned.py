@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from tickwire.device.base import Device, Layout, RingLayout, register
 from tickwire.device.shared import SharedMemory, create
 from tickwire.feed.frame_ring import FrameRing
-from tickwire.kernels.engine_registers import MAILBOXES
+from tickwire.kernels.engine_layout import MAILBOXES
 from tickwire.spec.geometry import Geometry
 from tickwire.spec.registers import Status
 from tickwire.spec.render import dtype

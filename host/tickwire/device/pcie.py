@@ -18,7 +18,7 @@ from tickwire.device.transport import Buffer, Transport
 from tickwire.errors import TickwireError
 from tickwire.kernels import histogram, intent_window
 from tickwire.kernels.arena import Arena
-from tickwire.kernels.engine_registers import MAILBOXES
+from tickwire.kernels.engine_layout import MAILBOXES
 from tickwire.kernels.mmio import push_line
 from tickwire.spec.counters import COUNTERS
 from tickwire.spec.geometry import Geometry

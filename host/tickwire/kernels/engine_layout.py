@@ -93,6 +93,11 @@ DEVICE = np.dtype([
 ], align=True)
 """Device's half: sockets, components, registers."""
 
+MAILBOXES = {"KILL": 1 << 31, "ARM": 1 << 62, "LIMITS_COMMIT": 0, "INSTRUMENT_KILL": 1 << 31,
+             "STRATEGY_KILL": 1 << 31, "SESSION_KILL": 1 << 31, "FEED_GIVE_UP": 0,
+             "SESSION_STATE": 1 << 31}
+"""Mark of each mailbox; 0 where no value that makes sense is 0."""
+
 DATAGRAM = 1 << 16                          # octets of the receive buffer
 
 STRATEGY = np.dtype([

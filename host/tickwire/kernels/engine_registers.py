@@ -1,7 +1,7 @@
 """Registers of the software device: what the host wrote is done, what it reads is kept current.
 
-A register that is an event is a mailbox (``MAILBOXES``): the host stores the value, with a mark
-where the value may be 0, and the device clears the word when it has taken it.
+A register that is an event is a mailbox (``engine_layout.MAILBOXES``): the host stores the value,
+with a mark where the value may be 0, and the device clears the word when it has taken it.
 """
 
 from tickwire.kernels import arbiter
@@ -35,11 +35,6 @@ from tickwire.spec.counters import CounterIndex
 from tickwire.spec.limits import STRATEGIES
 from tickwire.spec.records import FeedState, Line
 from tickwire.spec.registers import KillCause, RegisterOffset, Status
-
-MAILBOXES = {"KILL": 1 << 31, "ARM": 1 << 62, "LIMITS_COMMIT": 0, "INSTRUMENT_KILL": 1 << 31,
-             "STRATEGY_KILL": 1 << 31, "SESSION_KILL": 1 << 31, "FEED_GIVE_UP": 0,
-             "SESSION_STATE": 1 << 31}
-"""Mark of each mailbox; 0 where no value that makes sense is 0."""
 
 _KILL = RegisterOffset.KILL.value
 _ARM = RegisterOffset.ARM.value
@@ -87,6 +82,8 @@ def take_kill(device, now):
     word = load32_relaxed(d["registers"] + _KILL)
     if unlikely(word != 0):
         store32(d["registers"] + _KILL, 0)
+        # What was written before the kill holds for it.
+        orders_at(d["orders"])["kill_action"] = load32_relaxed(d["registers"] + _ACTION)
         cause = word & _CAUSES
         kill(d["orders"], cause if cause != 0 else _REGISTER, now)
 

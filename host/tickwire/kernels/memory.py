@@ -27,7 +27,10 @@ MSG_DONTWAIT, MSG_NOSIGNAL = 0x40, 0x4000
 
 binding.initialize_native_asmparser()      # Numba does not; inline assembly would abort
 
-_features = binding.get_host_cpu_features()
+# Of the processor that Numba compiles for: NUMBA_CPU_FEATURES may tell of another one.
+_told = numba.config.CPU_FEATURES
+_features = binding.get_host_cpu_features() if _told is None else {
+    entry[1:]: entry[0] == "+" for entry in _told.split(",") if entry}
 HAS_CRC32C = bool(_features.get("sse4.2"))
 HAS_MOVDIR64B = bool(_features.get("movdir64b"))
 IS_X86 = binding.get_process_triple().startswith(("x86_64", "i686"))
