@@ -7,11 +7,10 @@ tickwire card; what is tested is everything beneath one. Every line is a result;
 import ctypes
 import os
 import select
-import sys
 import time
-import traceback
 from pathlib import Path
 
+from tests.vfio.guest import find, main, say
 from tickwire.device import pci
 from tickwire.device.transport import HUGE_PAGE, Buffer
 from tickwire.device.vfio import VFIO
@@ -23,22 +22,6 @@ SOURCE, TARGET, COUNT, COMMAND = 0x80, 0x88, 0x90, 0x98
 CARD = 0x40000                             # its own memory, as its DMA engine sees it
 START, TO_HOST, INTERRUPT = 1, 2, 4
 SECONDS = 20.0
-
-
-def say(what: str, is_right: object = True) -> None:
-    """Report one result; a wrong one ends the test."""
-    print(f"{'ok' if is_right else 'WRONG'}: {what}", flush=True)
-    if not is_right:
-        raise AssertionError(what)
-
-
-def find() -> str:
-    """Return the PCI address of the device."""
-    for path in Path("/sys/bus/pci/devices").iterdir():
-        if (path.joinpath("vendor").read_text().strip(),
-                path.joinpath("device").read_text().strip()) == EDU:
-            return path.name
-    raise AssertionError("there is no edu device")
 
 
 def refusal(address: str) -> str:
@@ -80,7 +63,7 @@ class Edu:
 
 def run() -> None:
     """Put the driver through everything."""
-    address = find()
+    address = find(EDU)
     say(f"edu at {address}, group {pci.function(address).group}")
     before = refusal(address)
     say(f"refused before it is bound: {before}", "has no driver, not vfio-pci" in before)
@@ -128,12 +111,4 @@ def run() -> None:
 
 
 if __name__ == "__main__":
-    try:
-        run()
-        print("PASS", flush=True)
-    except BaseException:
-        traceback.print_exc(file=sys.stdout)
-        print("FAIL", flush=True)
-    finally:
-        os.sync()
-        os.execv("/bin/poweroff", ["poweroff", "-f"])
+    main(run)

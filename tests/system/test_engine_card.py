@@ -1,0 +1,127 @@
+"""An engine trades through the driver of cards, as it does in the virtual machine's run.
+
+Method: the card is one of software in this process, the market and the venue are packed by hand.
+``make test-vfio`` has the same engine and driver on the other side of a BAR; its comparison with
+the venue is tested here.
+"""
+
+import copy
+import struct
+
+import pytest
+
+from tests.exchange_client import decode
+from tests.reference import itch
+from tests.system.conformance import (
+    DOLLAR,
+    GEOMETRY,
+    LOCATES,
+    SYMBOLS,
+    TOKEN_LOG2,
+    Bench,
+    accepted,
+    canceled,
+    executed,
+)
+from tests.vfio.engine_card import EngineCard
+from tests.vfio.market import market
+from tests.vfio.soft_card import differences
+from tickwire.spec.checks import CheckIndex
+from tickwire.spec.intents import Operation
+from tickwire.spec.records import RecordType
+from tickwire_sim.soft_card import LoopTransport
+
+CONFIG = market({"symbols": list(SYMBOLS), "risk.symbols": {}})
+
+
+@pytest.fixture
+def bench():
+    slot = LoopTransport("test-engine-card", GEOMETRY, SYMBOLS, token_log2=TOKEN_LOG2)
+    card = EngineCard(slot, CONFIG)
+    found = Bench(card, lambda: [(card.work(), card.turn()) for _ in range(3)] and None,
+                  slot.card.device)
+    found.far.attach_lines(*(near.fileno() for _, near in found.lines))
+    yield found
+    found.close()
+
+
+def submit(bench, number):
+    """Ask through the engine for 100 AAA at the bid; return what the venue heard."""
+    bench.device.engine.submit({
+        "operation": Operation.NEW, "locate": LOCATES["AAA"], "strategy": 1, "intent_id": number,
+        "price": 100 * DOLLAR, "quantity": 100})
+    bench.turn()
+    return bench.heard()
+
+
+def test_intents_of_an_engine_become_orders_and_its_positions_follow_the_records(bench):
+    card = bench.device
+    bench.open_market()
+    bench.send(itch.system(b"Q"))
+    card.load_configured_limits()
+    bench.log_in()
+    card.arm()
+    order, = submit(bench, 1)
+    assert struct.unpack(">cIcI8sQ", order[:26]) == (
+        b"O", 1, b"B", 100, b"AAA     ", 100 * DOLLAR)
+    bench.say(accepted(1))
+    bench.say(executed(1, 40))
+    bench.turn()
+    row = card.engine.positions[0]
+    assert (row["position"], row["cash"], row["open_buy"], row["open_orders"]) == (
+        40, -40 * 100 * DOLLAR, 60, 1)
+    card.write_register("KILL_ACTION", 1)
+    card.kill()
+    bench.turn()
+    assert [message[:1] for message in bench.heard()] == [b"X"]
+    bench.say(canceled(1, 60))
+    bench.turn()
+    assert (row["position"], row["open_buy"], row["open_orders"]) == (40, 0, 0)
+    assert submit(bench, 2) == []
+    kind, refusal = bench.answers()[-1]
+    assert (kind, refusal["check"]) == (RecordType.RISK_REJECT, CheckIndex.GLOBAL_KILL)
+    assert card.records_lost == 0
+
+
+def test_more_intents_than_the_window_has_slots_all_become_orders(bench):
+    bench.make_ready()
+    heard = []
+    for number in range(1, 101):
+        heard += submit(bench, number)
+        bench.say(accepted(number, state=b"D"))
+    assert [struct.unpack_from(">I", order, 1)[0] for order in heard] == list(range(1, 101))
+
+
+SAID = [decode(message) for message in (
+    accepted(1), executed(1, 60), canceled(1, 40), accepted(2), executed(2, 100, 99 * DOLLAR))]
+FOUND = {
+    "answers": [["ORDER_ACCEPTED", 1, 100, 1_000_000], ["ORDER_FILLED", 1, 60, 1_000_000],
+                ["ORDER_CANCELED", 1, 40, 1_000_000], ["ORDER_ACCEPTED", 2, 100, 1_000_000],
+                ["ORDER_FILLED", 2, 100, 990_000]],
+    "positions": {"AAA": [160, -159_000_000, 2], "BBB": [0, 0, 0]}, "sent": 2,
+    "counters": {"orders_sent": 2, "cancels_sent": 0, "orders_accepted": 2, "fills": 2,
+                 "messages_lost": 0, "gaps": 0, "records_dropped": 0, "intent_errors": 0}}
+STATISTICS = {"orders_accepted": 2, "fills": 2, "orders_ignored": 0, "messages_malformed": 0,
+              "packets_malformed": 0}
+
+
+def test_what_guest_and_venue_saw_alike_is_no_difference():
+    assert differences(FOUND, SAID, STATISTICS) == []
+
+
+@pytest.mark.parametrize(("what", "place", "value"), [
+    ("answers", ("answers", 1, 2), 61), ("answers", ("answers", 4, 3), 1_000_000),
+    ("answers", ("answers", 2, 0), "ORDER_REJECTED"),
+    ("positions, cash and fills", ("positions", "AAA", 0), 100),
+    ("orders sent", ("counters", "orders_sent"), 3), ("fills counted", ("counters", "fills"), 1),
+    ("messages sent as records", ("sent",), 3),
+    ("messages_lost of the feed", ("counters", "messages_lost"), 1),
+])
+def test_whatever_guest_and_venue_saw_differently_is_named(what, place, value):
+    found = copy.deepcopy(FOUND)
+    *outer, last = place
+    inner = found
+    for key in outer:
+        inner = inner[key]
+    inner[last] = value
+    assert what in [sentence.split(":")[0] for sentence in differences(found, SAID, STATISTICS)]

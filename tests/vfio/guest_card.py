@@ -1,0 +1,169 @@
+"""Inside the virtual machine: the driver of cards trades through a card that is another process.
+
+The card has the network, this machine has none. What comes here are records that the card writes
+to this machine's memory, what leaves are intents stored to its BAR. Every line is a result, the
+last is PASS; the one before tells all that was seen, for the other side to compare.
+"""
+
+import ctypes
+import json
+import time
+from collections.abc import Callable
+
+from tests.vfio.engine_card import EngineCard
+from tests.vfio.guest import find, main, say
+from tests.vfio.ivshmem import IVSHMEM, Ivshmem
+from tests.vfio.market import KINDS, WATCHDOG_US, market
+from tickwire.device.base import register
+from tickwire.device.pcie import PCIeDevice
+from tickwire.errors import TickwireError
+from tickwire.kernels.compiling import when_compiling
+from tickwire.spec.checks import CheckIndex
+from tickwire.spec.intents import Operation
+from tickwire.spec.records import STATE_LINE, FeedState, RecordType
+from tickwire.spec.registers import BAR_REGISTERS, KillCause, Status
+from tickwire.spec.render import dtype
+
+FILLS, TRADE_SECONDS = 20, 10.0            # with both the strategy has traded enough
+SECONDS = 60.0                             # for anything that is waited for
+_MASS_CANCEL = 1
+_SHARES = 10
+_STATE = dtype(STATE_LINE)
+_AWAY = 100                                # ticks below the best bid, where nobody sells
+
+
+def refusal(address: str, name: str, value: int) -> str:
+    """Return what the driver says of a card whose register has another value."""
+    beside = Ivshmem(address)
+    offset, size = register(name, to_write=False)
+    kind = ctypes.c_uint32 if size == 4 else ctypes.c_uint64
+    word = kind.from_address(beside.bars[BAR_REGISTERS].address + offset)
+    right, word.value = word.value, value
+    try:
+        PCIeDevice(Ivshmem(address)).close()
+        return ""
+    except TickwireError as error:
+        return str(error)
+    finally:
+        word.value = right
+        beside.close()
+
+
+class Trader:
+    """The run: turns, and every record of an order as it comes."""
+
+    def __init__(self, card: EngineCard) -> None:
+        """Read from the first record on."""
+        self.card, self.answers = card, list[tuple[str, int, int, int]]()
+        self.counts = dict.fromkeys((kind.name for kind in RecordType), 0)
+        self.rejected = list[int]()            # checks that refused
+        self._reader = card.order_reader()
+
+    def until(self, is_done: Callable[[], bool], seconds: float = SECONDS) -> bool:
+        """Give turns until ``is_done()``; returns whether it was, in time."""
+        deadline = time.monotonic() + seconds
+        while not is_done():
+            if time.monotonic() > deadline:
+                return False
+            self.card.turn()
+            self._read()
+        return True
+
+    def _read(self) -> None:
+        for row in self._reader.read():
+            name = RecordType(int(row["record_type"])).name
+            self.counts[name] += 1
+            if name in KINDS:
+                self.answers.append((name, *(int(row[field]) for field in
+                                             ("token", "quantity", "price"))))
+            elif name == "RISK_REJECT":
+                self.rejected.append(int(row["check"]))
+
+    @property
+    def lost(self) -> int:
+        """Order records that were overwritten unread."""
+        return self._reader.lost
+
+    def buy_low(self) -> None:
+        """Ask for an order that rests far below the market."""
+        card = self.card
+        bid = int(card.memory.view("state", _STATE)[0]["bid_price"])
+        position = card.engine.positions[0]
+        card.engine.submit({
+            "operation": Operation.NEW, "locate": int(position["locate"]), "strategy": 1,
+            "intent_id": 1 << 30, "quantity": _SHARES,
+            "price": bid - _AWAY * int(position["tick"])})
+
+
+def run() -> None:
+    """Open the card, trade, kill, and tell what came of it."""
+    compiled: list[str] = []
+    when_compiling(lambda name, number: compiled.append(name))
+    address, config = find(IVSHMEM), market()
+    for name, value, words in (("DIGEST", 1, "tables with digest 0000000000000001"),
+                               ("MAGIC", 0, "it is not a tickwire device"),
+                               ("ABI", 0xFFFF_0000, "has ABI 65535.0"),
+                               ("MAGIC", 0xFFFF_FFFF, "every register reads as ones")):
+        said = refusal(address, name, value)
+        say(f"refused: {said}", words in said)
+    with EngineCard(Ivshmem(address), config) as card:
+        trade(card)
+        say(f"compiled here: {', '.join(compiled) or 'nothing'}", not compiled)
+
+
+def trade(card: EngineCard) -> None:
+    """Arm, trade, rest an order, kill, and be refused."""
+    trader, positions = Trader(card), card.engine.positions
+    say(f"card {card.name}: rings in huge pages, {card.geometry.instruments} instruments",
+        not card.remarks)
+    say("a register is written and read", _echoes(card))
+    say(f"limits version {card.load_configured_limits()} in force")
+    card.write_register("KILL_ACTION", _MASS_CANCEL)
+    card.write_register("WATCHDOG_PERIOD", WATCHDOG_US)
+    say("market data is live and the order session up", trader.until(
+        lambda: Status.SESSION_UP in card.status
+        and card.read_register("FEED_STATE") == FeedState.LIVE
+        and all(positions["locate"][:len(card.symbols)])))
+    card.arm()
+    say("armed by two keys", not card.killed and Status.ARMED in card.status)
+    begin = time.monotonic()
+    has_traded = trader.until(lambda: time.monotonic() - begin > TRADE_SECONDS
+                              and int(positions["fills"].sum()) >= FILLS)
+    say(f"{card.config.strategy.path} traded for {time.monotonic() - begin:.1f} s: "
+        f"{int(positions['fills'].sum())} fills", has_traded)
+    trader.buy_low()
+    say("an order rests at the venue", trader.until(lambda: positions["open_buy"][0] > 0))
+    card.kill()
+    say("killed, and every open order cancelled", trader.until(
+        lambda: KillCause.REGISTER in card.killed and not positions["open_orders"].any()))
+    refused = len(trader.rejected)
+    trader.buy_low()
+    say("an order after the kill is refused for it", trader.until(
+        lambda: CheckIndex.GLOBAL_KILL in trader.rejected[refused:]))
+    _tell(trader)
+
+
+def _echoes(card: EngineCard) -> bool:
+    card.write_register("ECHO", 0x1234_5678)
+    card.wait(lambda: card.read_register("ECHO") != 0x1234_5678, 2.0, "answer")
+    return card.read_register("ECHO") == 0x1234_5678 ^ 0xFFFF_FFFF
+
+
+def _tell(trader: Trader) -> None:
+    """Tell all that was seen, for the other side to compare."""
+    card, counters = trader.card, trader.card.counters()
+    names = ("messages", "messages_lost", "gaps", "records_dropped", "orders_sent", "cancels_sent",
+             "orders_accepted", "fills", "intents", "intent_errors", "risk_rejects")
+    own = card.engine.host
+    say(f"{int(own['market_next']) - 1:,} market and {int(own['orders_next']) - 1:,} order records "
+        "read, none lost", not trader.lost and not card.records_lost)
+    print(json.dumps({
+        "counters": {name: counters[name] for name in names},
+        "sent": trader.counts["ORDER_SENT"], "answers": trader.answers,
+        "positions": {symbol: [int(card.engine.positions[place][field])
+                               for field in ("position", "cash", "fills")]
+                      for place, symbol in enumerate(card.symbols)}}), flush=True)
+
+
+if __name__ == "__main__":
+    main(run)

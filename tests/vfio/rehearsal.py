@@ -1,0 +1,87 @@
+"""Compile every kernel that the guest calls, for the guest's processor, before there is a guest.
+
+An emulated processor would take minutes. The device is a stand-in without anything behind it.
+"""
+
+import contextlib
+import ctypes
+
+from tests.vfio.engine_card import EngineCard
+from tests.vfio.market import market
+from tickwire.device.base import register
+from tickwire.device.transport import Bar, Buffer, Transport
+from tickwire.errors import TickwireError
+from tickwire.kernels.arena import Arena
+from tickwire.spec.digest import digest
+from tickwire.spec.geometry import CARD_SMALL
+from tickwire.spec.registers import (
+    ABI_MAJOR,
+    ABI_MINOR,
+    BAR_LOG2,
+    BAR_REGISTERS,
+    BAR_WINDOW,
+    MAGIC,
+    WINDOW_LOG2,
+    Status,
+)
+
+
+class Nothing(Transport):
+    """A slot with registers that say that they belong to a card, which starts and stops."""
+
+    def __init__(self) -> None:
+        """Fill the registers that a driver looks at."""
+        self.name, self.remarks, self._arena = "rehearsal", [], Arena()
+        registers = self._arena.take("registers", 1 << BAR_LOG2)
+        window = self._arena.take("window", 1 << WINDOW_LOG2)
+        self.bars = {BAR_REGISTERS: Bar(registers, 1 << BAR_LOG2),
+                     BAR_WINDOW: Bar(window, 1 << WINDOW_LOG2)}
+        book, queues = CARD_SMALL.registers(8)
+        for name, value in (("MAGIC", MAGIC), ("ABI", ABI_MAJOR << 16 | ABI_MINOR),
+                            ("DIGEST", digest()), ("GEOMETRY_BOOK", book),
+                            ("GEOMETRY_QUEUES", queues), ("RING_EPOCH", 1)):
+            self._word(name).value = value
+
+    def _word(self, name: str) -> ctypes.c_uint32 | ctypes.c_uint64:
+        offset, size = register(name, to_write=False)
+        kind = ctypes.c_uint32 if size == 4 else ctypes.c_uint64
+        return kind.from_address(self.bars[BAR_REGISTERS].address + offset)
+
+    def work(self) -> None:
+        """Run or not, as CONTROL says; take a word of the limits."""
+        self._word("STATUS").value = Status.RUNNING if self._word("CONTROL").value & 1 else 0
+        self._word("TABLE_INDEX").value += 1
+
+    def share(self, buffer: Buffer) -> None:
+        """Nobody writes it."""
+
+    unshare = share
+
+    def set_master(self, is_master: bool) -> None:
+        """Nobody is master."""
+
+    def reset(self) -> None:
+        """Nothing is set."""
+
+    def interrupts(self, vectors: int) -> list[int]:
+        """There are none."""
+        return []
+
+    def close(self) -> None:
+        """Nothing is open."""
+
+
+def main() -> None:
+    """Do once what the guest does."""
+    with EngineCard(Nothing(), market()) as card:
+        card.turn()
+        card.engine.submit({"operation": 1})
+        card.turn()
+        card.market_reader().read()
+        card._push(card.layout.window, card.layout.engine)
+        with contextlib.suppress(TickwireError):       # nobody answers
+            card.commit_limits(0.0)
+
+
+if __name__ == "__main__":
+    main()
