@@ -24,11 +24,11 @@ run: $(STAMP) ## Trade for 20 s on a local venue, with the software device (ARGS
 test: $(STAMP) ## Run every test (ARGS="tests/unit -k book")
 	@$(BIN)/python -m pytest -n 2 --dist loadfile $(ARGS)
 
-nightly: $(STAMP) ## Run the long tests, and draw 100,000 sequences of each kind for gate and order path, and 1,000 for the compiled one, then test-vfio (hours)
+nightly: $(STAMP) ## Run the long tests and test-vfio, and draw 100,000 sequences of each kind for gate and order path, and as many in all for the compiled one (a night)
 	@TICKWIRE_LONG=1 $(BIN)/python -m pytest -n 2 --dist loadfile -m long $(ARGS)
-	@TICKWIRE_RISK_SEQUENCES=100000 $(BIN)/python -m pytest -n 2 tests/parity/test_order_path.py $(ARGS)
-	@TICKWIRE_CARD_SEQUENCES=1000 $(BIN)/python -m pytest -n 2 --dist loadfile tests/gateware/test_order_path.py tests/gateware/test_triggers.py $(ARGS)
 	@$(BIN)/python -m tests.vfio
+	@TICKWIRE_RISK_SEQUENCES=100000 $(BIN)/python -m pytest -n 2 tests/parity/test_order_path.py $(ARGS)
+	@TICKWIRE_CARD_SEQUENCES=17000 $(BIN)/python -m pytest -n 2 --dist loadfile tests/gateware/test_order_path.py tests/gateware/test_triggers.py $(ARGS)
 
 test-vfio: $(STAMP) ## Test the driver against a real kernel in QEMU, and trade over a BAR (needs qemu-system-x86 busybox-static cpio; ARGS=driver or card: one part)
 	@$(BIN)/python -m tests.vfio $(ARGS)

@@ -21,8 +21,8 @@ from tickwire_hw.order_path import OrderPath
 from tickwire_hw.risk import Table
 from tickwire_sim.verilate import verilate
 
-CYCLES = 128                               # of one look at whether a step is done
-LOOKS = 400                                # then it hangs
+CYCLES = 32                                # of one look at whether a step is done
+LOOKS = 1_600                              # then it hangs
 U32 = 0xFFFF_FFFF
 
 
