@@ -3,6 +3,7 @@
 import os
 import re
 import subprocess
+import sys
 import time
 from collections.abc import Sequence
 from itertools import pairwise
@@ -11,7 +12,7 @@ from types import TracebackType
 
 from tests.vfio import image
 
-SECONDS = float(os.environ.get("TICKWIRE_VFIO_SECONDS", "300"))
+SECONDS = float(os.environ.get("TICKWIRE_VFIO_SECONDS", "600"))
 _APPEND = "console=ttyS0 quiet no_timer_check panic=-1 rdinit=/init hugepages=16"
 _CHUNK = 1 << 16
 _CONTROLS = re.compile(r"\x1b(?:\[[0-9;?]*[A-Za-z]|c)")    # by which its firmware sets a terminal
@@ -48,7 +49,11 @@ class Machine:
 
         A line that begins like a JSON object is for programs, and not shown.
         """
-        is_running = self._process.poll() is None and time.monotonic() < self._until
+        is_running = self._process.poll() is None
+        if is_running and time.monotonic() > self._until:
+            print(f"The virtual machine was not done within {SECONDS:g} s; "
+                  "TICKWIRE_VFIO_SECONDS gives it more.", file=sys.stderr)
+            is_running = False
         while True:
             try:
                 octets = os.read(self._output, _CHUNK)

@@ -37,7 +37,7 @@ from tickwire_sim.exchange.venue import Venue
 from tickwire_sim.soft_card import LoopTransport, SoftCard
 
 MEMORY = 1536 << 20                        # of the virtual machine: all below the PCI hole
-REST_SECONDS = 0.000_02                    # between two turns of a card that runs
+REST_SECONDS = 0.000_1                     # between two turns of a card that runs
 IDLE_SECONDS = 0.001                       # and of one that nobody has started
 PACKAGES = ("llvmlite", "numba", "numpy", "numpy.libs")
 # Of every processor that the machine may emulate; nothing is compiled for more than that.
