@@ -11,6 +11,7 @@ import re
 import struct
 import threading
 import time
+import zlib
 
 import pytest
 
@@ -177,6 +178,23 @@ def test_a_damaged_gzip_file_never_gives_a_wrong_message_silently(tmp_path):
         messages, error, _ = read(write(tmp_path, damaged))
         assert error, place
         assert len(messages) <= len(expected)
+
+
+@pytest.mark.parametrize("count", [1, 20, 70_000])           # the last is more than 1 MiB
+def test_damage_in_gzip_data_comes_after_everything_before_it(tmp_path, count):
+    octets = binary_file(*THREE * count)
+    whole = gzip.compress(octets, mtime=0)
+    deflate = zlib.compressobj(wbits=31)
+    flushed = deflate.compress(octets) + deflate.flush(zlib.Z_FULL_FLUSH)
+    for packed, reason, found in (
+            (whole[:-8] + bytes([whole[-8] ^ 0x40]) + whole[-7:], "incorrect data check", -5),
+            (whole[:-1] + bytes([whole[-1] ^ 1]), "incorrect length check", -1),
+            (flushed + b"\x07" + bytes(999), "invalid block type", -1000)):
+        path = write(tmp_path, packed)
+        messages, error, _ = read(path)
+        assert messages == list(THREE) * count
+        assert error == (f"{path} is damaged: {reason} in its gzip data, found at octet "
+                         f"{len(packed) + found}, after {len(octets)} decompressed octets.")
 
 
 def test_gzip_members_follow_each_other_and_zeros_pad_them(tmp_path):

@@ -119,13 +119,9 @@ class _Gzip:
                 return 0
             assert self._member is not None
             at_end = not self._input
-            try:
-                made = self._member.decompress(self._input, min(len(view), _GZIP_OUTPUT))
-            except zlib.error as error:
-                raise self._damaged(str(error).rpartition(": ")[2]) from None
-            self._input = self._member.unconsumed_tail
+            made = self._decompress(min(len(view), _GZIP_OUTPUT))
             if self._member.eof:
-                self._input, self._member = self._member.unused_data, None
+                self._member = None
             elif at_end and not made:
                 raise InputError(f"{self.name} is cut short: its gzip data end without their "
                                  f"check sum at octet {self.position}, after {self._made} "
@@ -134,6 +130,28 @@ class _Gzip:
                 view[:len(made)] = made
                 self._made += len(made)
                 return len(made)
+
+    def _decompress(self, most: int) -> bytes:
+        """Decompress at most so many octets; raises only where damage leaves none before it.
+
+        zlib keeps nothing of a step that meets damage, so such a step is taken again in halves,
+        down to one octet of the file. A literal that shares its octet with the damage is lost.
+        """
+        assert self._member is not None
+        size = len(self._input)
+        while True:
+            before = self._member.copy()
+            try:
+                made = self._member.decompress(self._input[:size], most)
+                break
+            except zlib.error as error:
+                if max(size, most) <= 1:
+                    raise self._damaged(str(error).rpartition(": ")[2]) from None
+                self._member = before
+                size, most = (size // 2, most) if size > 1 else (size, most // 2)
+        left = self._member.unused_data if self._member.eof else self._member.unconsumed_tail
+        self._input = left + self._input[size:]
+        return made
 
     def _next_member(self) -> bool:
         """Begin the next member; False at the end of the file."""
@@ -153,7 +171,7 @@ class _Gzip:
 
     def _damaged(self, reason: str) -> InputError:
         place = self.position - len(self._input)
-        return InputError(f"{self.name} is damaged: {reason} in its gzip data at or after octet "
+        return InputError(f"{self.name} is damaged: {reason} in its gzip data, found at octet "
                           f"{place}, after {self._made} decompressed octets.")
 
 
