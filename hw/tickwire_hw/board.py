@@ -27,8 +27,7 @@ class Board(wiring.Component):
     block for PCIe. The block's reset, which a lost link raises, resets all of it: what a card does
     without a host is nothing. Latencies are those of the parts and of ``Crossing``.
 
-    The third port of the market side has no way in yet, so a host's recovered frames do not
-    come here: a gap on both lines waits, or is skipped (GAP_POLICY). Nothing is captured.
+    Nothing is captured.
 
     Members
     -------

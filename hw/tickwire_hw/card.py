@@ -1,8 +1,8 @@
 """The card without MACs and bus: core, host's side and clock, composed."""
 
 from amaranth.hdl import Cat, Module, Mux, Signal
-from amaranth.lib import wiring
-from amaranth.lib.wiring import connect
+from amaranth.lib import stream, wiring
+from amaranth.lib.wiring import In, connect, flipped
 
 from tickwire.spec.geometry import Geometry
 from tickwire.spec.orders import ANSWER_RECORDS, FIRE_RECORDS, RESERVED_RECORDS
@@ -11,14 +11,16 @@ from tickwire.spec.registers import Capability, FeedSetting, GapPolicy, Interrup
 from tickwire.spec.sessions import SESSIONS_MAX
 from tickwire_hw.clock import LINE_HZ, Clock
 from tickwire_hw.core import Core
+from tickwire_hw.feed_state import LINES
 from tickwire_hw.host_interface import HostInterface
 from tickwire_hw.host_port import ADAPTER
 from tickwire_hw.join import join
 from tickwire_hw.order_path import ROWS_LOG2
 from tickwire_hw.risk import Table
+from tickwire_hw.stream import Word
 
 _HOST = (*ADAPTER, "i_capture")
-_NETWORK = ("words", "o_order", "causes", "is_overflow", "is_lost", "is_idle")
+_NETWORK = ("o_order", "causes", "is_overflow", "is_lost", "is_idle")
 _SETTINGS = {FeedSetting.CHECK_UDP: "check_udp", FeedSetting.OTHER_SESSION: "accept_session",
              FeedSetting.HAS_SESSION: "has_session", FeedSetting.WATCH_ALL: "watch_all"}
 _NUMBERS = {"size_max": "frame_size_max", "start": "feed_start", "line_timeout_ns": "line_timeout",
@@ -44,7 +46,10 @@ class Card(wiring.Component):
     -------
     burst, request, answer, has_msix, is_msix_masked, i_capture
         As of ``HostInterface``.
-    words, o_order, causes, is_overflow, is_lost, is_idle
+    words : ``In(stream.Signature(Word, always_ready=True)).array(2)``
+        Frames of lines A and B, as of ``Core``. What the host has recovered comes from the host,
+        by ``HostFrame``.
+    o_order, causes, is_overflow, is_lost, is_idle
         As of ``Core``.
     """
 
@@ -52,13 +57,15 @@ class Card(wiring.Component):
                  is_simulated: bool = False) -> None:
         self._core, self._is_simulated = Core(geometry, rows_log2), is_simulated
         self._host = HostInterface(geometry, core_hz=LINE_HZ, token_log2=rows_log2,
-                                   capabilities=Capability.TRIGGERS
+                                   capabilities=Capability.TRIGGERS | Capability.HOST_FRAMES
                                    | (Capability.LEVELS if geometry.depth else 0)
                                    | (Capability.SIMULATED_TIME if is_simulated else 0))
         self._through = {name: (part, part.signature.members[name])
                          for part, names in ((self._host, _HOST), (self._core, _NETWORK))
                          for name in names}
-        super().__init__({name: member for name, (_, member) in self._through.items()})
+        super().__init__({
+            "words": In(stream.Signature(Word, always_ready=True)).array(LINES),
+            **{name: member for name, (_, member) in self._through.items()}})
 
     def elaborate(self, platform):
         """Return the three, connected."""
@@ -70,6 +77,9 @@ class Card(wiring.Component):
             join(m, member, getattr(self, name), getattr(part, name))
         for theirs, ours in ((host.i_market, core.records), (host.i_line, core.lines_out)):
             m.d.comb += [theirs.valid.eq(ours.valid), theirs.p.eq(ours.p)]
+        for line in range(LINES):
+            connect(m, flipped(self.words[line]), core.words[line])
+        connect(m, host.o_frame, core.words[Line.RECOVERY])
         connect(m, core.order_record, host.i_order)
         connect(m, core.stage, host.i_stage)
         connect(m, host.intent, core.i)

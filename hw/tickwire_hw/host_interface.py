@@ -21,12 +21,14 @@ from tickwire_hw.counters import HostCounts, PageSignature
 from tickwire_hw.histogram import Sample
 from tickwire_hw.histogram_page import HistogramPage
 from tickwire_hw.host_bus import HostBus
+from tickwire_hw.host_frame import HostFrame
 from tickwire_hw.host_port import ADAPTER
 from tickwire_hw.intent_window import IntentWindow, Taken
 from tickwire_hw.interrupts import Interrupts
 from tickwire_hw.logic import saturated
 from tickwire_hw.record_writer import RecordWriter, Ring
 from tickwire_hw.registers import EVENTS_LAYOUT, STATUS_LAYOUT, VALUES_LAYOUT, Registers
+from tickwire_hw.stream import Word
 
 OTHERS = data.StructLayout({
     "status": 32, "feed_state": 32, "feed_expected": 64, "feed_highest": 64, "kill_cause": 32,
@@ -64,6 +66,8 @@ class HostInterface(wiring.Component):
         What this cycle adds to some of them.
     i_stage : ``In(stream.Signature(Sample, always_ready=True))``
         Durations for the histograms, which begin anew with each start of the card.
+    o_frame : ``Out(stream.Signature(Word, always_ready=True))``
+        Frames of the host for the market side; see ``HostFrame``.
     slow_events : ``In(INTERRUPT_VECTORS)``
         Strobes of ``Interrupt`` by the rest of the card.
     """
@@ -83,6 +87,7 @@ class HostInterface(wiring.Component):
             "values": Out(VALUES_LAYOUT), "events": Out(EVENTS_LAYOUT),
             "page": In(PageSignature()), "counts": Out(HostCounts),
             "i_stage": In(stream.Signature(Sample, always_ready=True)),
+            "o_frame": Out(stream.Signature(Word, always_ready=True)),
             "slow_events": In(INTERRUPT_VECTORS)})
 
     def elaborate(self, platform):
@@ -109,6 +114,12 @@ class HostInterface(wiring.Component):
         connect(m, flipped(self.i_stage), histograms.i)
         self._page(m, bus, registers, registers.o | interrupts.o | histograms.o)
         self._histograms(m, bus, registers, histograms)
+        m.submodules.frame = frame = HostFrame()
+        connect(m, frame.o, flipped(self.o_frame))
+        m.d.comb += [
+            frame.access.valid.eq(bus.registers.valid), frame.access.p.eq(bus.registers.p),
+            frame.send.valid.eq(registers.events.frame_send.is_written),
+            frame.send.p.eq(registers.events.frame_send.value)]
         connect(m, window.o, flipped(self.intent))
         m.d.comb += [
             self.room.eq(writer.room), self.values.eq(registers.values),
@@ -117,7 +128,7 @@ class HostInterface(wiring.Component):
             writer.now.eq(self.others.time_now), writer.credit.eq(window.consumed),
             interrupts.is_enabled.eq(self.has_msix), interrupts.is_masked.eq(self.is_msix_masked)]
         self._set(m, registers, writer)
-        self._show(m, registers, writer, interrupts, histograms)
+        self._show(m, registers, writer, interrupts, histograms, frame)
         self._tell(m, registers, writer, window, interrupts)
         return m
 
@@ -171,7 +182,7 @@ class HostInterface(wiring.Component):
                 values.state_control[0]), writer.consumed.eq(consumed)]
 
     def _show(self, m: Module, registers: Registers, writer: RecordWriter,
-              interrupts: Interrupts, histograms: HistogramPage) -> None:
+              interrupts: Interrupts, histograms: HistogramPage, frame: HostFrame) -> None:
         """Let the host read what became of it all."""
         status = registers.status
         book, queues = self._geometry.registers(self._token_log2)
@@ -187,6 +198,7 @@ class HostInterface(wiring.Component):
             "abi": ABI_MAJOR << 16 | ABI_MINOR, "digest": digest(), "core_hz": self._core_hz,
             "capabilities": self._capabilities, "geometry_book": book, "geometry_queues": queues,
             "interrupt_cause": interrupts.cause, "histogram_state": histograms.state,
+            "frame_send": frame.is_busy,
             **{name: getattr(self.others, name) for name in dict(OTHERS)},
             "status": self.others.status | Mux(_refused(writer).any(), Status.RING_ERROR, 0),
             "state_control": Cat(writer.table_state.is_enabled, writer.table_state.is_refused),

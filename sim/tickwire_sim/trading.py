@@ -223,10 +223,12 @@ class TradingCard(OwnedDevice):
         found = {line: [udp_frame(payload, *group)
                         for payload in itertools.islice(self._payloads(line), _BURST)]
                  for line, group in zip(Line, self._groups, strict=True) if group is not None}
-        given = sum(map(len, found.values()))
+        given, answers = sum(map(len, found.values())), found.pop(Line.RECOVERY)
         if given:
             self._set_time()
             self._is_reacting = True
+            for frame in answers:
+                self.card.give_frame(frame)
             self.slot.give(found)
             self._react()
             self._is_reacting = False

@@ -178,12 +178,12 @@ class VerilatedSlot(Slot):
     # The network
 
     def give(self, frames: Mapping[int, Sequence[bytes]]) -> None:
-        """Send frames without preamble and check on their lines, and let them come through.
+        """Send frames without preamble and check on lines A and B, and let them come through.
 
         Lines go at the same time, frames of one line after each other.
         """
-        rows = self.rows(max(sum(_words(frame) + GAP for frame in line)
-                             for line in frames.values()))
+        rows = self.rows(max((sum(_words(frame) + GAP for frame in line)
+                              for line in frames.values()), default=0))
         for line, sent in frames.items():
             begin = 0
             for frame in sent:
@@ -230,6 +230,7 @@ class VerilatedDevice(PCIeDevice):
     """The card of a :class:`VerilatedSlot`, through the driver of cards."""
 
     kind = "verilated"
+    seconds = 60.0                             # it is simulated, on a machine that may be busy
 
     def __init__(self, slot: VerilatedSlot, **options: Any) -> None:
         """Open the card; ``options`` as of :class:`PCIeDevice`."""

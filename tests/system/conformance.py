@@ -250,6 +250,12 @@ def _benched(device: Device, far: OwnedDevice, kind: type[Bench] = Bench) -> Ite
         bench.close()
 
 
+def frame_of(line: int, packet: bytes) -> bytes:
+    """Return the frame in which a packet comes on a line."""
+    group, port = LINES[line]
+    return ethernet(ipv4(udp(packet, port), destination=group))
+
+
 class CardBench(Bench):
     """The card's own gateware; the host's half of the order session is here."""
 
@@ -260,12 +266,13 @@ class CardBench(Bench):
 
     def carry(self, line: int, packet: bytes) -> None:
         """Carry a packet on a line and let the card take it."""
-        group, port = LINES[line]
-        self.slot.give({line: [ethernet(ipv4(udp(packet, port), destination=group))]})
+        self.slot.give({line: [frame_of(line, packet)]})
 
     def repair(self, packet: bytes) -> None:
         """Hand over a packet that was asked for again."""
-        self.carry(Line.RECOVERY, packet)
+        assert isinstance(self.device, PCIeDevice)
+        self.device.give_frame(frame_of(Line.RECOVERY, packet))
+        self.slot.settle()
 
     def hang_up(self) -> None:
         """End the order session."""

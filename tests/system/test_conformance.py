@@ -27,13 +27,23 @@ from tests.system.conformance import (
     executed,
     rejected,
 )
+from tickwire.device.pcie import PCIeDevice
 from tickwire.errors import TickwireError
 from tickwire.spec.checks import CheckIndex
 from tickwire.spec.digest import digest
 from tickwire.spec.geometry import Geometry
 from tickwire.spec.intents import WINDOW_SLOTS, IntentError, Operation
 from tickwire.spec.records import BookFlag, FeedState, RecordType
-from tickwire.spec.registers import ABI_MAJOR, ARM_KEY, MAGIC, GapPolicy, KillCause, Status
+from tickwire.spec.registers import (
+    ABI_MAJOR,
+    ARM_KEY,
+    FRAME_PAGE,
+    MAGIC,
+    Capability,
+    GapPolicy,
+    KillCause,
+    Status,
+)
 
 AAA, BBB = LOCATES["AAA"], LOCATES["BBB"]
 U32 = 0xFFFF_FFFF
@@ -501,6 +511,20 @@ def test_a_gap_on_both_lines_is_told_and_stops_orders_until_it_is_repaired(ready
     assert ready.device.counters()["messages_recovered"] == 2
     assert ready.device.counters()["messages_lost"] == 0
     assert len(ready.order()) == 1
+
+
+def test_a_card_refuses_frames_that_it_can_not_give(bench: Bench):
+    if not isinstance(bench.device, PCIeDevice):
+        pytest.skip("only cards are given frames")
+    has_page = Capability.HOST_FRAMES in Capability(bench.device.read_register("CAPABILITIES"))
+    for frame in (b"", bytes(FRAME_PAGE + 1)):
+        with pytest.raises(TickwireError,
+                           match=f"not of {len(frame):,}" if has_page else "takes no frames"):
+            bench.device.give_frame(frame)
+    if has_page:
+        for size in (1, FRAME_PAGE):           # noise harms nothing
+            bench.device.give_frame(bytes(size))
+
 
 
 def test_what_is_given_up_marks_every_book(ready: Bench):

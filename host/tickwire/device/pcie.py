@@ -30,12 +30,15 @@ from tickwire.spec.registers import (
     BAR_REGISTERS,
     BAR_WINDOW,
     COUNTER_OFFSET,
+    FRAME_OFFSET,
+    FRAME_PAGE,
     HISTOGRAM_OFFSET,
     INTERRUPT_VECTORS,
     MAGIC,
     RING_LOG2_MAX,
     RING_LOG2_MIN,
     WINDOW_LOG2,
+    Capability,
     HistogramControl,
     HistogramState,
     RegisterOffset,
@@ -45,7 +48,6 @@ from tickwire.spec.registers import (
 from tickwire.spec.shared import ENGINE_STATUS, POSITION
 from tickwire.spec.stages import HISTOGRAM_WORDS, STAGES
 
-_SECONDS = 2.0
 _RUN = 1                                   # bit of CONTROL
 _RINGS = MappingProxyType({"RING_MARKET": "market ring", "RING_ORDER": "order ring",
                            "STATE": "state table"})
@@ -61,6 +63,7 @@ class PCIeDevice(Device):
     """
 
     kind = "pcie"
+    seconds = 2.0                              # in which a card answers
 
     def __init__(self, transport: Transport, *, symbols: Sequence[str] = (),
                  market_log2: int = MARKET_LOG2, order_log2: int = ORDER_LOG2,
@@ -102,7 +105,7 @@ class PCIeDevice(Device):
         if network is not None:
             network.write(self)
         self.write_register("CONTROL", _RUN)   # a new ring epoch
-        self.wait(lambda: Status.RUNNING in self.status, _SECONDS, "start")
+        self.wait(lambda: Status.RUNNING in self.status, self.seconds, "start")
         instruments, take = self.geometry.instruments, self._arena.take
         self._limits_octets = LIMITS_ROW * limits_rows(instruments)
         self.layout = Layout(
@@ -127,7 +130,7 @@ class PCIeDevice(Device):
         if f"{name}_LOG2" in RegisterOffset.__members__:
             self.write_register(f"{name}_LOG2", log2)
         self.write_register(f"{name}_CONTROL", RingControl.ENABLE)
-        self.wait(lambda: self.read_register(f"{name}_CONTROL") != 0, _SECONDS,
+        self.wait(lambda: self.read_register(f"{name}_CONTROL") != 0, self.seconds,
                   f"take its {_RINGS[name]}")
         if RingControl.REFUSED in RingControl(self.read_register(f"{name}_CONTROL")):
             raise TickwireError(
@@ -145,12 +148,12 @@ class PCIeDevice(Device):
             self.write_register(f"{name}_CONTROL", 0)
         # A read is answered behind the writes that the card sent before.
         self.wait(lambda: not any(self.read_register(f"{name}_CONTROL") for name in _RINGS),
-                  _SECONDS, "stop writing")
+                  self.seconds, "stop writing")
         self.write_register("CONTROL", 0)
-        self.wait(lambda: Status.RUNNING not in self.status, _SECONDS, "stop")
+        self.wait(lambda: Status.RUNNING not in self.status, self.seconds, "stop")
 
     def _until(self, name: str, value: int, what: str) -> None:
-        self.wait(lambda: self.read_register(name) == value, _SECONDS, what)
+        self.wait(lambda: self.read_register(name) == value, self.seconds, what)
 
     # The contract
 
@@ -203,7 +206,7 @@ class PCIeDevice(Device):
         mark = MAILBOXES.get(name)
         if mark is not None:
             if name != "KILL":                 # a kill never waits
-                self.wait(lambda: self._load(offset, size) == 0, _SECONDS,
+                self.wait(lambda: self._load(offset, size) == 0, self.seconds,
                           f"take what was written to {name}")
             value |= mark
         self._store(offset, size, value)
@@ -222,7 +225,7 @@ class PCIeDevice(Device):
         words = np.frombuffer((ctypes.c_int64 * (len(STAGES) * HISTOGRAM_WORDS)).from_address(
             self.layout.histograms), np.int64).reshape(len(STAGES), HISTOGRAM_WORDS)
         self.wait(lambda: bool(self.read_register("HISTOGRAM_STATE") & HistogramState.READY),
-                  _SECONDS, "clear its histograms")
+                  self.seconds, "clear its histograms")
         self.write_register("HISTOGRAM_CONTROL", HistogramControl.SHOW)
         for place in (place for place, stage in enumerate(STAGES) if stage.card_ends):
             self.write_register("HISTOGRAM_STAGE", place)
@@ -246,11 +249,11 @@ class PCIeDevice(Device):
             read(least, greatest + 1)
         return found
 
-    def commit_limits(self, seconds: float = _SECONDS) -> int:
+    def commit_limits(self, seconds: float | None = None) -> int:
         """Load the staged limits into the card and put them in force; returns their version."""
         self.check()
         self.load_limits(self.layout.limits)
-        return super().commit_limits(seconds)
+        return super().commit_limits(self.seconds if seconds is None else seconds)
 
     def load_limits(self, table: int) -> None:
         """Load the limits table at an address into the card; nothing is in force yet."""
@@ -287,6 +290,23 @@ class PCIeDevice(Device):
             self._transport.close()
 
     # What is a card's own
+
+    def give_frame(self, frame: bytes) -> None:
+        """Give the market side a frame, without its check, as one that the host has recovered.
+
+        Raises :class:`TickwireError` when the card has no page for it, or a smaller one.
+        """
+        if Capability.HOST_FRAMES not in Capability(self.read_register("CAPABILITIES")):
+            raise TickwireError(f"Device {self.name!r} takes no frames of the host: what both "
+                                "lines have lost can not be repaired.")
+        if not 0 < len(frame) <= FRAME_PAGE:
+            raise TickwireError(f"Device {self.name!r} takes frames of 1 to {FRAME_PAGE:,} octets "
+                                f"of the host, not of {len(frame):,}.")
+        self._until("FRAME_SEND", 0, "send the frame that it was given before")
+        for at in range(0, len(frame), 8):
+            self._store(FRAME_OFFSET + at, 8,
+                        int.from_bytes(frame[at:at + 8].ljust(8, b"\0"), "little"))
+        self.write_register("FRAME_SEND", len(frame))
 
     def interrupts(self, vectors: int = INTERRUPT_VECTORS) -> list[int]:
         """Return an eventfd for each of the first ``vectors`` slow events, and permit them."""
