@@ -12,10 +12,9 @@ import threading
 from collections.abc import Sequence
 
 from tickwire import __version__
-from tickwire.errors import TickwireError
+from tickwire.errors import INTERNAL_STATUS, TickwireError
 
 INTERRUPTED_STATUS = 130                   # 128 + SIGINT, as a shell has it
-INTERNAL_STATUS = 70                       # EX_SOFTWARE of <sysexits.h>
 _AGAIN_SECONDS = 0.02
 
 COMMANDS = {

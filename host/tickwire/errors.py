@@ -1,5 +1,7 @@
 """Errors that a user sees: one sentence that names the value, the rule and the place."""
 
+INTERNAL_STATUS = 70                       # EX_SOFTWARE of <sysexits.h>: a fault of our own
+
 
 class TickwireError(Exception):
     """Something that a user can put right. Its text is a whole sentence, printed as it is."""

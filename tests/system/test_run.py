@@ -27,6 +27,7 @@ import pytest
 
 from tests.ports import free_ports
 from tests.remarks import without_remarks
+from tickwire import cli
 from tickwire.commands.venue import venue_config
 from tickwire.config import demo
 from tickwire.device import shared
@@ -253,6 +254,16 @@ def test_a_child_that_dies_ends_it_with_a_sentence(tmp_path, victim):
     assert status == 1
     assert f"The {victim} process died of signal SIGKILL." in error
     assert "P&L" in out
+
+
+def test_a_device_that_is_killed_is_told_with_the_cause(tmp_path):
+    with running(tmp_path, "--seconds", "3") as program:
+        program.until_trading().close()
+        assert cli.main(["device", "kill", program.ports.name]) == 0
+        status, out, error = program.end()
+    assert status == 1 and "P&L" in out
+    assert "The device was killed while it traded (register): no order has left since." in error
+    assert program.summary()["kill_cause"] == "register"
 
 
 def test_children_end_with_their_parent(tmp_path):

@@ -10,6 +10,7 @@ import socket
 import subprocess
 import sys
 import time
+from types import SimpleNamespace
 
 import pytest
 
@@ -24,6 +25,8 @@ from tickwire.commands.run import AWAITED, Session
 from tickwire.commands.starting import EXPLANATION, WAITING, Starting
 from tickwire.config import demo
 from tickwire.device import shared
+from tickwire.spec.records import FeedState
+from tickwire.spec.registers import KillCause, Status
 
 SECONDS = 120                              # for anything that a test waits for
 
@@ -82,7 +85,7 @@ def test_every_command_explains_itself(command, capsys):
     (["run", "--set", "seconds"], "An override is written KEY=VALUE, not 'seconds'"),
     (["run", "--set", "run.secnods=5"], "run.secnods is not a key; the nearest is run.seconds"),
     (["run", "--set", "feed.port_a=0"], "override: feed.port_a must be an integer from 1"),
-    (["run", "--impair", "2"], "must be a fraction from 0 to 1"),
+    (["run", "--impair", "2"], "--impair must be a fraction from 0 to 1, not 2."),
     (["run", "--config", "/does/not/exist.toml"], "/does/not/exist.toml: cannot be read"),
     (["venue", "--set", "venue.agents=0"], "override: venue.agents must be an integer from 1"),
     (["stat", "nobody-has-this-name"], "No device 'nobody-has-this-name' runs"),
@@ -209,6 +212,22 @@ def test_an_interrupt_that_comes_while_something_is_finalized_is_not_lost(capsys
 
 
 # Child processes
+
+
+@pytest.mark.parametrize(("killed", "status", "feed", "has_venue", "sentence"), [
+    (KillCause(0), Status.SESSION_UP, FeedState.LIVE, False, None),
+    (KillCause.POWER_ON, Status.SESSION_UP, FeedState.LIVE, True, None),
+    (KillCause.WATCHDOG, Status.SESSION_UP, FeedState.LIVE, True, "traded (watchdog): no order"),
+    (KillCause(0), Status(0), FeedState.LIVE, True, "session was lost, and was down at the end"),
+    (KillCause(0), Status.SESSION_UP, FeedState.STALE, False, "nothing had come on its lines"),
+    (KillCause(0), Status.SESSION_UP, FeedState.STALE, True, None)])
+def test_what_keeps_a_device_from_trading_is_told(killed, status, feed, has_venue, sentence):
+    session = Session(demo(), with_venue=has_venue, has_view=False)
+    fault = session._fault(SimpleNamespace(killed=killed, status=status, feed_state=feed))
+    if sentence is None:
+        assert fault is None
+    else:
+        assert sentence in str(fault) and fault.exit_code == 1
 
 
 def test_a_child_that_dies_is_reported_and_nothing_is_left():

@@ -21,7 +21,7 @@ import traceback
 from collections.abc import Callable
 from typing import Any
 
-from tickwire.errors import TickwireError
+from tickwire.errors import INTERNAL_STATUS, TickwireError
 
 STOP_SECONDS = 10.0                        # for a child to end in good order
 KILL_SECONDS = 2.0                         # and after it was told by a signal
@@ -179,10 +179,11 @@ def _main(descriptor: int, function: str) -> int:
     except Exception as error:
         where = traceback.extract_tb(error.__traceback__)[-1]
         parent.say(error=f"Internal error in {os.path.basename(where.filename)} line "
-                         f"{where.lineno}: {type(error).__name__}: {error}", status=70)
+                         f"{where.lineno}: {type(error).__name__}: {error}",
+                   status=INTERNAL_STATUS)
         if os.environ.get("TICKWIRE_DEBUG"):
             traceback.print_exc()
-        return 70
+        return INTERNAL_STATUS
     return 0
 
 

@@ -19,7 +19,9 @@ from tickwire.commands.starting import Starting
 from tickwire.commands.venue import check_stand_in
 from tickwire.config import METRICS_HOST, Config, demo, load, parse_override
 from tickwire.device.shared import SharedMemory, attach, remove_stale
-from tickwire.errors import TickwireError
+from tickwire.errors import INTERNAL_STATUS, TickwireError
+from tickwire.spec.records import FeedState
+from tickwire.spec.registers import KillCause, Status
 
 START_SECONDS = 900.0                      # with a cold cache the kernels are compiled first
 LIVE = "the order session and live market data"
@@ -68,7 +70,8 @@ class Session:
                 with view, self._metrics(observer):
                     self._watch(view)
             except TickwireError as error:
-                self.failure = error
+                is_ours = error.exit_code == INTERNAL_STATUS
+                self.failure = error if is_ours else ended_early(str(error))
             return {**self._finish(observer), "start_seconds": round(started, 3)}
         finally:
             self.starting.end()
@@ -139,9 +142,7 @@ class Session:
             if child.is_gone:
                 self._selector.unregister(child)
                 if self.states.get(child.name) != "ended":
-                    error = TickwireError(child.end_sentence())
-                    error.exit_code = 1
-                    raise error
+                    raise ended_early(child.end_sentence())
 
     def _check_port(self) -> None:
         """Refuse a port for metrics that is taken, while nothing has been started."""
@@ -187,6 +188,7 @@ class Session:
         """Stop the device, then the venue; return the summary of what the device left."""
         from tickwire.observe.summary import cause_text, summary
         cause = cause_text(observer.killed)    # stopping in good order is a kill as well
+        self.failure = self.failure or self._fault(observer)
         for name in ("device", "venue"):
             child = self.children.get(name)
             if child is not None:
@@ -197,10 +199,33 @@ class Session:
         observer.close()
         return found
 
+    def _fault(self, observer: Any) -> TickwireError | None:
+        """Return what keeps the device from trading, if anything does."""
+        from tickwire.observe.summary import cause_text
+        stale_ms = self.config.feed.stale_ms
+        for is_so, sentence in (
+                (observer.killed & ~KillCause.POWER_ON,
+                 f"The device was killed while it traded ({cause_text(observer.killed)}): "
+                 "no order has left since."),
+                (Status.SESSION_UP not in observer.status,
+                 "The order session was lost, and was down at the end: no order could leave."),
+                (not self._with_venue and observer.feed_state == FeedState.STALE,
+                 f"The feed was lost: nothing had come on its lines for {stale_ms:,} ms.")):
+            if is_so:
+                return ended_early(sentence)
+        return None
+
     def _clear(self) -> None:
         """Remove what a device's process that died has left."""
         with contextlib.suppress(TickwireError):
             remove_stale(self.config.device.name)
+
+
+def ended_early(sentence: str) -> TickwireError:
+    """Return the error of a run that traded, but not to its end."""
+    error = TickwireError(sentence)
+    error.exit_code = 1
+    return error
 
 
 @contextlib.contextmanager
@@ -253,6 +278,8 @@ def run(
     if route is not None:
         overrides["orders.route"] = route
     if impair is not None:
+        if not 0 <= impair <= 1:
+            raise TickwireError(f"--impair must be a fraction from 0 to 1, not {impair}.")
         for line in ("a", "b"):
             for what in ("loss", "duplicate", "reorder"):
                 overrides.setdefault(f"venue.line_{line}.{what}", impair)

@@ -1,5 +1,6 @@
 """``tickwire venue``: the simulated venue alone, until Ctrl-C."""
 
+import ipaddress
 import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -51,6 +52,9 @@ def venue_config(config: Config) -> "VenueConfig":
                           impairments.duplicate / MILLION, impairments.reorder / MILLION,
                           impairments.delay_us)
     feed, venue, orders = config.feed, config.venue, config.orders
+    if not ipaddress.IPv4Address(feed.interface).is_loopback:
+        raise TickwireError("feed.interface must be an address of the loopback interface where the "
+                            f"simulated venue sends, not {feed.interface}.")
     ticks = {entry.symbol: entry.tick for entry in config.symbols}
     made = make_symbols(max(venue.symbols, len(ticks), 1), venue.seed)
     names = [*ticks, *(entry.name for entry in made if entry.name not in ticks)]
