@@ -17,6 +17,7 @@ from pathlib import Path
 import numpy as np
 
 from bench.report import Report
+from tickwire.errors import TickwireError
 from tickwire.kernels.jit import kernel
 from tickwire.kernels.memory import (
     CLOCK_MONOTONIC,
@@ -225,6 +226,9 @@ def _run(work: str, slots: int) -> tuple[int, ...] | np.ndarray:
 
 def main(report: Report) -> None:
     """Measure latency, throughput and the lapped reader."""
+    if len(os.sched_getaffinity(0)) < 2:
+        raise TickwireError("Two processes poll a ring here: this needs two cores, and one is "
+                            "allowed.")
     halves, tails, rates = [], [], []
     for _ in range(report.repeats):
         times = np.asarray(_run("pong", SLOTS))[ROUNDS // 10:] / 2

@@ -35,6 +35,7 @@ from bench.report import Report
 from tickwire.config import SymbolSettings
 from tickwire.device.software import SoftwareDevice
 from tickwire.engine import Engine
+from tickwire.errors import TickwireError
 from tickwire.kernels import engine_actions as act
 from tickwire.kernels import histogram
 from tickwire.kernels.arena import Arena
@@ -164,7 +165,8 @@ def through_the_device(rounds: int, cores: list[int], *,
         stages = device.histograms()
     pairs.close()
     if far.answered < rounds:
-        raise RuntimeError(f"only {far.answered:,} of {rounds:,} ticks were answered")
+        raise TickwireError(f"Only {far.answered:,} of {rounds:,} ticks were answered; a busy "
+                            "machine drops datagrams.")
     return stages, far.trips
 
 
