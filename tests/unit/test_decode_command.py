@@ -109,25 +109,94 @@ def test_an_input_without_any_message_ends_with_a_sentence_and_status_3(tmp_path
     assert caught.value.exit_code == 3
 
 
+FEED_PORT = 26477
+
+
+def frame_of(payload, port=FEED_PORT):
+    return captures.ethernet(captures.ipv4(captures.udp(payload, port)))
+
+
+def written(tmp_path, *frames):
+    path = tmp_path / "day.pcap"
+    path.write_bytes(captures.pcap(*frames))
+    return path
+
+
 def test_a_malformed_packet_is_a_line_with_the_reason_after_its_whole_blocks(tmp_path, capsys):
     payloads = [captures.mold(5, *MESSAGES)[:-1], captures.mold(0, MESSAGES[0]),
                 captures.mold(1 << 63, MESSAGES[0]), captures.mold(8, MESSAGES[2]) + b"ab",
                 captures.mold(9, count=3), b"short"]
-    path = tmp_path / "malformed.pcap"
-    path.write_bytes(captures.pcap(*(
-        captures.ethernet(captures.ipv4(captures.udp(payload))) for payload in payloads)))
-    status, lines = printed(capsys, path)
-    assert status == 0
+    path = written(tmp_path, *map(frame_of, payloads))
+    status = decode(path)
+    lines, warnings = (text.splitlines() for text in capsys.readouterr())
+    assert status == 1
     assert [line.split()[0] for line in lines] == ["5", "6", "#", "0", str(1 << 63), "8", "#",
                                                    "#"]
-    assert lines[2] == (f"# frame 1: MoldUDP64 block 3 of 3 does not fit the payload of "
-                        f"{len(payloads[0])} octets")
+    reason = ("frame 1: MoldUDP64 block 3 of 3 does not fit the payload of "
+              f"{len(payloads[0])} octets")
+    assert lines[2] == f"# {reason}"
     for line, sequence in ((lines[3], 0), (lines[4], 1 << 63)):
         assert line.endswith(f"  # MoldUDP64 sequence number {sequence} cannot be; the device "
                              "drops the packet")
     assert lines[5].endswith("  # octets after the last block: 2")
     assert lines[6] == "# frame 5: MoldUDP64 block 1 of 3 does not fit the payload of 20 octets"
     assert lines[7] == "# frame 6: 5 octets are left, but a MoldUDP64 header has 20"
+    assert warnings == [f"Warning: {path} has 4 malformed packets, the first is {reason}."]
+
+
+def changed(frame, at, *octets):
+    return frame[:at] + bytes(octets) + frame[at + len(octets):]
+
+
+GOOD = frame_of(captures.mold(5, MESSAGES[0]))
+
+
+@pytest.mark.parametrize(("bad", "reason"), [
+    (changed(GOOD, 24, GOOD[24] ^ 1), "IPv4 header checksum 0x"),
+    (changed(GOOD, 38, 0, 7), "UDP length is 7, but "),
+    (changed(GOOD, 60, 0, 9), "MoldUDP64 block 2 of 9 does not fit the payload of 34 octets"),
+    (frame_of(bytes(12)), "12 octets are left, but a MoldUDP64 header has 20"),
+    (GOOD[:40], "IPv4 total length is 62, but 26 octets are there"),
+])
+def test_malformed_packets_are_told_on_standard_error_and_the_status_is_1(tmp_path, capsys, bad,
+                                                                          reason):
+    for number, frames in ((1, [bad, GOOD]), (2, [GOOD, bad, bad])):
+        path = written(tmp_path, *frames)
+        for options in ({}, {"json": True}, {"types": "S"}):
+            assert decode(path, **options) == 1
+            error = capsys.readouterr().err
+            assert error.startswith(f"Warning: {path} has {number} malformed packets, the first "
+                                    f"is frame {number}: {reason}")
+            assert error.endswith(".\n") and error.count("\n") == 1
+    assert decode(path, limit=1) == 0                       # not as far as that
+
+
+def test_what_goes_elsewhere_is_no_malformed_packet(tmp_path, capsys):
+    others = (frame_of(b"\x12\x34\x01\0\0\x01\0\0\0\0\0\0\3www", 53), captures.ethernet(b"", 0x806),
+              captures.ethernet(captures.ipv4(b"\x11" * 8, protocol=2)),
+              captures.ethernet(captures.ipv4(captures.tcp(b"GET / HTTP/1.1\r\n"), 6)))
+    assert decode(written(tmp_path, *others, GOOD, *others)) == 0
+    assert capsys.readouterr().err == ""
+
+
+def test_a_message_of_a_capture_that_cannot_be_decoded_is_told(tmp_path, capsys):
+    path = written(tmp_path, GOOD, frame_of(captures.mold(6, MESSAGES[1], b"z123", b"D")))
+    assert decode(path) == 1
+    assert capsys.readouterr().err == (f"Warning: {path} has 2 messages that could not be decoded, "
+                                       "the first at frame 2 block 2.\n")
+
+
+def test_the_session_is_told_where_it_is_another_one_and_in_every_object(tmp_path, capsys):
+    path = written(tmp_path, GOOD, frame_of(captures.mold(6, *MESSAGES[1:])),
+                   frame_of(captures.mold(1, *MESSAGES[:2], session=b"NEXT      ")),
+                   frame_of(captures.mold(8, session=b"LAST      ")))
+    _, lines = printed(capsys, path)
+    assert [line.partition("  # ")[2] for line in lines] == [
+        "session '000010059B'", "", "", "session 'NEXT'", "", ""]
+    assert "session=LAST" in lines[5]
+    _, lines = printed(capsys, path, json=True)
+    assert [json.loads(line)["session"] for line in lines] == [
+        *["000010059B"] * 3, "NEXT", "NEXT", "LAST"]
 
 
 def test_an_order_inside_a_session_packet_is_shown_as_the_order(tmp_path, capsys):

@@ -46,6 +46,17 @@ class Skipped(ValueError):
     """A frame that carries no message; its text is the reason, to follow a colon."""
 
 
+class Malformed(Skipped):
+    """A frame that is skipped because it is cut, or a length or checksum in it lies.
+
+    ``destination`` is where it would have gone, None where that cannot be believed.
+    """
+
+    def __init__(self, reason: str, destination: tuple[str, int] | None = None) -> None:
+        super().__init__(reason)
+        self.destination = destination
+
+
 @dataclass(frozen=True, slots=True)
 class Datagram:
     """Payload of a UDP datagram or TCP segment, and where it went: (IPv4 address, port).
@@ -80,6 +91,9 @@ class Item:
     ``protocol`` what ``octets`` are: ``itch50``, ``moldudp64`` (a packet without messages),
     ``soupbintcp`` (a whole packet), or empty for a frame that was skipped. ``sequence`` is the
     message's number in its session or file, or None. ``note`` is a remark or the reason.
+
+    Of a capture, ``session`` is that of MoldUDP64 and ``destination`` where the datagram went. A
+    malformed packet has ``fault``, the reason again, in one of its items.
     """
 
     place: str
@@ -88,11 +102,14 @@ class Item:
     sequence: int | None
     octets: bytes
     note: str = ""
+    session: str = ""
+    destination: tuple[str, int] | None = None
+    fault: str = ""
 
 
 def _header(message: Message, octets: bytes, title: str) -> dict[str, Any]:
     if len(octets) < message.size:
-        raise Skipped(f"{len(octets)} octets are left, but {title} has {message.size}")
+        raise Malformed(f"{len(octets)} octets are left, but {title} has {message.size}")
     return decode(message, octets[:message.size])
 
 
@@ -107,8 +124,9 @@ def _checksum(octets: bytes) -> int:
 def unwrap(frame: bytes) -> Datagram:
     """Return the UDP or TCP payload of an Ethernet frame, or raise :class:`Skipped`.
 
-    The lengths and the IPv4 header's checksum must be right; options and fragments are skipped,
-    as the device skips them. Checksums of UDP and TCP are not looked at.
+    It is :class:`Malformed` where the frame cannot be believed: the lengths and the IPv4 header's
+    checksum must be right. Options and fragments are skipped, as the device skips them. Checksums
+    of UDP and TCP are not looked at.
     """
     head = _header(ETHERNET, frame, "an Ethernet header")
     rest = frame[ETHERNET.size:]
@@ -122,13 +140,13 @@ def unwrap(frame: bytes) -> Datagram:
     version, words = head["version_length"] >> 4, head["version_length"] & 0xF
     total = head["total_length"]
     if version != IPV4_VERSION:
-        raise Skipped(f"IP version is {version}, not {IPV4_VERSION}")
+        raise Malformed(f"IP version is {version}, not {IPV4_VERSION}")
     if words != IPV4_HEADER_WORDS:
         raise Skipped(f"IPv4 header has {words} words, not {IPV4_HEADER_WORDS}: options")
     if not IPV4.size <= total <= len(rest):
-        raise Skipped(f"IPv4 total length is {total}, but {len(rest)} octets are there")
+        raise Malformed(f"IPv4 total length is {total}, but {len(rest)} octets are there")
     if _checksum(rest[:IPV4.size]) != 0xFFFF:
-        raise Skipped(f"IPv4 header checksum 0x{head['header_checksum']:04x} is wrong")
+        raise Malformed(f"IPv4 header checksum 0x{head['header_checksum']:04x} is wrong")
     if head["flags_fragment"] & (MORE_FRAGMENTS | FRAGMENT_OFFSET_MASK):
         raise Skipped(f"IPv4 fragment of datagram {head['identification']}")
     source, destination = (str(ipaddress.IPv4Address(head[end])) for end in ("source",
@@ -136,16 +154,18 @@ def unwrap(frame: bytes) -> Datagram:
     protocol, rest = head["protocol"], rest[IPV4.size:total]
     if protocol == PROTOCOL_UDP:
         head = _header(UDP, rest, "a UDP header")
+        end = destination, head["destination_port"]
         if not UDP.size <= head["length"] <= len(rest):
-            raise Skipped(f"UDP length is {head['length']}, but {len(rest)} octets are there")
-        return Datagram(protocol, (source, head["source_port"]),
-                        (destination, head["destination_port"]), rest[UDP.size:head["length"]])
+            raise Malformed(f"UDP length is {head['length']}, but {len(rest)} octets are there",
+                            end)
+        return Datagram(protocol, (source, head["source_port"]), end,
+                        rest[UDP.size:head["length"]])
     if protocol != PROTOCOL_TCP:
         raise Skipped(f"IP protocol {protocol} is neither UDP nor TCP")
     head = _header(TCP, rest, "a TCP header")
     words = head["offset_flags"] >> 12
     if words < TCP_HEADER_WORDS or 4 * words > len(rest):
-        raise Skipped(f"TCP header has {words} words, but {len(rest)} octets are there")
+        raise Malformed(f"TCP header has {words} words, but {len(rest)} octets are there")
     return Datagram(protocol, (source, head["source_port"]),
                     (destination, head["destination_port"]), rest[4 * words:],
                     head["sequence_number"], head["offset_flags"] & 0xFF)
@@ -155,7 +175,7 @@ def mold(payload: bytes) -> Packet:
     """Return the blocks of a MoldUDP64 packet, or raise :class:`Skipped` when they do not fit."""
     packet, fault = _mold(payload)
     if fault:
-        raise Skipped(fault)
+        raise Malformed(fault)
     return packet
 
 
@@ -239,6 +259,9 @@ def listing(source: Source) -> Iterator[Item]:
             for number, (stamp, frame) in enumerate(zip(stamps, chunk, strict=True), chunk.first):
                 try:
                     yield from _of_frame(f"frame {number}", stamp, unwrap(frame), streams)
+                except Malformed as reason:
+                    yield Item(f"frame {number}", stamp, "", None, frame, str(reason), "",
+                               reason.destination, str(reason))
                 except Skipped as reason:
                     yield Item(f"frame {number}", stamp, "", None, frame, str(reason))
 
@@ -251,13 +274,26 @@ def _of_frame(place: str, stamp: int, datagram: Datagram, streams: SoupStreams) 
         if not packets:
             yield Item(place, stamp, "", None, datagram.payload, remark or "part of a packet")
         return
-    packet, fault = _mold(datagram.payload)
+    end = datagram.destination
+    try:
+        packet, fault = _mold(datagram.payload)
+    except Malformed as reason:
+        raise Malformed(str(reason), end) from None
     is_longer = packet.excess and not fault
-    remark = f"octets after the last block: {packet.excess}" if is_longer else ""
+    excess = f"octets after the last block: {packet.excess}" if is_longer else ""
+    remark = excess or _number_fault(packet.sequence)
     for number, octets in enumerate(packet.messages):
         yield Item(f"{place} block {number + 1}", stamp, "itch50", packet.sequence + number,
-                   octets, remark)
+                   octets, remark, packet.session, end, "" if number else excess)
     if fault:
-        yield Item(place, stamp, "", None, datagram.payload, fault)
+        yield Item(place, stamp, "", None, datagram.payload, fault, "", end, fault)
     elif not packet.messages:
-        yield Item(place, stamp, "moldudp64", packet.sequence, datagram.payload, remark)
+        yield Item(place, stamp, "moldudp64", packet.sequence, datagram.payload, remark,
+                   packet.session, end, excess)
+
+
+def _number_fault(sequence: int) -> str:
+    """Say what is wrong with the number of a packet whose messages are all there."""
+    if 1 <= sequence <= moldudp64.SEQUENCE_MAX:
+        return ""
+    return f"MoldUDP64 sequence number {sequence} cannot be; the device drops the packet"
