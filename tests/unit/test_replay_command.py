@@ -384,6 +384,31 @@ def test_what_both_lines_lost_is_counted_and_flagged(run, tmp_path):
     assert rows_of(tmp_path / "bbo.parquet")[-1][4] & 8
 
 
+def test_a_gap_is_told_with_the_first_number_that_is_missing(run, tmp_path):
+    packets = [(line, captures.mold(1 + number, message))
+               for number, message in enumerate(MESSAGES) for line in (0, 1)
+               if number not in (4, 6, 7)]
+    summary, error = run(capture(tmp_path, *packets))
+    assert error is None
+    warning, = (warning for warning in summary["warnings"] if "missing" in warning)
+    assert warning == ("3 messages are missing on every line; the books are marked DESYNCED from "
+                       "there on; the first is number 5 of session '000010059B'.")
+
+
+def test_sessions_that_follow_each_other_are_named(run, tmp_path):
+    first = [(0, captures.mold(1, *MESSAGES[:4])), (1, captures.mold(1, *MESSAGES[:4]))]
+    for count, told in ((1, "'000010059B', 'NEXT0' from number 3 on"),
+                        (4, "'000010059B', 'NEXT0' from number 3 on, 'NEXT1' from number 4 on, "
+                            "'NEXT2' from number 5 on, ...")):
+        later = [(0, captures.mold(3 + number, MESSAGES[5], session=b"NEXT%d     " % number))
+                 for number in range(count)]
+        summary, error = run(capture(tmp_path, *first, *later))
+        assert error is None
+        assert (f"{1 + count} sessions follow each other, each with numbers of its own: {told}; "
+                "the books go on.") in summary["warnings"]
+    assert summary["counters"]["sessions"] == 5
+
+
 def test_a_capture_without_the_feed_is_refused(tmp_path):
     path = capture(tmp_path, (0, b"not MoldUDP64"), (1, captures.mold(1, b"z" + bytes(11))))
     with pytest.raises(InputError) as caught:

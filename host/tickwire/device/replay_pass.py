@@ -12,9 +12,15 @@ from tickwire.feed.source import FrameChunk, MessageChunk, Source
 from tickwire.kernels import digest
 from tickwire.spec.counters import CounterIndex
 from tickwire.spec.geometry import Geometry
+from tickwire.spec.records import FEED_STATE, TRAILER_OFFSET, FeedState, RecordType
+from tickwire.spec.render import dtype
 
 if TYPE_CHECKING:
     from tickwire.observe.tables import Table
+
+SESSIONS_TOLD = 4                          # names of sessions that a summary has, at most
+_TYPE_AT = TRAILER_OFFSET + 4
+_FEED = dtype(FEED_STATE)
 
 
 class Pass(abc.ABC):
@@ -40,6 +46,7 @@ class Pass(abc.ABC):
         self._masks = digest.masks()
         self._digest, self._taken = digest.DIGEST_EMPTY, 0
         self._faults: dict[CounterIndex, str] = {}     # where the first of each kind is
+        self._sessions: list[str] = []     # of a capture, in their order
         self._busy_ns, self._began = 0, time.perf_counter()
 
     def __iter__(self) -> Iterator[None]:
@@ -95,6 +102,21 @@ class Pass(abc.ABC):
         for table in self.tables:
             table.write(fresh)
         self._taken += len(fresh)
+        if self.source.is_capture:
+            states = fresh[fresh[:, _TYPE_AT] == RecordType.FEED_STATE]
+            for record in states.view(_FEED)[:, 0]:
+                self._feed_state(record)
+
+    def _feed_state(self, record: np.void) -> None:
+        """Note sessions, and the first number that is missing on every line."""
+        session = repr(bytes(record["session"]).decode("latin-1").rstrip(" "))
+        if not self._sessions:
+            self._sessions.append(session)
+        elif record["state"] == FeedState.NEW_SESSION and len(self._sessions) < SESSIONS_TOLD:
+            self._sessions.append(f"{session} from number {record['received']} on")
+        if record["state"] == FeedState.RECOVERING:
+            self._faults.setdefault(CounterIndex.MESSAGES_LOST,
+                                    f"number {record['expected']} of session {session}")
 
     @property
     def seconds(self) -> float:
@@ -167,6 +189,7 @@ class Pass(abc.ABC):
                 first = f"; the first is {place}" if place else ""
                 found.append(f"{sentence.format(f'{counters[name]:,}')}{first}.")
         if counters.get("sessions", 0) > 1:
+            more = ", ..." if counters["sessions"] > len(self._sessions) else ""
             found.append(f"{counters['sessions']:,} sessions follow each other, each with numbers "
-                         "of its own; the books go on.")
+                         f"of its own: {', '.join(self._sessions)}{more}; the books go on.")
         return found
