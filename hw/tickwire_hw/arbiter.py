@@ -24,10 +24,11 @@ class Arbiter(wiring.Component):
     greater ones are dropped.
 
     Headers and ends are treated one a cycle, oldest first, from a register of their port, a cycle
-    after they came; what is behind them in their port waits for them. Those that change no more
-    than what is known of their line and of a hole cost nothing else. For the others - a session, a
-    gap and its end, a tick, a retraction - messages wait while a sequence of states follows the
-    kernel step by step (up to 20 cycles), in queues of ``DEPTH`` cycles a port.
+    after they came; what is behind them in their port waits for them, and the next one follows in
+    the cycle after one was taken at the earliest. Those that change no more than what is known of
+    their line and of a hole cost nothing else. For the others - a session, a gap and its end, a
+    tick, a retraction - messages wait while a sequence of states follows the kernel step by step
+    (up to 20 cycles), in queues of ``DEPTH`` cycles a port.
 
     Bound of the queues
     -------------------
@@ -38,7 +39,8 @@ class Arbiter(wiring.Component):
     cycles behind its header, which came with another port's; from then on it and its followers are
     as far as the feed is. Two lines of the shortest blocks bring 4 messages in 7 cycles each and
     leave 3 of 7 to catch up. Headers and ends come at most twice in 8 cycles a port (62 octets are
-    before the messages), beside messages of the others: 6 of 8 cycles for 3 ports.
+    before the messages), beside messages of the others: 6 of 8 cycles for 3 ports, of which each
+    port's own are four, to load and to take them.
 
     A sequence of T cycles leaves T x 4/7 messages a port. The longest, a new session that skips,
     takes 20 cycles: 12 places of the 16. What more of them at once bring is for ``holds``;

@@ -31,6 +31,9 @@ WIDTHS = {
 Counts = data.StructLayout({counter.name.lower(): width for counter, width in WIDTHS.items()})
 """What is added to each counter in one cycle. ``messages`` is counted where they are read."""
 
+_LOW = 8
+"""Bits of the expected number that an accepted message's cycle can reach; at least 1."""
+
 _FRAMES = (_C.FRAMES_A, _C.FRAMES_B, _C.FRAMES_RECOVERY)
 _MARKS = ("let_in", "shut", "jumps", "changes_session", "ends", "restarts")
 
@@ -43,11 +46,15 @@ class Hand(data.Struct):
     stamp: 64
     first: 64
     session: SESSION_SHAPE
+    is_of_a: 1                             # not of line B: what selects data of a line
+    is_of_line: 1                          # not of the recovery line
     is_tick: 1
     is_packet: 1                           # a header: a jump is its doing
     is_end: 1                              # of the session
     is_heartbeat: 1
-    is_ahead: 1
+    is_numbered: 1                         # the number is right,
+    is_known: 1                            # and the session, too
+    is_early: 1                            # the number is ahead
     is_new: 1                              # it changed the session
     is_whole: 1                            # everything is put back
 
@@ -63,22 +70,21 @@ class Machine:
     def __init__(self, ports, depth: int) -> None:
         self.ports, self.m = ports, Module()
         self.know, self.saved = Signal(Knowledge), Signal(Knowledge)
-        self.has_saved, self.is_alone = Signal(), Signal()
+        self.has_saved, self.is_alone, self.is_still_alone = Signal(), Signal(), Signal()
         self.saver = Signal(range(PORTS))
         self.end_before = Signal(64)
         self.flags = Signal(FLAGS_SHAPE)
         self.hand, self.packet = Signal(Hand), Signal(Packet)
-        self.jump, self.is_jumping = Signal(64), Signal()
+        self.target, self.jumps, self.is_jumping = Signal(64), Signal(), Signal()
         self.event, self.emits = Signal(FeedEvent), Signal()
         self.age, self.touches, self.touches_shown = Signal(2), Signal(), Signal()
         self.begins = Signal()
-        self.reach, self.reach_line = Signal(64), Signal()
-        self.reach_port = Signal(range(PORTS))
-        self.has_reach = Signal()
+        self.saves = Signal()
+        self.has_reach, self.has_ended = Signal(), Signal()
         self.goes_far, self.went_far = Signal(LINES), Signal(LINES)
-        self.hears, self.saves = Signal(), Signal()
-        self.finds_hole, self.was_hole_known = Signal(), Signal()
         self.is_idle, self.is_ready, self.leaves, self.is_asked = (Signal() for _ in range(4))
+        self.is_telling = Signal(init=1)       # not ready: a register of its own for data
+        self.is_free, self.is_refused, self.goes = Signal(), Signal(), Signal()
         self.returns, self.oldest = Signal(), Signal(PORTS)
         self._is_settled = Signal()
         self._counted: dict[CounterIndex, list] = {counter: [] for counter in WIDTHS}
@@ -104,11 +110,14 @@ class Machine:
         self.m.d.comb += [self.emits.eq(1), self.event.kind.eq(kind),
                           *(self.event[name].eq(value) for name, value in fields.items())]
 
-    def jump_to(self, number, by) -> None:
-        """Make ``number``, ``by`` above it, the expected one."""
-        self.m.d.sync += [self.ports.expected.eq(number), self.after.eq(number + 1),
-                          self.second.eq(number + 2), self.jump.eq(by), self.is_jumping.eq(1)]
-        self.m.d.comb += self.touches.eq(1)
+    def jump_to(self, number) -> None:
+        """Make ``number`` the expected one, where the conditions around the call hold."""
+        self.m.d.comb += [self.target.eq(number), self.jumps.eq(1), self.touches.eq(1)]
+
+    def save(self) -> None:
+        """Keep what is known, for a retraction of what is in hand."""
+        self.m.d.comb += self.saves.eq(1)
+        self.m.d.sync += [self.saver.eq(self.hand.port), self.has_saved.eq(1), self.is_alone.eq(1)]
 
     def leave_for(self, state: str) -> None:
         """Leave ``Idle``, where the conditions around the call hold."""
@@ -137,12 +146,13 @@ class Machine:
             self.event.stamp.eq(self.hand.stamp), self.event.line.eq(self.hand.line),
             self.event.session.eq(know.session), self.event.sequence.eq(ports.expected),
         ]
-        m.d.sync += self.is_jumping.eq(0)
         self._messages()
         self._order()
-        self._heard()
-        self._reach()
+        self._take()
+        self._note()
         sequences(self)
+        with m.If(self.saves):
+            m.d.sync += self.saved.eq(know)
         self._finish()
 
     def _messages(self) -> None:
@@ -150,8 +160,8 @@ class Machine:
         m, ports, know = self.m, self.ports, self.know
         clock = Signal(CLOCK)
         m.d.sync += clock.eq(clock + 1)
-        after = self.after = Signal(64, init=ports.expected.init + 1)
-        second = self.second = Signal(64, init=ports.expected.init + 2)
+        low, high = ports.expected[:_LOW], ports.expected[_LOW:]
+        high_after = Signal(len(high))             # right from the second cycle after a change on
         offers = Cat(lane.offers for lane in self.lanes)
         self.wins = logic.lowest(offers)
         self.accepts, accepted = Signal(), Signal()
@@ -159,170 +169,174 @@ class Machine:
         m.d.sync += accepted.eq(self.accepts)
         with m.If(self.accepts):
             m.d.comb += self.touches.eq(1)
-            m.d.sync += [ports.expected.eq(after), after.eq(second), second.eq(second + 1),
-                         know.is_hole_known.eq(0)]
+            m.d.sync += know.is_hole_known.eq(0)
+        with m.If(self.accepts | self.jumps):
+            m.d.sync += low.eq(Mux(self.jumps, self.target[:_LOW], low + 1))
+        with m.If((self.accepts & low.all()) | self.jumps):
+            m.d.sync += high.eq(Mux(self.jumps, self.target[_LOW:], high_after))
+        m.d.sync += [high_after.eq(high + 1), self.is_jumping.eq(self.jumps)]
         is_open = know.is_started & know.is_joined & ~know.is_stale
         # A line that has just gone beyond is not seen in `is_beyond` yet.
         hopes = ports.lines & ~self.comparisons.is_beyond & ~self.goes_far & ~self.went_far
-        is_end_sure = ~Cat(lane.packet.is_in & lane.packet.has_end for lane in self.lanes).any()
+        is_end_sure = ~Cat(lane.has_end for lane in self.lanes).any()
         for number, lane in enumerate(self.lanes):
             m.d.comb += [
-                lane.clock.eq(clock), lane.is_ready.eq(self.is_ready & ~ports.hold),
+                lane.clock.eq(clock), lane.is_ready.eq(self.is_ready),
+                lane.hold.eq(ports.hold),
                 lane.accepts.eq(self.accepts), lane.accepted.eq(accepted),
                 lane.wins.eq(self.wins[number]),
                 lane.know.eq(know),
-                lane.expected.eq(Cat(ports.expected, after, second)),
+                lane.expected.eq(ports.expected),
                 lane.is_open.eq(is_open),
                 lane.is_repairing.eq(ports.policy == GapPolicy.WAIT),
                 lane.hopes.eq(Cat(hopes[1], hopes[0])), lane.until.eq(self.comparisons.until),
                 lane.patient_until.eq(self.comparisons.patient_until),
                 lane.is_end_sure.eq(is_end_sure),
-                lane.jump.eq(self.jump), lane.is_jumping.eq(self.is_jumping),
                 ports.is_lost[number].eq(lane.is_lost), ports.holds[number].eq(lane.is_filling),
             ]
             with m.If(lane.is_duplicate):
                 self.count(_C.MESSAGES_DUPLICATE)
             with m.If(lane.is_ahead):
                 self.count(_C.MESSAGES_AHEAD)
-            with m.If(self.wins[number] & (lane.packet.line == Line.RECOVERY)):
+            with m.If(self.wins[number] & (lane.header.line == Line.RECOVERY)):
                 self.count(_C.MESSAGES_RECOVERED)
-            with m.If(self.wins[number] & (self.saver != number)):
-                m.d.sync += self.is_alone.eq(0)
 
     @staticmethod
     def _came_before(arrival, other):
         return (arrival - other)[CLOCK - 1]
 
-    def _is_clear(self, lane, arrival):
-        """Whether nothing of others that is older than this event of ``lane`` is kept now, but for
-        what is taken from a register in this cycle: in the next one it is the event's turn.
-        """
-        return ~Cat((other.is_due & ~other.take & self._came_before(other.due_arrival, arrival))
-                    | (other.is_waiting & self._came_before(other.waiting_arrival, arrival))
-                    for other in self.lanes if other is not lane).any()
+    def _is_older(self, other, lane):
+        """Whether ``other`` keeps what came before the next event of ``lane``, and keeps it."""
+        is_new = ~lane.is_due & ~lane.is_stored              # it comes now, if there is one
+        return (other.is_due & ~other.take & (
+                    is_new | self._came_before(other.due_arrival, lane.arrival))
+                | other.is_waiting & (
+                    is_new | self._came_before(other.waiting_arrival, lane.arrival)))
 
     def _order(self) -> None:
         """Find the oldest event, and messages with nothing older before them, a cycle ahead."""
         m, is_first = self.m, Signal(PORTS)
-        for number, lane in enumerate(self.lanes):
-            m.d.sync += is_first[number].eq(Mux(
-                lane.is_due & ~lane.take, self._is_clear(lane, lane.due_arrival),
-                self._is_clear(lane, lane.next_arrival)))
         for lane in self.lanes:
-            is_alone = ~Cat(other.is_due | other.is_waiting
-                            for other in self.lanes if other is not lane).any()
+            others = [other for other in self.lanes if other is not lane]
+            is_alone = ~Cat(other.is_due | other.is_waiting for other in others).any()
             m.d.comb += [
-                lane.is_clear.eq(Mux(lane.is_stored, self._is_clear(lane, lane.arrival), is_alone)),
+                lane.is_clear.eq(~Cat(self._is_older(other, lane) for other in others).any()),
                 lane.is_behind.eq(~(is_alone | (lane.is_stored & lane.is_first)))]
+        m.d.sync += is_first.eq(Cat(lane.is_clear for lane in self.lanes))
         m.d.comb += self.oldest.eq(
             logic.lowest(Cat(lane.is_due for lane in self.lanes) & is_first))
 
-    def _reach(self) -> None:
-        """Let an end, or a header ahead, show how far its line is, a cycle after it was taken."""
-        m, know = self.m, self.know
-        m.d.sync += [self.has_reach.eq(0), self.goes_far.eq(0), self.went_far.eq(self.goes_far)]
-        with m.If(self.has_reach & (self.reach > know.shown[self.reach_line])):
-            m.d.comb += self.touches_shown.eq(1)
-            m.d.sync += know.shown[self.reach_line].eq(self.reach)
+    def _take(self) -> None:
+        """Take the oldest header, end or damaged verdict into the hand."""
+        m, hand, lanes = self.m, self.hand, self.lanes
+        port = Signal(range(PORTS))
+        m.d.comb += [port.eq(logic.encode(self.oldest)),
+                     self.is_refused.eq(Cat(lane.is_refused for lane in lanes).any()),
+                     self.goes.eq(self.is_free & ~self.ports.hold & ~self.is_refused)]
+        for number, lane in enumerate(lanes):
+            m.d.comb += lane.take.eq(self.oldest[number] & self.goes)
+        header = Array(lane.header for lane in lanes)[port]
+        with m.If(self.is_free & ~self.is_refused):
+            m.d.sync += [
+                hand.eq(0), hand.port.eq(port), hand.line.eq(header.line),
+                hand.is_of_a.eq(~header.line[0]),
+                hand.stamp.eq(header.stamp), hand.first.eq(header.first),
+                hand.session.eq(header.session),
+                *(hand[f"is_{mine}"].eq(Array(one)[port]) for mine, one in (
+                    ("packet", [lane.part.header for lane in lanes]),
+                    ("of_line", [lane.header.line != Line.RECOVERY for lane in lanes]),
+                    ("numbered", [lane.is_numbered for lane in lanes]),
+                    ("known", [lane.is_known for lane in lanes]),
+                    ("early", [lane.is_early for lane in lanes]),
+                    ("heartbeat", [lane.is_heartbeat for lane in lanes]),
+                    ("end", [lane.is_end for lane in lanes])))]
+
+    def _of_oldest(self, *values):
+        """Whether something holds of the lane whose event is the oldest."""
+        found = Signal()
+        self.m.d.comb += found.eq((self.oldest & Cat(values)).any())
+        return found
 
     def turn(self) -> None:
-        """Take the oldest header, end or damaged verdict; leave ``Idle`` where that needs more.
+        """Do what the event that is taken needs; leave ``Idle`` where that needs more.
 
-        To be called inside of that state.
+        To be called inside of that state. A header is looked at in the cycle after.
         """
-        m, hand, lanes = self.m, self.hand, self.lanes
-        due, port = Signal(PORTS), Signal(range(PORTS))
-        head, packet = Signal(lanes[0].head.shape()), Signal(Packet)
-        m.d.comb += [due.eq(self.oldest), port.eq(logic.encode(due)),
-                     head.eq(Array(lane.head for lane in lanes)[port]),
-                     packet.eq(Array(lane.packet for lane in lanes)[port])]
-        header, part = head.body.header, Array(lane.part for lane in lanes)[port]
-        reach = Array(lane.reach for lane in lanes)[port]
-        is_far = (Cat(lane.is_far for lane in lanes) & due).any()
-
-        def judged(name):
-            """Whether its lane says so of the header that is due."""
-            found = Signal(2, name=name)
-            m.d.comb += found.eq(logic.select(
-                *((due[number], getattr(lane, name)) for number, lane in enumerate(lanes))))
-            return Mux(self.accepts, found[1], found[0])
-        is_known = (Cat(lane.is_known for lane in lanes) & due).any()
-        for number, lane in enumerate(lanes):
-            m.d.comb += lane.take.eq(due[number])
-        with m.If(due.any()):
-            m.d.sync += [
-                self.reach.eq(reach), self.reach_port.eq(port), self.reach_line.eq(packet.line[0]),
-                hand.eq(0), hand.port.eq(port), hand.line.eq(packet.line),
-                hand.stamp.eq(packet.stamp), hand.first.eq(header.first),
-                hand.session.eq(header.session), hand.is_packet.eq(part.header),
-                hand.is_heartbeat.eq((Cat(lane.is_heartbeat for lane in lanes) & due).any()),
-                hand.is_end.eq((Cat(lane.is_end for lane in lanes) & due).any())]
-        with m.If((part.header | (part.end & head.is_short)) & due.any()):
-            for line, counter in enumerate(_FRAMES):
-                with m.If(header.line == line):
-                    self.count(counter)
-        with m.If(part.header & due.any()):
+        m, lanes = self.m, self.lanes
+        is_header = self._of_oldest(*(lane.part.header for lane in lanes))
+        is_short = self._of_oldest(*(lane.part.end & lane.is_short for lane in lanes))
+        is_end = self._of_oldest(
+            *(lane.part.end & ~lane.is_short & lane.packet.is_in for lane in lanes))
+        is_wrong = self._of_oldest(*(lane.part.end & lane.packet.is_in & lane.is_malformed
+                                     for lane in lanes))
+        is_verdict = self._of_oldest(*(lane.part.verdict for lane in lanes))
+        for line, counter in enumerate(_FRAMES):
+            with m.If(self._of_oldest(*(lane.header.line == line for lane in lanes))
+                      & (is_header | is_short)):
+                self.count(counter)
+        with m.If(is_short | is_wrong):
+            self.count(_C.PACKETS_MALFORMED)
+        for lane in lanes:
+            far = self.goes_far.bit_select(lane.header.line[0], 1)
+            with m.If(lane.take & lane.part.header & lane.is_early):
+                m.d.sync += far.eq(1)
+            with m.If(lane.take & lane.part.end & ~lane.is_short & lane.packet.is_in):
+                m.d.sync += [far.eq(lane.is_far), self.has_ended.eq(1),
+                             self.has_reach.eq(lane.header.line != Line.RECOVERY)]
+        is_calm = ((self.ports.state == FeedState.LIVE) & (self.know.end == 0)
+                   & (self.flags == 0)) | (self._is_settled & ~self.conclusion.is_due)
+        with m.If(is_header):
             m.d.comb += self.begins.eq(1)
-            m.d.sync += [hand.line.eq(header.line), hand.stamp.eq(header.stamp),
-                         self.reach.eq(header.first), self.reach_line.eq(header.line[0])]
-            with m.If(judged("is_plain")):
-                self._plain_header(port, header, judged("is_early"))
-            with m.Elif(is_known):
-                self.leave_for("Line")
-            with m.Else():
-                self.leave_for("Session")
-        with m.Elif(part.end & due.any()):
-            with m.If(head.is_short | (head.is_malformed & packet.is_in)):
-                self.count(_C.PACKETS_MALFORMED)
-            with m.If(packet.is_in & ~head.is_short):
-                m.d.sync += [self.has_reach.eq(packet.line != Line.RECOVERY),
-                             self.goes_far.bit_select(packet.line[0], 1).eq(is_far)]
-                with m.If(self.saver != port):
-                    m.d.sync += self.is_alone.eq(0)
-                is_calm = ((self.ports.state == FeedState.LIVE) & (self.know.end == 0)
-                           & (self.flags == 0))
-                with m.If(~is_calm & ~(self._is_settled & ~self.conclusion.is_due)):
-                    m.d.comb += self.begins.eq(1)
-                    self.leave_for("Conclude")
-        with m.Elif(part.verdict & due.any()):
+        with m.If(is_end & ~is_calm):
+            m.d.comb += self.begins.eq(1)
+            self.leave_for("Conclude")
+        with m.If(is_verdict):
             m.d.comb += self.begins.eq(1)
             self.leave_for("Retract")
 
-    def _plain_header(self, port, header, is_early) -> None:
-        m, know = self.m, self.know
-        is_known = know.is_hole_known & ~self.accepts
+    def _note(self) -> None:
+        """Note what a plain header or an end says, a cycle after it was taken: it is in hand."""
+        m, know, hand, lanes = self.m, self.know, self.hand, self.lanes
+        own, hears, is_early = ~hand.is_of_a, Signal(), Signal()
+        shows = Signal()
+        m.d.comb += [hears.eq(Cat(lane.is_plain for lane in lanes).any()),
+                     is_early.eq(hears & hand.is_early), shows.eq(is_early | self.has_reach)]
+        m.d.sync += [self.has_reach.eq(0), self.goes_far.eq(0), self.went_far.eq(self.goes_far)]
+        # A message that came with the end is not counted before this cycle.
+        number = Signal(64)
+        m.d.comb += number.eq(Array(lane.header.first for lane in lanes)[hand.port])
+        with m.If(shows & (number > know.shown[own])):
+            m.d.comb += self.touches_shown.eq(1)
+            m.d.sync += know.shown[own].eq(number)
+        # Whoever else gave a message, or an end, in the cycle before.
+        won = Signal(PORTS)
+        m.d.sync += [won.eq(self.wins), self.has_ended.eq(0), self.is_alone.eq(self.is_still_alone)]
+        is_joined = (self.has_ended & (self.saver != hand.port)) | Cat(
+            won[number] & (self.saver != number) for number in range(PORTS)).any()
+        m.d.comb += self.is_still_alone.eq(self.is_alone & ~is_joined)
         with m.If(is_early):
-            # What `_judge` does when it still hopes; the number is shown as an end's is.
-            m.d.sync += [
-                self.saves.eq(1), self.was_hole_known.eq(is_known), self.finds_hole.eq(~is_known),
-                self.saver.eq(port), self.has_saved.eq(1), self.is_alone.eq(1),
-                know.is_hole_known.eq(1), self.has_reach.eq(1),
-                self.goes_far.bit_select(header.line[0], 1).eq(1)]
-        with m.Elif(self.saver == port):
-            m.d.sync += self.has_saved.eq(0)
-        with m.Else():
-            m.d.sync += self.is_alone.eq(0)
-        m.d.sync += self.hears.eq(1)
-
-    def _heard(self) -> None:
-        """Note what a plain header says, a cycle after it was taken: it is in hand then."""
-        m, know, hand = self.m, self.know, self.hand
-        m.d.sync += [self.saves.eq(0), self.finds_hole.eq(0), self.hears.eq(0)]
-        with m.If(self.saves):
-            m.d.sync += [self.saved.eq(know), self.saved.is_hole_known.eq(self.was_hole_known)]
-        with m.If(self.finds_hole):
-            m.d.sync += know.hole_since.eq(hand.stamp)
-        with m.If(self.hears & (hand.is_heartbeat | hand.is_end)):
+            # What `_judge` does when it still hopes.
+            self.save()
+            m.d.sync += know.is_hole_known.eq(~self.accepts)
+            with m.If(~know.is_hole_known):
+                m.d.sync += know.hole_since.eq(hand.stamp)
+        with m.Elif(hears):
+            with m.If(self.saver == hand.port):
+                m.d.sync += self.has_saved.eq(0)
+            with m.Else():
+                m.d.sync += self.is_alone.eq(0)
+        with m.If(hears & (hand.is_heartbeat | hand.is_end)):
             self.count(_C.HEARTBEATS)
-        with m.If(self.hears & (hand.line != Line.RECOVERY)):
-            own = hand.line[0]
+        with m.If(hears & hand.is_of_line):
             m.d.sync += [know.last[own].eq(hand.stamp), know.silent[own].eq(0)]
             self.hear(hand.port, hand.line)
+        with m.If(shows):
+            self.hear(hand.port, own)
 
     def hear(self, port, line) -> None:
         """A packet of ``line`` is listened to: what another port says of it is not forgotten."""
         for number, lane in enumerate(self.lanes):
-            with self.m.If((port != number) & (lane.packet.line == line)):
+            with self.m.If((port != number) & (lane.header.line == line)):
                 self.m.d.comb += lane.is_heard.eq(1)
 
     # Outputs
@@ -336,10 +350,6 @@ class Machine:
             ports.o.valid.eq(self.emits | self.accepts), ports.o.payload.eq(event),
         ]
         for number, lane in enumerate(self.lanes):
-            with m.If(self.wins[number]):
-                m.d.sync += [ports.o.payload.kind.eq(EventKind.MESSAGE),
-                             ports.o.payload.stamp.eq(lane.packet.stamp),
-                             ports.o.payload.line.eq(lane.packet.line)]
             is_own = self.hand.port == number
             marks = {name: Cat(strobes).any() for name, strobes in self._marked.items()}
             m.d.comb += [
@@ -348,12 +358,14 @@ class Machine:
                 lane.loses_end.eq(marks["ends"] & ~is_own),
                 lane.shut.eq((marks["shut"] & is_own) | (marks["changes_session"] & ~is_own)
                              | marks["restarts"])]
-            with m.If(self.has_reach & (self.reach_port != number)
-                      & (lane.packet.line == self.reach_line)):
-                m.d.comb += lane.is_heard.eq(1)
         might = logic.lowest(Cat(lane.might_offer for lane in self.lanes))
-        m.d.sync += ports.o.payload.message.eq(logic.select(
-            *((might[number], lane.message) for number, lane in enumerate(self.lanes))))
+        def offered(values):
+            return logic.select(*zip(might, values, strict=True))
+        payload = ports.o.payload
+        m.d.sync += payload.message.eq(offered(lane.message for lane in self.lanes))
+        with m.If(~self.is_telling):
+            m.d.sync += [payload.stamp.eq(offered(lane.header.stamp for lane in self.lanes)),
+                         payload.line.eq(offered(lane.header.line for lane in self.lanes))]
         counts = Signal(Counts)
         for counter, values in self._counted.items():
             m.d.comb += counts[counter.name.lower()].eq(reduce(add, values))

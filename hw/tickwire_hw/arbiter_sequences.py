@@ -8,7 +8,6 @@ from amaranth.hdl import Cat, Mux, Signal
 from amaranth.lib import enum
 
 from tickwire.spec.counters import CounterIndex
-from tickwire.spec.moldudp64 import SEQUENCE_MAX
 from tickwire.spec.records import FeedState, Line
 from tickwire.spec.registers import GapPolicy
 from tickwire_hw.feed_port import EventKind
@@ -53,7 +52,13 @@ class _Sequences:
             self._retract()
             self._tick()
         m.d.comb += machine.is_idle.eq(fsm.ongoing("Idle"))
-        m.d.sync += machine.is_ready.eq((machine.is_idle & ~machine.leaves) | machine.returns)
+        # Behind a jump it takes two cycles until lanes know how their messages stand to it.
+        is_ready = Signal()
+        m.d.comb += is_ready.eq(
+            ((machine.is_idle & ~machine.leaves) | machine.returns) & ~machine.is_jumping)
+        is_asked = machine.is_asked | self.ports.tick | self.ports.give_up | self.ports.restart
+        m.d.sync += [machine.is_ready.eq(is_ready), machine.is_telling.eq(~is_ready),
+                     machine.is_free.eq(is_ready & ~is_asked)]
 
     def _return(self) -> None:
         """Go back to ``Idle`` and take events again at once."""
@@ -81,7 +86,7 @@ class _Sequences:
         m, ports = self.m, self.ports
         self.is_ticking, self.is_giving_up, self.is_restarting = Signal(), Signal(), Signal()
         self.tick_stamp, self.number, self.number_stamp = Signal(64), Signal(64), Signal(64)
-        with m.If(self.machine.is_ready & ~ports.hold):
+        with m.If(self.machine.is_ready & ~ports.hold & ~self.machine.is_refused):
             m.d.sync += self.is_restarting.eq(0)
             with m.If(~self.is_restarting):
                 m.d.sync += self.is_giving_up.eq(0)
@@ -96,25 +101,34 @@ class _Sequences:
             m.d.sync += self.is_restarting.eq(1)
         m.d.comb += self.machine.is_asked.eq(
             self.is_ticking | self.is_giving_up | self.is_restarting)
+        with m.If(self.machine.is_ready & ~self.machine.is_refused):
+            with m.If(self.is_giving_up):
+                m.d.sync += [self.hand.eq(0), self.hand.line.eq(Line.RECOVERY),
+                             self.hand.stamp.eq(self.number_stamp)]
+            with m.Elif(self.is_ticking):
+                m.d.sync += [self.hand.eq(0), self.hand.is_tick.eq(1),
+                             self.hand.stamp.eq(self.tick_stamp)]
 
     def _idle(self) -> None:
         machine, m, ports, hand = self.machine, self.m, self.ports, self.hand
         with m.State("Idle"):
             m.d.sync += self.then.eq(_Then.IDLE)
-            with m.If(ports.hold | ~machine.is_ready):
+            with m.If(machine.is_refused):
+                with m.If(hand.is_known):
+                    machine.leave_for("Line")
+                with m.Else():
+                    machine.leave_for("Session")
+            with m.Elif(ports.hold | ~machine.is_ready):
                 pass
             with m.Elif(self.is_restarting):
                 machine.leave_for("Restart")
             with m.Elif(self.is_giving_up):
                 m.d.comb += machine.begins.eq(1)
-                m.d.sync += [hand.eq(0), hand.line.eq(Line.RECOVERY),
-                             hand.stamp.eq(self.number_stamp), self.target.eq(self.number),
-                             machine.is_alone.eq(0)]
+                m.d.sync += [self.target.eq(self.number), machine.is_alone.eq(0)]
                 machine.leave_for("Give-Up")
             with m.Elif(self.is_ticking):
                 m.d.comb += machine.begins.eq(1)
-                m.d.sync += [hand.eq(0), hand.is_tick.eq(1), hand.stamp.eq(self.tick_stamp),
-                             machine.is_alone.eq(0)]
+                m.d.sync += machine.is_alone.eq(0)
                 machine.leave_for("Tick")
             with m.Else():
                 machine.turn()
@@ -122,31 +136,27 @@ class _Sequences:
             m.d.sync += [self.know.eq(0), self.know.session.eq(ports.session),
                          self.know.has_session.eq(ports.has_session), ports.state.eq(0),
                          machine.flags.eq(0), machine.has_saved.eq(0)]
-            machine.jump_to(ports.start, 0)
+            machine.jump_to(ports.start)
             machine.mark("restarts")
             m.next = "Idle"                        # headers are judged anew before one is taken
-
-    def _save(self) -> None:
-        machine = self.machine
-        self.m.d.sync += [machine.saved.eq(self.know), machine.saver.eq(self.hand.port),
-                          machine.has_saved.eq(1), machine.is_alone.eq(1)]
 
     def _header(self) -> None:
         """``datagram`` up to the blocks, and ``_other_session``."""
         machine, m, ports, know, hand = self.machine, self.m, self.ports, self.know, self.hand
         is_silent = machine.comparisons.is_silent
-        is_previous = know.has_previous & (hand.session == know.previous)
+        is_previous = Signal()
+        m.d.sync += is_previous.eq(know.has_previous & (hand.session == know.previous))
         is_refused = ~ports.accept_session | (is_previous & ~is_silent.all())
         with m.State("Session"):
-            with m.If((hand.first == 0) | (hand.first > SEQUENCE_MAX)):
+            with m.If(~hand.is_numbered):
                 machine.count(_C.PACKETS_MALFORMED)
                 self._return()
             with m.Elif(machine.age >= _TIMES):
-                with m.If((hand.line == Line.RECOVERY) | (know.has_session & is_refused)):
+                with m.If(~hand.is_of_line | (know.has_session & is_refused)):
                     machine.count(_C.PACKETS_SESSION)
                     self._return()
                 with m.Else():
-                    self._save()
+                    machine.save()
                     machine.count(_C.SESSIONS)
                     m.d.sync += [know.session.eq(hand.session), know.has_session.eq(1),
                                  hand.is_new.eq(1)]
@@ -166,10 +176,10 @@ class _Sequences:
 
         is_joining = ~know.is_started & (ports.expected == 0)
         is_ahead = (hand.first > ports.expected) & ~is_joining
-        own = hand.line[0]
+        own = ~hand.is_of_a
         with m.State("Line"):
             with m.If(~hand.is_new):
-                self._save()
+                machine.save()
             m.d.comb += machine.touches.eq(1)
             machine.mark("let_in")
             machine.hear(hand.port, hand.line)
@@ -180,7 +190,7 @@ class _Sequences:
             with m.If(~know.is_started):
                 m.d.sync += know.last[~own].eq(hand.stamp)
                 with m.If(is_joining):
-                    machine.jump_to(hand.first, hand.first)
+                    machine.jump_to(hand.first)
                     machine.mark("jumps")
             with m.If(is_ahead), m.If(hand.first > know.shown[own]):
                 m.d.sync += know.shown[own].eq(hand.first)
@@ -209,7 +219,7 @@ class _Sequences:
         left = sum(lane.packet.is_in & (self.hand.port != number)
                    for number, lane in enumerate(machine.lanes))
         machine.count(_C.PACKETS_SESSION, left)
-        machine.jump_to(1, 1 - self.ports.expected)
+        machine.jump_to(1)
         m.d.sync += [
             know.previous.eq(know.session), know.has_previous.eq(1),
             *(shown.eq(0) for shown in know.shown), know.is_hole_known.eq(0), know.end.eq(0),
@@ -297,7 +307,7 @@ class _Sequences:
             flags = flags_of(0, know.is_stale)
             machine.tell(EventKind.DESYNC_ALL, sequence=self.target - 1, flags=flags)
             machine.count(_C.MESSAGES_LOST, lost)
-            machine.jump_to(self.target, lost)
+            machine.jump_to(self.target)
             with m.If(self.hand.is_packet):
                 machine.mark("jumps")
             m.d.sync += [know.is_recovering.eq(0), know.is_joined.eq(1),
@@ -308,8 +318,8 @@ class _Sequences:
         """``retract``, and what it is when other packets came in between."""
         machine, m, ports, know, hand = self.machine, self.m, self.ports, self.know, self.hand
         saved, packet = machine.saved, machine.packet
-        own = hand.line[0]
-        is_whole = machine.has_saved & machine.is_alone & (machine.saver == hand.port)
+        own = ~hand.is_of_a
+        is_whole = machine.has_saved & machine.is_still_alone & (machine.saver == hand.port)
         is_told = packet.has_taken | packet.has_jumped | (packet.has_session & is_whole)
         with m.State("Retract"):
             machine.count(_C.FRAMES_RETRACTED)
@@ -322,7 +332,7 @@ class _Sequences:
                     saved.is_hole_known
                     & (~packet.has_taken | packet.has_jumped | packet.has_session))]
             with m.Else():
-                with m.If((hand.line != Line.RECOVERY) & ~packet.is_shared):
+                with m.If(hand.is_of_line & ~packet.is_shared):
                     m.d.sync += [know.shown[own].eq(packet.shown), know.last[own].eq(packet.last),
                                  know.silent[own].eq(packet.silent)]
                 m.d.sync += know.is_recovering.eq(know.is_recovering | packet.was_recovering)
@@ -348,7 +358,7 @@ class _Sequences:
             m.d.sync += machine.flags.eq(flags)
             m.d.comb += machine.touches.eq(1)
             with m.If(packet.has_jumped | (packet.has_session & hand.is_whole)):
-                machine.jump_to(packet.before, packet.before - ports.expected)
+                machine.jump_to(packet.before)
             m.next = "Conclude"
 
     def _tick(self) -> None:

@@ -1,6 +1,6 @@
-"""A header, end or verdict of one port that waits for its turn at the arbiter."""
+"""The header of a port's packet, and the header, end or verdict that waits for its turn."""
 
-from amaranth.hdl import Cat, Const, Module, Mux, Signal
+from amaranth.hdl import Module, Mux, Signal
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -12,16 +12,9 @@ from tickwire_hw.packet_queue import CLOCK, Entry, Part
 
 
 class Judgement(data.Struct):
-    """How a header stands to the feed: all that can be known of it a cycle ahead.
+    """How a header stands to the feed, but for its number."""
 
-    Numbers are held against what was expected in the cycle before. Since then that may have gone
-    up by one, and may do so in this cycle.
-    """
-
-    is_known: 1                            # number and session are right
-    excess: data.ArrayLayout(64, 3)        # its number less the expected one, 1 and 2 more;
-    is_at: 3                               # which of them is zero,
-    is_below: 1                            # and whether the first is negative
+    is_known: 1                            # the session is right
     is_line: 1                             # it is not of the recovery line
     is_heartbeat: 1                        # by its count
     is_end: 1                              # of the session
@@ -33,69 +26,108 @@ class Judgement(data.Struct):
 class DueEvent(wiring.Component):
     """Keep an event in registers until it is taken, with what is known of it.
 
-    Latency is one cycle. In the cycle in which it is taken an end or a verdict may come behind it;
-    a header comes when there is none, because it is judged on its way.
+    Latency is one cycle; a header is judged on its way. The next event comes in the cycle after
+    the one before was taken, but for a verdict, which is kept beside the end before it.
 
     Members
     -------
     entry, arrival : ``In(Entry)``, ``In(CLOCK)``
         The port's next event, if it is not a message, and when it came.
     loads, part_next : ``In(1)``, ``In(Part)``
-        Keep it, and what it is; only when nothing else is kept behind this cycle.
+        Keep it, and what it is; only while nothing is kept, and always when that is a header.
+    appends, closes : ``In(1)``
+        A verdict is behind the end that waits, and is kept, too: one that says damaged, or another.
     take : ``In(1)``
         It is taken in this cycle.
+    counted : ``In(1)``
+        A message of the packet was taken in the cycle before, so its next one has the next number.
     know, expected, until, patient_until : ``In``
-        The feed, the expected number and the two after it, and the times of
+        The feed, the expected number and the times of
         :class:`tickwire_hw.feed_state.Comparisons`. Judgements are a cycle behind them: who takes
         headers waits for that after a change, but for a rise of ``until`` and of the known end
         and for accepted messages.
-    is_valid, part, kept, kept_arrival : ``Out``
-        The event that waits.
+    is_valid, part, arrived, is_malformed, is_short : ``Out``
+        The event that waits; of an end, what it says.
+    is_closed : ``Out(1)``
+        Behind the end that waits a good verdict came before this cycle.
+    header : ``Out(Header)``
+        Of the latest packet, from when it waits until the next one does; ``first`` is the number
+        of the packet's next message, without that of ``counted``. A short end has but ``line`` and
+        ``stamp``.
+    distance : ``Out(64)``
+        ``first`` less the expected number, both of the cycle before.
     judgement : ``Out(Judgement)``
-        Of a header.
+        Of a header that waits.
     """
 
     entry: In(Entry)
     arrival: In(CLOCK)
     loads: In(1)
     part_next: In(Part)
+    appends: In(1)
+    closes: In(1)
     take: In(1)
+    counted: In(1)
     know: In(Knowledge)
-    expected: In(data.ArrayLayout(64, 3))
+    expected: In(64)
     until: In(data.ArrayLayout(65, LINES))
     patient_until: In(65)
     is_valid: Out(1)
     part: Out(Part)
-    kept: Out(Entry)
-    kept_arrival: Out(CLOCK)
+    arrived: Out(CLOCK)
+    is_malformed: Out(1)
+    is_short: Out(1)
+    is_closed: Out(1)
+    header: Out(Header)
+    distance: Out(64)
     judgement: Out(Judgement)
 
     def elaborate(self, platform):
         """Return the registers, and comparisons of what will be in them."""
         m = Module()
 
-        with m.If(~self.is_valid | self.take):
-            m.d.sync += [self.kept.eq(self.entry), self.kept_arrival.eq(self.arrival),
-                         self.part.eq(self.part_next), self.is_valid.eq(self.loads)]
+        entered, header = self.entry.body.header, self.header
+        is_header, first = Signal(), Signal(64)
+        is_empty = Signal(init=1)              # a register of its own for what selects data
+        m.d.comb += [is_header.eq(self.part_next.header & ~self.is_valid),
+                     first.eq(Mux(self.part_next.header & is_empty, entered.first, header.first))]
+        kept = Signal(Part)
+        has_more = kept.end & (kept.verdict | self.appends)
+        m.d.comb += [self.part.eq(kept), self.part.verdict.eq(kept.verdict & ~kept.end)]
+        is_valid = Mux(self.is_valid, ~self.take | has_more, self.loads)
+        m.d.sync += [self.is_valid.eq(is_valid), is_empty.eq(~is_valid),
+                     self.distance.eq(first - self.expected)]
+        with m.If(~self.is_valid):
+            m.d.sync += [self.arrived.eq(self.arrival), kept.eq(self.part_next),
+                         self.is_malformed.eq(self.entry.is_malformed),
+                         self.is_short.eq(self.entry.is_short)]
+            with m.If(self.part_next.header | (self.part_next.end & self.entry.is_short)):
+                m.d.sync += [header.line.eq(entered.line), header.stamp.eq(entered.stamp)]
+        with m.If(is_header):
+            m.d.sync += [header.session.eq(entered.session), header.count.eq(entered.count)]
+        with m.If(self.is_valid):
+            with m.If(self.take):
+                m.d.sync += kept.end.eq(0)
+            with m.If(self.appends):
+                m.d.sync += kept.verdict.eq(1)
+            with m.If(self.closes):
+                m.d.sync += self.is_closed.eq(1)
+        with m.Else():
+            m.d.sync += self.is_closed.eq(0)
+        with m.If(is_header | self.counted):
+            m.d.sync += header.first.eq(Mux(is_header, entered.first, header.first + 1))
 
-        know, judgement, header = self.know, self.judgement, Signal(Header)
-        number_max = Const(moldudp64.SEQUENCE_MAX, 64)
-        own = header.line[0]
-        m.d.comb += [
-            header.eq(Mux(self.is_valid, self.kept.body.header, self.entry.body.header))]
+        know, judgement, judged = self.know, self.judgement, Signal(Header)
+        own = judged.line[0]
+        m.d.comb += judged.eq(Mux(is_empty, entered, header))
         m.d.sync += [
-            judgement.is_known.eq((header.first != 0) & (header.first <= number_max)
-                                  & know.has_session & (header.session == know.session)),
-            *(excess.eq(header.first - number) for excess, number in
-              zip(judgement.excess, self.expected, strict=True)),
-            judgement.is_below.eq(header.first < self.expected[0]),
-            judgement.is_line.eq(header.line != Line.RECOVERY),
-            judgement.is_heartbeat.eq(header.count == moldudp64.HEARTBEAT),
-            judgement.is_end.eq(header.count == moldudp64.END_OF_SESSION),
-            judgement.is_at.eq(Cat(header.first == number for number in self.expected)),
-            judgement.is_in_time.eq(header.stamp <= self.until[own]),
-            judgement.is_patient.eq(header.stamp <= self.patient_until),
-            judgement.is_within_end.eq(header.first <= know.end),
+            judgement.is_known.eq(know.has_session & (judged.session == know.session)),
+            judgement.is_line.eq(judged.line != Line.RECOVERY),
+            judgement.is_heartbeat.eq(judged.count == moldudp64.HEARTBEAT),
+            judgement.is_end.eq(judged.count == moldudp64.END_OF_SESSION),
+            judgement.is_in_time.eq(judged.stamp <= self.until[own]),
+            judgement.is_patient.eq(judged.stamp <= self.patient_until),
+            judgement.is_within_end.eq(judged.first <= know.end),
         ]
 
         return m

@@ -5,9 +5,8 @@ from amaranth.lib import data, memory, wiring
 from amaranth.lib.wiring import In, Out
 
 from tickwire_hw import logic
-from tickwire_hw.blocks_port import End, Header, Message, PacketSignature
+from tickwire_hw.blocks_port import Header, Message, PacketSignature
 
-_PASSED = End.as_shape()["passed"].shape
 CLOCK = 14
 """Bits of the arbiter's cycle counter, by which queues tell whose event came first."""
 
@@ -25,11 +24,19 @@ class Part(data.Struct):
     verdict: 1
 
 
+class Takes(data.Struct):
+    """What a port's events may be taken for; a verdict by what it says."""
+
+    header: 1
+    end: 1
+    good: 1
+    damaged: 1
+
+
 class Entry(data.Struct):
     """What one cycle brought, but for a verdict."""
 
     body: data.UnionLayout({"header": Header, "message": Message})  # header also for a short end
-    passed: _PASSED
     is_malformed: 1
     is_short: 1
 
@@ -62,14 +69,19 @@ class PacketQueue(wiring.Component):
     head, message, part : ``Out(Entry)``, ``Out(Message)``, ``Out(Part)``
         The oldest cycle's events, but for a message; a message; and which part is next, one-hot:
         none is set when all is taken.
+    has_message : ``Out(1)``
+        That this is a message, once more, for what selects ``message``.
     has_end, is_damaged : ``Out(1)``
         Of the oldest cycle: whether an end is not taken yet, and what its verdict says.
-    take : ``In(1)``
-        Take that part at the end of this cycle. Only when there is one.
-    takes_end : ``In(1)``
-        Take the end, too. Only with a message, and when there is one.
+    takes : ``In(Takes)``
+        What else than a message is taken at the end of a cycle in which it is next.
+    takes_message, late : ``In(2)``, ``In(1)``
+        Whether to take the message that is next, and its end, too; the second bit holds where
+        ``late`` is set, which may be known late.
     is_stored, arrival : ``Out(1)``, ``Out(CLOCK)``
         Whether the oldest cycle is one before this, and which.
+    is_good : ``Out(1)``
+        All that is left of a cycle before this, the oldest one, is a good verdict.
     is_waiting, waiting_arrival : ``Out(1)``, ``Out(CLOCK)``
         Whether something else than a good verdict is stored, or stands behind one; when it came.
     is_filling : ``Out(1)``
@@ -85,9 +97,10 @@ class PacketQueue(wiring.Component):
         super().__init__({
             "i": In(PacketSignature()), "clock": In(CLOCK), "head": Out(Entry),
             "message": Out(Message), "part": Out(Part),
-            "has_end": Out(1), "is_damaged": Out(1), "take": In(1), "takes_end": In(1),
-            "is_stored": Out(1), "arrival": Out(CLOCK), "is_waiting": Out(1),
-            "waiting_arrival": Out(CLOCK),
+            "has_message": Out(1), "has_end": Out(1), "is_damaged": Out(1),
+            "takes": In(Takes), "takes_message": In(2), "late": In(1),
+            "is_stored": Out(1), "arrival": Out(CLOCK), "is_good": Out(1),
+            "is_waiting": Out(1), "waiting_arrival": Out(CLOCK),
             "is_filling": Out(1), "is_lost": Out(1)})
 
     def elaborate(self, platform):
@@ -101,6 +114,7 @@ class PacketQueue(wiring.Component):
         # A row that nobody needs yet may be written: only the address decides what is kept.
         level = Signal(range(self._depth + 1))
         mark = Signal(Mark)                     # no part is set while nothing is stored
+        is_empty = Signal(init=1)               # a register of its own for what selects data
         is_losing, is_owing, is_full, is_more = Signal(), Signal(), Signal(), Signal()
         entered, incoming = Signal(Entry), Signal(Mark)
         is_shut = Signal()
@@ -110,11 +124,14 @@ class PacketQueue(wiring.Component):
             write.data.eq(entered), write_mark.data.eq(incoming), write.en.eq(~is_full),
             write_mark.en.eq(~is_full), write_mark.addr.eq(write.addr),
             following.addr.eq(read.addr + 1),
-            is_full.eq(level == self._depth), self.head.eq(Mux(self.is_stored, read.data, entered)),
-            self.message.eq(Mux(self.is_stored, read.data.body.message, self.i.message.payload)),
+            is_full.eq(level == self._depth), self.head.eq(Mux(is_empty, entered, read.data)),
+            self.message.eq(Mux(is_empty, self.i.message.payload, read.data.body.message)),
+            self.has_message.eq(
+                Mux(is_empty, self.i.message.valid & ~is_losing, mark.parts.message)),
             self.arrival.eq(mark.arrival),
             self.is_damaged.eq(Mux(self.is_stored, mark.is_damaged, incoming.is_damaged)),
             is_more.eq(mark.is_damaged | mark.parts.header | mark.parts.message | mark.parts.end),
+            self.is_good.eq(self.is_stored & ~is_more),
             self.is_waiting.eq(self.is_stored & ((level != 1) | is_more)),
             self.waiting_arrival.eq(Mux(is_more, mark.arrival, following.data.arrival)),
         ]
@@ -124,29 +141,42 @@ class PacketQueue(wiring.Component):
             m.d.comb += write.data.body.message.eq(self.i.message.payload)
 
         # The next part. A message never shares its cycle with a header.
-        left, rest, is_first = Signal(Part), Signal(Part), Signal(Part)
+        left, is_first, takes = Signal(Part), Signal(Part), self.takes
+        rests = Signal(Part, name="rest_early"), Signal(Part, name="rest_late")
         m.d.comb += [
             left.eq(mark.parts.as_value() | Mux(self.is_stored, 0, incoming.parts.as_value())),
             is_first.eq(logic.lowest(left.as_value())),
             self.has_end.eq(left.end), self.part.eq(is_first),
-            self.part.message.eq(left.message), self.part.header.eq(left.header & ~left.message),
-            rest.eq(left.as_value() & ~Mux(self.take, self.part.as_value(), 0)),
+            self.part.message.eq(left.message), self.part.header.eq(left.header),
         ]
-        with m.If(self.takes_end):
-            m.d.comb += rest.end.eq(0)
+        is_headless = ~left.header & ~left.message
+        for rest, takes_message in zip(rests, self.takes_message, strict=True):
+            m.d.comb += [
+                rest.header.eq(left.header & ~takes.header),
+                rest.message.eq(left.message & ~takes_message),
+                rest.end.eq(left.end & ~Mux(left.message, takes_message,
+                                            is_headless & takes.end)),
+                rest.verdict.eq(left.verdict & ~(is_headless & ~left.end & Mux(
+                    self.is_damaged, takes.damaged, takes.good)))]
         leaves, enters, has_rest = Signal(), Signal(), Signal()
-        m.d.comb += [has_rest.eq(rest.as_value().any()), leaves.eq(self.is_stored & ~has_rest)]
+        m.d.comb += [has_rest.eq(Mux(self.late, *(one.as_value().any() for one in rests[::-1]))),
+                     leaves.eq(self.is_stored & ~has_rest)]
         is_last = level == 1
-        with m.If(~self.is_stored):
-            m.d.sync += [mark.eq(incoming), mark.parts.eq(rest)]
-        with m.Elif(has_rest):
-            m.d.sync += mark.parts.eq(rest)
-        with m.Else():
-            m.d.sync += mark.eq(Mux(is_last, incoming, following.data))
+        upcoming, parts = Signal(Mark), [Signal(Part, name=f"parts_{late}") for late in range(2)]
+        m.d.comb += [
+            upcoming.eq(Mux(is_last | ~self.is_stored, incoming, following.data)),
+            *(one.eq(Mux(self.is_stored & ~rest.as_value().any(), upcoming.parts, rest))
+              for one, rest in zip(parts, rests, strict=True))]
+        m.d.sync += mark.parts.eq(Mux(self.late, parts[1], parts[0]))
+        with m.If(~self.is_stored | ~has_rest):
+            m.d.sync += [mark.is_damaged.eq(upcoming.is_damaged),
+                         mark.arrival.eq(upcoming.arrival)]
 
         # What cannot be taken at once is kept, or lost.
         has_more = incoming.parts.as_value().any()
         is_kept = Mux(self.is_stored, has_more, has_rest)
+        room = ~is_full & (~self.is_stored | has_more)
+        rises, sinks = has_rest & room, self.is_stored & ~has_rest & ~room
         m.d.comb += [enters.eq(is_kept & ~is_full), self.is_lost.eq(is_kept & is_full & ~is_owing)]
         with m.If(is_owing), m.If(~is_full):
             m.d.sync += is_owing.eq(0)
@@ -155,15 +185,16 @@ class PacketQueue(wiring.Component):
         with m.Elif(incoming.parts.header):
             m.d.sync += is_losing.eq(0)
 
-        m.d.sync += self.is_stored.eq(Mux(self.is_stored, has_rest | ~is_last | enters, has_rest))
+        is_stored = Mux(self.is_stored, has_rest | ~is_last | enters, has_rest)
+        m.d.sync += [self.is_stored.eq(is_stored), is_empty.eq(~is_stored)]
         with m.If(enters):
             m.d.sync += write.addr.eq(write.addr + 1)
         with m.If(leaves):
             m.d.sync += read.addr.eq(read.addr + 1)
         bound = self._depth - MARGIN
-        with m.If(enters & ~leaves):
+        with m.If(rises):
             m.d.sync += [level.eq(level + 1), self.is_filling.eq(level >= bound - 1)]
-        with m.Elif(leaves & ~enters):
+        with m.Elif(sinks):
             m.d.sync += [level.eq(level - 1), self.is_filling.eq(level >= bound + 1)]
 
         return m
@@ -177,7 +208,6 @@ class PacketQueue(wiring.Component):
             *(incoming.parts[name].eq(part.valid & ~is_shut) for name, part in parts.items()),
             incoming.parts.message.eq(message.valid & ~is_losing),  # never beside a header
             incoming.is_damaged.eq(verdict.payload.is_damaged | is_owing),
-            entered.passed.eq(end.payload.passed),
             entered.is_malformed.eq(end.payload.is_malformed),
             entered.is_short.eq(end.payload.is_short),
         ]
@@ -187,5 +217,4 @@ class PacketQueue(wiring.Component):
                          entered.body.header.stamp.eq(end.payload.stamp)]
         with m.If(is_owing):
             m.d.comb += [incoming.parts.eq(Part.const({"end": 1, "verdict": 1})),
-                         entered.passed.eq(0), entered.is_malformed.eq(1),
-                         entered.is_short.eq(0)]
+                         entered.is_malformed.eq(1), entered.is_short.eq(0)]
