@@ -110,6 +110,8 @@ class VerilatedReplay(Pass):
             self.symbols[record["instrument"]] = name
             self.instruments[record["locate"]] = record["instrument"]
             self._named.add(name.decode("latin-1").strip())
+        if len(named):
+            self._note_names()
         if len(records):
             self._hand_over(np.ascontiguousarray(records))
 

@@ -342,6 +342,33 @@ def test_stock_locates_that_find_no_instrument_are_told(run, tmp_path):
     assert any("stock locates above 16,383" in warning for warning in summary["warnings"])
 
 
+def test_orders_of_a_locate_that_no_directory_message_named_are_told(day, run, tmp_path):
+    octets = itch.binary_file([*MESSAGES[:2], *MESSAGES[3:], itch.add(9, 20, b"S", 1, 10_000)])
+    path = tmp_path / "unnamed.itch"
+    path.write_bytes(octets)                                # without the directory of BBB, locate 2
+    summary, error = run(path, bbo=tmp_path / "bbo.parquet")
+    warning = ("3 records are of 2 stock locates that no directory message had named; their books "
+               "have no symbol in the tables; the first is of locate 2, from message 5.")
+    assert error is None and warning in summary["warnings"]
+    assert parquet.read_table(tmp_path / "bbo.parquet").column("symbol").to_pylist() == [
+        "AAA", "AAA", None, "AAA", None, "AAA", None]
+    packets = [(0, captures.mold(101, *MESSAGES[:2], *MESSAGES[3:]))]
+    summary, _ = run(capture(tmp_path, *packets))
+    assert any(told.startswith("2 records are of 1 stock locates that no directory ")
+               and told.endswith("the first is of locate 2, from number 105.")
+               for told in summary["warnings"])
+    for path, options in ((day, {}), (tmp_path / "unnamed.itch", {"symbols": "AAA"})):
+        summary, _ = run(path, **options)
+        assert not any("no directory" in told for told in summary["warnings"])
+
+
+def test_a_gap_alone_is_no_order_of_a_locate_without_a_name(run, tmp_path):
+    packets = [(0, captures.mold(1, *MESSAGES[:3])), (0, captures.mold(9, MESSAGES[0]))]
+    summary, _ = run(capture(tmp_path, *packets))
+    assert summary["counters"]["messages_lost"] == 5
+    assert not any("no directory" in told for told in summary["warnings"])
+
+
 # Captures
 
 

@@ -214,6 +214,7 @@ class Replay(Pass):
             self._directories = int(self._by_type[_DIRECTORY])
             self.instruments[:] = self._filter & np.uint32(0xFFFF)
             self.symbols[:] = self._names.byteswap().view("S8")
+            self._note_names()
         slots = self.memory.records
         written = self.memory.records_written
         while self._taken < written:

@@ -10,9 +10,20 @@ import numpy as np
 from tickwire.errors import InputError
 from tickwire.feed.source import FrameChunk, MessageChunk, Source
 from tickwire.kernels import digest
+from tickwire.kernels.jit import kernel
+from tickwire.kernels.memory import load8, load16
 from tickwire.spec.counters import CounterIndex
 from tickwire.spec.geometry import Geometry
-from tickwire.spec.records import FEED_STATE, TRAILER_OFFSET, FeedState, RecordType
+from tickwire.spec.records import (
+    BBO,
+    FEED_STATE,
+    LEVEL,
+    RECORD_SIZE,
+    TRADE,
+    TRAILER_OFFSET,
+    FeedState,
+    RecordType,
+)
 from tickwire.spec.render import dtype
 
 if TYPE_CHECKING:
@@ -20,7 +31,23 @@ if TYPE_CHECKING:
 
 SESSIONS_TOLD = 4                          # names of sessions that a summary has, at most
 _TYPE_AT = TRAILER_OFFSET + 4
-_FEED = dtype(FEED_STATE)
+_FEED, _BBO = dtype(FEED_STATE), dtype(BBO)
+_OF_ORDERS = (RecordType.BBO, RecordType.LEVEL, RecordType.TRADE)
+_LOCATE_AT = BBO.field("locate")[1]
+assert all(record.field("locate")[1] == _LOCATE_AT for record in (LEVEL, TRADE))
+
+
+@kernel
+def _unnamed(records, count, marks):
+    """Index of the first of ``count`` records whose locate has a mark that is not 0, or ``count``.
+
+    ``marks`` is the address of an octet for each locate.
+    """
+    index = 0
+    while index < count and load8(marks + load16(records + index * RECORD_SIZE
+                                                 + _LOCATE_AT)) == 0:
+        index += 1
+    return index
 
 
 class Pass(abc.ABC):
@@ -47,7 +74,11 @@ class Pass(abc.ABC):
         self._digest, self._taken = digest.DIGEST_EMPTY, 0
         self._faults: dict[CounterIndex, str] = {}     # where the first of each kind is
         self._sessions: list[str] = []     # of a capture, in their order
+        self._is_unnamed = np.ones(1 << 16, bool)      # by locate: no directory message so far
+        self._unnamed, self._unnamed_records = np.zeros(1 << 16, bool), 0  # of those with orders
+        self._first_unnamed = ""
         self._busy_ns, self._began = 0, time.perf_counter()
+        _unnamed(0, 0, 0)                  # compiled or loaded before any time is taken
 
     def __iter__(self) -> Iterator[None]:
         self._began = time.perf_counter()
@@ -102,10 +133,33 @@ class Pass(abc.ABC):
         for table in self.tables:
             table.write(fresh)
         self._taken += len(fresh)
+        first = _unnamed(fresh.ctypes.data, len(fresh), self._is_unnamed.ctypes.data)
+        if first < len(fresh):
+            self._note_unnamed(fresh[first:])
         if self.source.is_capture:
             states = fresh[fresh[:, _TYPE_AT] == RecordType.FEED_STATE]
             for record in states.view(_FEED)[:, 0]:
                 self._feed_state(record)
+
+    def _note_names(self) -> None:
+        """See which locates have a symbol; to be called when directory messages came."""
+        self._is_unnamed = self.symbols[self.instruments] == b""
+
+    def _note_unnamed(self, records: np.ndarray) -> None:
+        """Look for what orders and trades changed of locates without a symbol."""
+        locates = records.view("<u2")[:, _LOCATE_AT // 2]
+        records = records[self._is_unnamed[locates]
+                          & np.isin(records[:, _TYPE_AT], _OF_ORDERS)]
+        found = records.view(_BBO)[:, 0]
+        is_mark = ((found["bid_price"] == 0) & (found["ask_price"] == 0)
+                   & (records[:, _TYPE_AT] == RecordType.BBO))
+        booked = found[~is_mark]           # more than a flag, such as that of a gap
+        if len(booked) and not self._first_unnamed:
+            unit = "number" if self.source.is_capture else "message"
+            self._first_unnamed = (f"of locate {booked['locate'][0]}, from {unit} "
+                                   f"{booked['feed_sequence'][0]}")
+        self._unnamed[booked["locate"]] = True
+        self._unnamed_records += int(np.count_nonzero(self._unnamed[found["locate"]]))
 
     def _feed_state(self, record: np.void) -> None:
         """Note sessions, and the first number that is missing on every line."""
@@ -188,6 +242,11 @@ class Pass(abc.ABC):
                 place = self._faults.get(CounterIndex[name.upper()])
                 first = f"; the first is {place}" if place else ""
                 found.append(f"{sentence.format(f'{counters[name]:,}')}{first}.")
+        if self._unnamed_records:
+            found.append(f"{self._unnamed_records:,} records are of "
+                         f"{np.count_nonzero(self._unnamed):,} stock locates that no directory "
+                         "message had named; their books have no symbol in the tables; the first "
+                         f"is {self._first_unnamed}.")
         if counters.get("sessions", 0) > 1:
             more = ", ..." if counters["sessions"] > len(self._sessions) else ""
             found.append(f"{counters['sessions']:,} sessions follow each other, each with numbers "
