@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import numpy as np
 
+from tickwire.device.base import word_at
 from tickwire.device.order_connection import OrderConnection
 from tickwire.device.owned import OwnedDevice
 from tickwire.device.shared import SharedMemory
@@ -126,8 +127,7 @@ class Mirror:
         has_credit = 0
         for name, before in self._settings.items():
             offset, size = _ROWS[name]
-            kind = ctypes.c_uint32 if size == 4 else ctypes.c_uint64
-            value = kind.from_address(self._device.layout.registers + offset).value
+            value = word_at(self._device.layout.registers + offset, size).value
             if value != before:
                 self._settings[name] = value
                 self._card.write_word(name, value)

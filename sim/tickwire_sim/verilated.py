@@ -182,8 +182,8 @@ class VerilatedSlot(Slot):
 
         Lines go at the same time, frames of one line after each other.
         """
-        rows = self.rows(max((sum(_words(frame) + GAP for frame in line)
-                              for line in frames.values()), default=0))
+        rows = self.rows(max(sum(_words(frame) + GAP for frame in line)
+                             for line in frames.values()))
         for line, sent in frames.items():
             begin = 0
             for frame in sent:

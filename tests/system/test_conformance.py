@@ -526,7 +526,6 @@ def test_a_card_refuses_frames_that_it_can_not_give(bench: Bench):
             bench.device.give_frame(bytes(size))
 
 
-
 def test_what_is_given_up_marks_every_book(ready: Bench):
     first = ready.sequence
     for line in (0, 1):

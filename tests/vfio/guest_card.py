@@ -5,7 +5,6 @@ to this machine's memory, what leaves are intents stored to its BAR. Every line 
 last is PASS; the one before tells all that was seen, for the other side to compare.
 """
 
-import ctypes
 import json
 import time
 from collections.abc import Callable
@@ -14,7 +13,7 @@ from tests.vfio.engine_card import EngineCard
 from tests.vfio.guest import find, main, say
 from tests.vfio.ivshmem import IVSHMEM, Ivshmem
 from tests.vfio.market import KINDS, WATCHDOG_US, market
-from tickwire.device.base import register
+from tickwire.device.base import register, word_at
 from tickwire.device.pcie import PCIeDevice
 from tickwire.errors import TickwireError
 from tickwire.kernels.compiling import when_compiling
@@ -36,8 +35,7 @@ def refusal(address: str, name: str, value: int) -> str:
     """Return what the driver says of a card whose register has another value."""
     beside = Ivshmem(address)
     offset, size = register(name, to_write=False)
-    kind = ctypes.c_uint32 if size == 4 else ctypes.c_uint64
-    word = kind.from_address(beside.bars[BAR_REGISTERS].address + offset)
+    word = word_at(beside.bars[BAR_REGISTERS].address + offset, size)
     right, word.value = word.value, value
     try:
         PCIeDevice(Ivshmem(address)).close()

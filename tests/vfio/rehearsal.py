@@ -8,7 +8,7 @@ import ctypes
 
 from tests.vfio.engine_card import EngineCard
 from tests.vfio.market import market
-from tickwire.device.base import register
+from tickwire.device.base import register, word_at
 from tickwire.device.transport import Bar, Buffer, Transport
 from tickwire.errors import TickwireError
 from tickwire.kernels.arena import Arena
@@ -44,8 +44,7 @@ class Nothing(Transport):
 
     def _word(self, name: str) -> ctypes.c_uint32 | ctypes.c_uint64:
         offset, size = register(name, to_write=False)
-        kind = ctypes.c_uint32 if size == 4 else ctypes.c_uint64
-        return kind.from_address(self.bars[BAR_REGISTERS].address + offset)
+        return word_at(self.bars[BAR_REGISTERS].address + offset, size)
 
     def work(self) -> None:
         """Run or not, as CONTROL says; take a word of the limits."""

@@ -4,7 +4,7 @@ import ctypes
 import mmap
 import os
 
-from tickwire.device.base import Device, register
+from tickwire.device.base import Device, register, word_at
 from tickwire.device.shared import SharedMemory, attach
 from tickwire.errors import TickwireError
 from tickwire.kernels.engine_layout import MAILBOXES
@@ -67,5 +67,4 @@ class AttachedDevice(Device):
 
     def _place(self, name: str, *, to_write: bool) -> ctypes.c_uint32 | ctypes.c_uint64:
         offset, size = register(name, to_write=to_write)
-        kind = ctypes.c_uint32 if size == 4 else ctypes.c_uint64
-        return kind.from_address(self._registers + offset)
+        return word_at(self._registers + offset, size)

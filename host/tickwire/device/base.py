@@ -303,3 +303,8 @@ def register(name: str, *, to_write: bool) -> tuple[int, int]:
     if to_write and row.access == "ro":
         raise ValueError(f"Register {name} is read-only")
     return row.offset, row.size
+
+
+def word_at(address: int, size: int) -> ctypes.c_uint32 | ctypes.c_uint64:
+    """Return the word of 4 or 8 octets at an address, in place."""
+    return (ctypes.c_uint32 if size == 4 else ctypes.c_uint64).from_address(address)

@@ -5,11 +5,10 @@ and arms there, and the engine's half of the host reads the same addresses.
 """
 
 import abc
-import ctypes
 import socket
 from collections.abc import Mapping
 
-from tickwire.device.base import Device, Layout, RingLayout, register
+from tickwire.device.base import Device, Layout, RingLayout, register, word_at
 from tickwire.device.shared import SharedMemory, create
 from tickwire.feed.frame_ring import FrameRing
 from tickwire.kernels.engine_layout import MAILBOXES
@@ -75,8 +74,7 @@ class OwnedDevice(Device):
     def read_register(self, name: str) -> int:
         """Return the value of a register."""
         offset, size = register(name, to_write=False)
-        kind = ctypes.c_uint32 if size == 4 else ctypes.c_uint64
-        return int(kind.from_address(self.layout.registers + offset).value)
+        return int(word_at(self.layout.registers + offset, size).value)
 
     def write_register(self, name: str, value: int) -> None:
         """Write a register; an event waits until the device has taken the one before."""
@@ -100,8 +98,7 @@ class OwnedDevice(Device):
     def show(self, name: str, value: int) -> None:
         """Store the word that a register shows."""
         offset, size = register(name, to_write=False)
-        kind = ctypes.c_uint32 if size == 4 else ctypes.c_uint64
-        kind.from_address(self.layout.registers + offset).value = value
+        word_at(self.layout.registers + offset, size).value = value
 
     def work(self) -> None:
         """Do one turn, unless an engine's thread does them."""

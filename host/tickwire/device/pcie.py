@@ -11,7 +11,7 @@ from types import MappingProxyType
 
 import numpy as np
 
-from tickwire.device.base import Device, Layout, RingLayout, register
+from tickwire.device.base import Device, Layout, RingLayout, register, word_at
 from tickwire.device.card_network import CardNetwork
 from tickwire.device.owned import MARKET_LOG2, ORDER_LOG2
 from tickwire.device.transport import Buffer, Transport
@@ -181,13 +181,11 @@ class PCIeDevice(Device):
 
     def _load(self, offset: int, size: int) -> int:
         """Read a word of 4 or 8 octets of BAR 0."""
-        kind = ctypes.c_uint32 if size == 4 else ctypes.c_uint64
-        return int(kind.from_address(self._registers + offset).value)
+        return int(word_at(self._registers + offset, size).value)
 
     def _store(self, offset: int, size: int, value: int) -> None:
         """Write a word of 4 or 8 octets of BAR 0."""
-        kind = ctypes.c_uint32 if size == 4 else ctypes.c_uint64
-        kind.from_address(self._registers + offset).value = value
+        word_at(self._registers + offset, size).value = value
 
     def _push(self, slot: int, intent: int) -> None:
         """Store the intent at an address to its slot, an address in the window, at once."""
