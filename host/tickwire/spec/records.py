@@ -38,6 +38,7 @@ class RecordType(IntEnum):
     CONFIG_ACKNOWLEDGED = 0x21
     TIME = 0x22
     LOST = 0x23
+    FRAME = 0x24
 
 
 class BookFlag(IntFlag):
@@ -79,6 +80,22 @@ class Line(IntEnum):
     A = 0
     B = 1
     RECOVERY = 2         # answers of the request server
+
+
+class FrameOrigin(IntEnum):
+    """Origin octet of a FRAME record: how a frame came to the order line."""
+
+    RECEIVED = 1         # from the venue's side
+    SENT = 2             # made by the card: an order, or a message of a leased session
+    HOST = 3             # given by the host
+
+
+class FrameFlag(IntFlag):
+    """Flags octet of a FRAME record."""
+
+    FIRST = 1            # of its frame
+    LAST = 2             # of its frame
+    DAMAGED = 4          # only with LAST: the frame's check is wrong, or a word of it was lost
 
 
 def _stamp(doc: str = "Ingress stamp of the frame that caused it, ns.") -> Field:
@@ -355,13 +372,25 @@ LOST = _record(RecordType.LOST, "Records lost before the ring",
     Field("count", 8, "uint", "Records lost."),
     _pad("reserved_1", 8), _pad("reserved_2", 8), _pad("reserved_3", 8), _pad("reserved_4", 8),
 )
+FRAME = _record(RecordType.FRAME, "Part of a frame of the order line",
+    _stamp("First word of the frame on the line, ns."),
+    Field("origin",   1, "uint",   "FrameOrigin."),
+    Field("flags",    1, "uint",   "FrameFlag."),
+    Field("size",     1, "uint",   "Octets of the frame in this record, from 1 on; all 40 but in the last one."),
+    _pad("reserved_1", 1),
+    Field("place",    2, "uint",   "Place of the first of them in the frame."),
+    _pad("reserved_2", 2),
+    Field("octets",  40, "octets", "Octets of the frame, without preamble and check; behind ``size`` zero."),
+    note="Capture ring: every frame of the order line in both directions, in order for each origin. The kernel of the host gets those that were received, and adopts what the card sent.",
+)
 
 RECORDS: dict[RecordType, Message] = {
     RecordType[message.name.upper()]: message for message in (
         HEARTBEAT, BBO, LEVEL, TRADE, FEED_STATE, STATUS, IMBALANCE, DIRECTORY,
         ORDER_SENT, ORDER_ACCEPTED, ORDER_FILLED, ORDER_CANCELED, ORDER_REJECTED, ORDER_REPLACED,
         ORDER_RELEASED, TRIGGER,
-        RISK_REJECT, INTENT_ERROR, KILL, CONFIG_ACKNOWLEDGED, TIME, LOST)
+        RISK_REJECT, INTENT_ERROR, KILL, CONFIG_ACKNOWLEDGED, TIME, LOST,
+        FRAME)
 }
 
 STATE_LINE = Message("state_line", "", "State of one instrument", "tickwire state table", (

@@ -17,6 +17,8 @@ REGISTER_SPACE = 0x1000
 COUNTER_OFFSET = 0x0800                    # in BAR 0: the counter page, 8 octets a counter
 HISTOGRAM_OFFSET = 0x4000                  # in BAR 0: the histogram page, words of one stage
 FRAME_OFFSET = 0x8000                      # in BAR 0: the frame page, octets of a frame of the host
+FRAME_TO_ORDERS = 1 << 31
+"""Bit of FRAME_SEND: the frame is for the order line."""
 FRAME_PAGE = 16_384                        # octets of the frame page
 BAR_REGISTERS, BAR_WINDOW, BAR_INTERRUPTS = 0, 2, 4
 BAR_LOG2 = 16                              # octets of BAR 0 and of BAR 4, logarithm
@@ -214,7 +216,7 @@ REGISTERS = (
     Register("CLOCK_SLEW_LEFT", 0x0738, 8, "ro", "Correction that is still to be made, 2^-32 ns, signed."),
     Register("HISTOGRAM_CONTROL", 0x0068, 4, "wo", "HistogramControl."),
     Register("HISTOGRAM_STAGE", 0x006C, 4, "rw", "Stage of which the histogram page shows the words, 8 octets each."),
-    Register("FRAME_SEND",     0x028C, 4, "rw", "Gives so many octets of the frame page to the market side, as a frame of the host; 0 and what the page does not hold are ignored. Reads as 0 when the page may be written."),
+    Register("FRAME_SEND",     0x028C, 4, "rw", "Gives so many octets of the frame page, in the low half, to the market side as a frame of the host, or with bit 31 to the order line; 0 and what the page does not hold are ignored. Reads as 0 when the page may be written."),
     Register("HISTOGRAM_STATE", 0x0070, 4, "ro", "HistogramState in the low octet, the stage that the page shows in the next one."),
 )
 

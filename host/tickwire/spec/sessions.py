@@ -24,6 +24,7 @@ class SessionOperation(IntEnum):
     MOVE = 0             # the peer's position: acknowledgment number and window
     LEASE = 1            # the device becomes the writer, from this position on
     RELEASE = 2          # no further frame begins
+    HEARTBEAT = 3        # the device sends a Client Heartbeat (SoupBinTCP 3.00) behind what goes out now
 
 
 TEMPLATE = Message("template", "", "Template of a session's frames", "tickwire template", (
