@@ -6,69 +6,20 @@ namespaces. Nothing leaves this process.
 """
 
 import contextlib
-import ctypes
-import fcntl
-import os
 import select
 import socket
-import struct
-import subprocess
 import threading
-from pathlib import Path
 
 import numpy as np
 import pytest
 
+from tests.tap_rig import ADDRESSES, MACS, PORT, end
 from tickwire.errors import TickwireError
 from tickwire.kernels.frame import SESSION, frame
 from tickwire.orders.lease import Lease
 
-CLONE_NEWNET = 0x4000_0000
-TUNSETIFF, IFF_TAP, IFF_NO_PI = 0x4004_54CA, 0x0002, 0x1000
-MACS = bytes.fromhex("020000000001"), bytes.fromhex("020000000002")
-ADDRESSES = "10.9.0.1", "10.9.0.2"
-PORT = 9_000
 SECONDS = 10
 ORDER_ENTRY = b"\x00\x0aUX" + bytes(8)
-
-
-def in_thread(work):
-    """Return what ``work`` returns in a thread of its own, whose namespace may change."""
-    results = []
-
-    def run():
-        try:
-            results.append((work(), None))
-        except BaseException as error:
-            results.append((None, error))
-
-    thread = threading.Thread(target=run)
-    thread.start()
-    thread.join()
-    [(result, error)] = results
-    if error is not None:
-        raise error
-    return result
-
-
-def namespace(number, with_timestamps):
-    """Return a TAP in a new namespace, and a socket in it."""
-    def work():
-        if ctypes.CDLL(None, use_errno=True).unshare(CLONE_NEWNET):
-            raise OSError(ctypes.get_errno(), "unshare")
-        tap = os.open("/dev/net/tun", os.O_RDWR)
-        fcntl.ioctl(tap, TUNSETIFF, struct.pack("16sH14x", b"card", IFF_TAP | IFF_NO_PI))
-        for command in (f"link set card address {MACS[number].hex(':')}",
-                        f"addr add {ADDRESSES[number]}/24 dev card", "link set card up",
-                        f"neigh add {ADDRESSES[1 - number]} lladdr {MACS[1 - number].hex(':')} "
-                        "dev card nud permanent"):
-            subprocess.run(["ip", *command.split()], check=True, capture_output=True)
-        Path("/proc/sys/net/ipv4/tcp_timestamps").write_text(str(int(with_timestamps)))
-        return tap, socket.socket()
-    try:
-        return in_thread(work)
-    except (OSError, subprocess.CalledProcessError) as error:
-        pytest.skip(f"no network namespace with a TAP can be made here: {error}")
 
 
 class Wire:
@@ -76,7 +27,7 @@ class Wire:
 
     def __init__(self, with_timestamps=False):
         (self.near, self.socket), (self.far, listener) = (
-            namespace(number, with_timestamps) for number in range(2))
+            end(number, with_timestamps) for number in range(2))
         self.seen, self.is_held, self.held = [], False, []
         self.is_running = True
         self.thread = threading.Thread(target=self.carry)
@@ -92,14 +43,14 @@ class Wire:
     def carry(self):
         while self.is_running:
             for tap in select.select([self.near, self.far], [], [], 0.05)[0]:
-                octets = os.read(tap, 2_048)
+                octets = tap.read()
                 if tap == self.near:
                     self.seen.append(octets)
-                    os.write(self.far, octets)
+                    self.far.write(octets)
                 elif self.is_held:
                     self.held.append(octets)
                 else:
-                    os.write(self.near, octets)
+                    self.near.write(octets)
 
     def hold(self):
         """Keep the venue's answers back, as a ring keeps them behind the report."""
@@ -108,7 +59,7 @@ class Wire:
     def let_go(self):
         self.is_held = False
         while self.held:
-            os.write(self.near, self.held.pop(0))
+            self.near.write(self.held.pop(0))
 
     def close(self):
         self.is_running = False
@@ -116,7 +67,7 @@ class Wire:
         for one in (self.socket, self.venue):
             one.close()
         for tap in (self.near, self.far):
-            os.close(tap)
+            tap.close()
 
 
 @pytest.fixture
@@ -156,7 +107,7 @@ def test_orders_of_the_device_are_the_kernels_from_then_on(wire):
         payload = ORDER_ENTRY + bytes([number])
         wire.hold()
         octets = device.frame(payload)
-        os.write(wire.far, octets)
+        wire.far.write(octets)
         assert wire.venue.recv(100) == payload
         wire.venue.sendall(b"accepted")
         lease.adopt_frame(octets)

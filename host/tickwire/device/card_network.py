@@ -22,13 +22,27 @@ class CardSession:
     """An order session that the card writes: its template, and where its connection stands.
 
     ``template`` is of :func:`tickwire.orders.template.template`; sequence and acknowledgment are
-    TCP numbers of the next octets, ``window`` is the peer's.
+    TCP numbers of the next octets, ``window`` is what the frames tell the peer.
     """
 
     template: bytes
     sequence: int = 1
     acknowledgment: int = 1
     window: int = 0xFFFF
+
+    def write(self, device: Device, number: int) -> None:
+        """Make ``device`` the writer of session ``number``, from this position on.
+
+        The session is not leased yet: a card ignores the template of one that is.
+        """
+        write = device.write_register
+        for word in range(len(self.template) // _WORD):
+            write("SESSION_INDEX", number | word << 8)
+            write("SESSION_TEMPLATE", int.from_bytes(
+                self.template[_WORD * word:_WORD * (word + 1)], "little"))
+        write("SESSION_INDEX", number)
+        write("SESSION_POSITION", self.sequence | self.acknowledgment << 32)
+        write("SESSION_UPDATE", int(SessionOperation.LEASE) | self.window << 16)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,10 +103,4 @@ class CardNetwork:
             write("INSTRUMENT_INDEX", number)
             write("INSTRUMENT_SYMBOL", int.from_bytes(symbol.encode("ascii").ljust(8), "big"))
         for number, session in enumerate(self.sessions):
-            for word in range(len(session.template) // _WORD):
-                write("SESSION_INDEX", number | word << 8)
-                write("SESSION_TEMPLATE", int.from_bytes(
-                    session.template[_WORD * word:_WORD * (word + 1)], "little"))
-            write("SESSION_INDEX", number)
-            write("SESSION_POSITION", session.sequence | session.acknowledgment << 32)
-            write("SESSION_UPDATE", int(SessionOperation.LEASE) | session.window << 16)
+            session.write(device, number)
