@@ -55,7 +55,7 @@ class Engine:
         self.remarks: list[str] = []
         self._core, self._priority, self._lock_memory = core, priority, lock_memory
         self._arena = Arena()
-        self._lock = threading.Lock()
+        self.lock = threading.Lock()
         self._thread: threading.Thread | None = None
         self._runner: PythonRunner | None = None
         self._ready = threading.Event()
@@ -217,7 +217,7 @@ class Engine:
         row = np.zeros(1, kind)
         for name, value in fields.items():
             row[0][name] = value
-        with self._lock:
+        with self.lock:
             if not enqueue(self.address, row.ctypes.data):
                 raise TickwireError(f"{QUEUE_SLOTS} intents wait for the engine already.")
         self.device.wake()

@@ -15,6 +15,7 @@ import numpy as np
 
 from tickwire.device.replay import check_symbols, lines_of
 from tickwire.device.replay_pass import Pass
+from tickwire.feed.framing import udp_frame
 from tickwire.feed.source import FRAME, FrameChunk, MessageChunk, Source
 from tickwire.spec.geometry import CARD_SMALL, Geometry
 from tickwire.spec.itch50 import HEADER_SIZE
@@ -27,7 +28,6 @@ from tickwire.spec.records import (
 from tickwire.spec.registers import GapPolicy
 from tickwire.spec.render import dtype
 from tickwire_sim.card import Card
-from tickwire_sim.frames import udp_frame
 
 GROUP, PORT = "239.192.64.1", 26_401       # of the packets that carry a file's messages
 PACKET_OCTETS = 1_300                      # of blocks in one of them, at most

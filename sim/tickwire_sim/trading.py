@@ -18,21 +18,22 @@ from time import monotonic, time_ns
 import numpy as np
 
 from tickwire.device.card_network import CardNetwork, CardSession
-from tickwire.device.order_connection import OrderConnection
-from tickwire.device.owned import MARKET_LOG2, ORDER_LOG2, OwnedDevice
+from tickwire.device.mirror import COUNT_SECONDS, Mirror
+from tickwire.device.mirrored import MirroredDevice
+from tickwire.device.owned import MARKET_LOG2, ORDER_LOG2
+from tickwire.device.session_keeper import SessionKeeper, host_context
 from tickwire.errors import TickwireError
+from tickwire.feed.framing import udp_frame
 from tickwire.kernels import engine_host, frame_ring
-from tickwire.kernels.engine_layout import HOST, TOKEN
 from tickwire.orders.template import template
 from tickwire.spec.geometry import Geometry
-from tickwire.spec.intents import INTENT, SETTLE, WINDOW_SLOTS, Operation
+from tickwire.spec.intents import INTENT, SETTLE, WINDOW_SLOTS
 from tickwire.spec.moldudp64 import DOWNSTREAM_HEADER
 from tickwire.spec.records import Line
-from tickwire.spec.registers import FeedSetting, KillCause
+from tickwire.spec.registers import FeedSetting
 from tickwire.spec.render import dtype
 from tickwire.spec.stages import HISTOGRAM_WORDS
-from tickwire_sim.frames import udp_frame
-from tickwire_sim.mirror import COUNT_SECONDS, LIVE, Mirror, SharedCard
+from tickwire_sim.simulated_card import SimulatedCard
 from tickwire_sim.verilated import VerilatedSlot
 
 TOKEN_LOG2 = 8                             # rows of the model's order table
@@ -50,7 +51,7 @@ _LAST = INTENT.size - 8                    # epoch and sequence of an intent
 _FEED_SESSION = slice(0, DOWNSTREAM_HEADER.field("session")[0].size)
 
 
-class TradingCard(OwnedDevice):
+class TradingCard(MirroredDevice):
     """The compiled card of ``geometry``; killed until it is armed.
 
     ``symbols`` as of :class:`tickwire.device.software.SoftwareDevice`, ``lines`` are group and port
@@ -77,13 +78,11 @@ class TradingCard(OwnedDevice):
         self._session = ""
         self._taken = self._known = 0          # intents that the card was given, has taken at least
         self._host = 0
-        self._connection: OrderConnection | None = None
-        self._is_up = self._is_buried = False
         self._idle_at = 0.0
         self._is_reacting = False              # to a datagram: nothing but cycles counts
         try:
             self.slot = VerilatedSlot(name, geometry, token_log2=TOKEN_LOG2, time=time or time_ns())
-            self.card = SharedCard(
+            self.card = SimulatedCard(
                 self.slot, self.memory, symbols=self.symbols, market_log2=market_log2,
                 order_log2=order_log2, network=CardNetwork(
                     lines=self._groups, symbols=dict(symbols) or None,
@@ -92,8 +91,8 @@ class TradingCard(OwnedDevice):
         except BaseException:
             super().close()
             raise
-        self.card.write_register("SESSION_STATE", 0)
-        self.mirror = Mirror(self, self.card, self.slot, lambda: self._connection)
+        self._keeper = SessionKeeper(self.card, lambda: self.mirror.show(has_counters=False))
+        self.mirror = Mirror(self, self.card, lambda: self._keeper.connection)
         self.mirror.show(has_counters=True)
 
     # What an engine and control need
@@ -113,24 +112,6 @@ class TradingCard(OwnedDevice):
             if not is_busy and not turns:
                 self._sleep()
 
-    def read_register(self, name: str) -> int:
-        """Return the value of a register; without an engine it is shown anew first."""
-        if not self.is_driven and name in LIVE:
-            self.mirror.show(has_counters=False)
-        return super().read_register(name)
-
-    def counters(self) -> dict[str, int]:
-        """Return every counter by its name; without an engine they are taken anew first."""
-        if not self.is_driven:
-            self.mirror.show(has_counters=True)
-        return super().counters()
-
-    def histograms(self) -> dict[str, np.ndarray]:
-        """Return every latency histogram; without an engine they are read anew first."""
-        if not self.is_driven:
-            self.mirror.show(has_counters=True)
-        return super().histograms()
-
     def _intents_taken(self) -> int:
         if self._taken - self._known >= WINDOW_SLOTS:
             self._known = self.counters()["intents"]
@@ -148,45 +129,25 @@ class TradingCard(OwnedDevice):
     def attach_host(self, address: int, owner: object) -> None:
         """Let the loop do the host's half as well: the HOST context of ``owner``."""
         super().attach_host(address, owner)
-        self._host = address
-        host = self._context()
+        self._host = self._keeper.host = address
+        host = host_context(address)
         # What lies between a record and the decision is no time of the card's.
         self._no_stage = np.zeros(HISTOGRAM_WORDS, np.int64)
         host["decision_stage"] = self._no_stage.ctypes.data
 
     def attach_session(self, descriptor: int, received: bytes, sequence: int) -> None:
         """Hand over a socket that is logged in; see :class:`OwnedDevice`."""
-        if self.has_session:
-            raise TickwireError("The device has an order session already.")
-        self._connection = OrderConnection(descriptor, received, sequence, self._host_time())
+        self._keeper.connection = self._connect(descriptor, received, sequence, self._host_time())
         self.wake()
-
-    @property
-    def has_session(self) -> bool:
-        """Whether the loop has the order session's socket."""
-        return self._connection is not None
-
-    @property
-    def session_sequence(self) -> int:
-        """Number of the next sequenced message of the order session."""
-        return self._next_message
-
-    @property
-    def is_session_ended(self) -> bool:
-        """Whether the venue ended the order session."""
-        return self._is_ended
 
     @property
     def feed_session(self) -> str:
         """Name of the feed's session, empty before its first packet."""
         return self._session
 
-    _next_message, _is_ended = 1, False
-
     def close(self) -> None:
         """Stop the card and give everything back."""
-        if self._connection is not None:
-            self._connection.close()
+        self._keeper.close()
         with contextlib.suppress(TickwireError):
             self.card.close()
         super().close()
@@ -286,93 +247,34 @@ class TradingCard(OwnedDevice):
             return
         octets = bytes(self.slot.sent)
         self.slot.sent.clear()
-        if self._connection is not None:
-            self._connection.send(octets, self._host_time())
+        if self._keeper.connection is not None:
+            self._keeper.connection.send(octets, self._host_time())
 
     # The order session
 
     def _answers(self) -> int:
         """Give the card what the venue has said; returns how many answers."""
-        connection = self._connection
-        if connection is None:
-            return 0
-        has_room = len(connection.settles) < WINDOW_SLOTS
-        done = has_room and connection.receive(self._host_time())
-        if connection.take_malformed():
-            # Something happened to an order, and nobody can say what.
-            self.card.write_register("KILL", KillCause.SETTLEMENT)
-        if connection.settles:
-            self._set_time()
-        while connection.settles and self._submit(connection.settles[0]):
-            connection.settles.popleft()
-            self._react()
-            done += 1
-        self._next_message = connection.sequence
-        if connection.is_lost and not connection.settles:
-            self._drop(connection)
-        elif connection.next_token and connection.is_drained and not self._is_up:
-            self._come_up(connection)
-        return int(done)
+        return self._keeper.turn(self._host_time(), self._settle, self.mirror)
 
-    def _submit(self, settle: np.ndarray) -> bool:
-        """Put an answer in the window, if there is room."""
+    def _settle(self, settle: np.ndarray) -> bool:
+        """Give the card an answer, if the window has room, and let it act."""
+        self._set_time()
         if not self._host:
             self.push_intent(settle)
-            return True
-        host = self._context()
-        if host["sequence"] - host["credit"] >= WINDOW_SLOTS:
-            return False
-        return bool(engine_host.submit(self._host, settle.ctypes.data))
-
-    def _context(self) -> np.void:
-        octets = (ctypes.c_char * HOST.itemsize).from_address(self._host)
-        found: np.ndarray = np.frombuffer(octets, HOST)
-        return found[0]
-
-    def _come_up(self, connection: OrderConnection) -> None:
-        """Everything that was missed is settled: bury what never arrived, then open the session."""
-        if not self._is_buried:
-            self._is_buried = True
-            lost = self._lost(connection.next_token)
-            for token in lost:
-                settle = np.zeros(1, _SETTLE_DTYPE)
-                settle[0]["operation"], settle[0]["token"] = Operation.SETTLE_REJECTED, token
-                connection.settles.append(settle.view(np.uint8))
-            connection.counts["orders_lost"] = len(lost)
-            if lost:
-                return
-        self.card.write_register("ORDER_NUMBER", connection.next_token)
-        self._is_up = True
-        self.card.write_register("SESSION_STATE", _UP)
-        self.mirror.show(has_counters=False)
-
-    def _lost(self, next_token: int) -> list[int]:
-        """Orders that are open here and were never seen at the venue."""
-        if not self._host:
-            return []
-        host = self._context()
-        rows = int(host["tokens_mask"]) + 1
-        octets = (ctypes.c_char * (TOKEN.itemsize * rows)).from_address(int(host["tokens"]))
-        tokens: np.ndarray = np.frombuffer(octets, TOKEN)
-        found = tokens[(tokens["is_open"] != 0) & (tokens["token"] >= next_token)]
-        return [int(token) for token in found["token"]]
-
-    def _drop(self, connection: OrderConnection) -> None:
-        """Give the socket back to control; no order passes the gate until it is up again."""
-        self.card.write_register("SESSION_STATE", 0)
-        self._is_up = self._is_buried = False
-        self._is_ended = connection.is_ended
-        self.mirror.keep(connection)
-        connection.close()
-        self.mirror.show(has_counters=False)
-        self._connection = None
+        else:
+            host = host_context(self._host)
+            if host["sequence"] - host["credit"] >= WINDOW_SLOTS:
+                return False
+            engine_host.submit(self._host, settle.ctypes.data)
+        self._react()
+        return True
 
     def _sleep(self) -> None:
         """Wait until something comes, or it is time to look at the card again."""
         waiting = select.poll()
         sockets = [*self._lines, self._waker.fileno()]
-        if self._connection is not None:
-            sockets.append(self._connection.fileno())
+        if self._keeper.connection is not None:
+            sockets.append(self._keeper.connection.fileno())
         for descriptor in sockets:
             if descriptor >= 0:
                 waiting.register(descriptor, select.POLLIN)

@@ -19,6 +19,7 @@ from tests.captures import ethernet, ipv4, udp
 from tests.feed_rig import mold
 from tests.reference import itch
 from tickwire.device.base import Device
+from tickwire.device.card_device import CardDevice
 from tickwire.device.card_network import CardNetwork, CardSession
 from tickwire.device.owned import OwnedDevice
 from tickwire.device.pcie import PCIeDevice
@@ -241,6 +242,16 @@ def pcie(name: str) -> Iterator[Bench]:
     yield from _benched(device, slot.card.device)
 
 
+@contextmanager
+def card(name: str) -> Iterator[Bench]:
+    """A card that trades, as a run has it, over a card of software in this process."""
+    slot = LoopTransport(name, GEOMETRY, SYMBOLS, token_log2=TOKEN_LOG2)
+    device = CardDevice(name, slot, SYMBOLS, lines=LINES[:2], market_log2=MARKET_LOG2,
+                        order_log2=ORDER_LOG2)
+    assert slot.card.device is not None
+    yield from _benched(device, slot.card.device)
+
+
 def _benched(device: Device, far: OwnedDevice, kind: type[Bench] = Bench) -> Iterator[Bench]:
     bench = kind(device, lambda: [device.work() for _ in range(3)] and None, far)
     far.attach_lines(*(near.fileno() for _, near in bench.lines))
@@ -357,5 +368,6 @@ def trading(name: str) -> Iterator[Bench]:
     yield from _benched(device, device, TradingBench)
 
 
-FACTORIES = {"pcie": pcie, "software": software, "trading": trading, "verilated": verilated}
+FACTORIES = {"card": card, "pcie": pcie, "software": software, "trading": trading,
+             "verilated": verilated}
 SELL = int(IntentFlag.SELL)

@@ -11,6 +11,7 @@ import pytest
 
 from tests.card_rig import ADDRESS, Slot, make_tree
 from tickwire.cli import main
+from tickwire.config import demo
 from tickwire.device import discovery, pci, shared
 from tickwire.device.attached import AttachedDevice
 from tickwire.device.pcie import PCIeDevice
@@ -59,24 +60,41 @@ def test_the_list_is_in_the_order_of_auto_and_says_why(no_card, capsys):
     assert [entry["is_taken"] for entry in document["candidates"]] == [False, True, False]
 
 
+def chosen(kind, **orders):
+    """What ``choose`` says for a kind, and the orders section of a configuration."""
+    found, sentence = discovery.choose(demo().with_overrides({
+        "device.kind": kind, **{f"orders.{name}": value for name, value in orders.items()}}))
+    return found.kind, found.name, sentence
+
+
 @pytest.mark.parametrize(("tree", "wanted"), [
-    ({}, "does not carry its order connection"), ({"group": ""}, "no IOMMU group"),
-    ({"driver": "xdma"}, "belongs to driver xdma")])
+    ({"group": ""}, "no IOMMU group"), ({"driver": "xdma"}, "belongs to driver xdma")])
 def test_a_card_that_is_there_is_listed_with_what_keeps_it_from_trading(
         no_card, capsys, tree, wanted):
     make_tree(no_card, **tree)
     listed = told(capsys, "list")
     assert wanted in listed.splitlines()[0] and ADDRESS in listed.splitlines()[0]
-    kind, sentence = discovery.choose("auto")
+    kind, _, sentence = chosen("auto", route="fix")
     assert kind == "software" and wanted in sentence
     with pytest.raises(TickwireError, match=wanted):
-        discovery.choose("pcie")
+        chosen("pcie", route="fix")
+
+
+def test_a_card_trades_where_its_orders_have_a_way(no_card):
+    make_tree(no_card)
+    for kind in ("auto", "pcie"):
+        assert chosen(kind, route="fix") == ("pcie", ADDRESS, "")
+    kind, _, sentence = chosen("auto")
+    assert kind == "software" and "does not carry its order connection" in sentence
+    with pytest.raises(TickwireError, match=r"let orders\.route be fix"):
+        chosen("pcie")
+    assert chosen("software") == ("software", "", "")
 
 
 def test_auto_says_in_one_line_that_there_is_no_card(no_card):
-    assert discovery.choose("auto") == (
-        "software", "The software device trades: no PCI function 10ee:7443: there is no card.")
-    assert discovery.choose("software") == ("software", "")
+    assert chosen("auto") == (
+        "software", "", "The software device trades: no PCI function 10ee:7443: there is no card.")
+    assert chosen("software") == ("software", "", "")
 
 
 def test_without_any_device_a_command_says_so(no_card, capsys):

@@ -1,15 +1,15 @@
 """Which devices this machine has, in the order in which ``auto`` takes them, and why not others."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+from tickwire.config import Config
 from tickwire.device import pci
 from tickwire.errors import TickwireError
 from tickwire.spec.registers import PCI_DEVICE, PCI_VENDOR
 
-NO_ORDER_PATH = ("this version does not carry its order connection, so it can be looked at "
-                 "(`tickwire device info`) but not trade")
-
+NO_ORDER_LINE = ("Card {} does not carry its order connection in this version: let orders.route "
+                 "be fix.")
 SIMULATED = ("the card's own gateware, simulated and so slower than any market; "
              "`--device verilated` takes it.")
 
@@ -25,7 +25,7 @@ class Candidate:
 
 def candidates(root: Path = pci.ROOT) -> list[Candidate]:
     """Return every device of this machine, best first; those without a card are always there."""
-    found = [Candidate("pcie", function.address, function.obstacle or f"{NO_ORDER_PATH}.")
+    found = [Candidate("pcie", function.address, function.obstacle)
              for function in pci.functions(root)]
     if not found:
         found.append(Candidate("pcie", "", f"No PCI function {PCI_VENDOR:04x}:{PCI_DEVICE:04x}: "
@@ -33,25 +33,26 @@ def candidates(root: Path = pci.ROOT) -> list[Candidate]:
     return [*found, Candidate("software", "", ""), Candidate("verilated", "", SIMULATED)]
 
 
-def choose(kind: str, root: Path = pci.ROOT) -> tuple[str, str]:
-    """Return the kind of device that trades, and a sentence when it is not the best there is.
+def choose(config: Config, root: Path = pci.ROOT) -> tuple[Candidate, str]:
+    """Return the device that trades, and a sentence when it is not the best there is.
 
-    Raises :class:`TickwireError` when ``kind`` names one that cannot.
+    Raises :class:`TickwireError` when ``device.kind`` names one that cannot.
     """
-    if kind in ("software", "verilated"):
-        return kind, ""
+    kind, orders = config.device.kind, config.orders
     found = candidates(root)
-    if kind == "pcie":
-        reasons = " ".join(_sentence(one) for one in found if one.kind == kind)
-        raise TickwireError(f"device.kind is pcie, but no card can trade: {reasons}")
-    best = found[0]
-    return "software", f"The software device trades: {_sentence(best, is_inside=True)}"
+    if orders.route == "ouch":
+        found = [replace(one, reason=one.reason or NO_ORDER_LINE.format(one.name))
+                 if one.kind == "pcie" else one for one in found]
+    if kind == "verilated":
+        return Candidate(kind, "", ""), ""
+    can = [one for one in found if not one.reason and kind in ("auto", one.kind)]
+    if can:
+        reason = found[0].reason if kind == "auto" and can[0] is not found[0] else ""
+        return can[0], f"The software device trades: {_inside(reason)}" if reason else ""
+    reasons = " ".join(one.reason for one in found if one.kind == kind)
+    raise TickwireError(f"device.kind is {kind}, but no card can trade: {reasons}")
 
 
-def _sentence(candidate: Candidate, *, is_inside: bool = False) -> str:
-    if not candidate.name:
-        return (candidate.reason[0].lower() + candidate.reason[1:] if is_inside
-                else candidate.reason)
-    if candidate.reason.startswith(NO_ORDER_PATH):
-        return f"card {candidate.name} is there, but {candidate.reason}"
-    return candidate.reason
+def _inside(sentence: str) -> str:
+    """Return a sentence as it stands behind a colon."""
+    return sentence if sentence.startswith("Card") else sentence[0].lower() + sentence[1:]

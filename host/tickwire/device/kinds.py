@@ -4,14 +4,19 @@ import importlib
 from dataclasses import replace
 from typing import Any
 
+from tickwire.config import Config
+from tickwire.device.discovery import Candidate
+from tickwire.device.owned import OwnedDevice
 from tickwire.errors import TickwireError
 from tickwire.spec.geometry import CARD_LARGE, CARD_SMALL, MARKET, Geometry
 
 GEOMETRIES = {"small": CARD_SMALL, "large": CARD_LARGE, "market": MARKET}
 _REPLAYS = {"software": "tickwire.device.replay:Replay",
             "verilated": "tickwire_sim.replay:VerilatedReplay"}
-_TRADING = {"software": "tickwire.device.software:SoftwareDevice",
+_TRADING = {"pcie": "tickwire.device.card_device:CardDevice",
+            "software": "tickwire.device.software:SoftwareDevice",
             "verilated": "tickwire_sim.trading:TradingCard"}
+_MILLISECOND = 1_000_000                   # ns
 WAITING = {
     "software": "Loading kernels; the first time they are compiled, half a minute",
     "verilated": "Loading the card's gateware; the first time it is compiled, minutes"}
@@ -50,6 +55,32 @@ def trading_device(device: str) -> Any:
     Raises :class:`TickwireError` for a device that is not installed.
     """
     return _load(_TRADING[device], device)
+
+
+def make_device(config: Config, chosen: Candidate) -> OwnedDevice:
+    """Return the device that a configuration describes, of the kind that was chosen.
+
+    Raises :class:`TickwireError` for one that is not installed, and what making it raises.
+    """
+    settings, feed, kind = config.device, config.feed, chosen.kind
+    symbols = {entry.symbol: entry.tick for entry in config.symbols}
+    lines = ((feed.group_a, feed.port_a), (feed.group_b, feed.port_b))
+    options: dict[str, Any] = {"stale_ns": feed.stale_ms * _MILLISECOND,
+                               "is_released": config.orders.route == "fix"}
+    make = trading_device(kind)
+    found: OwnedDevice
+    if kind == "pcie":
+        from tickwire.device.vfio import VFIO
+        found = make(settings.name, VFIO(chosen.name), symbols, lines=lines,
+                     busy=settings.busy_poll, **options)
+    elif kind == "verilated":
+        found = make(settings.name, smallest(len(symbols), config.geometry.depth), symbols,
+                     lines=lines, **options)
+    else:
+        # A stray packet of another session must not end the books.
+        found = make(settings.name, config.geometry, symbols, busy=settings.busy_poll,
+                     accept_session=False, **options)
+    return found
 
 
 def smallest(symbols: int, depth: int = 0) -> Geometry:

@@ -1,6 +1,15 @@
 """Rows of the limits table from the configuration."""
 
-from tickwire.risk_settings import FirmLimits, Limits, SessionLimits, StrategyLimits
+from collections.abc import Mapping
+
+from tickwire.device.limits_table import LimitsTable, fill
+from tickwire.risk_settings import (
+    FirmLimits,
+    Limits,
+    RiskSettings,
+    SessionLimits,
+    StrategyLimits,
+)
 from tickwire.spec.checks import CheckIndex
 from tickwire.spec.limits import NOTIONAL_LIMIT_MAX, UNLIMITED, LimitFlag, OrderPermit
 
@@ -12,6 +21,19 @@ _PERMITS = {"may_short": OrderPermit.SHORT, "may_rest": OrderPermit.DAY,
             "may_trade_crossed": OrderPermit.CROSSED,
             "may_be_marketable": OrderPermit.MARKETABLE,
             "may_trade_any_time": OrderPermit.ANY_PHASE, "may_match_own": OrderPermit.SELF_MATCH}
+
+
+def fill_limits(table: LimitsTable, risk: RiskSettings,
+                instruments: Mapping[int, tuple[str, int]]) -> None:
+    """Give a table the limits of the configuration.
+
+    ``instruments`` maps numbers to symbol and tick size; one that is not there stays disabled.
+    """
+    fill(table.firm, firm_row(risk.firm))
+    fill(table.strategies, strategy_row(risk.strategy))
+    fill(table.sessions, session_row(risk.session))
+    for instrument, (symbol, tick) in instruments.items():
+        fill(table.instruments[instrument:][:1], instrument_row(risk.limits(symbol), tick))
 
 
 def firm_row(limits: FirmLimits) -> dict[str, int]:

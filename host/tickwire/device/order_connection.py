@@ -47,8 +47,12 @@ class OrderConnection:
         What came, by the name of its counter.
     """
 
-    def __init__(self, descriptor: int, received: bytes, sequence: int, now: int) -> None:
-        """Take a connected socket, which stays the caller's; ``now`` is a time in ns."""
+    def __init__(self, descriptor: int, received: bytes, sequence: int, now: int, *,
+                 is_leased: bool = False) -> None:
+        """Take a connected socket, which stays the caller's; ``now`` is a time in ns.
+
+        One that ``is_leased`` to a card is only read: the card is its writer, heartbeats included.
+        """
         self.settles: deque[np.ndarray] = deque()
         self.sequence, self.next_token = sequence, 0
         self.is_ended = self.is_lost = False
@@ -59,6 +63,7 @@ class OrderConnection:
         self._socket.setblocking(False)
         self._input, self._output = bytearray(received), bytearray()
         self._sent_at = self._received_at = now
+        self._is_leased = is_leased
         self._is_drained = self._has_malformed = False
 
     def fileno(self) -> int:
@@ -100,6 +105,10 @@ class OrderConnection:
         self._input += octets
         self._consume()
         return True
+
+    def abandon(self) -> None:
+        """Count the session as lost: what was to be read is read, and nothing more comes."""
+        self._drop()
 
     def take_malformed(self) -> bool:
         """Whether an answer came since the last call that nobody can read."""
@@ -151,7 +160,8 @@ class OrderConnection:
         """Send a heartbeat when one is due; drop a peer that is silent for too long."""
         if now - self._received_at > _TIMEOUT_NS:
             self._drop()
-        elif now - self._sent_at > _HEARTBEAT_NS and not self._output:
+        elif (now - self._sent_at > _HEARTBEAT_NS and not self._output
+              and not self._is_leased):
             self._output += _HEARTBEAT
             self._sent_at = now
             self.counts["heartbeats_sent"] += 1

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 
 from tickwire.device.base import Device, Layout, RingLayout, register, word_at
 from tickwire.device.shared import SharedMemory, create
+from tickwire.errors import TickwireError
 from tickwire.feed.frame_ring import FrameRing
 from tickwire.kernels.engine_layout import MAILBOXES
 from tickwire.spec.geometry import Geometry
@@ -36,7 +37,14 @@ class OwnedDevice(Device):
         An engine's thread runs the loop.
     recovery : FrameRing
         Where answers of the request server are put.
+    failure : TickwireError | None
+        What ended the loop, if anything did: a card that does not answer any more.
+    has_own_lines : bool
+        Market data comes to the device itself, not to sockets of the host.
     """
+
+    failure: TickwireError | None = None
+    has_own_lines = False
 
     def __init__(self, name: str, geometry: Geometry, ticks: Mapping[str, int], *,
                  market_log2: int, order_log2: int, token_log2: int, is_released: bool) -> None:

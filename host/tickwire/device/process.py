@@ -11,7 +11,6 @@ import time
 import traceback
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
@@ -19,11 +18,9 @@ from tickwire.commands.children import Parent
 from tickwire.config import Config, SymbolSettings
 from tickwire.device.discovery import choose
 from tickwire.device.fix_link import FIXLink
-from tickwire.device.kinds import WAITING, smallest, trading_device
-from tickwire.device.limits_rows import firm_row, instrument_row, session_row, strategy_row
-from tickwire.device.limits_table import fill
+from tickwire.device.kinds import WAITING, make_device
+from tickwire.device.limits_rows import fill_limits
 from tickwire.device.link import OrderLink
-from tickwire.device.owned import OwnedDevice
 from tickwire.device.repair import Repair
 from tickwire.engine import Engine
 from tickwire.errors import TickwireError
@@ -65,19 +62,10 @@ class DeviceProcess:
         """Check the strategy and make the device; nothing is open yet."""
         self.config = config
         symbols = config.symbols
-        kind, self.choice = choose(config.device.kind)
+        chosen, self.choice = choose(config)
         strategy = load(config.strategy.path, symbols, config.strategy.parameters)
-        settings, feed = config.device, config.feed
-        options: dict[str, Any] = (
-            # A stray packet of another session must not end the books.
-            {"busy": settings.busy_poll, "accept_session": False} if kind == "software" else
-            {"lines": ((feed.group_a, feed.port_a), (feed.group_b, feed.port_b))})
-        geometry = (config.geometry if kind == "software" else
-                    smallest(len(symbols), config.geometry.depth))
-        self.device: OwnedDevice = trading_device(kind)(
-            settings.name, geometry, {entry.symbol: entry.tick for entry in symbols},
-            stale_ns=feed.stale_ms * _MILLISECOND, is_released=config.orders.route == "fix",
-            **options)
+        settings = config.device
+        self.device = make_device(config, chosen)
         self._open: list[Line | OrderLink | FIXLink | Repair] = []
         self._named, self._limited = 0, set(config.risk.symbols)
         try:
@@ -92,17 +80,13 @@ class DeviceProcess:
 
     def _stage_limits(self) -> None:
         """Stage the limits of the configuration; an instrument without a name stays disabled."""
-        table, risk = self.device.stage_limits(), self.config.risk
-        fill(table.firm, firm_row(risk.firm))
-        fill(table.strategies, strategy_row(risk.strategy))
-        fill(table.sessions, session_row(risk.session))
         ticks = {entry.symbol: entry.tick for entry in self.config.symbols}
-        for instrument, position in enumerate(self.engine.positions):
-            symbol = bytes(position["symbol"]).decode("ascii").strip()
-            self._limited.discard(symbol)
-            if symbol in ticks or (symbol and not ticks):
-                fill(table.instruments[instrument:][:1],
-                     instrument_row(risk.limits(symbol), ticks.get(symbol, _TICK)))
+        names = [bytes(position["symbol"]).decode("ascii").strip()
+                 for position in self.engine.positions]
+        self._limited.difference_update(names)
+        fill_limits(self.device.stage_limits(), self.config.risk, {
+            number: (symbol, ticks.get(symbol, _TICK)) for number, symbol in enumerate(names)
+            if symbol in ticks or (symbol and not ticks)})
 
     def learn_names(self) -> bool:
         """Commit limits for what the directory has named since the last call; was there any?
@@ -142,13 +126,14 @@ class DeviceProcess:
         for remark in filter(None, (self.choice, device.remark)):
             hooks.remark(remark)
         feed = config.feed
-        lines = open_lines((feed.group_a, feed.port_a), (feed.group_b, feed.port_b),
-                           feed.interface)
-        self._open += lines
-        for line in lines:
-            if line.remark:
-                hooks.remark(line.remark)
-        device.attach_lines(*(line.fileno() for line in lines))
+        if not device.has_own_lines:
+            lines = open_lines((feed.group_a, feed.port_a), (feed.group_b, feed.port_b),
+                               feed.interface)
+            self._open += lines
+            for line in lines:
+                if line.remark:
+                    hooks.remark(line.remark)
+            device.attach_lines(*(line.fileno() for line in lines))
         repair = Repair(device, (feed.request_host, feed.request_port))
         link: OrderLink | FIXLink = (FIXLink(device, self.engine, config.orders, config.fix)
                                      if config.orders.route == "fix"
@@ -200,6 +185,7 @@ class DeviceProcess:
                      link: OrderLink | FIXLink) -> None:
         """Let the engine trade; stop when asked, or when something that must run has ended."""
         stop, is_told, is_slow = asyncio.ensure_future(hooks.stop()), False, False
+        device = self.device
         try:
             while not stop.done():
                 await asyncio.wait([stop], timeout=0.1)
@@ -214,7 +200,7 @@ class DeviceProcess:
                     hooks.remark(SLOW)
                     is_slow = True
                 if not self.engine.is_running:
-                    raise TickwireError("The engine's loop ended by itself.")
+                    raise device.failure or TickwireError("The engine's loop ended by itself.")
                 if self.engine.failure is not None:
                     raise TickwireError(_failure(self.engine.failure))
                 for task in tasks:

@@ -42,7 +42,14 @@ from tickwire.kernels.memory import (
 from tickwire.kernels.ring import count, poll, resume, unchanged
 from tickwire.spec.counters import CounterIndex
 from tickwire.spec.intents import INTENT, WINDOW_SLOTS, Operation
-from tickwire.spec.records import BBO, DIRECTORY, RECORD_SIZE, TRAILER_OFFSET, RecordType
+from tickwire.spec.records import (
+    BBO,
+    DIRECTORY,
+    FEED_STATE,
+    RECORD_SIZE,
+    TRAILER_OFFSET,
+    RecordType,
+)
 from tickwire.spec.shared import POSITION
 
 _BBO = RecordType.BBO.value
@@ -51,6 +58,7 @@ _TRADE = RecordType.TRADE.value
 _STATUS = RecordType.STATUS.value
 _IMBALANCE = RecordType.IMBALANCE.value
 _DIRECTORY = RecordType.DIRECTORY.value
+_FEED_STATE = RecordType.FEED_STATE.value
 _RELEASED = RecordType.ORDER_RELEASED.value
 _NEW = Operation.NEW.value
 _REPLACE = Operation.REPLACE.value
@@ -65,6 +73,8 @@ _LATENCY = BBO.field("latency_ns")[1]
 _DIRECTORY_SYMBOL = DIRECTORY.field("symbol")[1]
 _POSITION_SYMBOL, _POSITION_LOCATE = (POSITION.field(name)[1] for name in ("symbol", "locate"))
 _DIRECTORY_INSTRUMENT = DIRECTORY.field("instrument")[1]
+_SESSION = FEED_STATE.field("session")[1]
+assert FEED_STATE.field("session")[0].size == 8 + 2
 assert DIRECTORY.field("locate")[1] == _LOCATE
 _INTENT_SIZE = INTENT.size
 _U16 = 0xFFFF
@@ -180,6 +190,9 @@ def _market_record(host, record):
     kind = load8(record + _TYPE)
     if unlikely(kind == _DIRECTORY):
         _directory(host, record)
+    elif unlikely(kind == _FEED_STATE):
+        h["feed_session"] = load64(record + _SESSION)
+        h["feed_session_end"] = load16(record + _SESSION + 8)
     if h["handler"] == 0 or not _is_wanted(h["wanted"], kind):
         return 0
     instrument = -1

@@ -60,6 +60,8 @@ HOST = np.dtype([
     ("market_digest", "i8"),     # of the records read
     ("order_digest", "i8"),
     ("masks", "i8"),             # bits of each record type that count in a digest
+    ("feed_session", "i8"),      # first eight octets of its name, as the last FEED_STATE record
+    ("feed_session_end", "i8"),  # told it, and the last two
 ], align=True)
 """Host's half: readers of both rings, writer of the window, ledger of orders and positions."""
 

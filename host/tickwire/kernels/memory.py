@@ -116,6 +116,8 @@ store64_relaxed = _storer(64, "store64_relaxed", "Atomic relaxed store of 8 octe
 load_be16 = _loader(16, "load_be16", "Load 2 octets, big-endian.", big=True)
 load_be32 = _loader(32, "load_be32", "Load 4 octets, big-endian.", big=True)
 load_be64 = _loader(64, "load_be64", "Load 8 octets, big-endian.", big=True)
+store32_relaxed = _storer(32, "store32_relaxed", "Atomic relaxed store of 4 octets.",
+                          atomic="monotonic")
 store_be16 = _storer(16, "store_be16", "Store 2 octets, big-endian.", big=True)
 store_be32 = _storer(32, "store_be32", "Store 4 octets, big-endian.", big=True)
 store_be64 = _storer(64, "store_be64", "Store 8 octets, big-endian.", big=True)

@@ -1,4 +1,4 @@
-"""Ethernet frames around what a feed sends, for the lines of a simulated card."""
+"""Ethernet frames around what a feed sends, for a card's market side."""
 
 import ipaddress
 import struct

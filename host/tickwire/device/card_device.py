@@ -1,0 +1,249 @@
+"""A card that trades: its loop in one thread, its control in another, all of it in shared memory.
+
+The engine's thread reads what the card writes and stores intents to it, and never waits for the
+bus (:mod:`tickwire.kernels.engine_card`). Control's thread does what takes microseconds: registers,
+answers of the venue, recovered frames, the order line, the clock.
+"""
+
+import contextlib
+import ctypes
+import threading
+import time
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
+from typing import Any, cast
+
+import numpy as np
+
+from tickwire.device.base import register, word_at
+from tickwire.device.card_network import CardNetwork
+from tickwire.device.clock_servo import ClockServo
+from tickwire.device.mirror import Mirror, SharedCard
+from tickwire.device.mirrored import MirroredDevice
+from tickwire.device.order_connection import OrderConnection
+from tickwire.device.owned import IDLE_LIMIT, MARKET_LOG2, ORDER_LOG2, SLEEP_NS
+from tickwire.device.session_keeper import SessionKeeper, host_context
+from tickwire.device.transport import Transport
+from tickwire.errors import TickwireError
+from tickwire.feed.framing import udp_frame
+from tickwire.kernels import engine_card, frame_ring
+from tickwire.kernels.arena import Arena
+from tickwire.kernels.engine_card import CARD
+from tickwire.kernels.engine_host import enqueue
+from tickwire.spec.geometry import CARD_SMALL, Geometry
+from tickwire.spec.registers import (
+    BAR_LOG2,
+    BAR_REGISTERS,
+    BAR_WINDOW,
+    MAGIC,
+    WINDOW_LOG2,
+    FeedSetting,
+)
+
+NANOSECOND_HZ = 1_000_000_000
+"""CORE_HZ of a card whose time is the system's."""
+_RECOVERY = ("127.0.0.1", 1)               # where recovered packets go: no line has it
+_RECOVERED = 16                            # frames of one turn of control
+_REST_SECONDS = 0.000_05                   # of a control that found nothing to do
+_POLL_IN = 1
+_TOLD_BY_LOOP = ("WATCHDOG_KICK", "RING_ORDER_CONSUMED")
+
+
+def geometry_of(transport: Transport) -> tuple[Geometry, int]:
+    """Return what a card has room for, and the logarithm of its order table's rows.
+
+    What is no card is the driver's to refuse: it gets the small one's.
+    """
+    registers = transport.bar(BAR_REGISTERS, 1 << BAR_LOG2)
+
+    def read(name: str) -> int:
+        offset, size = register(name, to_write=False)
+        return int(word_at(registers + offset, size).value)
+    if read("MAGIC") != MAGIC:
+        return CARD_SMALL, 0
+    return Geometry.of(read("GEOMETRY_BOOK"), read("GEOMETRY_QUEUES"))
+
+
+class CardDevice(MirroredDevice):
+    """The card behind ``transport``; killed until it is armed.
+
+    ``symbols`` maps what is watched to tick sizes (1e-4 dollars), ``lines`` are group and port of
+    line A and of line B: the card has them on its own ports. ``busy`` never sleeps. The market ring
+    is this process's own, in huge pages where there are some; of ``REGIONS`` the ``shared`` ones
+    are for everybody to look at.
+    """
+
+    kind = "pcie"
+    has_own_lines = True
+
+    def __init__(self, name: str, transport: Transport, symbols: Mapping[str, int], *,
+                 lines: Sequence[tuple[str, int]], stale_ns: int = 0, busy: bool = False,
+                 is_released: bool = False, shared: Collection[str] = ("RING_ORDER", "STATE"),
+                 market_log2: int = MARKET_LOG2, order_log2: int = ORDER_LOG2) -> None:
+        """Open the card and set it up.
+
+        Raises :class:`TickwireError` when the name is taken, the system refuses memory, or the
+        driver refuses the card.
+        """
+        self._host, self._owner = 0, cast(Any, None)
+        self._waiting: OrderConnection | None = None
+        self._control: threading.Thread | None = None
+        self._is_closing = False
+        with contextlib.ExitStack() as undo:
+            undo.callback(transport.close)
+            geometry, token_log2 = geometry_of(transport)
+            super().__init__(name, geometry, symbols, market_log2=market_log2,
+                             order_log2=order_log2, token_log2=token_log2,
+                             is_released=is_released)
+            undo.callback(super().close)
+            self._groups = (lines[0], lines[1] if len(lines) > 1 else None, _RECOVERY)
+            self.card = SharedCard(
+                transport, self.memory, shared=shared, symbols=self.symbols,
+                market_log2=market_log2, order_log2=order_log2, network=CardNetwork(
+                    lines=self._groups, symbols=dict(symbols) or None, released=int(is_released),
+                    stale_ns=stale_ns, settings=FeedSetting.CHECK_UDP))
+            undo.callback(self.card.close)
+            found = self.card.layout
+            self.layout = replace(self.layout, market=found.market, orders=found.orders,
+                                  state=found.state)
+            self.remark = " ".join(filter(None, (self.remark, *self.card.remarks)))
+            self.card.write_register("ORDER_SESSIONS", 1)
+            self._keeper = SessionKeeper(self.card, self._show)
+            self.mirror = Mirror(self, self.card, lambda: self._keeper.connection,
+                                 without=_TOLD_BY_LOOP)
+            self.mirror.show(has_counters=True)
+            self._clock = (None if self.card.read_register("CORE_HZ") == NANOSECOND_HZ
+                           else ClockServo(self.card))
+            self._make_loop(busy)
+            undo.pop_all()
+
+    def _make_loop(self, busy: bool) -> None:
+        """Make the loop's context."""
+        arena = self._arena = Arena()
+        self._loop = arena.take_rows("card", CARD)
+        c = self._context = arena.view("card", CARD)[0]
+        c["registers"], c["staging"] = self.layout.registers, self.layout.window
+        transport = self.card
+        c["bar"] = transport.place(BAR_REGISTERS, 1 << BAR_LOG2)
+        c["window"] = transport.place(BAR_WINDOW, 1 << WINDOW_LOG2)
+        c["polled"], c["timeout"] = arena.take("polled", 8), arena.take("timeout", 16)
+        polled = arena.view("polled", np.int32)
+        polled[0], polled[1] = self._waker.fileno(), _POLL_IN
+        c["waker"], c["sleep_ns"] = self._waker.fileno(), SLEEP_NS
+        c["idle_limit"] = 0 if busy else IDLE_LIMIT
+
+    # The loop, and control beside it
+
+    def run(self, turns: int = 0) -> None:
+        """Do ``turns`` turns of loop and control; with 0, turns until bit 0 of CONTROL is clear.
+
+        Without a bound control has a thread of its own, which lives until :meth:`close`.
+        """
+        for _ in range(turns):
+            self._turn()
+            engine_card.run(self._loop, 1)
+        if turns:
+            return
+        if self._control is None:
+            self._control = threading.Thread(target=self._keep, name="card", daemon=True)
+            self._control.start()
+        engine_card.run(self._loop, 0)
+
+    def _keep(self) -> None:
+        """Do control's turns until the device is closed or the card is gone."""
+        try:
+            while not self._is_closing:
+                if not self._turn():
+                    time.sleep(_REST_SECONDS)
+        except TickwireError as error:
+            self.failure = error
+            self.show("CONTROL", 0)            # nobody trades on a card that nobody controls
+            self.wake()
+
+    def _turn(self) -> int:
+        """Do what control is asked for; returns how much that was."""
+        self.card.work()
+        done = self.mirror.take() + self._recovered() + self._attach()
+        done += self._keeper.turn(time.time_ns(), self._settle, self.mirror)
+        if self._clock is not None:
+            done += self._clock.turn()
+        self.mirror.show_in_time()
+        return done
+
+    def _show(self) -> None:
+        self.mirror.show(has_counters=False)
+
+    def _recovered(self) -> int:
+        """Give the card answers of the request server."""
+        given = 0
+        while given < _RECOVERED and (frame := frame_ring.take(self.recovery.address)):
+            payload = ctypes.string_at(frame, frame_ring.size_of(frame))
+            frame_ring.release(self.recovery.address)
+            self.card.give_frame(udp_frame(payload, *_RECOVERY))
+            given += 1
+        return given
+
+    def _settle(self, settle: np.ndarray) -> bool:
+        """Hand an answer to the loop, which gives it to the card behind what waits already."""
+        if not self._host:
+            self.push_intent(settle)
+            return True
+        with self._owner.lock:
+            return bool(enqueue(self._host, settle.ctypes.data))
+
+    # What an engine and control need
+
+    def attach_lines(self, line_a: int, line_b: int = -1) -> None:
+        """Nothing: the card has both lines on ports of its own."""
+
+    def set_time(self, time: int) -> None:
+        """Refused: a card's time is its own."""
+        raise TickwireError(f"Device {self.name!r} is a card: its time is its own.")
+
+    def attach_host(self, address: int, owner: Any) -> None:
+        """Let the loop do the host's half as well: the HOST context of the engine ``owner``."""
+        super().attach_host(address, owner)
+        self._owner = owner
+        self._host = self._keeper.host = self._context["host"] = address
+
+    def attach_session(self, descriptor: int, received: bytes, sequence: int) -> None:
+        """Hand over a socket that is logged in; see :class:`OwnedDevice`."""
+        self._waiting = self._connect(descriptor, received, sequence, time.time_ns(),
+                                      is_leased=True)
+
+    def _attach(self) -> int:
+        """Take the session that was handed over."""
+        if self._waiting is None:
+            return 0
+        self._keeper.connection, self._waiting = self._waiting, None
+        return 1
+
+    @property
+    def has_session(self) -> bool:
+        """Whether control has the order session's socket."""
+        return self._waiting is not None or super().has_session
+
+    @property
+    def feed_session(self) -> str:
+        """Name of the feed's session, empty before the engine has heard of it."""
+        if not self._host:
+            return ""
+        host = host_context(self._host)
+        octets = (int(host["feed_session"]).to_bytes(8, "little", signed=True)
+                  + int(host["feed_session_end"]).to_bytes(2, "little"))
+        return octets.decode("latin-1").rstrip(" \0")
+
+    @property
+    def is_shown(self) -> bool:
+        """Whether control shows registers and counters anew."""
+        return self._control is not None
+
+    def close(self) -> None:
+        """Stop control and the card, and give everything back."""
+        self._is_closing = True
+        if self._control is not None:
+            self._control.join()
+        self._keeper.close()
+        with contextlib.suppress(TickwireError):
+            self.card.close()
+        super().close()
