@@ -118,7 +118,8 @@ class SoftCard:
         self._epoch = self._epoch % 255 + 1
         self.device = _CardDevice(
             self._registers, self._window, {name: self._ring(name) for name in _RINGS[:2]},
-            self._ring("STATE")[0], self._geometry, self._symbols, self._token_log2, self._epoch)
+            self._ring("STATE")[0], self._geometry, self._symbols, self._token_log2, self._epoch,
+            is_released=bool(self._place("SESSIONS_RELEASED").value))
         self._shown = None
         self._prepare(self.device)
 
@@ -186,14 +187,15 @@ class _CardDevice(SoftwareDevice):
 
     def __init__(self, registers: int, window: int, rings: Mapping[str, tuple[int, int]],
                  state: int, geometry: Geometry, symbols: Mapping[str, int], token_log2: int,
-                 epoch: int) -> None:
+                 epoch: int, *, is_released: bool) -> None:
         self._elsewhere = {
             "registers": registers, "counters": registers + COUNTER_OFFSET, "window": window,
             "state": state, "market_ring": rings["RING_MARKET"][0],
             "order_ring": rings["RING_ORDER"][0]}
         ctypes.memset(window, 0, 1 << WINDOW_LOG2)
         super().__init__("card", geometry, symbols, market_log2=rings["RING_MARKET"][1],
-                         order_log2=rings["RING_ORDER"][1], token_log2=token_log2, epoch=epoch)
+                         order_log2=rings["RING_ORDER"][1], token_log2=token_log2, epoch=epoch,
+                         is_released=is_released)
 
     def take_histograms(self) -> np.ndarray:
         """Return what was counted, a row a stage, and count anew."""
