@@ -4,11 +4,11 @@ import time
 from collections.abc import Callable
 
 from tickwire.device.base import Device
+from tickwire.spec.registers import CLOCK_FRACTION_BITS
 
 TURN_SECONDS = 0.1
 """Time between two looks at the card's clock."""
 
-_FRACTION_BITS = 32                        # of an increment
 _READS = 5                                 # of the clock in one look; the quickest one counts
 _SLEW_MAX = (1 << 31) - 1                  # of a register, ns
 _FAR = 1_000_000                           # ns: nobody corrects that by slewing before trading
@@ -30,7 +30,7 @@ class ClockServo:
     def __init__(self, card: Device, now: Callable[[], int] = time.time_ns) -> None:
         """Set the clock of a card that is not armed; ``now`` is the host's, ns."""
         self._card, self._now = card, now
-        self._increment = increment = (1_000_000_000 << _FRACTION_BITS) // card.read_register(
+        self._increment = increment = (1_000_000_000 << CLOCK_FRACTION_BITS) // card.read_register(
             "CORE_HZ")
         self.offset_ns, self.rate = 0, 0.0
         self._looked_at = 0
