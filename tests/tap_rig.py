@@ -49,10 +49,10 @@ def in_namespace(work):
         pytest.skip(f"no network namespace with a TAP can be made here: {error}")
 
 
-def end(number, with_timestamps=False):
-    """Return a TAP in a new namespace, and a TCP socket in it."""
+def end(number, with_timestamps=False, sockets=1):
+    """Return a TAP in a new namespace, and TCP sockets in it."""
     def work():
         tap = Tap(NAME, MACS[number], f"{ADDRESSES[number]}/24")
         Path("/proc/sys/net/ipv4/tcp_timestamps").write_text(str(int(with_timestamps)))
-        return tap, socket.socket()
+        return tap, *(socket.socket() for _ in range(sockets))
     return in_namespace(work)

@@ -3,6 +3,7 @@
 import ipaddress
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Protocol
 
 from tickwire.device.base import Device
 from tickwire.device.feed_memory import LINE_TIMEOUT_NS
@@ -15,6 +16,13 @@ from tickwire.spec.registers import FeedSetting
 from tickwire.spec.sessions import SESSIONS_MAX, SessionOperation
 
 _WORD = 8                                  # octets of a template's word
+
+
+class RegisterWriter(Protocol):
+    """What has registers to be written."""
+
+    def write_register(self, name: str, value: int) -> None:
+        """Write a register."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,7 +38,7 @@ class CardSession:
     acknowledgment: int = 1
     window: int = 0xFFFF
 
-    def write(self, device: Device, number: int) -> None:
+    def write(self, device: RegisterWriter, number: int) -> None:
         """Make ``device`` the writer of session ``number``, from this position on.
 
         The session is not leased yet: a card ignores the template of one that is.

@@ -17,9 +17,18 @@ from dataclasses import dataclass
 
 from tickwire.errors import TickwireError
 from tickwire.orders.template import template
-from tickwire.spec.network import ETHERNET, IPV4, TCP
+from tickwire.spec.network import (
+    ETHER_TYPE_IPV4,
+    ETHERNET,
+    IPV4,
+    IPV4_HEADER_WORDS,
+    IPV4_VERSION,
+    PROTOCOL_TCP,
+    TCP,
+    TCP_ACK,
+)
 from tickwire.spec.sessions import HEADERS_SIZE
-from tickwire.spec.wire import decode
+from tickwire.spec.wire import Message
 
 # include/uapi/linux/tcp.h
 _TCP_REPAIR, _TCP_REPAIR_QUEUE, _TCP_QUEUE_SEQ, _TCP_REPAIR_WINDOW = 19, 20, 21, 29
@@ -28,8 +37,28 @@ _ON, _OFF_WITHOUT_PROBE = 1, -1
 _INFO = struct.Struct("<5xBB")             # tcp_info: options, scales of the peer's and our window
 _TIMESTAMPS = 1
 _ESTABLISHED = 1
+_STATES = {7: "it was reset, or the venue has not answered for too long",  # net/tcp_states.h
+           8: "the venue has closed it"}
 _WINDOW = struct.Struct("=5I")             # tcp_repair_window
 _U32 = 0xFFFF_FFFF
+
+
+def _place(begin: int, message: Message, name: str) -> slice:
+    """Place in a frame of a field of the header that begins at ``begin``."""
+    field, offset = message.field(name)
+    return slice(begin + offset, begin + offset + field.size)
+
+
+_IPV4_AT = ETHERNET.size
+_TCP_AT = _IPV4_AT + IPV4.size
+_KIND = slice(_place(0, ETHERNET, "ether_type").start,
+              _place(_IPV4_AT, IPV4, "version_length").stop)
+_TCP_KIND = ETHER_TYPE_IPV4.to_bytes(2, "big") + bytes([IPV4_VERSION << 4 | IPV4_HEADER_WORDS])
+_PROTOCOL, _IS_TCP = _place(_IPV4_AT, IPV4, "protocol"), bytes([PROTOCOL_TCP])
+_LENGTH, _FLAGS = _place(_IPV4_AT, IPV4, "total_length"), _place(_TCP_AT, TCP, "offset_flags")
+_ENDS = tuple((_place(_IPV4_AT, IPV4, end), _place(_TCP_AT, TCP, f"{end}_port"))
+              for end in ("source", "destination"))
+_NUMBERS = tuple(_place(_TCP_AT, TCP, f"{name}_number") for name in ("sequence", "acknowledgment"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +68,33 @@ class Position:
     sequence: int
     acknowledgment: int
     window: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Segment:
+    """What a frame says of its connection."""
+
+    source: tuple[str, int]
+    destination: tuple[str, int]
+    sequence: int
+    acknowledgment: int | None
+    payload: bytes
+
+
+def _segment(octets: bytes) -> _Segment | None:
+    """Read a frame of TCP over IPv4 without options of IPv4; None for any other."""
+    if len(octets) < HEADERS_SIZE or octets[_KIND] != _TCP_KIND or octets[_PROTOCOL] != _IS_TCP:
+        return None
+    flags = int.from_bytes(octets[_FLAGS], "big")
+    begin = _TCP_AT + (flags >> 12) * 4
+    end = _IPV4_AT + int.from_bytes(octets[_LENGTH], "big")
+    if not HEADERS_SIZE <= begin <= end <= len(octets):
+        return None
+    source, destination = ((socket.inet_ntoa(octets[address]), int.from_bytes(octets[port], "big"))
+                           for address, port in _ENDS)
+    sequence, acknowledgment = (int.from_bytes(octets[number], "big") for number in _NUMBERS)
+    return _Segment(source, destination, sequence, acknowledgment if flags & TCP_ACK else None,
+                    octets[begin:end])
 
 
 class Lease:
@@ -67,6 +123,12 @@ class Lease:
         self._local, self._peer = connection.getsockname(), connection.getpeername()
         self.position()
 
+    @property
+    def end(self) -> str:
+        """Why the connection is not established any more; empty while it is."""
+        state = self._connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 1)[0]
+        return "" if state == _ESTABLISHED else _STATES.get(state, f"its TCP state is {state}")
+
     def position(self) -> Position:
         """Return where the connection stands now."""
         with self._repaired():
@@ -91,26 +153,42 @@ class Lease:
             if expected != sequence:
                 raise TickwireError(f"The device sent from sequence number {sequence}, but the "
                                     f"kernel is at {expected}: the lease is broken.")
-            taken = self._connection.send(payload)
+            try:
+                taken = self._connection.send(payload, socket.MSG_DONTWAIT)
+            except (BlockingIOError, TimeoutError):
+                taken = 0
+            except OSError as error:
+                raise TickwireError("The kernel adopts nothing of this connection any more: "
+                                    f"{error.strerror}.") from None
         if taken != len(payload):
             raise TickwireError(f"The kernel adopted {taken} octets of {len(payload)}: "
                                 "its send buffer is full.")
 
-    def adopt_frame(self, octets: bytes) -> None:
+    def adopt_frame(self, octets: bytes) -> int:
         """Adopt the payload of a frame that the device has sent, without its check.
 
-        Raises :class:`TickwireError` as :meth:`adopt` does, and for a frame of another connection.
+        Returns how many octets the payload has. Raises :class:`TickwireError` as :meth:`adopt`
+        does, and for a frame of another connection.
         """
-        ip = decode(IPV4, octets[ETHERNET.size:ETHERNET.size + IPV4.size])
-        tcp = decode(TCP, octets[HEADERS_SIZE - TCP.size:HEADERS_SIZE])
-        ends = tuple((socket.inet_ntoa(int(ip[address]).to_bytes(4, "big")), tcp[port])
-                     for address, port in (("source", "source_port"),
-                                           ("destination", "destination_port")))
-        if ends != (self._local, self._peer):
-            raise TickwireError(f"The frame is of the connection {ends[0]} to {ends[1]}, "
-                                f"not {self._local} to {self._peer}.")
-        end = ETHERNET.size + int(ip["total_length"])
-        self.adopt(octets[HEADERS_SIZE:end], int(tcp["sequence_number"]))
+        segment = _segment(octets)
+        if segment is None:
+            raise TickwireError(f"A frame of {len(octets)} octets that the device sent is no "
+                                "segment of TCP over IPv4.")
+        if (segment.source, segment.destination) != (self._local, self._peer):
+            raise TickwireError(f"The frame is of the connection {segment.source} to "
+                                f"{segment.destination}, not {self._local} to {self._peer}.")
+        self.adopt(segment.payload, segment.sequence)
+        return len(segment.payload)
+
+    def acknowledgment_of(self, octets: bytes) -> int | None:
+        """Acknowledgment number of a frame of the peer, without its check.
+
+        None for any other frame, and for a segment that acknowledges nothing.
+        """
+        segment = _segment(octets)
+        if segment is None or (segment.source, segment.destination) != (self._peer, self._local):
+            return None
+        return segment.acknowledgment
 
     def _sequence(self, queue: int) -> int:
         self._set(_TCP_REPAIR_QUEUE, queue)
