@@ -10,6 +10,7 @@ import os
 import threading
 import time
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 
@@ -107,7 +108,9 @@ class Engine:
 
     def _learn_locates(self) -> None:
         """Take from the state table what directory messages of before this engine said."""
-        states = self.device.memory.view("state", _STATE)
+        octets: Any = (ctypes.c_char * (_STATE.itemsize * self.device.geometry.instruments)
+                       ).from_address(self.device.layout.state)
+        states: np.ndarray = np.frombuffer(octets, _STATE)
         locates = self._arena.view("locates", np.uint32)
         for instrument in np.flatnonzero(states["locate"]):
             locate = int(states[instrument]["locate"])

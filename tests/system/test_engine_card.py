@@ -1,4 +1,4 @@
-"""An engine trades through the driver of cards, as it does in the virtual machine's run.
+"""An engine trades through a card, as it does in the virtual machine's run.
 
 Method: the card is one of software in this process, the market and the venue are packed by hand.
 ``make test-vfio`` has the same engine and driver on the other side of a BAR; its comparison with
@@ -15,7 +15,10 @@ from tests.reference import itch
 from tests.system.conformance import (
     DOLLAR,
     GEOMETRY,
+    LINES,
     LOCATES,
+    MARKET_LOG2,
+    ORDER_LOG2,
     SYMBOLS,
     TOKEN_LOG2,
     Bench,
@@ -23,12 +26,15 @@ from tests.system.conformance import (
     canceled,
     executed,
 )
-from tests.vfio.engine_card import EngineCard
 from tests.vfio.market import market
 from tests.vfio.soft_card import differences
+from tickwire.device.card_device import CardDevice
+from tickwire.device.limits_rows import fill_limits
+from tickwire.engine import Engine
 from tickwire.spec.checks import CheckIndex
 from tickwire.spec.intents import Operation
 from tickwire.spec.records import RecordType
+from tickwire.strategy.base import load
 from tickwire_sim.soft_card import LoopTransport
 
 CONFIG = market({"symbols": list(SYMBOLS), "risk.symbols": {}})
@@ -37,9 +43,11 @@ CONFIG = market({"symbols": list(SYMBOLS), "risk.symbols": {}})
 @pytest.fixture
 def bench():
     slot = LoopTransport("test-engine-card", GEOMETRY, SYMBOLS, token_log2=TOKEN_LOG2)
-    card = EngineCard(slot, CONFIG)
-    found = Bench(card, lambda: [(card.work(), card.turn()) for _ in range(3)] and None,
-                  slot.card.device)
+    card = CardDevice("test-engine-card", slot, SYMBOLS, lines=LINES[:2], market_log2=MARKET_LOG2,
+                      order_log2=ORDER_LOG2)
+    found = Bench(card, lambda: [card.work() for _ in range(3)] and None, slot.card.device)
+    found.engine = Engine(card, load(CONFIG.strategy.path, CONFIG.symbols,
+                                     CONFIG.strategy.parameters))
     found.far.attach_lines(*(near.fileno() for _, near in found.lines))
     yield found
     found.close()
@@ -47,7 +55,7 @@ def bench():
 
 def submit(bench, number):
     """Ask through the engine for 100 AAA at the bid; return what the venue heard."""
-    bench.device.engine.submit({
+    bench.engine.submit({
         "operation": Operation.NEW, "locate": LOCATES["AAA"], "strategy": 1, "intent_id": number,
         "price": 100 * DOLLAR, "quantity": 100})
     bench.turn()
@@ -58,7 +66,8 @@ def test_intents_of_an_engine_become_orders_and_its_positions_follow_the_records
     card = bench.device
     bench.open_market()
     bench.send(itch.system(b"Q"))
-    card.load_configured_limits()
+    fill_limits(card.stage_limits(), CONFIG.risk, dict(enumerate(SYMBOLS.items())))
+    card.commit_limits()
     bench.log_in()
     card.arm()
     order, = submit(bench, 1)
@@ -67,7 +76,7 @@ def test_intents_of_an_engine_become_orders_and_its_positions_follow_the_records
     bench.say(accepted(1))
     bench.say(executed(1, 40))
     bench.turn()
-    row = card.engine.positions[0]
+    row = bench.engine.positions[0]
     assert (row["position"], row["cash"], row["open_buy"], row["open_orders"]) == (
         40, -40 * 100 * DOLLAR, 60, 1)
     card.write_register("KILL_ACTION", 1)
@@ -80,7 +89,7 @@ def test_intents_of_an_engine_become_orders_and_its_positions_follow_the_records
     assert submit(bench, 2) == []
     kind, refusal = bench.answers()[-1]
     assert (kind, refusal["check"]) == (RecordType.RISK_REJECT, CheckIndex.GLOBAL_KILL)
-    assert card.records_lost == 0
+    assert card.counters()["records_lost"] == 0
 
 
 def test_more_intents_than_the_window_has_slots_all_become_orders(bench):

@@ -1,20 +1,26 @@
-"""Inside the virtual machine: the driver of cards trades through a card that is another process.
+"""Inside the virtual machine: a device trades through a card that is another process.
 
 The card has the network, this machine has none. What comes here are records that the card writes
 to this machine's memory, what leaves are intents stored to its BAR. Every line is a result, the
 last is PASS; the one before tells all that was seen, for the other side to compare.
 """
 
+import ctypes
 import json
 import time
 from collections.abc import Callable
 
-from tests.vfio.engine_card import EngineCard
+import numpy as np
+
 from tests.vfio.guest import find, main, say
+from tests.vfio.guest_engine import engine_on
 from tests.vfio.ivshmem import IVSHMEM, Ivshmem
 from tests.vfio.market import KINDS, WATCHDOG_US, market
+from tickwire.config import Config
 from tickwire.device.base import register, word_at
+from tickwire.device.card_device import CardDevice
 from tickwire.device.pcie import PCIeDevice
+from tickwire.engine import Engine
 from tickwire.errors import TickwireError
 from tickwire.kernels.compiling import when_compiling
 from tickwire.spec.checks import CheckIndex
@@ -23,6 +29,7 @@ from tickwire.spec.records import STATE_LINE, FeedState, RecordType
 from tickwire.spec.registers import BAR_REGISTERS, KillCause, Status
 from tickwire.spec.render import dtype
 
+LOOK_SECONDS = 0.002
 FILLS, TRADE_SECONDS = 20, 10.0            # with both the strategy has traded enough
 SECONDS = 60.0                             # for anything that is waited for
 _MASS_CANCEL = 1
@@ -48,23 +55,24 @@ def refusal(address: str, name: str, value: int) -> str:
 
 
 class Trader:
-    """The run: turns, and every record of an order as it comes."""
+    """The run: every record of an order as it comes."""
 
-    def __init__(self, card: EngineCard) -> None:
+    def __init__(self, card: CardDevice, engine: Engine) -> None:
         """Read from the first record on."""
-        self.card, self.answers = card, list[tuple[str, int, int, int]]()
+        self.card, self.engine = card, engine
+        self.answers = list[tuple[str, int, int, int]]()
         self.counts = dict.fromkeys((kind.name for kind in RecordType), 0)
         self.rejected = list[int]()            # checks that refused
         self._reader = card.order_reader()
 
     def until(self, is_done: Callable[[], bool], seconds: float = SECONDS) -> bool:
-        """Give turns until ``is_done()``; returns whether it was, in time."""
+        """Read until ``is_done()``; returns whether it was, in time."""
         deadline = time.monotonic() + seconds
         while not is_done():
             if time.monotonic() > deadline:
                 return False
-            self.card.turn()
             self._read()
+            time.sleep(LOOK_SECONDS)
         return True
 
     def _read(self) -> None:
@@ -84,10 +92,10 @@ class Trader:
 
     def buy_low(self) -> None:
         """Ask for an order that rests far below the market."""
-        card = self.card
-        bid = int(card.memory.view("state", _STATE)[0]["bid_price"])
-        position = card.engine.positions[0]
-        card.engine.submit({
+        octets = (ctypes.c_char * STATE_LINE.size).from_address(self.card.layout.state)
+        bid = int(np.frombuffer(octets, _STATE)[0]["bid_price"])
+        position = self.engine.positions[0]
+        self.engine.submit({
             "operation": Operation.NEW, "locate": int(position["locate"]), "strategy": 1,
             "intent_id": 1 << 30, "quantity": _SHARES,
             "price": bid - _AWAY * int(position["tick"])})
@@ -104,18 +112,18 @@ def run() -> None:
                                ("MAGIC", 0xFFFF_FFFF, "every register reads as ones")):
         said = refusal(address, name, value)
         say(f"refused: {said}", words in said)
-    with EngineCard(Ivshmem(address), config) as card:
-        trade(card)
+    with engine_on(Ivshmem(address), config) as (card, engine):
+        trade(card, engine, config)
         say(f"compiled here: {', '.join(compiled) or 'nothing'}", not compiled)
 
 
-def trade(card: EngineCard) -> None:
+def trade(card: CardDevice, engine: Engine, config: Config) -> None:
     """Arm, trade, rest an order, kill, and be refused."""
-    trader, positions = Trader(card), card.engine.positions
+    trader, positions = Trader(card, engine), engine.positions
     say(f"card {card.name}: rings in huge pages, {card.geometry.instruments} instruments",
-        not card.remarks)
+        not card.remark)
     say("a register is written and read", _echoes(card))
-    say(f"limits version {card.load_configured_limits()} in force")
+    say(f"limits version {card.commit_limits()} in force")
     card.write_register("KILL_ACTION", _MASS_CANCEL)
     card.write_register("WATCHDOG_PERIOD", WATCHDOG_US)
     say("market data is live and the order session up", trader.until(
@@ -127,7 +135,7 @@ def trade(card: EngineCard) -> None:
     begin = time.monotonic()
     has_traded = trader.until(lambda: time.monotonic() - begin > TRADE_SECONDS
                               and int(positions["fills"].sum()) >= FILLS)
-    say(f"{card.config.strategy.path} traded for {time.monotonic() - begin:.1f} s: "
+    say(f"{config.strategy.path} traded for {time.monotonic() - begin:.1f} s: "
         f"{int(positions['fills'].sum())} fills", has_traded)
     trader.buy_low()
     say("an order rests at the venue", trader.until(lambda: positions["open_buy"][0] > 0))
@@ -141,7 +149,7 @@ def trade(card: EngineCard) -> None:
     _tell(trader)
 
 
-def _echoes(card: EngineCard) -> bool:
+def _echoes(card: CardDevice) -> bool:
     card.write_register("ECHO", 0x1234_5678)
     card.wait(lambda: card.read_register("ECHO") != 0x1234_5678, 2.0, "answer")
     return card.read_register("ECHO") == 0x1234_5678 ^ 0xFFFF_FFFF
@@ -149,16 +157,18 @@ def _echoes(card: EngineCard) -> bool:
 
 def _tell(trader: Trader) -> None:
     """Tell all that was seen, for the other side to compare."""
-    card, counters = trader.card, trader.card.counters()
+    card, engine = trader.card, trader.engine
+    card.mirror.show(has_counters=True)
+    counters = card.counters()
     names = ("messages", "messages_lost", "gaps", "records_dropped", "orders_sent", "cancels_sent",
              "orders_accepted", "fills", "intents", "intent_errors", "risk_rejects")
-    own = card.engine.host
+    own = engine.host
     say(f"{int(own['market_next']) - 1:,} market and {int(own['orders_next']) - 1:,} order records "
-        "read, none lost", not trader.lost and not card.records_lost)
+        "read, none lost", not trader.lost and not counters["records_lost"])
     print(json.dumps({
         "counters": {name: counters[name] for name in names},
         "sent": trader.counts["ORDER_SENT"], "answers": trader.answers,
-        "positions": {symbol: [int(card.engine.positions[place][field])
+        "positions": {symbol: [int(engine.positions[place][field])
                                for field in ("position", "cash", "fills")]
                       for place, symbol in enumerate(card.symbols)}}), flush=True)
 

@@ -6,9 +6,10 @@ An emulated processor would take minutes. The device is a stand-in without anyth
 import contextlib
 import ctypes
 
-from tests.vfio.engine_card import EngineCard
+from tests.vfio.guest_engine import engine_on
 from tests.vfio.market import market
 from tickwire.device.base import register, word_at
+from tickwire.device.card_device import NANOSECOND_HZ
 from tickwire.device.transport import Bar, Buffer, Transport
 from tickwire.errors import TickwireError
 from tickwire.kernels.arena import Arena
@@ -22,8 +23,12 @@ from tickwire.spec.registers import (
     BAR_WINDOW,
     MAGIC,
     WINDOW_LOG2,
+    HistogramControl,
+    HistogramState,
     Status,
 )
+
+SECONDS = 10.0
 
 
 class Nothing(Transport):
@@ -39,7 +44,8 @@ class Nothing(Transport):
         book, queues = CARD_SMALL.registers(8)
         for name, value in (("MAGIC", MAGIC), ("ABI", ABI_MAJOR << 16 | ABI_MINOR),
                             ("DIGEST", digest()), ("GEOMETRY_BOOK", book),
-                            ("GEOMETRY_QUEUES", queues), ("RING_EPOCH", 1)):
+                            ("GEOMETRY_QUEUES", queues), ("RING_EPOCH", 1),
+                            ("CORE_HZ", NANOSECOND_HZ)):
             self._word(name).value = value
 
     def _word(self, name: str) -> ctypes.c_uint32 | ctypes.c_uint64:
@@ -47,9 +53,13 @@ class Nothing(Transport):
         return word_at(self.bars[BAR_REGISTERS].address + offset, size)
 
     def work(self) -> None:
-        """Run or not, as CONTROL says; take a word of the limits."""
+        """Run or not, as CONTROL says; take a word of the limits; show empty histograms."""
         self._word("STATUS").value = Status.RUNNING if self._word("CONTROL").value & 1 else 0
         self._word("TABLE_INDEX").value += 1
+        is_shown = self._word("HISTOGRAM_CONTROL").value == HistogramControl.SHOW
+        self._word("HISTOGRAM_STATE").value = (
+            HistogramState.SHOWN | self._word("HISTOGRAM_STAGE").value << 8 if is_shown
+            else HistogramState.READY)
 
     def share(self, buffer: Buffer) -> None:
         """Nobody writes it."""
@@ -72,12 +82,10 @@ class Nothing(Transport):
 
 def main() -> None:
     """Do once what the guest does."""
-    with EngineCard(Nothing(), market()) as card:
-        card.turn()
-        card.engine.submit({"operation": 1})
-        card.turn()
+    with engine_on(Nothing(), market()) as (card, engine):
+        engine.submit({"operation": 1})
         card.market_reader().read()
-        card._push(card.layout.window, card.layout.engine)
+        card.wait(lambda: engine.host["sequence"] == 1, SECONDS, "take an intent")
         with contextlib.suppress(TickwireError):       # nobody answers
             card.commit_limits(0.0)
 

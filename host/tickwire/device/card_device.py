@@ -46,7 +46,7 @@ _RECOVERY = ("127.0.0.1", 1)               # where recovered packets go: no line
 _RECOVERED = 16                            # frames of one turn of control
 _REST_SECONDS = 0.000_05                   # of a control that found nothing to do
 _POLL_IN = 1
-_TOLD_BY_LOOP = ("WATCHDOG_KICK", "RING_ORDER_CONSUMED")
+_TOLD_BY_LOOP = ("ARM", "WATCHDOG_KICK", "RING_ORDER_CONSUMED")
 
 
 def geometry_of(transport: Transport) -> tuple[Geometry, int]:
@@ -88,7 +88,7 @@ class CardDevice(MirroredDevice):
         self._host, self._owner = 0, cast(Any, None)
         self._waiting: OrderConnection | None = None
         self._control: threading.Thread | None = None
-        self._is_closing = False
+        self._is_closing, self._keys = False, 0
         with contextlib.ExitStack() as undo:
             undo.callback(transport.close)
             geometry, token_log2 = geometry_of(transport)
@@ -163,7 +163,7 @@ class CardDevice(MirroredDevice):
     def _turn(self) -> int:
         """Do what control is asked for; returns how much that was."""
         self.card.work()
-        done = self.mirror.take() + self._recovered() + self._attach()
+        done = self.mirror.take() + self._armed() + self._recovered() + self._attach()
         done += self._keeper.turn(time.time_ns(), self._settle, self.mirror)
         if self._clock is not None:
             done += self._clock.turn()
@@ -172,6 +172,16 @@ class CardDevice(MirroredDevice):
 
     def _show(self) -> None:
         self.mirror.show(has_counters=False)
+
+    def _armed(self) -> int:
+        """Show what became of arming keys that the loop has given to the card."""
+        keys = int(self._context["keys"])
+        if keys == self._keys or keys % 2 or not self.is_shown:
+            return 0                           # a second one has to be in time
+        self._keys = keys
+        self.card.rest()
+        self.mirror.show(has_counters=True)
+        return 1
 
     def _recovered(self) -> int:
         """Give the card answers of the request server."""

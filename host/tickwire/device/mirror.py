@@ -100,11 +100,12 @@ class Mirror:
                  without: Sequence[str] = ()) -> None:
         """Show what never changes; ``connection`` returns the one whose counts are to be added.
 
-        Settings ``without`` are somebody else's to tell the card.
+        Registers ``without`` are somebody else's to tell the card.
         """
         self._device, self._card = device, card
         self._connection = connection
         self._settings = {name: 0 for name in _SETTINGS if name not in without}
+        self._events = [name for name in MAILBOXES if name not in (*without, "KILL")]
         self._shown_at = self._counted_at = self._keys_at = 0.0
         self.counts: dict[str, int] = {}
         for name in _STATIC:
@@ -122,6 +123,7 @@ class Mirror:
         if not word:
             return 0
         self._device.show("KILL", 0)
+        self._forward()                        # what was written before the kill holds for it
         self._card.write_word("KILL", word)
         self._card.rest()                    # cancels of every open order leave, where asked for
         return 1
@@ -129,9 +131,9 @@ class Mirror:
     def take(self) -> int:
         """Do what was written to registers that are events; returns how many."""
         done = self.take_kill() + self._forward()
-        for name in MAILBOXES:
+        for name in self._events:
             word = self._device.read_register(name)
-            if not word or name == "KILL":
+            if not word:
                 continue
             if name == "LIMITS_COMMIT":
                 self._card.load_limits(self._device.layout.limits)

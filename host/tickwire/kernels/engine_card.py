@@ -1,7 +1,8 @@
 """Engine beside a card: the host's half, and what it says to the card's BARs.
 
-The card does the rest. Reads of a card take a microsecond, so nothing is read here: records come
-to memory, and what control wants is found in the registers that the host shows in shared memory.
+The card does the rest. Reads of a card take a microsecond, so nothing is read here, but for its
+arming: records come to memory, and what control wants is found in the registers that the host shows
+in shared memory.
 """
 
 import numpy as np
@@ -23,6 +24,7 @@ from tickwire.kernels.memory import (
     store32_relaxed,
     store64,
     store64_relaxed,
+    store64_release,
     unlikely,
     view,
 )
@@ -37,6 +39,7 @@ CARD = np.dtype([
     ("bar", "i8"),               # the card's registers
     ("window", "i8"),            # the card's intent window
     ("taken", "i8"),             # intents that the card was given
+    ("keys", "i8"),              # arming keys that it was given
     ("consumed", "i8"),          # order records that it knows to be read
     ("kicked", "i8"),            # watchdog's last kick, and when it was given
     ("kicked_at", "i8"),
@@ -53,6 +56,7 @@ KICK_NS = 100_000
 """Time between two kicks that go to the card: each is a write on the bus."""
 _WAKES = 64                                # bound: wake-ups forgotten at once
 _CONTROL = RegisterOffset.CONTROL.value
+_ARM = RegisterOffset.ARM.value
 _KILL = RegisterOffset.KILL.value
 _ACTION = RegisterOffset.KILL_ACTION.value
 _KICK = RegisterOffset.WATCHDOG_KICK.value
@@ -74,6 +78,17 @@ def _take_kill(card):
         # What was written before the kill holds for it.
         store32_relaxed(c["bar"] + _ACTION, load32_relaxed(c["registers"] + _ACTION))
         store32_relaxed(c["bar"] + _KILL, word)
+
+
+@kernel
+def _take_key(card):
+    """Give the card an arming key, behind the one before: both have to come within 1 ms."""
+    c = card_at(card)
+    key = load64_relaxed(c["registers"] + _ARM)
+    if unlikely(key != 0) and load64_relaxed(c["bar"] + _ARM) == 0:
+        store64_relaxed(c["bar"] + _ARM, key)
+        store64_release(c["registers"] + _ARM, 0)
+        c["keys"] += 1
 
 
 @kernel
@@ -131,6 +146,7 @@ def run(card, turns):
         if c["host"] != 0:
             done = engine_host.beat(c["host"], now) + engine_host.step(c["host"], now)
         done += _push(card)
+        _take_key(card)
         _tell(card, now)
         done_turns += 1
         if turns == done_turns or (turns == 0
