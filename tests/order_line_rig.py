@@ -197,8 +197,8 @@ class Rig:
 
 
 def received(connection):
-    """Return what a connection has for its reader, empty when it is reset too."""
-    with contextlib.suppress(BlockingIOError, ConnectionError):
+    """Return what a connection has for its reader; one that is broken has nothing."""
+    with contextlib.suppress(OSError):
         if connection is not None:
             return connection.recv(1 << 16)
     return b""

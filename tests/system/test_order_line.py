@@ -159,6 +159,19 @@ def test_frames_that_no_interface_takes_are_counted_and_dropped(leased):
     assert leased.line.counts["undelivered"] == 3 and not leased.line.is_lost
 
 
+def test_orders_beyond_the_venues_window_are_sent_when_it_opens(leased):
+    leased.venue.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2_048)
+    expected = b""
+    for number in range(400):
+        leased.card.send(order(number) * 20)
+        expected += order(number) * 20
+        leased.line.turn()
+        leased.card.poll()                 # and the venue does not read
+    assert len(leased.venue.recv(1 << 20, socket.MSG_PEEK)) < len(expected) // 2
+    leased.until(lambda: leased.told == LOGIN + expected)
+    assert leased.line.counts["adopted"] == 400 and not leased.line.is_lost
+
+
 def test_whatever_is_lost_the_venue_sees_one_stream(leased):
     draw = random.Random(7)
     expected, said = LOGIN, b"accepted"
@@ -250,6 +263,36 @@ def test_an_order_to_a_connection_that_is_closed_breaks_the_lease(leased):
         leased.card.poll()
     leased.card.capture(SENT, leased.card.send(order(1)))
     assert "The kernel adopts nothing of this connection any more" in broken(leased)
+
+
+def test_a_venue_that_does_not_answer_any_more_ends_the_lease(leased):
+    leased.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, 300)
+    leased.card.poll = lambda: None        # the line is cut
+    leased.card.send(order(1))
+
+    leased.until(lambda: leased.socket.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 1) != b"\1")
+    leased.now += SECOND                   # nothing comes that would tell
+    assert "it was reset, or the venue has not answered for too long" in broken(leased)
+
+
+def test_a_burst_of_orders_without_an_acknowledgment_is_adopted(leased):
+    for number in range(2_000):
+        leased.card.send(order(number))
+        leased.line.turn()
+    leased.until(lambda: leased.told == LOGIN + b"".join(map(order, range(2_000))))
+    assert leased.line.counts["adopted"] == 2_000 and not leased.line.is_lost
+
+
+def test_orders_that_the_venue_never_acknowledges_break_the_lease_in_the_end(leased):
+    leased.socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4_608)
+    leased.card.poll = lambda: None        # the line is cut
+
+    def asked():
+        leased.card.send(order(1))
+        return leased.line.is_lost
+    leased.until(asked)
+    assert leased.line.counts["adopted"] > 3
+    assert "its send buffer is full" in broken(leased)
 
 
 def test_an_interface_that_is_set_down_breaks_the_lease(leased):
