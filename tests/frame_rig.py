@@ -13,7 +13,7 @@ import numpy as np
 from tests.captures import ones_complement
 from tests.order_rig import SYMBOLS, Rig
 from tickwire.kernels import encoder
-from tickwire.kernels.frame import SESSION, frame
+from tickwire.kernels.frame import SESSION, frame, heartbeat
 from tickwire.kernels.orders import row
 from tickwire.orders.template import template
 from tickwire.spec.intents import IntentFlag, Operation
@@ -137,6 +137,12 @@ class Kernels:
                       else encoder.encode_replace)
             size = encode(address, order.token, target)
         return self.payload[:size].tobytes()
+
+    def heartbeat(self, session: int) -> bytes:
+        """Return the frame of a heartbeat of a session, whose sequence number goes on."""
+        size = heartbeat(self.sessions[session:session + 1].ctypes.data, self.payload.ctypes.data,
+                         self.octets.ctypes.data)
+        return self.octets[:size].tobytes()
 
     def frame(self, order: Asked) -> bytes:
         """Return the frame of an order; its session's position goes on."""

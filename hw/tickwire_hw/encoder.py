@@ -4,7 +4,7 @@ from amaranth.hdl import C, Cat, Module, Mux, Signal
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
-from tickwire.spec import ouch50, soupbintcp
+from tickwire.spec import ouch50, soupbintcp, wire
 from tickwire.spec.intents import IntentFlag, Operation
 from tickwire_hw.logic import select
 from tickwire_hw.order_port import Order
@@ -18,11 +18,12 @@ SIZES = {operation: soupbintcp.HEADER_SIZE + message.size_min
 """Octets of each packet without options."""
 
 SIZE_MAX = max(SIZES.values()) + len(_APPENDAGE)
+_HEARTBEAT = wire.encode(soupbintcp.CLIENT_HEARTBEAT, {})
 _BUY, _SELL, _SHORT = (ord(letter) for letter in "BST")
 
 
 class Encoder(wiring.Component):
-    """Give the octets of an order's packet, one cycle after the order.
+    """Give the octets of an order's packet, or of a Client Heartbeat, one cycle after the order.
 
     Kernel: :mod:`tickwire.kernels.encoder`. The octets stay until the next order is taken. What
     the tables give passes in its own cycle. Takes an order a cycle, nothing is lost.
@@ -31,6 +32,8 @@ class Encoder(wiring.Component):
     -------
     order, take : ``In(Order)``, ``In(1)``
         An order, and whether it is taken at the end of this cycle.
+    is_heartbeat : ``In(1)``
+        A Client Heartbeat is taken, not the order.
     symbol : ``In(64)``
         Symbol of the order's instrument, a big-endian integer, from the next cycle on or later.
     capacity : ``In(8)``
@@ -43,6 +46,7 @@ class Encoder(wiring.Component):
 
     order: In(Order)
     take: In(1)
+    is_heartbeat: In(1)
     symbol: In(64)
     capacity: In(8)
     payload: Out(8 * SIZE_MAX)
@@ -69,7 +73,7 @@ class Encoder(wiring.Component):
         sizes = []
         for operation, message in _MESSAGES.items():
             has_options = operation != Operation.CANCEL
-            m.d.comb += is_kind[operation].eq(order.operation == operation)
+            m.d.comb += is_kind[operation].eq((order.operation == operation) & ~self.is_heartbeat)
             size = SIZES[operation]
             longer = Mux(is_post_only, size + len(_APPENDAGE), size) if has_options else C(size, 8)
             sizes.append((is_kind[operation], longer))
@@ -78,13 +82,17 @@ class Encoder(wiring.Component):
             if has_options:
                 packets[operation][size:size + len(_APPENDAGE)] = [
                     Mux(is_post_only, octet, 0) for octet in _APPENDAGE]
+        sizes.append((self.is_heartbeat, C(len(_HEARTBEAT), 8)))
+        choices = [*((is_kind[operation], packet) for operation, packet in packets.items()),
+                   (self.is_heartbeat, [C(octet, 8) for octet in
+                                        _HEARTBEAT.ljust(SIZE_MAX, b"\0")])]
         early = Signal(8 * SIZE_MAX)
         is_new = Signal()
         with m.If(self.take):
             m.d.sync += [self.size.eq(select(*sizes)), is_new.eq(is_kind[Operation.NEW])]
             for place in range(SIZE_MAX):
                 m.d.sync += early.word_select(place, 8).eq(select(*(
-                    (is_kind[operation], packet[place]) for operation, packet in packets.items())))
+                    (condition, packet[place]) for condition, packet in choices)))
         late = self._placed(ouch50.ENTER_ORDER, {"symbol": self.symbol, "capacity": self.capacity},
                             0, is_bare=True)
         m.d.comb += self.payload.eq(early | Mux(is_new, Cat(late), 0))

@@ -14,7 +14,7 @@ from tickwire.spec.network import ETHERNET, IPV4, TCP
 from tickwire.spec.sessions import HEADERS_SIZE, SESSIONS_MAX, TEMPLATE, SessionOperation
 from tickwire_hw.encoder import SIZE_MAX, Encoder
 from tickwire_hw.internet_sum import halves
-from tickwire_hw.logic import select
+from tickwire_hw.logic import encode, lowest, select
 from tickwire_hw.order_port import Order, Sent, SessionUpdate, Symbol, TemplateWord
 from tickwire_hw.ram import RAM
 from tickwire_hw.stream import LANES, WORD_BITS, Word, big_endian, octets, offset_of
@@ -24,6 +24,7 @@ _TCP_AT = _IPV4_AT + IPV4.size
 _WORDS = -(-(HEADERS_SIZE + SIZE_MAX) // LANES)
 _TEMPLATE_WORDS = TEMPLATE.size // LANES
 _HEADING = -(-HEADERS_SIZE // LANES)      # words that have octets of the template
+_READING = _HEADING - 1                    # words at the output while these are put together
 _HALF = 16
 _ARITY = 4                                 # addends of one stage of the sum
 
@@ -41,6 +42,12 @@ class Frame(wiring.Component):
     ``o`` may hold back the first word as long as it likes; a frame that has begun must be taken a
     word a cycle where a MAC sends it, and always is offered so. Nothing is cut short.
 
+    A heartbeat of a leased session, for which HEARTBEAT asked, leaves when nothing else does and no
+    order is on its way here (``is_quiet``): 8 words, the first one three cycles later, and no order
+    is taken from the cycle after that one until its last word, nine cycles where nothing holds it
+    back. Each session has at most one that waits; it is forgotten when the session is leased anew
+    or taken back, and is not told. It leaves when killed too.
+
     Blocked, so never begun, and told: a new order or replace whose first word was not taken when
     ``is_killed`` rises (its ``valid`` falls in that cycle), and any order of a session that is
     not leased. A template word for a leased session is lost. A symbol that is written while an
@@ -52,6 +59,8 @@ class Frame(wiring.Component):
         Orders in front of their verdict.
     next_session : ``In(range(SESSIONS_MAX))``
         Session of the order, when it is taken and in the cycle before: its headers are read.
+    is_quiet : ``In(1)``
+        Nobody relies on ``order.ready`` to stay: a heartbeat may begin.
     passes : ``In(1)``
         In the cycle after an order was taken: it may leave. Else it is forgotten.
     is_killed : ``In(1)``
@@ -61,8 +70,8 @@ class Frame(wiring.Component):
     i_symbol, i_template : ``In(stream.Signature(..., always_ready=True))``
         Symbols and templates, from the host.
     i_session : ``In(stream.Signature(SessionUpdate))``
-        Leases and positions; not taken while an order waits for its first word, so a session
-        whose RELEASE was taken begins no frame.
+        Leases, positions and heartbeats; not taken while an order waits for its first word, so a
+        session whose RELEASE was taken begins no frame.
     o : ``Out(stream.Signature(Word))``
         Frames without check.
     sent : ``Out(stream.Signature(Sent, always_ready=True))``
@@ -71,9 +80,10 @@ class Frame(wiring.Component):
 
     def __init__(self, geometry: Geometry) -> None:
         self._instruments, self._is_cancel = geometry.instruments, Signal()
+        self._due_taken = Signal(SESSIONS_MAX)     # the session whose heartbeat begins
         super().__init__({
             "order": In(stream.Signature(Order)), "next_session": In(range(SESSIONS_MAX)),
-            "passes": In(1), "is_killed": In(1), "now": In(64),
+            "is_quiet": In(1), "passes": In(1), "is_killed": In(1), "now": In(64),
             "i_symbol": In(stream.Signature(Symbol, always_ready=True)),
             "i_template": In(stream.Signature(TemplateWord, always_ready=True)),
             "i_session": In(stream.Signature(SessionUpdate)),
@@ -86,6 +96,8 @@ class Frame(wiring.Component):
 
         m.submodules.encoder = self._encoder = Encoder()
         self._take = Signal()                # an order at the end of this cycle
+        self._beats = Signal()               # a heartbeat at the end of this cycle
+        self._is_heartbeat = Signal()        # it is one that is under way
         self._is_fresh = Signal()            # the tables show its rows since this cycle
         self._is_heading = Signal()          # headers are sent: the template is needed
         self._has_begun = Signal()           # its first word was taken in the cycle before
@@ -94,7 +106,9 @@ class Frame(wiring.Component):
             order = self.order.p
             m.d.sync += [self._token.eq(order.token), self._session.eq(order.session),
                          self._is_cancel.eq(order.operation == Operation.CANCEL)]
-        m.d.comb += [self._encoder.order.eq(self.order.p), self._encoder.take.eq(self._take)]
+        m.d.comb += [self._encoder.order.eq(self.order.p),
+                     self._encoder.take.eq(self._take | self._beats),
+                     self._encoder.is_heartbeat.eq(self._beats)]
 
         self._keep_tables(m)
         self._sum(m)
@@ -137,8 +151,10 @@ class Frame(wiring.Component):
 
         m.submodules.sequences = sequences = RAM(32, SESSIONS_MAX)
         m.submodules.peers = peers = RAM(32 + _HALF, SESSIONS_MAX)
-        is_taken = update.valid & update.ready
-        is_lease = is_taken & (update.p.operation == SessionOperation.LEASE)
+        is_taken, operation = update.valid & update.ready, update.p.operation
+        is_lease = is_taken & (operation == SessionOperation.LEASE)
+        is_release = is_taken & (operation == SessionOperation.RELEASE)
+        is_move = is_taken & (operation == SessionOperation.MOVE)
         self._sequence, self._acknowledgment = Signal(32), Signal(32)
         self._window, self._first = Signal(_HALF), Signal(32)
         # What the host writes later is for the next frame: a row is believed in one cycle alone.
@@ -152,12 +168,22 @@ class Frame(wiring.Component):
             sequences.write_address.eq(Mux(self._has_begun, self._session, update.p.session)),
             sequences.write_data.eq(Mux(self._has_begun, self._first + self._encoder.size,
                                         update.p.sequence)),
-            peers.write_enable.eq(is_taken & (update.p.operation != SessionOperation.RELEASE)),
+            peers.write_enable.eq(is_lease | is_move),
             peers.write_address.eq(update.p.session),
             peers.write_data.eq(Cat(update.p.acknowledgment, update.p.window))]
-        with m.If(is_taken & (update.p.operation != SessionOperation.MOVE)):
+        with m.If(is_lease | is_release):
             m.d.sync += leased.bit_select(update.p.session, 1).eq(is_lease)
         self._position = Cat(sequences.read_data, peers.read_data)
+
+        # Heartbeats that wait, a bit a session.
+        self._due = due = Signal(SESSIONS_MAX)
+        asked, of_session = Signal(SESSIONS_MAX), Signal(SESSIONS_MAX)
+        m.d.comb += [
+            of_session.eq(1 << update.p.session),
+            asked.eq(Mux(is_taken & (operation == SessionOperation.HEARTBEAT),
+                         of_session & leased, 0))]
+        forgotten = self._due_taken | Mux(is_lease | is_release, of_session, 0)
+        m.d.sync += due.eq((due & ~forgotten) | asked)
 
     def _sum(self, m):
         """Sum headers and payload, four addends a cycle and stage; ready for the words in time.
@@ -234,26 +260,41 @@ class Frame(wiring.Component):
             self.order.ready.eq(can_take), self._take.eq(self.order.valid & can_take),
             self.i_session.ready.eq(~self._take & ~self._has_begun
                                     & (can_take | (is_sending & ~is_begin)))]
-        with m.If(self._take):
+        with m.If(self._take | self._beats):
             m.d.sync += place.eq(1)
         with m.Elif(advance):
             m.d.sync += [place.eq(place << 1), word.eq(following)]
         with m.FSM():
             with m.State("Wait"):
                 m.d.comb += can_take.eq(1)
+                m.d.sync += self._is_heartbeat.eq(0)
                 with m.If(self._take):
                     m.next = "Judge"
+                with m.Elif(self.is_quiet & self._due.any()):
+                    chosen = lowest(self._due)
+                    m.d.comb += self._due_taken.eq(chosen)
+                    m.d.sync += [self._is_heartbeat.eq(1), self._is_cancel.eq(1),
+                                 self._session.eq(encode(chosen))]
+                    m.next = "Template"
+            with m.State("Template"):            # of a heartbeat; that of an order is read before
+                m.d.comb += self._is_heading.eq(1)
+                m.next = "Heartbeat"
+            with m.State("Heartbeat"):
+                m.d.comb += [self._is_heading.eq(1), self._beats.eq(1)]
+                m.next = "Judge"
             with m.State("Judge"):
-                m.d.comb += [is_sending.eq(self.passes), self._is_heading.eq(1)]
-                m.d.sync += self._is_fresh.eq(self.passes)
+                passes = self.passes | self._is_heartbeat
+                m.d.comb += [is_sending.eq(passes), self._is_heading.eq(1)]
+                m.d.sync += self._is_fresh.eq(passes)
                 m.next = "Send"
-                with m.If(~self.passes | is_blocked):
+                with m.If(~passes | is_blocked):
                     m.next = "Wait"
             with m.State("Send"):
                 m.d.comb += [is_sending.eq(1), can_take.eq(advance & is_last),
-                             self._is_heading.eq(place[:_HEADING].any())]
+                             self._is_heading.eq(place[:_READING].any())]
                 m.d.sync += self._is_fresh.eq(0)
                 with m.If(self._take):
+                    m.d.sync += self._is_heartbeat.eq(0)
                     m.next = "Judge"
                 with m.Elif(ends_here):
                     m.next = "Wait"
@@ -264,7 +305,7 @@ class Frame(wiring.Component):
         report = self.sent
         m.d.sync += [
             self._has_begun.eq(is_begin & advance),
-            report.valid.eq(is_begin & (advance | is_blocked)),
+            report.valid.eq(is_begin & (advance | is_blocked) & ~self._is_heartbeat),
             report.p.token.eq(self._token), report.p.session.eq(self._session),
             report.p.size.eq(self._encoder.size), report.p.stamp.eq(self.now),
             report.p.is_blocked.eq(is_blocked)]

@@ -297,6 +297,7 @@ class OrderPath(wiring.Component):
             risk.is_killed.eq(self._kill.is_killed), risk.causes.eq(self._kill.killed),
             risk.sessions_up.eq(self.sessions_up), frame.passes.eq(entry.passes),
             frame.is_killed.eq(self._kill.is_killed),
+            frame.is_quiet.eq(~entry.is_busy & ~entry.i.valid),
             entry.sessions.eq(self.sessions), entry.sessions_up.eq(self.sessions_up),
             entry.released.eq(self.released), entry.version.eq(risk.version)]
         m.d.comb += [getattr(entry, name).eq(getattr(risk, name)) for name in (

@@ -22,10 +22,10 @@ _WRITES = {"i_kill": CAUSES, "i_arm": 32, "i_kick": 64}
 
 
 class KillStopsOrders(wiring.Component):
-    """A first word of an order is never offered while a kill is latched; a cancel's may be.
+    """A first word of an order is never offered while a kill is latched.
 
-    What latches is whatever showed in the cycle before, keys or not, and stays until both keys
-    came. ``is_wrong``: not even a cancel's is.
+    That of a cancel or of a heartbeat may be. What latches is whatever showed in the cycle before,
+    keys or not, and stays until both keys came. ``is_wrong``: not even a cancel's is.
     """
 
     causes: In(CAUSES)
@@ -34,6 +34,7 @@ class KillStopsOrders(wiring.Component):
     now: In(64)
     order: In(data.StructLayout({"valid": 1, "value": Order, "session": 3}))
     passes: In(1)
+    is_quiet: In(1)
     update: In(data.StructLayout({"valid": 1, "value": SessionUpdate}))
     ready: In(1)
 
@@ -52,7 +53,7 @@ class KillStopsOrders(wiring.Component):
             frame.now.eq(self.now), frame.is_killed.eq(kill.is_killed),
             frame.order.valid.eq(self.order.valid), frame.order.p.eq(self.order.value),
             frame.next_session.eq(self.order.session), frame.passes.eq(self.passes),
-            frame.i_session.valid.eq(self.update.valid),
+            frame.is_quiet.eq(self.is_quiet), frame.i_session.valid.eq(self.update.valid),
             frame.i_session.p.eq(self.update.value), frame.o.ready.eq(self.ready)]
 
         was_caused, was_killed, is_later, is_cancel = Signal(), Signal(), Signal(), Signal()
@@ -61,6 +62,8 @@ class KillStopsOrders(wiring.Component):
             was_killed.eq(kill.is_killed)]
         with m.If(frame.order.valid & frame.order.ready):
             m.d.sync += is_cancel.eq(self.order.value.operation == Operation.CANCEL)
+        with m.Elif(frame._due_taken.any()):       # a heartbeat
+            m.d.sync += is_cancel.eq(1)
         begins = frame.o.valid & frame.o.p.first
         m.d.comb += [
             Assume(~ResetSignal()), Assert(frame._is_cancel == is_cancel),

@@ -59,6 +59,20 @@ def test_another_implementation_reads_it_and_finds_the_same_check_sums(kernels, 
     assert bytes(found) == octets
 
 
+@given(st.integers(0, len(CAPACITY) - 1), positions)
+def test_a_heartbeat_is_a_client_heartbeat_of_its_session(kernels, session, position):
+    inet = pytest.importorskip("scapy.layers.inet")
+    layers = pytest.importorskip("scapy.layers.l2")
+    kernels.place(session, position)
+    octets = kernels.heartbeat(session)
+    assert octets == framed(session, position, b"\x00\x01R")
+    assert kernels.sessions["sequence"][session] == moved(position, 3).sequence
+    found = layers.Ether(octets)
+    assert (found[inet.TCP].seq, bytes(found[inet.TCP].payload)) == (position.sequence, b"\0\1R")
+    del found[inet.IP].chksum, found[inet.IP].len, found[inet.TCP].chksum
+    assert bytes(found) == octets
+
+
 def test_a_cancel_sums_up_to_a_checksum_of_zero_and_of_ones(kernels):
     # The sum that is left out decides the window, 16 bits that are free.
     order = Asked(Operation.CANCEL, token=7)

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from tickwire.kernels._soupbintcp import encode_client_heartbeat
 from tickwire.kernels.jit import kernel
 from tickwire.kernels.memory import (
     copy,
@@ -77,3 +78,12 @@ def frame(session, payload, size, octets):
     store_be16(octets + _CHECKSUM, _checksum(total))
     s["sequence"] = sequence + size & _U32
     return size + _HEADERS
+
+
+@kernel
+def heartbeat(session, payload, octets):
+    """Write the frame of a Client Heartbeat to ``octets``; returns its octets, as of ``frame``.
+
+    ``payload`` has room for a packet. Only a leased session has one.
+    """
+    return frame(session, payload, encode_client_heartbeat(payload), octets)
