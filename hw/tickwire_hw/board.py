@@ -27,18 +27,18 @@ class Board(wiring.Component):
     block for PCIe. The block's reset, which a lost link raises, resets all of it: what a card does
     without a host is nothing. Latencies are those of the parts and of ``Crossing``.
 
-    Nothing is captured.
-
     Members
     -------
     line_clk : ``In(1)``
-        156.25 MHz for 10GbE; both lines' XGMII comes at it, through their PCS's elastic buffers.
+        156.25 MHz for 10GbE; all lines' XGMII comes at it, through their PCS's elastic buffers.
     user_clk, user_reset : ``In(1)``
         Of the block.
     line_data, line_control : ``In(64).array(2)``, ``In(8).array(2)``
         XGMII of lines A and B.
+    order_receive_data, order_receive_control : ``In(64)``, ``In(8)``
+        XGMII that the order line receives: all of it goes up to the host.
     order_data, order_control : ``Out(64)``, ``Out(8)``
-        XGMII of the order line.
+        XGMII that the order line sends.
 
     All others are of ``UltraScale``, by their names.
     """
@@ -50,6 +50,7 @@ class Board(wiring.Component):
             "line_clk": In(1), "user_clk": In(1), "user_reset": In(1),
             "line_data": In(WORD_BITS).array(len(LINES)),
             "line_control": In(LANES).array(len(LINES)),
+            "order_receive_data": In(WORD_BITS), "order_receive_control": In(LANES),
             "order_data": Out(WORD_BITS), "order_control": Out(LANES), **self._through})
 
     def elaborate(self, platform):
@@ -70,12 +71,15 @@ class Board(wiring.Component):
         join_all(m, self._through, self, adapter)
         bridge(m, card, adapter, crossing)
 
-        for number in LINES:
+        for name, data, control, words in (
+                *((number, self.line_data[number], self.line_control[number], card.words[number])
+                  for number in LINES),
+                ("orders", self.order_receive_data, self.order_receive_control,
+                 card.order_words)):
             receive = MACReceive()
-            m.submodules[f"receive_{number}"] = DomainRenamer(LINE_DOMAIN)(receive)
-            connect(m, receive.words, card.words[number])
-            m.d.comb += [receive.data.eq(self.line_data[number]),
-                         receive.control.eq(self.line_control[number]),
+            m.submodules[f"receive_{name}"] = DomainRenamer(LINE_DOMAIN)(receive)
+            connect(m, receive.words, words)
+            m.d.comb += [receive.data.eq(data), receive.control.eq(control),
                          receive.size_max.eq(_SIZE_MAX)]
         connect(m, card.o_order, transmit.i)
         m.d.comb += [self.order_data.eq(transmit.data), self.order_control.eq(transmit.control)]

@@ -2,25 +2,26 @@
 
 from amaranth.hdl import Cat, Module, Mux, Signal
 from amaranth.lib import stream, wiring
-from amaranth.lib.wiring import In, connect, flipped
+from amaranth.lib.wiring import In, Out, connect, flipped
 
 from tickwire.spec.geometry import Geometry
 from tickwire.spec.orders import ANSWER_RECORDS, FIRE_RECORDS, RESERVED_RECORDS
 from tickwire.spec.records import FeedState, Line
 from tickwire.spec.registers import Capability, FeedSetting, GapPolicy, Interrupt, Status
-from tickwire.spec.sessions import SESSIONS_MAX
+from tickwire.spec.sessions import SESSIONS_MAX, SessionOperation
+from tickwire_hw.capture import Capture
 from tickwire_hw.clock import LINE_HZ, Clock
 from tickwire_hw.core import Core
 from tickwire_hw.feed_state import LINES
 from tickwire_hw.host_interface import HostInterface
 from tickwire_hw.host_port import ADAPTER
 from tickwire_hw.join import join
+from tickwire_hw.order_line import OrderLine
 from tickwire_hw.order_path import ROWS_LOG2
 from tickwire_hw.risk import Table
 from tickwire_hw.stream import Word
 
-_HOST = (*ADAPTER, "i_capture")
-_NETWORK = ("o_order", "causes", "is_overflow", "is_lost", "is_idle")
+_NETWORK = ("causes", "is_overflow", "is_lost", "is_idle")
 _SETTINGS = {FeedSetting.CHECK_UDP: "check_udp", FeedSetting.OTHER_SESSION: "accept_session",
              FeedSetting.HAS_SESSION: "has_session", FeedSetting.WATCH_ALL: "watch_all"}
 _NUMBERS = {"size_max": "frame_size_max", "start": "feed_start", "line_timeout_ns": "line_timeout",
@@ -44,12 +45,16 @@ class Card(wiring.Component):
 
     Members
     -------
-    burst, request, answer, has_msix, is_msix_masked, i_capture
+    burst, request, answer, has_msix, is_msix_masked
         As of ``HostInterface``.
     words : ``In(stream.Signature(Word, always_ready=True)).array(2)``
         Frames of lines A and B, as of ``Core``. What the host has recovered comes from the host,
         by ``HostFrame``.
-    o_order, causes, is_overflow, is_lost, is_idle
+    order_words : ``In(stream.Signature(Word, always_ready=True))``
+        Frames that were received on the order line; they go up by ``Capture``.
+    o_order : ``Out(stream.Signature(Word))``
+        Frames for the order line, as of ``OrderLine``; what is taken goes up too.
+    causes, is_overflow, is_lost, is_idle
         As of ``Core``.
     """
 
@@ -58,17 +63,20 @@ class Card(wiring.Component):
         self._core, self._is_simulated = Core(geometry, rows_log2), is_simulated
         self._host = HostInterface(geometry, core_hz=LINE_HZ, token_log2=rows_log2,
                                    capabilities=Capability.TRIGGERS | Capability.HOST_FRAMES
+                                   | Capability.ORDER_LINE
                                    | (Capability.LEVELS if geometry.depth else 0)
                                    | (Capability.SIMULATED_TIME if is_simulated else 0))
         self._through = {name: (part, part.signature.members[name])
-                         for part, names in ((self._host, _HOST), (self._core, _NETWORK))
+                         for part, names in ((self._host, ADAPTER), (self._core, _NETWORK))
                          for name in names}
         super().__init__({
             "words": In(stream.Signature(Word, always_ready=True)).array(LINES),
+            "order_words": In(stream.Signature(Word, always_ready=True)),
+            "o_order": Out(stream.Signature(Word)),
             **{name: member for name, (_, member) in self._through.items()}})
 
     def elaborate(self, platform):
-        """Return the three, connected."""
+        """Return the parts, connected."""
         m = Module()
 
         m.submodules.core, m.submodules.host = core, host = self._core, self._host
@@ -80,12 +88,19 @@ class Card(wiring.Component):
         for line in range(LINES):
             connect(m, flipped(self.words[line]), core.words[line])
         connect(m, host.o_frame, core.words[Line.RECOVERY])
+        m.submodules.line, m.submodules.capture = line, capture = OrderLine(), Capture()
+        connect(m, core.o_order, line.i_order)
+        connect(m, host.o_order_frame, line.i_host)
+        connect(m, line.o, flipped(self.o_order))
+        connect(m, line.sent, capture.sent)
+        connect(m, flipped(self.order_words), capture.received)
+        connect(m, capture.o, host.i_capture)
         connect(m, core.order_record, host.i_order)
         connect(m, core.stage, host.i_stage)
         connect(m, host.intent, core.i)
         connect(m, host.page, core.counters)
         m.d.comb += [
-            core.now.eq(clock.now), core.host_counts.eq(host.counts),
+            core.now.eq(clock.now), capture.now.eq(clock.now), core.host_counts.eq(host.counts),
             host.has_room.eq(host.room >= ANSWER_RECORDS + RESERVED_RECORDS),
             core.has_room.eq(host.room >= FIRE_RECORDS + RESERVED_RECORDS)]
         self._clock(m, clock)
@@ -164,17 +179,23 @@ class Card(wiring.Component):
     def _sessions(self, m):
         """Registers of order sessions."""
         core, values, events = self._core, self._host.values, self._host.events
-        word, update = core.i_template, core.i_session
+        word, update, event = core.i_template, core.i_session, events.session_update
+        is_known = event.value[:8] < len(SessionOperation)
         m.d.comb += [
             word.valid.eq(events.session_template.is_written),
             word.p.session.eq(values.session_index[:8]), word.p.word.eq(values.session_index[8:]),
             word.p.data.eq(events.session_template.value),
-            update.valid.eq(events.session_update.is_written),
-            update.p.session.eq(values.session_index[:8]),
-            update.p.operation.eq(events.session_update.value[:8]),
-            update.p.window.eq(events.session_update.value[16:]),
-            update.p.sequence.eq(values.session_position[:32]),
-            update.p.acknowledgment.eq(values.session_position[32:])]
+            self._host.others.session_update.eq(update.valid)]
+        # An order that waits for the line keeps its position: the update waits too.
+        with m.If(~update.valid):
+            m.d.sync += [
+                update.valid.eq(event.is_written & is_known),
+                update.p.session.eq(values.session_index[:8]),
+                update.p.operation.eq(event.value), update.p.window.eq(event.value[16:]),
+                update.p.sequence.eq(values.session_position[:32]),
+                update.p.acknowledgment.eq(values.session_position[32:])]
+        with m.Elif(update.ready):
+            m.d.sync += update.valid.eq(0)
         session, up = events.session_state, Signal(SESSIONS_MAX)
         for number in range(SESSIONS_MAX):
             with m.If(session.is_written & (session.value[:_IS_SET] == number)):

@@ -34,7 +34,7 @@ OTHERS = data.StructLayout({
     "status": 32, "feed_state": 32, "feed_expected": 64, "feed_highest": 64, "kill_cause": 32,
     "kill_time": 64, "epoch": 32, "time_now": 64, "clock_snap_time": 64, "clock_snap_counter": 64,
     "clock_slew_left": 64, "limits_version": 32, "limits_crc": 32, "table_index": 32,
-    "table_crc": 32})
+    "table_crc": 32, "session_update": 32})
 """Registers that the rest of the card shows; RING_ERROR of STATUS is added here."""
 _RUN = 0                                   # bit of CONTROL
 _PAGE = COUNTER_OFFSET // 4
@@ -68,6 +68,8 @@ class HostInterface(wiring.Component):
         Durations for the histograms, which begin anew with each start of the card.
     o_frame : ``Out(stream.Signature(Word, always_ready=True))``
         Frames of the host for the market side; see ``HostFrame``.
+    o_order_frame : ``Out(stream.Signature(Word))``
+        Frames of the host for the order line.
     slow_events : ``In(INTERRUPT_VECTORS)``
         Strobes of ``Interrupt`` by the rest of the card.
     """
@@ -88,6 +90,7 @@ class HostInterface(wiring.Component):
             "page": In(PageSignature()), "counts": Out(HostCounts),
             "i_stage": In(stream.Signature(Sample, always_ready=True)),
             "o_frame": Out(stream.Signature(Word, always_ready=True)),
+            "o_order_frame": Out(stream.Signature(Word)),
             "slow_events": In(INTERRUPT_VECTORS)})
 
     def elaborate(self, platform):
@@ -116,6 +119,7 @@ class HostInterface(wiring.Component):
         self._histograms(m, bus, registers, histograms)
         m.submodules.frame = frame = HostFrame()
         connect(m, frame.o, flipped(self.o_frame))
+        connect(m, frame.o_order, flipped(self.o_order_frame))
         m.d.comb += [
             frame.access.valid.eq(bus.registers.valid), frame.access.p.eq(bus.registers.p),
             frame.send.valid.eq(registers.events.frame_send.is_written),

@@ -10,8 +10,8 @@ from amaranth.lib.wiring import In, Out
 from tickwire.spec.registers import COUNTER_OFFSET, REGISTERS, Register
 from tickwire_hw.host_port import Access
 
-SHOWN = ("ECHO", "INTERRUPT_CAUSE", "TABLE_INDEX", "FRAME_SEND", "RING_MARKET_CONTROL",
-         "RING_ORDER_CONTROL", "RING_CAPTURE_CONTROL", "STATE_CONTROL")
+SHOWN = ("ECHO", "INTERRUPT_CAUSE", "TABLE_INDEX", "FRAME_SEND", "SESSION_UPDATE",
+         "RING_MARKET_CONTROL", "RING_ORDER_CONTROL", "RING_CAPTURE_CONTROL", "STATE_CONTROL")
 """Registers that may be written but do not read as what was written."""
 _U32 = 0xFFFF_FFFF
 

@@ -96,6 +96,7 @@ def test_the_top_has_the_ports_of_the_block_and_of_the_lines():
                        "s_axis_cq_tuser": (183, True), "m_axis_cc_tdata": (512, False),
                        "pcie_rq_seq_num1": (6, True), "cfg_interrupt_msix_enable": (4, True),
                        "line_data_1": (64, True), "line_control_0": (8, True),
+                       "order_receive_data": (64, True), "order_receive_control": (8, True),
                        "order_data": (64, False), "order_control": (8, False)}.items():
         assert found.pop(name) == port
     assert all(name.startswith(("m_axis_", "s_axis_", "pcie_", "cfg_", "line_")) for name in found)

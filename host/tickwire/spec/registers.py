@@ -52,6 +52,7 @@ class Capability(IntFlag):
     TRIGGERS = 2
     SIMULATED_TIME = 4   # time is that of cycles which are simulated
     HOST_FRAMES = 8      # frames of the host, by the frame page
+    ORDER_LINE = 16      # the order line's frames: captured in both directions, and sent for the host
 
 
 class Status(IntFlag):
@@ -184,7 +185,7 @@ REGISTERS = (
     Register("INSTRUMENT_GRID", 0x0258, 8, "wo", "Sets its tick grid: tick size in the low 32 bits, then 8 bits of shift, then the least tick of bids above a dollar; all 0: from its first order."),
     Register("INSTRUMENT_SYMBOL", 0x0260, 8, "wo", "Watches the stock with these eight characters, the first one highest, as this instrument."),
     Register("SESSION_INDEX",  0x0268, 4, "rw", "Order session, and in bits 8 to 10 the word of its template, that the next three are about."),
-    Register("SESSION_UPDATE", 0x026C, 4, "wo", "SessionOperation, and the window of the connection's peer in the high half."),
+    Register("SESSION_UPDATE", 0x026C, 4, "rw", "SessionOperation, and the window of the connection's peer in the high half; ignored while it does not read as 0, until the update before has been taken."),
     Register("SESSION_TEMPLATE", 0x0270, 8, "wo", "Sets a word of the session's template, octet 0 lowest."),
     Register("SESSION_POSITION", 0x0278, 8, "rw", "Sequence number of the connection's next octet, for a lease, and acknowledgment number in the high half."),
     Register("ORDER_SESSIONS", 0x0280, 4, "rw", "Order sessions that there are, from number 0 on."),
