@@ -247,6 +247,7 @@ class TradingCard(MirroredDevice):
             return
         octets = bytes(self.slot.sent)
         self.slot.sent.clear()
+        self.slot.sent_frames.clear()
         if self._keeper.connection is not None:
             self._keeper.connection.send(octets, self._host_time())
 

@@ -37,8 +37,8 @@ _OUT = ("burst__valid", "answer__valid", "o_order__valid")
 class VerilatedSlot(Slot):
     """A slot with the card of ``geometry`` as a compiled model.
 
-    ``time`` is the card's at reset, ns. What its order sessions sent is in :attr:`sent`, as payload
-    octets.
+    ``time`` is the card's at reset, ns. What left on the order line is in :attr:`sent_frames`, and
+    in :attr:`sent` as octets behind the headers of an order session's frames.
     """
 
     def __init__(self, name: str, geometry: Geometry, *, token_log2: int = 8,
@@ -50,6 +50,7 @@ class VerilatedSlot(Slot):
         self.model = verilate(Card(geometry, token_log2, is_simulated=True), "host_card",
                               parameters=f"{geometry} {token_log2}")
         self.sent = bytearray()
+        self.sent_frames: list[bytes] = []
         self._frame = b""
         self._cycles = 0                       # since the clock was set
         self._idle = self.model.rows(1, burst__ready=1, answer__ready=1, o_order__ready=1)
@@ -100,6 +101,7 @@ class VerilatedSlot(Slot):
                 self._frame += word.to_bytes(LANES, "little")[:keep.bit_count()]
                 if last:
                     self.sent += self._frame[HEADERS_SIZE:]
+                    self.sent_frames.append(self._frame)
                     self._frame = b""
 
     def _write(self, bus: int, octets: bytes, is_word: bool) -> None:
@@ -193,7 +195,14 @@ class VerilatedSlot(Slot):
         self.run(rows)
         self.settle()
 
-    def _put(self, rows: np.ndarray, port: str, frame: bytes) -> None:
+    def give_order_frame(self, octets: bytes, *, is_damaged: bool = False) -> None:
+        """Let a frame without preamble and check come in on the order line."""
+        rows = self.rows(_words(octets) + GAP)
+        self._put(rows[:_words(octets)], "order_words__", octets, is_damaged=is_damaged)
+        self.run(rows)
+        self.settle()
+
+    def _put(self, rows: np.ndarray, port: str, frame: bytes, *, is_damaged: bool = False) -> None:
         """Write the words of a frame to the rows of their cycles."""
         count = len(rows)
         rows[f"{port}valid"] = 1
@@ -201,7 +210,7 @@ class VerilatedSlot(Slot):
         keep[-1] >>= LANES * count - len(frame)
         self.model.put(
             rows, f"{port}payload", keep=keep, first=np.arange(count) == 0,
-            last=np.arange(count) == count - 1,
+            last=np.arange(count) == count - 1, error=is_damaged & (np.arange(count) == count - 1),
             data=np.frombuffer(frame.ljust(LANES * count, b"\0"), "<u8"))
 
     # The contract of a slot
@@ -211,6 +220,7 @@ class VerilatedSlot(Slot):
         self.model.restart()
         self._frame, self._cycles = b"", 0
         self.sent.clear()
+        self.sent_frames.clear()
         self.store(BAR_REGISTERS, RegisterOffset.CLOCK_SET, self._time.to_bytes(8, "little"))
 
     def work(self) -> None:

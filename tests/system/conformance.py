@@ -327,13 +327,13 @@ class CardBench(Bench):
 
 
 @contextmanager
-def verilated(name: str) -> Iterator[Bench]:
+def verilated(name: str, **options) -> Iterator[Bench]:
     """The driver of cards, over the card's gateware in this process."""
     slot = VerilatedSlot(name, GEOMETRY, token_log2=TOKEN_LOG2, time=time.time_ns())
     network = CardNetwork(lines=LINES, symbols=SYMBOLS, sessions=(
         CardSession(template=template(*ENDS, *MACS)),))
     device = VerilatedDevice(slot, symbols=tuple(SYMBOLS), market_log2=MARKET_LOG2,
-                             order_log2=ORDER_LOG2, network=network)
+                             order_log2=ORDER_LOG2, network=network, **options)
     bench = CardBench(device, slot)
     try:
         yield bench

@@ -12,6 +12,7 @@ from types import MappingProxyType
 import numpy as np
 
 from tickwire.device.base import Device, Layout, RingLayout, register, word_at
+from tickwire.device.capture import CaptureReader
 from tickwire.device.card_network import CardNetwork
 from tickwire.device.owned import MARKET_LOG2, ORDER_LOG2
 from tickwire.device.transport import Buffer, Transport
@@ -24,6 +25,7 @@ from tickwire.spec.counters import COUNTERS
 from tickwire.spec.geometry import Geometry
 from tickwire.spec.intents import INTENT
 from tickwire.spec.limits import LIMITS_ROW, limits_rows
+from tickwire.spec.network import FRAME_SIZE_MAX
 from tickwire.spec.records import RECORD_SIZE
 from tickwire.spec.registers import (
     BAR_LOG2,
@@ -32,6 +34,7 @@ from tickwire.spec.registers import (
     COUNTER_OFFSET,
     FRAME_OFFSET,
     FRAME_PAGE,
+    FRAME_TO_ORDERS,
     HISTOGRAM_OFFSET,
     INTERRUPT_VECTORS,
     MAGIC,
@@ -45,12 +48,13 @@ from tickwire.spec.registers import (
     RingControl,
     Status,
 )
+from tickwire.spec.sessions import SESSIONS_MAX, SessionOperation
 from tickwire.spec.shared import ENGINE_STATUS, POSITION
 from tickwire.spec.stages import HISTOGRAM_WORDS, STAGES
 
 _RUN = 1                                   # bit of CONTROL
 _RINGS = MappingProxyType({"RING_MARKET": "market ring", "RING_ORDER": "order ring",
-                           "STATE": "state table"})
+                           "RING_CAPTURE": "capture ring", "STATE": "state table"})
 
 
 class PCIeDevice(Device):
@@ -67,17 +71,20 @@ class PCIeDevice(Device):
 
     def __init__(self, transport: Transport, *, symbols: Sequence[str] = (),
                  market_log2: int = MARKET_LOG2, order_log2: int = ORDER_LOG2,
-                 is_huge: bool = True, network: CardNetwork | None = None) -> None:
+                 capture_log2: int = 0, is_huge: bool = True,
+                 network: CardNetwork | None = None) -> None:
         """Take over ``transport``, which is closed with the device, or when this raises.
 
-        With ``network`` the card's network side is set up before it starts.
+        With ``network`` the card's network side is set up before it starts. Frames of the order
+        line come to a ring of 2^``capture_log2`` records; 0 is for none.
         """
         self.name, self.symbols = transport.name, tuple(symbols)
         self.remarks: list[str] = []
         self._transport, self._buffers = transport, dict[str, Buffer]()
         self._arena, self._is_closed = Arena(), False
         try:
-            for name, log2 in (("market", market_log2), ("order", order_log2)):
+            for name, log2 in (("market", market_log2), ("order", order_log2),
+                               *([("capture", capture_log2)] if capture_log2 else [])):
                 if not RING_LOG2_MIN <= log2 <= RING_LOG2_MAX:
                     raise TickwireError(f"A ring has 2^{RING_LOG2_MIN} to 2^{RING_LOG2_MAX} slots, "
                                         f"not 2^{log2}: choose another size of the {name} ring.")
@@ -85,6 +92,11 @@ class PCIeDevice(Device):
             self._window = transport.bar(BAR_WINDOW, 1 << WINDOW_LOG2)
             self.check()
             self._set_up(market_log2, order_log2, is_huge, network)
+            self._capture_log2 = capture_log2
+            if capture_log2:
+                self._need_order_line()
+                # Frames come at any time, and no reader believes those of the epoch before.
+                self._give("RING_CAPTURE", capture_log2, is_huge)
         except BaseException:
             self.close()
             raise
@@ -289,22 +301,69 @@ class PCIeDevice(Device):
 
     # What is a card's own
 
-    def give_frame(self, frame: bytes) -> None:
-        """Give the market side a frame, without its check, as one that the host has recovered.
+    def give_frame(self, frame: bytes, to_orders: bool = False) -> None:
+        """Give the card a frame, without its check.
 
-        Raises :class:`TickwireError` when the card has no page for it, or a smaller one.
+        The market side takes it as one that the host has recovered; with ``to_orders`` it leaves on
+        the order line, between two frames of the card. Raises :class:`TickwireError` when the card
+        does not do that, or not with a frame of this size.
         """
-        if Capability.HOST_FRAMES not in Capability(self.read_register("CAPABILITIES")):
+        size_max = FRAME_SIZE_MAX if to_orders else FRAME_PAGE
+        if to_orders:
+            self._need_order_line()
+        elif Capability.HOST_FRAMES not in Capability(self.read_register("CAPABILITIES")):
             raise TickwireError(f"Device {self.name!r} takes no frames of the host: what both "
                                 "lines have lost can not be repaired.")
-        if not 0 < len(frame) <= FRAME_PAGE:
-            raise TickwireError(f"Device {self.name!r} takes frames of 1 to {FRAME_PAGE:,} octets "
+        if not 0 < len(frame) <= size_max:
+            raise TickwireError(f"Device {self.name!r} takes frames of 1 to {size_max:,} octets "
                                 f"of the host, not of {len(frame):,}.")
         self._until("FRAME_SEND", 0, "send the frame that it was given before")
         for at in range(0, len(frame), 8):
             self._store(FRAME_OFFSET + at, 8,
                         int.from_bytes(frame[at:at + 8].ljust(8, b"\0"), "little"))
-        self.write_register("FRAME_SEND", len(frame))
+        self.write_register("FRAME_SEND", len(frame) | (FRAME_TO_ORDERS if to_orders else 0))
+
+    def capture_reader(self) -> CaptureReader:
+        """Return a reader of the capture ring, from its first record on; raises without one."""
+        if not self._capture_log2:
+            raise TickwireError(f"Device {self.name!r} was opened without a capture ring.")
+        return CaptureReader(self._buffers["RING_CAPTURE"].address, self._capture_log2,
+                             self.read_register("RING_EPOCH"))
+
+    def move_session(self, session: int, acknowledgment: int, window: int) -> None:
+        """Let the next frames of a session have this acknowledgment number and window."""
+        self._update_session(session, SessionOperation.MOVE, acknowledgment, window)
+
+    def send_heartbeat(self, session: int) -> None:
+        """Let the card send a Client Heartbeat on a session that is leased to it, else nothing."""
+        self._update_session(session, SessionOperation.HEARTBEAT)
+
+    def release_session(self, session: int) -> None:
+        """Take a session back: no frame of the card begins when this has returned.
+
+        What it sent before is in the capture ring, but for one frame that may still be leaving.
+        """
+        self._update_session(session, SessionOperation.RELEASE)
+        self._await_session()
+
+    def _update_session(self, session: int, operation: SessionOperation, acknowledgment: int = 0,
+                        window: int = 0) -> None:
+        """Write an update of a session when the card has taken the one before."""
+        if not 0 <= session < SESSIONS_MAX:
+            raise ValueError(f"A card has order sessions 0 to {SESSIONS_MAX - 1}, not {session}.")
+        self._await_session()
+        self.write_register("SESSION_INDEX", session)
+        self.write_register("SESSION_POSITION", acknowledgment << 32)
+        self.write_register("SESSION_UPDATE", int(operation) | window << 16)
+
+    def _await_session(self) -> None:
+        self._until("SESSION_UPDATE", 0, "take the update of an order session before this one")
+
+    def _need_order_line(self) -> None:
+        """Refuse a card whose order line is not the host's too."""
+        if Capability.ORDER_LINE not in Capability(self.read_register("CAPABILITIES")):
+            raise TickwireError(f"Device {self.name!r} does not share its order line: it captures "
+                                "no frames of it and sends none of the host.")
 
     def interrupts(self, vectors: int = INTERRUPT_VECTORS) -> list[int]:
         """Return an eventfd for each of the first ``vectors`` slow events, and permit them."""
