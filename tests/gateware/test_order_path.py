@@ -12,14 +12,15 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from bench.cycle.order_path import arm_device, arm_trigger
 from tests.order_card import CardPair, judged, model_of, staged
 from tests.order_rig import DOLLAR, SYMBOLS, crc32c, pack_intent, pack_settle, sealed
 from tests.parity.test_order_path import CALM, MIXED, WILD
 from tickwire.spec.checks import CheckIndex
 from tickwire.spec.geometry import CARD_SMALL
-from tickwire.spec.intents import Operation
+from tickwire.spec.intents import Operation, TriggerKind
 from tickwire.spec.limits import limits_rows
-from tickwire.spec.records import RECORDS, RecordType
+from tickwire.spec.records import RECORDS, FeedState, RecordType
 from tickwire.spec.registers import KillCause
 from tickwire.spec.sessions import SessionOperation
 from tickwire.spec.wire import decode
@@ -86,6 +87,7 @@ def records(pair):
 
 
 ORDER = {"price": 100 * DOLLAR, "quantity": 100}
+HEARTBEAT = b"\0\1R"
 
 
 def test_a_session_that_the_host_runs_gets_records_and_no_frame(pair):
@@ -201,3 +203,72 @@ def test_cycles_from_intent_to_first_word(pair, fields, cycles):
                                          for name, value in asked["i"].items()})
     found = model.run(rows)
     assert int(found["o__valid"].argmax()) == cycles
+
+
+@pytest.mark.parametrize("fields, cycles", [
+    (ORDER, 9), ({"operation": Operation.REPLACE, "token": 1, **ORDER}, 15),
+    ({"operation": Operation.CANCEL, "token": 1}, 6)], ids=("new", "replace", "cancel"))
+def test_a_heartbeat_in_any_cycle_leaves_orders_and_records_as_they_are(model, fields, cycles):
+    """Asked for around the cycle of an intent: both leave whole, after its 8 words at most."""
+    late, begin = {}, 16
+    for asked_at in range(begin - 12, begin + 18):
+        pair = CardPair(model)
+        pair.ready()
+        both(pair, **ORDER)
+        pair.intent(sealed(pack_intent(**fields), 2, 1), error=0)
+        asked, = pair.asked
+        pair.card.records, pair.card.sent = [], b""
+        rows = pair.card.columns(80)
+        rows["i__valid"][begin] = 1
+        pair.card.model.put(rows[begin:begin + 1], "i__payload", **{
+            name: value if name == "intent" else [value] for name, value in asked["i"].items()})
+        rows["i_session__valid"][asked_at] = 1
+        pair.card.model.put(rows[asked_at:asked_at + 1], "i_session__payload", session=[0],
+                            operation=[int(SessionOperation.HEARTBEAT)])
+        found = pair.card.model.run(rows)
+        if not found["i_session__ready"][asked_at]:
+            continue
+        pair.card.keep(rows, found)
+        assert [kind for kind, _ in records(pair)] == [RecordType.ORDER_SENT]
+        is_first = np.flatnonzero(found["o__valid"] & pair.card.model.get(
+            found, "o__payload", "first").astype(bool))
+        sent = pair.card.sent
+        assert len(is_first) == 2 and HEARTBEAT in (sent[:3], sent[-3:])
+        late[asked_at] = int(is_first[int(sent[:3] == HEARTBEAT)]) - begin - cycles
+    assert len(late) > 20 and min(late.values()) == 0
+    assert max(late.values()) <= 8
+
+
+@pytest.mark.parametrize("kind, cycles", [(TriggerKind.TAKE, 4), (TriggerKind.CANCEL_ON_MOVE, 8)])
+def test_an_armed_order_waits_for_a_heartbeat_for_twelve_cycles_at_most(model, kind, cycles):
+    """Its words, and the longer way of an order that has to wait."""
+    fixed = {"sessions": 1, "has_room": 1, "sessions_up": 1, "record__ready": 1, "o__ready": 1,
+             "feed_state": int(FeedState.LIVE)}
+    late, begin, price = [], 20, 100 * DOLLAR
+    for asked_at in range(begin - 14, begin + 16):
+        model.restart()
+        given = model.rows(1, i_taught__valid=1, **fixed)
+        model.put(given, "i_taught__payload", locate=7)
+        model.run(given)
+        arm_device(model, fixed)
+        given = model.rows(64, **fixed)
+        given["i__valid"][0] = 1
+        model.put(given[:1], "i__payload", intent__operation=[int(Operation.NEW)],
+                  intent__locate=[7], intent__price=[price], intent__quantity=[100])
+        model.run(given)
+        arm_trigger(model, fixed, locate=7, price=price, token=1, kind=int(kind), generation=1,
+                    trigger_price=price)
+        given = model.rows(96, **fixed)
+        given["i_early__valid"][begin] = 1
+        model.put(given[begin:begin + 1], "i_early__payload", is_early=1, sequence=1, ask=price,
+                  ask_quantity=100)
+        given["i_session__valid"][asked_at] = 1
+        model.put(given[asked_at:asked_at + 1], "i_session__payload", session=[0],
+                  operation=[int(SessionOperation.HEARTBEAT)])
+        found = model.run(given)
+        first, last = (np.flatnonzero(found["o__valid"] & model.get(
+            found, "o__payload", name).astype(bool)) for name in ("first", "last"))
+        [began] = first[last - first + 1 != 8]
+        assert len(first) == 1 + found["i_session__ready"][asked_at]
+        late.append(int(began) - begin - cycles)
+    assert min(late) == 0 and 0 < max(late) <= 12
