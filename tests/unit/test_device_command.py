@@ -105,7 +105,8 @@ def test_without_any_device_a_command_says_so(no_card, capsys):
 
 def test_a_running_device_is_looked_at(running, capsys):
     assert "4 instruments" in told(capsys, "info")
-    assert json.loads(told(capsys, "info", "--json"))["kill_cause"] == "power_on"
+    document = json.loads(told(capsys, "info", "--json"))
+    assert (document["kill_cause"], document["capabilities"]) == ("power_on", "triggers")
     registers = told(capsys, "regs")
     assert "0000 MAGIC                  0x4b435454 1,262,703,700" in registers
     assert "KILL " not in registers                    # it can only be written

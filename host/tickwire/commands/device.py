@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 from cyclopts import App, Parameter
 
 from tickwire.errors import TickwireError
-from tickwire.spec.registers import REGISTERS, KillCause, Status
+from tickwire.spec.registers import REGISTERS, Capability, KillCause, Status
 
 if TYPE_CHECKING:
     from tickwire.device.base import Device
@@ -41,14 +41,16 @@ def list_devices(*, json: Json = False) -> int:
 
 @device.command
 def info(name: Name = "", /, *, json: Json = False) -> int:
-    """Say who a device is: ABI, tables, clock, geometry, state."""
+    """Say who a device is: ABI, tables, clock, geometry, what it can do, state."""
     with _opened(name) as found:
         read = found.read_register
         abi = read("ABI")
         told = {
             "name": found.name, "kind": found.kind, "abi": f"{abi >> 16}.{abi & 0xFFFF}",
             "digest": f"{read('DIGEST'):016x}", "core_hz": read("CORE_HZ"),
-            "geometry": _geometry(found), "status": _flags(Status(read("STATUS"))),
+            "geometry": _geometry(found),
+            "capabilities": _flags(Capability(read("CAPABILITIES"))),
+            "status": _flags(Status(read("STATUS"))),
             "kill_cause": _flags(KillCause(read("KILL_CAUSE"))),
             "limits_version": read("LIMITS_VERSION"),
             "remarks": getattr(found, "remarks", [])}
@@ -169,7 +171,7 @@ def _geometry(found: "Device") -> str:
             f"{geometry.depth} levels a side, {1 << token_log2:,} own orders")
 
 
-def _flags(value: Status | KillCause) -> str:
+def _flags(value: Status | KillCause | Capability) -> str:
     return ", ".join(str(one.name).lower() for one in value) or "none"
 
 
