@@ -21,11 +21,12 @@ class Capture(wiring.Component):
     a cycle later, and up to ``DEPTH`` more behind those of sent ones; so what the venue answers
     never comes before what it answers to.
 
-    Never exerts backpressure. Nothing is lost of two streams like these, whatever their frames:
+    Never exerts backpressure. Nothing is lost of two streams like these, whatever their frames
+    (proven):
 
     - received: a record in two cycles at most, but for one more. A line has no more: a frame of an
       octet takes two cycles with preamble and check, one of 41 octets has two records in seven.
-    - sent: a record in three cycles at most, but for two more. No order or heartbeat has less than
+    - sent: a record in three cycles at most, but for one more. No order or heartbeat has less than
       eight words, and between two frames of the host the card is told of the second one.
 
     Members
@@ -45,13 +46,18 @@ class Capture(wiring.Component):
     now: In(64)
     o: Out(stream.Signature(RECORD, always_ready=True))
 
+    def __init__(self) -> None:
+        self._received, self._sent = FrameRecords(), FrameRecords()
+        self._waiting = fifo.SyncFIFO(width=FRAME_BODY.size, depth=DEPTH)
+        super().__init__()
+
     def elaborate(self, platform):
         """Return both directions' records, and the queue of those that give way."""
         m = Module()
 
-        m.submodules.received_records = received = FrameRecords()
-        m.submodules.sent_records = sent = FrameRecords()
-        m.submodules.waiting = waiting = fifo.SyncFIFO(width=FRAME_BODY.size, depth=DEPTH)
+        received, sent, waiting = self._received, self._sent, self._waiting
+        m.submodules.received_records, m.submodules.sent_records = received, sent
+        m.submodules.waiting = waiting
         m.d.comb += [
             received.i.valid.eq(self.received.valid), received.i.p.word.eq(self.received.p),
             received.i.p.origin.eq(FrameOrigin.RECEIVED), received.now.eq(self.now),

@@ -34,11 +34,15 @@ class OrderLine(wiring.Component):
     o: Out(stream.Signature(Word))
     sent: Out(stream.Signature(CapturedWord, always_ready=True))
 
+    def __init__(self) -> None:
+        self._is_open, self._was_host = Signal(), Signal()     # in mid-frame, and whose it is
+        super().__init__()
+
     def elaborate(self, platform):
         """Return the choice, and what keeps it in mid-frame."""
         m = Module()
 
-        is_open, was_host, is_host = Signal(), Signal(), Signal()
+        is_open, was_host, is_host = self._is_open, self._was_host, Signal()
         taken = self.o.valid & self.o.ready
         m.d.comb += [
             is_host.eq(Mux(is_open, was_host, ~self.i_order.valid)),
