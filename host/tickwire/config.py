@@ -104,6 +104,15 @@ class OrderSettings:
                             "SoupBinTCP password; never printed.", is_secret=True)
     session: str = setting("", text(r"[A-Za-z0-9]{0,10}", "up to 10 letters or digits"),
                            "Session to continue; empty takes the current one.")
+    card_address: str = setting("", text(r"|(\d{1,3}\.){3}\d{1,3}/\d{1,2}", "an IPv4 address and "
+                                         "its prefix, as 10.0.0.2/24"),
+                                "Address of a card's order line, where orders go by ouch.")
+    card_mac: str = setting("02:74:77:00:00:01", text(r"([0-9a-f]{2}:){5}[0-9a-f]{2}",
+                                                      "six octets as 02:74:77:00:00:01"),
+                            "Its Ethernet address, unlike any other there.")
+    card_interface: str = setting("tickwire0", text(r"[A-Za-z0-9_.-]{1,15}", "1 to 15 of "
+                                                    "A-Z a-z 0-9 _ . -"),
+                                  "Name of the interface that it is to Linux.")
     fix_port: int = setting(26_405, PORT, "TCP port of the venue for route fix, where `fix` has no "
                             "session.")
 

@@ -112,7 +112,8 @@ def test_a_card_trades_over_fix_and_has_the_venues_books(run):
         if venue.engine.messages < MESSAGES or int(engine.positions["fills"].sum()) < FILLS:
             return False
         venue.request_stop()
-        return device.read_register("FEED_STATE") == FeedState.ENDED
+        return (device.read_register("FEED_STATE") == FeedState.ENDED
+                and device.counters()["messages"] == venue.engine.messages)   # shown every 2 s
     run.trade(is_over)
     counters = device.counters()
     assert device.kind == "pcie" and device.failure is None

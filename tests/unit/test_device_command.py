@@ -60,10 +60,11 @@ def test_the_list_is_in_the_order_of_auto_and_says_why(no_card, capsys):
     assert [entry["is_taken"] for entry in document["candidates"]] == [False, True, False]
 
 
-def chosen(kind, **orders):
-    """What ``choose`` says for a kind, and the orders section of a configuration."""
+def chosen(kind, interface="10.0.0.1", **orders):
+    """What ``choose`` says for a kind, with settings of a configuration."""
     found, sentence = discovery.choose(demo().with_overrides({
-        "device.kind": kind, **{f"orders.{name}": value for name, value in orders.items()}}))
+        "device.kind": kind, "feed.interface": interface,
+        **{f"orders.{name}": value for name, value in orders.items()}}))
     return found.kind, found.name, sentence
 
 
@@ -82,12 +83,15 @@ def test_a_card_that_is_there_is_listed_with_what_keeps_it_from_trading(
 
 def test_a_card_trades_where_its_orders_have_a_way(no_card):
     make_tree(no_card)
-    for kind in ("auto", "pcie"):
-        assert chosen(kind, route="fix") == ("pcie", ADDRESS, "")
+    for orders in ({"route": "fix"}, {"card_address": "10.0.0.2/24"}):
+        for kind in ("auto", "pcie"):
+            assert chosen(kind, **orders) == ("pcie", ADDRESS, "")
     kind, _, sentence = chosen("auto")
-    assert kind == "software" and "does not carry its order connection" in sentence
-    with pytest.raises(TickwireError, match=r"let orders\.route be fix"):
+    assert kind == "software" and "set orders.card_address" in sentence
+    with pytest.raises(TickwireError, match=r"set orders\.card_address"):
         chosen("pcie")
+    kind, _, sentence = chosen("auto", "127.0.0.1", route="fix")
+    assert kind == "software" and "hears nothing of this machine's loopback" in sentence
     assert chosen("software") == ("software", "", "")
 
 

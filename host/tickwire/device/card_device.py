@@ -7,10 +7,12 @@ answers of the venue, recovered frames, the order line, the clock.
 
 import contextlib
 import ctypes
+import os
+import socket
 import threading
 import time
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any, cast
 
 import numpy as np
@@ -21,8 +23,10 @@ from tickwire.device.clock_servo import ClockServo
 from tickwire.device.mirror import Mirror, SharedCard
 from tickwire.device.mirrored import MirroredDevice
 from tickwire.device.order_connection import OrderConnection
+from tickwire.device.order_line import OrderLine
 from tickwire.device.owned import IDLE_LIMIT, MARKET_LOG2, ORDER_LOG2, SLEEP_NS
 from tickwire.device.session_keeper import SessionKeeper, host_context
+from tickwire.device.tap import Tap
 from tickwire.device.transport import Transport
 from tickwire.errors import TickwireError
 from tickwire.feed.framing import udp_frame
@@ -42,9 +46,12 @@ from tickwire.spec.registers import (
 
 NANOSECOND_HZ = 1_000_000_000
 """CORE_HZ of a card whose time is the system's."""
+CAPTURE_LOG2 = 14
+"""Slots of the capture ring, logarithm: 16,384 records, 640 KiB of frames."""
 _RECOVERY = ("127.0.0.1", 1)               # where recovered packets go: no line has it
 _RECOVERED = 16                            # frames of one turn of control
 _REST_SECONDS = 0.000_05                   # of a control that found nothing to do
+_LEAVE_SECONDS = 1.0                       # for control to show all that the loop has left
 _POLL_IN = 1
 _TOLD_BY_LOOP = ("ARM", "WATCHDOG_KICK", "RING_ORDER_CONSUMED")
 
@@ -64,13 +71,30 @@ def geometry_of(transport: Transport) -> tuple[Geometry, int]:
     return Geometry.of(read("GEOMETRY_BOOK"), read("GEOMETRY_QUEUES"))
 
 
+@dataclass(frozen=True, slots=True)
+class LineSettings:
+    """What a card's order line is to Linux: the interface's name and addresses.
+
+    ``address`` has the size of its network, as 10.0.0.2/24.
+    """
+
+    interface: str
+    mac: str
+    address: str
+
+    def tap(self) -> Tap:
+        """Make the interface; raises what :class:`Tap` does."""
+        return Tap(self.interface, bytes.fromhex(self.mac.replace(":", "")), self.address)
+
+
 class CardDevice(MirroredDevice):
     """The card behind ``transport``; killed until it is armed.
 
     ``symbols`` maps what is watched to tick sizes (1e-4 dollars), ``lines`` are group and port of
     line A and of line B: the card has them on its own ports. ``busy`` never sleeps. The market ring
     is this process's own, in huge pages where there are some; of ``REGIONS`` the ``shared`` ones
-    are for everybody to look at.
+    are for everybody to look at. ``order_line`` makes the card's order line an interface, for an
+    order session by OUCH; without it the host's own network has the session, by FIX.
     """
 
     kind = "pcie"
@@ -78,7 +102,8 @@ class CardDevice(MirroredDevice):
 
     def __init__(self, name: str, transport: Transport, symbols: Mapping[str, int], *,
                  lines: Sequence[tuple[str, int]], stale_ns: int = 0, busy: bool = False,
-                 is_released: bool = False, shared: Collection[str] = ("RING_ORDER", "STATE"),
+                 is_released: bool = False, order_line: LineSettings | None = None,
+                 shared: Collection[str] = ("RING_ORDER", "STATE"),
                  market_log2: int = MARKET_LOG2, order_log2: int = ORDER_LOG2) -> None:
         """Open the card and set it up.
 
@@ -87,8 +112,11 @@ class CardDevice(MirroredDevice):
         """
         self._host, self._owner = 0, cast(Any, None)
         self._waiting: OrderConnection | None = None
+        self._line: OrderLine | None = None
+        self._leased: socket.socket | None = None
         self._control: threading.Thread | None = None
-        self._is_closing, self._keys = False, 0
+        self._is_closing = self._is_over = self._is_left = False
+        self._beats = self._octets = 0         # of the order line, when its session began
         with contextlib.ExitStack() as undo:
             undo.callback(transport.close)
             geometry, token_log2 = geometry_of(transport)
@@ -99,7 +127,8 @@ class CardDevice(MirroredDevice):
             self._groups = (lines[0], lines[1] if len(lines) > 1 else None, _RECOVERY)
             self.card = SharedCard(
                 transport, self.memory, shared=shared, symbols=self.symbols,
-                market_log2=market_log2, order_log2=order_log2, network=CardNetwork(
+                market_log2=market_log2, order_log2=order_log2,
+                capture_log2=CAPTURE_LOG2 if order_line else 0, network=CardNetwork(
                     lines=self._groups, symbols=dict(symbols) or None, released=int(is_released),
                     stale_ns=stale_ns, settings=FeedSetting.CHECK_UDP))
             undo.callback(self.card.close)
@@ -115,6 +144,10 @@ class CardDevice(MirroredDevice):
             self._clock = (None if self.card.read_register("CORE_HZ") == NANOSECOND_HZ
                            else ClockServo(self.card))
             self._make_loop(busy)
+            if order_line is not None:
+                self._tap = order_line.tap()
+                undo.callback(self._tap.close)
+                self._line = OrderLine(self.card, self.card.capture_reader(), self._tap)
             undo.pop_all()
 
     def _make_loop(self, busy: bool) -> None:
@@ -147,7 +180,12 @@ class CardDevice(MirroredDevice):
         if self._control is None:
             self._control = threading.Thread(target=self._keep, name="card", daemon=True)
             self._control.start()
+        self._is_over = self._is_left = False
         engine_card.run(self._loop, 0)
+        self._is_over = True
+        until = time.monotonic() + _LEAVE_SECONDS
+        while (not self._is_left and self._control.is_alive() and time.monotonic() < until):
+            time.sleep(_REST_SECONDS)
 
     def _keep(self) -> None:
         """Do control's turns until the device is closed or the card is gone."""
@@ -163,24 +201,42 @@ class CardDevice(MirroredDevice):
     def _turn(self) -> int:
         """Do what control is asked for; returns how much that was."""
         self.card.work()
-        done = self.mirror.take() + self._armed() + self._recovered() + self._attach()
+        done = self._carried() if self._line is not None else 0
+        done += self.mirror.take() + self._armed() + self._recovered() + self._attach()
         done += self._keeper.turn(time.time_ns(), self._settle, self.mirror)
         if self._clock is not None:
             done += self._clock.turn()
+        if self._is_over and not self._is_left:
+            self.mirror.show(has_counters=True)
+            self._is_left = True
         self.mirror.show_in_time()
         return done
 
     def _show(self) -> None:
         self.mirror.show(has_counters=False)
 
+    def _carried(self) -> int:
+        """Let the order line carry what is there; returns how many frames."""
+        line, connection = self._line, self._keeper.connection
+        assert line is not None
+        done = line.turn()
+        if connection is not None and line.is_lost:
+            self.remarks.append(line.reason)
+            connection.abandon()
+        elif connection is not None:
+            connection.counts["heartbeats_sent"] = line.counts["heartbeats"] - self._beats
+            connection.counts["order_octets"] = line.counts["adopted_octets"] - self._octets
+        if line.session is not None and (connection is None or self._is_over):
+            line.release()                     # the connection is ordinary again: for a logout
+        return done
+
     def _armed(self) -> int:
         """Show what became of arming keys that the loop has given to the card."""
-        keys = int(self._context["keys"])
-        if keys == self._keys or keys % 2 or not self.is_shown:
-            return 0                           # a second one has to be in time
-        self._keys = keys
+        if not self._context["is_held"]:
+            return 0
         self.card.rest()
-        self.mirror.show(has_counters=True)
+        self.mirror.show(has_counters=self.is_shown)
+        self._context["is_held"] = 0
         return 1
 
     def _recovered(self) -> int:
@@ -203,6 +259,14 @@ class CardDevice(MirroredDevice):
 
     # What an engine and control need
 
+    def commit_limits(self, seconds: float | None = None) -> int:
+        """Put the staged limits in force, by default in the time in which a card answers."""
+        return super().commit_limits(self.card.seconds if seconds is None else seconds)
+
+    def arm(self, seconds: float | None = None) -> None:
+        """Give both keys, by default in the time in which a card answers."""
+        super().arm(self.card.seconds if seconds is None else seconds)
+
     def attach_lines(self, line_a: int, line_b: int = -1) -> None:
         """Nothing: the card has both lines on ports of its own."""
 
@@ -222,16 +286,38 @@ class CardDevice(MirroredDevice):
                                       is_leased=True)
 
     def _attach(self) -> int:
-        """Take the session that was handed over."""
-        if self._waiting is None:
+        """Take the session that was handed over; with an order line the card is its writer."""
+        connection = self._waiting
+        if connection is None:
             return 0
-        self._keeper.connection, self._waiting = self._waiting, None
+        line = self._line
+        if line is not None:
+            self._beats, self._octets = line.counts["heartbeats"], line.counts["adopted_octets"]
+            self._let_go()
+            self._leased = socket.socket(fileno=os.dup(connection.fileno()))
+            try:
+                line.lease(self._leased, 0)
+            except TickwireError as error:
+                self.remarks.append(str(error))
+                connection.abandon()
+        self._keeper.connection, self._waiting = connection, None
         return 1
+
+    def _let_go(self) -> None:
+        """Close what the lease had of its connection."""
+        if self._leased is not None:
+            self._leased.close()
+            self._leased = None
 
     @property
     def has_session(self) -> bool:
         """Whether control has the order session's socket."""
         return self._waiting is not None or super().has_session
+
+    @property
+    def order_line_counts(self) -> dict[str, int]:
+        """What the order line has carried, as :class:`OrderLine` counts it; empty without one."""
+        return dict(self._line.counts) if self._line is not None else {}
 
     @property
     def feed_session(self) -> str:
@@ -254,6 +340,9 @@ class CardDevice(MirroredDevice):
         if self._control is not None:
             self._control.join()
         self._keeper.close()
+        self._let_go()
+        if self._line is not None:
+            self._tap.close()
         with contextlib.suppress(TickwireError):
             self.card.close()
         super().close()

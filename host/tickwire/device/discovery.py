@@ -1,6 +1,7 @@
 """Which devices this machine has, in the order in which ``auto`` takes them, and why not others."""
 
 from dataclasses import dataclass, replace
+from ipaddress import IPv4Address
 from pathlib import Path
 
 from tickwire.config import Config
@@ -8,8 +9,10 @@ from tickwire.device import pci
 from tickwire.errors import TickwireError
 from tickwire.spec.registers import PCI_DEVICE, PCI_VENDOR
 
-NO_ORDER_LINE = ("Card {} does not carry its order connection in this version: let orders.route "
-                 "be fix.")
+NO_ADDRESS = ("has no address for its order line: set orders.card_address, such as 10.0.0.2/24, or "
+              "let orders.route be fix.")
+LOOPBACK = ("hears nothing of this machine's loopback, where the market is that feed.interface {} "
+            "names.")
 SIMULATED = ("the card's own gateware, simulated and so slower than any market; "
              "`--device verilated` takes it.")
 
@@ -40,9 +43,13 @@ def choose(config: Config, root: Path = pci.ROOT) -> tuple[Candidate, str]:
     """
     kind, orders = config.device.kind, config.orders
     found = candidates(root)
-    if orders.route == "ouch":
-        found = [replace(one, reason=one.reason or NO_ORDER_LINE.format(one.name))
-                 if one.kind == "pcie" else one for one in found]
+    reason = ""
+    if IPv4Address(config.feed.interface).is_loopback:
+        reason = LOOPBACK.format(config.feed.interface)
+    elif orders.route == "ouch" and not orders.card_address:
+        reason = NO_ADDRESS
+    found = [replace(one, reason=one.reason or (reason and f"Card {one.name} {reason}"))
+             if one.kind == "pcie" else one for one in found]
     if kind == "verilated":
         return Candidate(kind, "", ""), ""
     can = [one for one in found if not one.reason and kind in ("auto", one.kind)]

@@ -70,8 +70,12 @@ def make_device(config: Config, chosen: Candidate) -> OwnedDevice:
     make = trading_device(kind)
     found: OwnedDevice
     if kind == "pcie":
+        from tickwire.device.card_device import LineSettings
         from tickwire.device.vfio import VFIO
-        found = make(settings.name, VFIO(chosen.name), symbols, lines=lines,
+        orders = config.orders
+        line = (LineSettings(orders.card_interface, orders.card_mac, orders.card_address)
+                if orders.route == "ouch" else None)
+        found = make(settings.name, VFIO(chosen.name), symbols, lines=lines, order_line=line,
                      busy=settings.busy_poll, **options)
     elif kind == "verilated":
         found = make(settings.name, smallest(len(symbols), config.geometry.depth), symbols,

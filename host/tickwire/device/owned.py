@@ -39,6 +39,8 @@ class OwnedDevice(Device):
         Where answers of the request server are put.
     failure : TickwireError | None
         What ended the loop, if anything did: a card that does not answer any more.
+    remarks : list[str]
+        Sentences about what went wrong while it ran, for whoever takes them away.
     has_own_lines : bool
         Market data comes to the device itself, not to sockets of the host.
     """
@@ -53,7 +55,7 @@ class OwnedDevice(Device):
         Raises :class:`TickwireError` when the name is taken or the system refuses memory.
         """
         self.name, self.geometry, self.symbols = name, geometry, tuple(ticks)
-        self.is_released, self.is_driven = is_released, False
+        self.is_released, self.is_driven, self.remarks = is_released, False, list[str]()
         self.memory, self.remark = self._take_memory(market_log2, order_log2, token_log2)
         at = self.memory.address
         self.layout = Layout(

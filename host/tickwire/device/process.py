@@ -166,13 +166,16 @@ class DeviceProcess:
 
     async def _until_ready(self) -> None:
         """Wait for the session and the feed; say which of them does not come."""
-        feed, begin = self.config.feed, time.monotonic()
-        while not self.device.is_session_up:
+        feed, begin, device = self.config.feed, time.monotonic(), self.device
+        while not device.is_session_up:
+            if device.failure is not None:
+                raise device.failure
             if time.monotonic() - begin > SESSION_SECONDS:
-                raise TickwireError("The order session did not come up within "
-                                    f"{SESSION_SECONDS:g} s of the login.")
+                raise TickwireError(" ".join(("The order session did not come up within "
+                                              f"{SESSION_SECONDS:g} s of the login.",
+                                              *device.remarks[-1:])))
             await asyncio.sleep(_STEP_SECONDS)
-        while self.device.read_register("FEED_STATE") != FeedState.LIVE:
+        while device.read_register("FEED_STATE") != FeedState.LIVE:
             if time.monotonic() - begin > FEED_SECONDS:
                 state = FeedState(self.device.read_register("FEED_STATE")).name.lower()
                 raise TickwireError(
@@ -190,9 +193,10 @@ class DeviceProcess:
             while not stop.done():
                 await asyncio.wait([stop], timeout=0.1)
                 self.learn_names()
-                for remark in link.remarks:
-                    hooks.remark(remark)
-                link.remarks.clear()
+                for remarks in (link.remarks, device.remarks):
+                    for remark in remarks:
+                        hooks.remark(remark)
+                    remarks.clear()
                 if not is_told and self._has_drops():
                     hooks.remark(FULL)
                     is_told = True

@@ -40,6 +40,7 @@ CARD = np.dtype([
     ("window", "i8"),            # the card's intent window
     ("taken", "i8"),             # intents that the card was given
     ("keys", "i8"),              # arming keys that it was given
+    ("is_held", "i8"),           # by a second key, until control has shown the new EPOCH
     ("consumed", "i8"),          # order records that it knows to be read
     ("kicked", "i8"),            # watchdog's last kick, and when it was given
     ("kicked_at", "i8"),
@@ -82,13 +83,17 @@ def _take_kill(card):
 
 @kernel
 def _take_key(card):
-    """Give the card an arming key, behind the one before: both have to come within 1 ms."""
+    """Give the card an arming key, behind the one before: both have to come within 1 ms.
+
+    Behind a second one intents need the new EPOCH: nothing is decided until control has shown it.
+    """
     c = card_at(card)
     key = load64_relaxed(c["registers"] + _ARM)
     if unlikely(key != 0) and load64_relaxed(c["bar"] + _ARM) == 0:
         store64_relaxed(c["bar"] + _ARM, key)
         store64_release(c["registers"] + _ARM, 0)
         c["keys"] += 1
+        c["is_held"] = c["keys"] & 1 ^ 1
 
 
 @kernel
@@ -143,7 +148,7 @@ def run(card, turns):
         now = nanoseconds(CLOCK_REALTIME)
         _take_kill(card)
         done = 0
-        if c["host"] != 0:
+        if c["host"] != 0 and c["is_held"] == 0:
             done = engine_host.beat(c["host"], now) + engine_host.step(c["host"], now)
         done += _push(card)
         _take_key(card)
