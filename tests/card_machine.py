@@ -239,6 +239,7 @@ def trade() -> dict:
     try:
         asyncio.run(process.run(Hooks(remark=remarks.append, joined=market.start,
                                       trading=lambda: None, go=go, stop=stop)))
+        engine.stop()                          # all that it has left is shown
         counters, line = device.counters(), device.order_line_counts
         refused = Counter(CheckIndex(int(row["check"])).name for row in device.order_reader().read()
                           if row["record_type"] == RecordType.RISK_REJECT)
