@@ -9,7 +9,7 @@ from tickwire_hw.blocks_port import PacketSignature
 from tickwire_hw.feed_port import SESSION_SHAPE, STATE_SHAPE, FeedEvent
 from tickwire_hw.feed_state import LINES
 
-DEPTH = 16
+DEPTH = 32
 """Cycles of events that each port's queue holds."""
 
 
@@ -24,11 +24,13 @@ class Arbiter(wiring.Component):
     greater ones are dropped.
 
     Headers and ends are treated one a cycle, oldest first, from a register of their port, a cycle
-    after they came; what is behind them in their port waits for them, and the next one follows in
-    the cycle after one was taken at the earliest. Those that change no more than what is known of
-    their line and of a hole cost nothing else. For the others - a session, a gap and its end, a
-    tick, a retraction - messages wait while a sequence of states follows the kernel step by step
-    (up to 20 cycles), in queues of ``DEPTH`` cycles a port.
+    after they came, or two for a header that had to wait; what is behind them in their port waits
+    for them, and the next one follows in the cycle after one was taken at the earliest. Those that
+    change no more than what is known of their line and of a hole cost nothing else. For the others
+    - a session, a gap and its end, a tick, a retraction - messages wait while a sequence of states
+    follows the kernel step by step (up to 20 cycles), in queues of ``DEPTH`` cycles a port. It
+    begins two cycles after the event was taken; another port's message may be accepted in the first
+    of them.
 
     Bound of the queues
     -------------------
@@ -39,11 +41,14 @@ class Arbiter(wiring.Component):
     cycles behind its header, which came with another port's; from then on it and its followers are
     as far as the feed is. Two lines of the shortest blocks bring 4 messages in 7 cycles each and
     leave 3 of 7 to catch up. Headers and ends come at most twice in 8 cycles a port (62 octets are
-    before the messages), beside messages of the others: 6 of 8 cycles for 3 ports, of which each
-    port's own are four, to load and to take them.
+    before the messages), beside messages of the others: 6 of 8 cycles for 3 ports. Of these and
+    the others each port's own are five, to load both, to judge a header from the queue and to take
+    them; what others do meanwhile costs it nothing.
 
     A sequence of T cycles leaves T x 4/7 messages a port. The longest, a new session that skips,
-    takes 20 cycles: 12 places of the 16. What more of them at once bring is for ``holds``;
+    takes 20 cycles: 12 places of the 32. The others are for frames that are damaged one after the
+    other on both lines: a pair of the shortest comes every 14 cycles and takes 16 with its two
+    retractions. What more of them at once bring is for ``holds``;
     where that is not heeded, ``is_lost`` tells it and the packet is retracted as if its frame had
     been damaged, so nothing is ever lost silently.
 
@@ -75,7 +80,7 @@ class Arbiter(wiring.Component):
     o : ``Out(stream.Signature(FeedEvent, always_ready=True))``
         Messages and states in order. Latency 1.
     counts : ``Out(Counts)``
-        What to add to the counters, with latency 1.
+        What to add to the counters, with latency 2.
     state, expected, highest : ``Out``
         Registers of the same names; highest is two cycles late.
     hold : ``In(1)``

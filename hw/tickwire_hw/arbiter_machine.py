@@ -3,7 +3,7 @@
 from functools import reduce
 from operator import add
 
-from amaranth.hdl import Array, Cat, Module, Mux, Signal
+from amaranth.hdl import Cat, Module, Mux, Signal
 from amaranth.lib import data
 from amaranth.lib.wiring import connect, flipped
 
@@ -11,9 +11,10 @@ from tickwire.spec.counters import CounterIndex
 from tickwire.spec.records import FeedState, Line
 from tickwire.spec.registers import GapPolicy
 from tickwire_hw import logic
+from tickwire_hw.arbiter_deeds import Doing
 from tickwire_hw.arbiter_sequences import sequences
-from tickwire_hw.feed_port import FLAGS_SHAPE, LINE_SHAPE, SESSION_SHAPE, EventKind, FeedEvent
-from tickwire_hw.feed_state import LINES, Comparisons, Conclusion, Knowledge
+from tickwire_hw.feed_port import FLAGS_SHAPE, LINE_SHAPE, SESSION_SHAPE, EventKind
+from tickwire_hw.feed_state import LINES, NARROW, Comparisons, Conclusion, Knowledge
 from tickwire_hw.lane import Lane, Packet
 from tickwire_hw.packet_queue import CLOCK
 
@@ -39,9 +40,9 @@ _MARKS = ("let_in", "shut", "jumps", "changes_session", "ends", "restarts")
 
 
 class Hand(data.Struct):
-    """The event that a sequence of states treats."""
+    """The event that was taken last, two cycles later, and what a sequence of states treats."""
 
-    port: range(PORTS)
+    ports: PORTS                           # its own is set
     line: LINE_SHAPE
     stamp: 64
     first: 64
@@ -52,41 +53,40 @@ class Hand(data.Struct):
     is_packet: 1                           # a header: a jump is its doing
     is_end: 1                              # of the session
     is_heartbeat: 1
-    is_numbered: 1                         # the number is right,
-    is_known: 1                            # and the session, too
-    is_early: 1                            # the number is ahead
+    is_numbered: 1                         # the number is right
     is_new: 1                              # it changed the session
-    is_whole: 1                            # everything is put back
 
 
 class Machine:
     """Signals and logic of one :class:`tickwire_hw.arbiter.Arbiter`.
 
-    ``know``, ``hand``, ``event`` and the rest are what the sequences of states read and write;
-    ``age`` is the number of cycles, up to 3, since a number or time in ``know`` has changed:
-    comparisons of numbers are right from 1 on, of times from 2 on.
+    ``know``, ``hand``, ``decides`` and the rest are what the sequences of states read and write.
+    What they decide about wide registers is done a cycle later, by
+    :class:`tickwire_hw.arbiter_deeds.Doing`; ``is_sure`` and ``is_sure_of_times`` say that this
+    was done, and that comparisons of numbers, and of times, are right.
     """
 
     def __init__(self, ports, depth: int) -> None:
         self.ports, self.m = ports, Module()
         self.know, self.saved = Signal(Knowledge), Signal(Knowledge)
         self.has_saved, self.is_alone, self.is_still_alone = Signal(), Signal(), Signal()
-        self.saver = Signal(range(PORTS))
+        self.saver = Signal(PORTS)
         self.end_before = Signal(64)
         self.flags = Signal(FLAGS_SHAPE)
         self.hand, self.packet = Signal(Hand), Signal(Packet)
-        self.target, self.jumps, self.is_jumping = Signal(64), Signal(), Signal()
-        self.event, self.emits = Signal(FeedEvent), Signal()
-        self.age, self.touches, self.touches_shown = Signal(2), Signal(), Signal()
-        self.begins = Signal()
-        self.saves = Signal()
-        self.has_reach, self.has_ended = Signal(), Signal()
-        self.goes_far, self.went_far = Signal(LINES), Signal(LINES)
+        self.is_jumping = Signal()
+        self.is_sure, self.is_sure_of_times, self.is_new = Signal(), Signal(), Signal()
+        self.asks = Signal()
+        self.plain, self.ended, self.taken = Signal(PORTS), Signal(PORTS), Signal(PORTS)
+        self.retracts, self.concludes, self.is_held_up = Signal(), Signal(), Signal()
+        self.is_refused, self.is_refused_known = Signal(), Signal()
         self.is_idle, self.is_ready, self.leaves, self.is_asked = (Signal() for _ in range(4))
         self.is_telling = Signal(init=1)       # not ready: a register of its own for data
-        self.is_free, self.is_refused, self.goes = Signal(), Signal(), Signal()
-        self.returns, self.oldest = Signal(), Signal(PORTS)
+        self.is_free, self.goes, self.oldest = Signal(), Signal(), Signal(PORTS)
+        self.returns = Signal()
         self._is_settled = Signal()
+        self.doing = doing = Doing(self)
+        self.decides, self.does, self.target = doing.decides, doing.does, doing.target
         self._counted: dict[CounterIndex, list] = {counter: [] for counter in WIDTHS}
         self._marked: dict[str, list] = {name: [] for name in _MARKS}
         self._build(depth)
@@ -100,24 +100,34 @@ class Machine:
         self._counted[counter].append(value)
 
     def mark(self, name: str) -> None:
-        """Give lane ``hand.port`` this strobe, where the conditions around the call hold."""
+        """Give the lane in hand this strobe a cycle later, where the conditions around hold."""
         strobe = Signal()
         self.m.d.comb += strobe.eq(1)
         self._marked[name].append(strobe)
 
-    def tell(self, kind: EventKind, **fields) -> None:
-        """Emit an event of what is in hand, where the conditions around the call hold."""
-        self.m.d.comb += [self.emits.eq(1), self.event.kind.eq(kind),
-                          *(self.event[name].eq(value) for name, value in fields.items())]
+    def tell(self, kind: EventKind, *selects: str, **fields) -> None:
+        """Emit an event of what is in hand, where the conditions around the call hold.
 
-    def jump_to(self, number) -> None:
-        """Make ``number`` the expected one, where the conditions around the call hold."""
-        self.m.d.comb += [self.target.eq(number), self.jumps.eq(1), self.touches.eq(1)]
+        ``selects`` are the fields of :class:`tickwire_hw.arbiter_deeds.Told` that are set.
+        """
+        told = self.doing.tells
+        self.m.d.comb += [told.is_valid.eq(1), told.kind.eq(kind),
+                          *(told[name].eq(1) for name in selects),
+                          *(told[name].eq(value) for name, value in fields.items())]
 
-    def save(self) -> None:
-        """Keep what is known, for a retraction of what is in hand."""
-        self.m.d.comb += self.saves.eq(1)
-        self.m.d.sync += [self.saver.eq(self.hand.port), self.has_saved.eq(1), self.is_alone.eq(1)]
+    def decide(self, *deeds: str) -> None:
+        """Do this to what is known, or to the expected number, in the next cycle."""
+        self.m.d.comb += [self.decides.is_wide.eq(1), *(self.decides[name].eq(1) for name in deeds)]
+
+    def jump(self, deed: str) -> None:
+        """Change the expected number in the next cycle."""
+        self.decide(deed, "jumps")
+
+    def save(self, ports) -> None:
+        """Keep what is known, for a retraction of the packet of this port."""
+        self.m.d.comb += self.decides.saves.eq(1)
+        self.m.d.sync += [self.saver.eq(ports), self.has_saved.eq(1), self.is_alone.eq(1),
+                          *(self.saved[name].eq(self.know[name]) for name in NARROW)]
 
     def leave_for(self, state: str) -> None:
         """Leave ``Idle``, where the conditions around the call hold."""
@@ -142,17 +152,13 @@ class Machine:
             conclusion.know.eq(know), conclusion.is_beyond.eq(comparisons.is_beyond),
             conclusion.is_at_end.eq(comparisons.is_at_end), conclusion.state.eq(ports.state),
             conclusion.flags.eq(self.flags), ports.highest.eq(comparisons.highest),
-            self.packet.eq(Array(lane.packet for lane in self.lanes)[self.hand.port]),
-            self.event.stamp.eq(self.hand.stamp), self.event.line.eq(self.hand.line),
-            self.event.session.eq(know.session), self.event.sequence.eq(ports.expected),
         ]
         self._messages()
         self._order()
         self._take()
         self._note()
         sequences(self)
-        with m.If(self.saves):
-            m.d.sync += self.saved.eq(know)
+        self.doing.know()
         self._finish()
 
     def _messages(self) -> None:
@@ -168,22 +174,24 @@ class Machine:
         m.d.comb += self.accepts.eq(offers.any())
         m.d.sync += accepted.eq(self.accepts)
         with m.If(self.accepts):
-            m.d.comb += self.touches.eq(1)
             m.d.sync += know.is_hole_known.eq(0)
-        with m.If(self.accepts | self.jumps):
-            m.d.sync += low.eq(Mux(self.jumps, self.target[:_LOW], low + 1))
-        with m.If((self.accepts & low.all()) | self.jumps):
-            m.d.sync += high.eq(Mux(self.jumps, self.target[_LOW:], high_after))
-        m.d.sync += [high_after.eq(high + 1), self.is_jumping.eq(self.jumps)]
+        jumps, target = self.does.jumps, self.doing.jump()
+        with m.If(self.accepts | jumps):
+            m.d.sync += low.eq(Mux(jumps, target[:_LOW], low + 1))
+        with m.If((self.accepts & low.all()) | jumps):
+            m.d.sync += high.eq(Mux(jumps, target[_LOW:], high_after))
+        m.d.sync += [high_after.eq(high + 1), self.is_jumping.eq(jumps)]
         is_open = know.is_started & know.is_joined & ~know.is_stale
         # A line that has just gone beyond is not seen in `is_beyond` yet.
-        hopes = ports.lines & ~self.comparisons.is_beyond & ~self.goes_far & ~self.went_far
+        hopes = ports.lines & ~self.comparisons.is_beyond & ~self._far()
+        would = Cat(lane.would_offer for lane in self.lanes)
         is_end_sure = ~Cat(lane.has_end for lane in self.lanes).any()
         for number, lane in enumerate(self.lanes):
             m.d.comb += [
                 lane.clock.eq(clock), lane.is_ready.eq(self.is_ready),
                 lane.hold.eq(ports.hold),
                 lane.accepts.eq(self.accepts), lane.accepted.eq(accepted),
+                lane.is_any.eq(would.any()), lane.is_rival.eq((would & ~(1 << number)).any()),
                 lane.wins.eq(self.wins[number]),
                 lane.know.eq(know),
                 lane.expected.eq(ports.expected),
@@ -218,7 +226,7 @@ class Machine:
         m, is_first = self.m, Signal(PORTS)
         for lane in self.lanes:
             others = [other for other in self.lanes if other is not lane]
-            is_alone = ~Cat(other.is_due | other.is_waiting for other in others).any()
+            is_alone = ~Cat(other.is_due | other.is_stored for other in others).any()
             m.d.comb += [
                 lane.is_clear.eq(~Cat(self._is_older(other, lane) for other in others).any()),
                 lane.is_behind.eq(~(is_alone | (lane.is_stored & lane.is_first)))]
@@ -226,150 +234,149 @@ class Machine:
         m.d.comb += self.oldest.eq(
             logic.lowest(Cat(lane.is_due for lane in self.lanes) & is_first))
 
-    def _take(self) -> None:
-        """Take the oldest header, end or damaged verdict into the hand."""
-        m, hand, lanes = self.m, self.hand, self.lanes
-        port = Signal(range(PORTS))
-        m.d.comb += [port.eq(logic.encode(self.oldest)),
-                     self.is_refused.eq(Cat(lane.is_refused for lane in lanes).any()),
-                     self.goes.eq(self.is_free & ~self.ports.hold & ~self.is_refused)]
-        for number, lane in enumerate(lanes):
-            m.d.comb += lane.take.eq(self.oldest[number] & self.goes)
-        header = Array(lane.header for lane in lanes)[port]
-        with m.If(self.is_free & ~self.is_refused):
-            m.d.sync += [
-                hand.eq(0), hand.port.eq(port), hand.line.eq(header.line),
-                hand.is_of_a.eq(~header.line[0]),
-                hand.stamp.eq(header.stamp), hand.first.eq(header.first),
-                hand.session.eq(header.session),
-                *(hand[f"is_{mine}"].eq(Array(one)[port]) for mine, one in (
-                    ("packet", [lane.part.header for lane in lanes]),
-                    ("of_line", [lane.header.line != Line.RECOVERY for lane in lanes]),
-                    ("numbered", [lane.is_numbered for lane in lanes]),
-                    ("known", [lane.is_known for lane in lanes]),
-                    ("early", [lane.is_early for lane in lanes]),
-                    ("heartbeat", [lane.is_heartbeat for lane in lanes]),
-                    ("end", [lane.is_end for lane in lanes])))]
+    def _of(self, ports, value):
+        """Return a value of the lane whose bit is set."""
+        return logic.select(*((ports[number], value(lane))
+                              for number, lane in enumerate(self.lanes)))
 
-    def _of_oldest(self, *values):
-        """Whether something holds of the lane whose event is the oldest."""
-        found = Signal()
-        self.m.d.comb += found.eq((self.oldest & Cat(values)).any())
-        return found
-
-    def turn(self) -> None:
-        """Do what the event that is taken needs; leave ``Idle`` where that needs more.
-
-        To be called inside of that state. A header is looked at in the cycle after.
-        """
-        m, lanes = self.m, self.lanes
-        is_header = self._of_oldest(*(lane.part.header for lane in lanes))
-        is_short = self._of_oldest(*(lane.part.end & lane.is_short for lane in lanes))
-        is_end = self._of_oldest(
-            *(lane.part.end & ~lane.is_short & lane.packet.is_in for lane in lanes))
-        is_wrong = self._of_oldest(*(lane.part.end & lane.packet.is_in & lane.is_malformed
-                                     for lane in lanes))
-        is_verdict = self._of_oldest(*(lane.part.verdict for lane in lanes))
-        for line, counter in enumerate(_FRAMES):
-            with m.If(self._of_oldest(*(lane.header.line == line for lane in lanes))
-                      & (is_header | is_short)):
-                self.count(counter)
-        with m.If(is_short | is_wrong):
-            self.count(_C.PACKETS_MALFORMED)
-        for lane in lanes:
-            far = self.goes_far.bit_select(lane.header.line[0], 1)
+    def _far(self):
+        """Return which lines have gone beyond, as headers and ends of the last cycles say."""
+        m, far = self.m, [Signal(LINES, name=f"far_{age}") for age in range(1, 4)]
+        m.d.sync += [far[0].eq(0), far[1].eq(far[0]), far[2].eq(far[1])]
+        for lane in self.lanes:
+            is_of = far[0].bit_select(lane.header.line[0], 1)
             with m.If(lane.take & lane.part.header & lane.is_early):
-                m.d.sync += far.eq(1)
+                m.d.sync += is_of.eq(1)
             with m.If(lane.take & lane.part.end & ~lane.is_short & lane.packet.is_in):
-                m.d.sync += [far.eq(lane.is_far), self.has_ended.eq(1),
-                             self.has_reach.eq(lane.header.line != Line.RECOVERY)]
-        is_calm = ((self.ports.state == FeedState.LIVE) & (self.know.end == 0)
-                   & (self.flags == 0)) | (self._is_settled & ~self.conclusion.is_due)
-        with m.If(is_header):
-            m.d.comb += self.begins.eq(1)
-        with m.If(is_end & ~is_calm):
-            m.d.comb += self.begins.eq(1)
-            self.leave_for("Conclude")
-        with m.If(is_verdict):
-            m.d.comb += self.begins.eq(1)
-            self.leave_for("Retract")
+                m.d.sync += is_of.eq(lane.is_far)
+        return far[0] | far[1] | far[2]
+
+    def _take(self) -> None:
+        """Take the oldest header, end or damaged verdict; into the hand in the cycle after."""
+        m, lanes, taken = self.m, self.lanes, Signal(PORTS)
+        m.d.comb += [
+            self.is_refused.eq(Cat(lane.is_refused for lane in lanes).any()),
+            self.is_refused_known.eq(
+                Cat(lane.is_refused & lane.is_known for lane in lanes).any()),
+            self.is_held_up.eq(self.is_refused | self.retracts | self.concludes),
+            self.goes.eq(self.is_free & ~self.ports.hold & ~self.is_held_up),
+            *(lane.take.eq(self.oldest[number] & self.goes & lane.is_judged)
+              for number, lane in enumerate(lanes)),
+            taken.eq(Cat(lane.take for lane in lanes))]
+        counts = Cat(lane.part.end & ~lane.is_short & lane.packet.is_in for lane in lanes)
+        is_short = Cat(lane.part.end & lane.is_short for lane in lanes)
+        is_wrong = Cat(lane.is_malformed for lane in lanes) & counts
+        is_header = Cat(lane.part.header for lane in lanes)
+        for line, counter in enumerate(_FRAMES):
+            with m.If((taken & (is_header | is_short)
+                       & Cat(lane.header.line == line for lane in lanes)).any()):
+                self.count(counter)
+        with m.If((taken & (is_short | is_wrong)).any()):
+            self.count(_C.PACKETS_MALFORMED)
+        is_calm = Signal()
+        m.d.sync += [
+            self.taken.eq(taken), self.ended.eq(taken & counts),
+            self.retracts.eq((taken & Cat(lane.part.verdict for lane in lanes)).any()),
+            is_calm.eq(((self.ports.state == FeedState.LIVE) & (self.know.end == 0)
+                        & (self.flags == 0)) | (self._is_settled & ~self.conclusion.is_due))]
+        m.d.comb += self.concludes.eq(self.ended.any() & ~is_calm)
+        hand = self.hand
+        with m.If(self.taken.any()):
+            m.d.sync += [
+                self.packet.eq(self._of(self.taken, lambda lane: lane.packet)),
+                hand.eq(0), hand.ports.eq(self.taken),
+                *(hand[name].eq(self._of(self.taken, lambda lane, name=name: lane.header[name]))
+                  for name in ("line", "stamp", "first", "session")),
+                *(hand[f"is_{name}"].eq(self._of(self.taken, value)) for name, value in (
+                    ("of_a", lambda lane: ~lane.header.line[0]),
+                    ("packet", lambda lane: lane.part.header),
+                    ("of_line", lambda lane: lane.header.line != Line.RECOVERY),
+                    ("numbered", lambda lane: lane.is_numbered),
+                    ("heartbeat", lambda lane: lane.is_heartbeat),
+                    ("end", lambda lane: lane.is_end)))]
 
     def _note(self) -> None:
-        """Note what a plain header or an end says, a cycle after it was taken: it is in hand."""
-        m, know, hand, lanes = self.m, self.know, self.hand, self.lanes
-        own, hears, is_early = ~hand.is_of_a, Signal(), Signal()
-        shows = Signal()
-        m.d.comb += [hears.eq(Cat(lane.is_plain for lane in lanes).any()),
-                     is_early.eq(hears & hand.is_early), shows.eq(is_early | self.has_reach)]
-        m.d.sync += [self.has_reach.eq(0), self.goes_far.eq(0), self.went_far.eq(self.goes_far)]
-        # A message that came with the end is not counted before this cycle.
-        number = Signal(64)
-        m.d.comb += number.eq(Array(lane.header.first for lane in lanes)[hand.port])
-        with m.If(shows & (number > know.shown[own])):
-            m.d.comb += self.touches_shown.eq(1)
-            m.d.sync += know.shown[own].eq(number)
+        """Note what a plain header or an end says, a cycle after it was taken."""
+        m, know, lanes, decides = self.m, self.know, self.lanes, self.decides
+        hears, is_early = Signal(), Signal()
+        early, of_line = Signal(PORTS), Signal(PORTS)
+        m.d.comb += [
+            self.plain.eq(Cat(lane.is_plain for lane in lanes)), hears.eq(self.plain.any()),
+            of_line.eq(Cat(lane.header.line != Line.RECOVERY for lane in lanes)),
+            early.eq(self.plain & Cat(lane.was_early for lane in lanes)),
+            is_early.eq(early.any())]
+        # A message that came with the end is counted when this is done.
+        says = Signal(PORTS)
+        m.d.comb += says.eq((self.plain | self.ended) & of_line)
+        for line in range(LINES):
+            own = of_line & Cat(lane.header.line[0] == line for lane in lanes)
+            m.d.comb += [decides.shows[line].eq(((early | self.ended) & own).any()),
+                         decides.hears[line].eq((self.plain & own).any())]
+            with m.If((self.plain & own).any()):
+                m.d.sync += know.silent[line].eq(0)
+            for number, lane in enumerate(lanes):
+                with m.If(((says & own) & ~(1 << number)).any() & (lane.header.line == line)):
+                    m.d.comb += lane.is_heard.eq(1)
         # Whoever else gave a message, or an end, in the cycle before.
         won = Signal(PORTS)
-        m.d.sync += [won.eq(self.wins), self.has_ended.eq(0), self.is_alone.eq(self.is_still_alone)]
-        is_joined = (self.has_ended & (self.saver != hand.port)) | Cat(
-            won[number] & (self.saver != number) for number in range(PORTS)).any()
-        m.d.comb += self.is_still_alone.eq(self.is_alone & ~is_joined)
+        m.d.sync += [won.eq(self.wins), self.is_alone.eq(self.is_still_alone)]
+        m.d.comb += self.is_still_alone.eq(
+            self.is_alone & ~((self.ended | won) & ~self.saver).any())
         with m.If(is_early):
             # What `_judge` does when it still hopes.
-            self.save()
+            self.save(self.plain)
             m.d.sync += know.is_hole_known.eq(~self.accepts)
-            with m.If(~know.is_hole_known):
-                m.d.sync += know.hole_since.eq(hand.stamp)
+            m.d.comb += decides.opens.eq(~know.is_hole_known)
         with m.Elif(hears):
-            with m.If(self.saver == hand.port):
+            with m.If((self.saver & self.plain).any()):
                 m.d.sync += self.has_saved.eq(0)
             with m.Else():
                 m.d.sync += self.is_alone.eq(0)
-        with m.If(hears & (hand.is_heartbeat | hand.is_end)):
+        with m.If((self.plain & Cat(lane.is_heartbeat | lane.is_end for lane in lanes)).any()):
             self.count(_C.HEARTBEATS)
-        with m.If(hears & hand.is_of_line):
-            m.d.sync += [know.last[own].eq(hand.stamp), know.silent[own].eq(0)]
-            self.hear(hand.port, hand.line)
-        with m.If(shows):
-            self.hear(hand.port, own)
 
-    def hear(self, port, line) -> None:
-        """A packet of ``line`` is listened to: what another port says of it is not forgotten."""
+    def hear(self) -> None:
+        """The packet in hand is listened to: what another port says of its line is kept."""
         for number, lane in enumerate(self.lanes):
-            with self.m.If((port != number) & (lane.header.line == line)):
+            with self.m.If(~self.hand.ports[number] & (lane.header.line == self.hand.line)):
                 self.m.d.comb += lane.is_heard.eq(1)
 
     # Outputs
 
     def _finish(self) -> None:
-        m, ports, event = self.m, self.ports, self.event
+        m, ports, does = self.m, self.ports, self.does
+        touched, touched_before, is_new = Signal(), Signal(), self.is_new
         m.d.sync += [
-            self.age.eq(Mux(self.touches | self.touches_shown | self.begins, 0,
-                            Mux(self.age == 3, 3, self.age + 1))),
-            self._is_settled.eq(~self.touches),
-            ports.o.valid.eq(self.emits | self.accepts), ports.o.payload.eq(event),
-        ]
+            touched.eq(self.accepts | does.is_wide | self.doing.shown_more.any()),
+            is_new.eq(self.asks | self.taken.any()), touched_before.eq(touched | is_new),
+            self._is_settled.eq(~(self.accepts | does.is_wide)),
+            ports.o.valid.eq(self.doing.told.is_valid | self.accepts)]
+        m.d.comb += [self.is_sure.eq(~does.is_wide & ~does.shows.any() & ~touched),
+                     self.is_sure_of_times.eq(self.is_sure & ~is_new & ~touched_before)]
+        self.doing.event(ports.o.payload)
+        marks = Signal(data.StructLayout(dict.fromkeys(_MARKS, 1)))
+        m.d.sync += [marks[name].eq(Cat(strobes).any()) for name, strobes in self._marked.items()]
         for number, lane in enumerate(self.lanes):
-            is_own = self.hand.port == number
-            marks = {name: Cat(strobes).any() for name, strobes in self._marked.items()}
+            is_own = self.hand.ports[number]
             m.d.comb += [
                 *(getattr(lane, name).eq(marks[name] & is_own)
                   for name in ("let_in", "jumps", "changes_session", "ends")),
-                lane.loses_end.eq(marks["ends"] & ~is_own),
-                lane.shut.eq((marks["shut"] & is_own) | (marks["changes_session"] & ~is_own)
-                             | marks["restarts"])]
+                lane.loses_end.eq(marks.ends & ~is_own),
+                lane.shut.eq((marks.shut & is_own) | (marks.changes_session & ~is_own)
+                             | marks.restarts)]
         might = logic.lowest(Cat(lane.might_offer for lane in self.lanes))
         def offered(values):
             return logic.select(*zip(might, values, strict=True))
         payload = ports.o.payload
         m.d.sync += payload.message.eq(offered(lane.message for lane in self.lanes))
-        with m.If(~self.is_telling):
-            m.d.sync += [payload.stamp.eq(offered(lane.header.stamp for lane in self.lanes)),
-                         payload.line.eq(offered(lane.header.line for lane in self.lanes))]
-        counts = Signal(Counts)
+        for name in ("stamp", "line"):
+            m.d.sync += payload[name].eq(Mux(
+                self.is_telling, self.hand[name],
+                offered(lane.header[name] for lane in self.lanes)))
         for counter, values in self._counted.items():
-            m.d.comb += counts[counter.name.lower()].eq(reduce(add, values))
-        m.d.sync += ports.counts.eq(counts)
+            terms = [Signal(WIDTHS[counter]) for _ in values]
+            m.d.sync += [*(term.eq(value) for term, value in zip(terms, values, strict=True)),
+                         ports.counts[counter.name.lower()].eq(reduce(add, terms))]
         is_waiting = Cat(lane.is_valid for lane in self.lanes).any()
         m.d.comb += ports.is_busy.eq(
-            ~self.is_idle | self.is_asked | self.has_reach | is_waiting)
+            ~self.is_idle | self.is_asked | self.taken.any() | is_waiting)

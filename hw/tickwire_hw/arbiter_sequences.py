@@ -1,7 +1,7 @@
 """Sequences of states for the events that are more than the arbiter's fast path can do.
 
 Each follows a kernel of :mod:`tickwire.kernels.arbiter`, named in its docstring. A state that needs
-comparisons waits for them: see ``age`` of :class:`tickwire_hw.arbiter_machine.Machine`.
+comparisons waits for them: see ``is_sure`` of :class:`tickwire_hw.arbiter_machine.Machine`.
 """
 
 from amaranth.hdl import Cat, Mux, Signal
@@ -11,10 +11,9 @@ from tickwire.spec.counters import CounterIndex
 from tickwire.spec.records import FeedState, Line
 from tickwire.spec.registers import GapPolicy
 from tickwire_hw.feed_port import EventKind
-from tickwire_hw.feed_state import LINES, flags_of
+from tickwire_hw.feed_state import LINES, NARROW, flags_of
 
 _C = CounterIndex
-_NUMBERS, _TIMES = 1, 2                    # `age` from which comparisons are right
 _SILENCES = (_C.LINE_SILENCES_A, _C.LINE_SILENCES_B)
 
 
@@ -38,7 +37,7 @@ class _Sequences:
         self.machine, self.m, self.ports = machine, machine.m, machine.ports
         self.know, self.hand = machine.know, machine.hand
         self.then = Signal(_Then)
-        self.target = Signal(64)
+        self.target = machine.target
         self.bring = [Signal(64, name=f"bring_{line}") for line in "ab"]
         self.can_bring = Signal(LINES)
         m = self.m
@@ -54,16 +53,11 @@ class _Sequences:
         m.d.comb += machine.is_idle.eq(fsm.ongoing("Idle"))
         # Behind a jump it takes two cycles until lanes know how their messages stand to it.
         is_ready = Signal()
-        m.d.comb += is_ready.eq(
-            ((machine.is_idle & ~machine.leaves) | machine.returns) & ~machine.is_jumping)
+        m.d.comb += is_ready.eq(((machine.is_idle & ~machine.leaves) | machine.returns)
+                                & ~machine.is_jumping & ~machine.does.jumps)
         is_asked = machine.is_asked | self.ports.tick | self.ports.give_up | self.ports.restart
         m.d.sync += [machine.is_ready.eq(is_ready), machine.is_telling.eq(~is_ready),
                      machine.is_free.eq(is_ready & ~is_asked)]
-
-    def _return(self) -> None:
-        """Go back to ``Idle`` and take events again at once."""
-        self.m.d.comb += self.machine.returns.eq(1)
-        self.m.next = "Idle"
 
     def _go(self, then) -> None:
         """Go on where ``then`` says."""
@@ -72,21 +66,27 @@ class _Sequences:
                                  (_Then.SKIP, "Skip"), (_Then.LEAVE, "Leave"),
                                  (_Then.TICK, "Tick-Stale")):
                 with self.m.Case(value):
-                    if value is _Then.IDLE:
-                        self._return()
-                    else:
-                        self.m.next = state
+                    self.m.next = state
+
+    @property
+    def _at_last(self):
+        return Mux(self.hand.is_end, _Then.LEAVE, _Then.IDLE)
 
     @property
     def _after_judging(self):
-        return Mux(self.hand.is_tick, _Then.TICK, _Then.LEAVE)
+        return Mux(self.hand.is_tick, _Then.TICK, self._at_last)
 
     def _ask(self) -> None:
         """Keep a tick, a number to give up and a restart until it is their turn."""
         m, ports = self.m, self.ports
         self.is_ticking, self.is_giving_up, self.is_restarting = Signal(), Signal(), Signal()
+        self.is_turn = Signal()
         self.tick_stamp, self.number, self.number_stamp = Signal(64), Signal(64), Signal(64)
-        with m.If(self.machine.is_ready & ~ports.hold & ~self.machine.is_refused):
+        # Not in the cycle behind one in which something may have been taken.
+        was_free = Signal()
+        m.d.sync += was_free.eq(self.machine.is_free)
+        m.d.comb += [self.is_turn.eq(self.machine.is_ready & ~ports.hold & ~was_free)]
+        with m.If(self.is_turn):
             m.d.sync += self.is_restarting.eq(0)
             with m.If(~self.is_restarting):
                 m.d.sync += self.is_giving_up.eq(0)
@@ -101,7 +101,8 @@ class _Sequences:
             m.d.sync += self.is_restarting.eq(1)
         m.d.comb += self.machine.is_asked.eq(
             self.is_ticking | self.is_giving_up | self.is_restarting)
-        with m.If(self.machine.is_ready & ~self.machine.is_refused):
+        m.d.comb += self.machine.asks.eq(self.is_turn & self.machine.is_asked)
+        with m.If(self.is_turn):
             with m.If(self.is_giving_up):
                 m.d.sync += [self.hand.eq(0), self.hand.line.eq(Line.RECOVERY),
                              self.hand.stamp.eq(self.number_stamp)]
@@ -110,33 +111,33 @@ class _Sequences:
                              self.hand.stamp.eq(self.tick_stamp)]
 
     def _idle(self) -> None:
-        machine, m, ports, hand = self.machine, self.m, self.ports, self.hand
+        machine, m, ports = self.machine, self.m, self.ports
         with m.State("Idle"):
             m.d.sync += self.then.eq(_Then.IDLE)
             with m.If(machine.is_refused):
-                with m.If(hand.is_known):
+                with m.If(machine.is_refused_known):
                     machine.leave_for("Line")
                 with m.Else():
                     machine.leave_for("Session")
-            with m.Elif(ports.hold | ~machine.is_ready):
+            with m.Elif(machine.retracts):
+                machine.leave_for("Retract")
+            with m.Elif(machine.concludes):
+                machine.leave_for("Conclude")
+            with m.Elif(~self.is_turn):
                 pass
             with m.Elif(self.is_restarting):
                 machine.leave_for("Restart")
             with m.Elif(self.is_giving_up):
-                m.d.comb += machine.begins.eq(1)
                 m.d.sync += [self.target.eq(self.number), machine.is_alone.eq(0)]
                 machine.leave_for("Give-Up")
             with m.Elif(self.is_ticking):
-                m.d.comb += machine.begins.eq(1)
                 m.d.sync += machine.is_alone.eq(0)
                 machine.leave_for("Tick")
-            with m.Else():
-                machine.turn()
         with m.State("Restart"):
-            m.d.sync += [self.know.eq(0), self.know.session.eq(ports.session),
+            m.d.sync += [*(self.know[name].eq(0) for name in NARROW),
                          self.know.has_session.eq(ports.has_session), ports.state.eq(0),
                          machine.flags.eq(0), machine.has_saved.eq(0)]
-            machine.jump_to(ports.start)
+            machine.jump("restarts")
             machine.mark("restarts")
             m.next = "Idle"                        # headers are judged anew before one is taken
 
@@ -150,27 +151,27 @@ class _Sequences:
         with m.State("Session"):
             with m.If(~hand.is_numbered):
                 machine.count(_C.PACKETS_MALFORMED)
-                self._return()
-            with m.Elif(machine.age >= _TIMES):
+                m.next = "Idle"
+            with m.Elif(~machine.is_new & (~is_previous | machine.is_sure_of_times)):
                 with m.If(~hand.is_of_line | (know.has_session & is_refused)):
                     machine.count(_C.PACKETS_SESSION)
-                    self._return()
+                    m.next = "Idle"
                 with m.Else():
-                    machine.save()
+                    machine.save(hand.ports)
                     machine.count(_C.SESSIONS)
-                    m.d.sync += [know.session.eq(hand.session), know.has_session.eq(1),
-                                 hand.is_new.eq(1)]
+                    machine.decide("names")
+                    m.d.sync += [know.has_session.eq(1), hand.is_new.eq(1)]
                     with m.If(know.has_session):
                         self._replace()
                         m.next = "Session-Tell"
                     with m.Else():
                         m.next = "Line"
         with m.State("Session-Tell"):
-            machine.tell(EventKind.FEED, state=FeedState.NEW_SESSION, received=hand.first)
+            machine.tell(EventKind.FEED, "has_first", state=FeedState.NEW_SESSION)
             m.d.sync += ports.state.eq(FeedState.IDLE)
             m.next = "Session-Desync"
         with m.State("Session-Desync"):
-            machine.tell(EventKind.DESYNC_ALL, sequence=0, flags=0)
+            machine.tell(EventKind.DESYNC_ALL, "is_none")
             m.d.sync += machine.flags.eq(0)
             m.next = "Line"
 
@@ -179,66 +180,64 @@ class _Sequences:
         own = ~hand.is_of_a
         with m.State("Line"):
             with m.If(~hand.is_new):
-                machine.save()
-            m.d.comb += machine.touches.eq(1)
+                machine.save(hand.ports)
             machine.mark("let_in")
-            machine.hear(hand.port, hand.line)
+            machine.hear()
             with m.If(hand.is_heartbeat | hand.is_end):
                 machine.count(_C.HEARTBEATS)
-            m.d.sync += [know.is_started.eq(1), know.last[own].eq(hand.stamp),
-                         know.silent[own].eq(0), know.is_stale.eq(0)]
+            m.d.comb += machine.decides.hears.bit_select(own, 1).eq(1)
+            m.d.sync += [know.is_started.eq(1), know.silent[own].eq(0), know.is_stale.eq(0)]
             with m.If(~know.is_started):
-                m.d.sync += know.last[~own].eq(hand.stamp)
+                m.d.comb += machine.decides.hears.eq(-1)
                 with m.If(is_joining):
-                    machine.jump_to(hand.first)
+                    machine.jump("joins")
                     machine.mark("jumps")
-            with m.If(is_ahead), m.If(hand.first > know.shown[own]):
-                m.d.sync += know.shown[own].eq(hand.first)
+            with m.If(is_ahead):
+                machine.decide()
+                m.d.comb += machine.decides.shows.bit_select(own, 1).eq(1)
             with m.Else():
                 m.d.sync += know.is_joined.eq(1)
-            m.d.sync += self.then.eq(Mux(is_ahead, _Then.JUDGE, _Then.LEAVE))
+            m.d.sync += self.then.eq(Mux(is_ahead, _Then.JUDGE, self._at_last))
             with m.If(ports.state != FeedState.LIVE):
                 m.next = "Conclude"
             with m.Elif(is_ahead):
                 m.next = "Judge"
             with m.Else():
-                m.next = "Leave"
+                self._go(self._at_last)
         with m.State("Leave"):
-            with m.If(hand.is_end):
-                machine.mark("ends")
-                m.d.comb += machine.touches.eq(1)
-                m.d.sync += machine.end_before.eq(know.end)
-                with m.If(hand.first > know.end):
-                    m.d.sync += know.end.eq(hand.first)
-            self._return()
+            machine.mark("ends")
+            machine.decide("ends")
+            m.next = "Idle"
 
     def _replace(self) -> None:
         """Begin anew with another session."""
         machine, m, know = self.machine, self.m, self.know
         machine.mark("changes_session")
-        left = sum(lane.packet.is_in & (self.hand.port != number)
+        left = sum(lane.packet.is_in & ~self.hand.ports[number]
                    for number, lane in enumerate(machine.lanes))
         machine.count(_C.PACKETS_SESSION, left)
-        machine.jump_to(1)
+        machine.decide("replaces")
+        machine.jump("begins")
         m.d.sync += [
-            know.previous.eq(know.session), know.has_previous.eq(1),
-            *(shown.eq(0) for shown in know.shown), know.is_hole_known.eq(0), know.end.eq(0),
-            know.is_recovering.eq(0), know.is_joined.eq(0), know.is_stale.eq(0)]
+            know.has_previous.eq(1), know.is_hole_known.eq(0), know.is_recovering.eq(0),
+            know.is_joined.eq(0), know.is_stale.eq(0)]
 
     def _conclude(self) -> None:
         """``_conclude``: the record first, then the flags."""
         machine, m, know = self.machine, self.m, self.know
         conclusion = machine.conclusion
-        with m.State("Conclude"), m.If(machine.age >= _NUMBERS):
+        with m.State("Conclude"), m.If(machine.is_sure):
             m.d.sync += [know.is_recovering.eq(conclusion.is_recovering),
                          know.is_joined.eq(conclusion.is_joined),
                          self.ports.state.eq(conclusion.state_next)]
             with m.If(conclusion.state_next != self.ports.state):
-                machine.tell(EventKind.FEED, state=conclusion.state_next,
-                             received=self._highest)
+                machine.tell(EventKind.FEED, "has_highest", state=conclusion.state_next)
             with m.If(conclusion.flags_next != machine.flags):
                 m.next = "Flags"
             with m.Else():
+                # Events are taken again at once when none is told in the cycle between.
+                m.d.comb += machine.returns.eq(
+                    (self.then == _Then.IDLE) & (conclusion.state_next == self.ports.state))
                 self._go(self.then)
         with m.State("Flags"):
             flags = flags_of(know.is_recovering, know.is_stale)
@@ -246,22 +245,16 @@ class _Sequences:
             m.d.sync += machine.flags.eq(flags)
             self._go(self.then)
 
-    @property
-    def _highest(self):
-        comparisons = self.machine.comparisons
-        shown = Mux(comparisons.is_a_ahead, self.know.shown[0], self.know.shown[1])
-        return Mux(comparisons.is_beyond.any(), shown, self.ports.expected)
-
     def _judge(self) -> None:
         """``_judge`` and ``_skip``."""
         machine, m, ports, know, hand = self.machine, self.m, self.ports, self.know, self.hand
         comparisons = machine.comparisons
         is_hoping = (ports.lines & ~comparisons.is_beyond & ~comparisons.is_silent).any()
         is_patient = ~(know.is_hole_known & comparisons.is_impatient)
-        with m.State("Judge"), m.If(machine.age >= _TIMES):
+        with m.State("Judge"), m.If(machine.is_sure_of_times):
             m.d.sync += know.is_hole_known.eq(1)
             with m.If(~know.is_hole_known):
-                m.d.sync += know.hole_since.eq(hand.stamp)
+                m.d.comb += machine.decides.opens.eq(1)
             with m.If(know.is_recovering):
                 with m.If(ports.policy == GapPolicy.SKIP):
                     m.next = "Skip"
@@ -275,19 +268,17 @@ class _Sequences:
                     Mux(ports.policy == GapPolicy.SKIP, _Then.SKIP, self._after_judging))]
                 m.next = "Conclude"
 
-        with m.State("Skip"), m.If(machine.age >= _TIMES):
-            for line, bring in enumerate(self.bring):
-                is_own = hand.is_packet & (hand.line == line)
-                m.d.sync += [bring.eq(Mux(is_own, hand.first, know.shown[line])),
-                             self.can_bring[line].eq(is_own | (
-                                 comparisons.is_beyond[line] & ~comparisons.is_silent[line]))]
-            m.next = "Skip-To"
+        for line, bring in enumerate(self.bring):
+            is_own = hand.is_packet & (hand.line == line)
+            m.d.sync += [bring.eq(Mux(is_own, hand.first, know.shown[line])),
+                         self.can_bring[line].eq(is_own | (
+                             comparisons.is_beyond[line] & ~comparisons.is_silent[line]))]
         is_first = self.can_bring[0] & (~self.can_bring[1] | (self.bring[0] < self.bring[1]))
-        with m.State("Skip-To"):
+        with m.State("Skip"):
             m.d.sync += [
                 self.then.eq(self._after_judging),
                 self.target.eq(Mux(is_first, self.bring[0], Mux(
-                    self.can_bring[1], self.bring[1], self._highest)))]
+                    self.can_bring[1], self.bring[1], ports.highest)))]
             m.next = "Give-Up"
 
     def _give_up(self) -> None:
@@ -298,16 +289,16 @@ class _Sequences:
             m.d.sync += lost.eq(self.target - ports.expected)
             with m.If(self.target.as_signed() > ports.expected.as_signed()):
                 with m.If(ports.state != FeedState.RECOVERING):
-                    machine.tell(EventKind.FEED, state=FeedState.RECOVERING, received=self.target)
+                    machine.tell(EventKind.FEED, "has_target", state=FeedState.RECOVERING)
                     m.d.sync += ports.state.eq(FeedState.RECOVERING)
                 m.next = "Give-Up-Desync"
             with m.Else():
                 self._go(self.then)
         with m.State("Give-Up-Desync"):
             flags = flags_of(0, know.is_stale)
-            machine.tell(EventKind.DESYNC_ALL, sequence=self.target - 1, flags=flags)
+            machine.tell(EventKind.DESYNC_ALL, "is_target", "is_below", flags=flags)
             machine.count(_C.MESSAGES_LOST, lost)
-            machine.jump_to(self.target)
+            machine.jump("goes_on")
             with m.If(self.hand.is_packet):
                 machine.mark("jumps")
             m.d.sync += [know.is_recovering.eq(0), know.is_joined.eq(1),
@@ -319,46 +310,48 @@ class _Sequences:
         machine, m, ports, know, hand = self.machine, self.m, self.ports, self.know, self.hand
         saved, packet = machine.saved, machine.packet
         own = ~hand.is_of_a
-        is_whole = machine.has_saved & machine.is_still_alone & (machine.saver == hand.port)
+        is_whole = machine.has_saved & machine.is_still_alone & (
+            machine.saver & hand.ports).any()
         is_told = packet.has_taken | packet.has_jumped | (packet.has_session & is_whole)
         with m.State("Retract"):
             machine.count(_C.FRAMES_RETRACTED)
-            m.d.comb += machine.touches.eq(1)
-            m.d.sync += hand.is_whole.eq(is_whole)
+            m.d.sync += self.target.eq(ports.expected)
+            with m.If(packet.is_in):
+                machine.decide()
+                machine.mark("shut")
+                with m.If(packet.has_jumped | (packet.has_session & is_whole)):
+                    machine.jump("goes_back")
             with m.If(~packet.is_in):
-                self._return()
+                m.next = "Idle"
+            with m.Elif(is_told):
+                m.next = "Retract-Tell"
+            with m.Else():
+                m.next = "Conclude"
+            with m.If(~packet.is_in):
+                pass
             with m.Elif(is_whole):
-                m.d.sync += [know.eq(saved), know.is_hole_known.eq(
-                    saved.is_hole_known
-                    & (~packet.has_taken | packet.has_jumped | packet.has_session))]
+                machine.decide("restores")
+                m.d.sync += [*(know[name].eq(saved[name]) for name in NARROW),
+                             know.is_hole_known.eq(saved.is_hole_known & (
+                                 ~packet.has_taken | packet.has_jumped | packet.has_session))]
             with m.Else():
                 with m.If(hand.is_of_line & ~packet.is_shared):
-                    m.d.sync += [know.shown[own].eq(packet.shown), know.last[own].eq(packet.last),
-                                 know.silent[own].eq(packet.silent)]
+                    m.d.comb += machine.decides.forgets.bit_select(own, 1).eq(1)
+                    m.d.sync += know.silent[own].eq(packet.silent)
                 m.d.sync += know.is_recovering.eq(know.is_recovering | packet.was_recovering)
                 with m.If(packet.has_end):
-                    m.d.sync += know.end.eq(machine.end_before)
+                    machine.decide("resumes")
                 with m.If(packet.has_jumped):
                     m.d.sync += know.is_hole_known.eq(0)
                     with m.If(packet.before == 0):
                         m.d.sync += know.is_started.eq(0)
-            with m.If(packet.is_in):
-                machine.mark("shut")
-                with m.If(is_told):
-                    m.next = "Retract-Tell"
-                with m.Else():
-                    m.next = "Conclude"
         with m.State("Retract-Tell"):
-            machine.tell(EventKind.FEED, state=FeedState.RETRACTED, sequence=packet.before,
-                         received=ports.expected)
+            machine.tell(EventKind.FEED, "is_before", "has_target", state=FeedState.RETRACTED)
             m.next = "Retract-Desync"
         with m.State("Retract-Desync"):
             flags = flags_of(know.is_recovering, know.is_stale)
-            machine.tell(EventKind.DESYNC_ALL, sequence=ports.expected - 1, flags=flags)
+            machine.tell(EventKind.DESYNC_ALL, "is_target", "is_below", flags=flags)
             m.d.sync += machine.flags.eq(flags)
-            m.d.comb += machine.touches.eq(1)
-            with m.If(packet.has_jumped | (packet.has_session & hand.is_whole)):
-                machine.jump_to(packet.before)
             m.next = "Conclude"
 
     def _tick(self) -> None:
@@ -367,8 +360,8 @@ class _Sequences:
         comparisons = machine.comparisons
         with m.State("Tick"):
             with m.If(~know.is_started | know.is_stale):
-                self._return()
-            with m.Elif(machine.age >= _TIMES):
+                m.next = "Idle"
+            with m.Elif(machine.is_sure_of_times):
                 falls = ports.lines & comparisons.is_silent & ~Cat(*know.silent)
                 for line, counter in enumerate(_SILENCES):
                     with m.If(falls[line]):
@@ -379,7 +372,7 @@ class _Sequences:
                     m.next = "Judge"
                 with m.Else():
                     m.next = "Tick-Stale"
-        with m.State("Tick-Stale"), m.If(machine.age >= _TIMES):
+        with m.State("Tick-Stale"), m.If(machine.is_sure_of_times):
             m.d.sync += self.then.eq(_Then.IDLE)
             with m.If(comparisons.is_quiet & ~comparisons.is_at_end):
                 machine.count(_C.STALES)
@@ -387,4 +380,4 @@ class _Sequences:
                              hand.line.eq(Mux(comparisons.is_b_later, Line.B, Line.A))]
                 m.next = "Conclude"
             with m.Else():
-                self._return()
+                m.next = "Idle"

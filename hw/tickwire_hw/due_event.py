@@ -1,6 +1,6 @@
 """The header of a port's packet, and the header, end or verdict that waits for its turn."""
 
-from amaranth.hdl import Module, Mux, Signal
+from amaranth.hdl import Cat, Module, Mux, Signal
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -23,16 +23,28 @@ class Judgement(data.Struct):
     is_within_end: 1                       # its number is not above the session's end
 
 
+class Distance(data.Struct):
+    """A number less the expected one; its low bits, and what else is needed of it."""
+
+    low: 2
+    is_below: 1                            # it is negative
+    is_small: 1                            # 0 to 3
+    is_small_below: 1                      # -4 to -1
+
+
 class DueEvent(wiring.Component):
     """Keep an event in registers until it is taken, with what is known of it.
 
-    Latency is one cycle; a header is judged on its way. The next event comes in the cycle after
-    the one before was taken, but for a verdict, which is kept beside the end before it.
+    Latency is one cycle; a header that comes at the port is judged on its way, one from the queue
+    in the cycle after. The next event comes in the cycle after the one before was taken, but for a
+    verdict, which is kept beside the end before it.
 
     Members
     -------
     entry, arrival : ``In(Entry)``, ``In(CLOCK)``
         The port's next event, if it is not a message, and when it came.
+    arriving, is_arriving : ``In(Header)``, ``In(1)``
+        The header at the port, and whether the next event is what comes there in this cycle.
     loads, part_next : ``In(1)``, ``In(Part)``
         Keep it, and what it is; only while nothing is kept, and always when that is a header.
     appends, closes : ``In(1)``
@@ -48,13 +60,15 @@ class DueEvent(wiring.Component):
         and for accepted messages.
     is_valid, part, arrived, is_malformed, is_short : ``Out``
         The event that waits; of an end, what it says.
+    is_judged : ``Out(1)``
+        Of a header that waits: ``judgement`` and ``distance`` are of it.
     is_closed : ``Out(1)``
         Behind the end that waits a good verdict came before this cycle.
     header : ``Out(Header)``
         Of the latest packet, from when it waits until the next one does; ``first`` is the number
         of the packet's next message, without that of ``counted``. A short end has but ``line`` and
         ``stamp``.
-    distance : ``Out(64)``
+    distance : ``Out(Distance)``
         ``first`` less the expected number, both of the cycle before.
     judgement : ``Out(Judgement)``
         Of a header that waits.
@@ -62,6 +76,8 @@ class DueEvent(wiring.Component):
 
     entry: In(Entry)
     arrival: In(CLOCK)
+    arriving: In(Header)
+    is_arriving: In(1)
     loads: In(1)
     part_next: In(Part)
     appends: In(1)
@@ -78,8 +94,9 @@ class DueEvent(wiring.Component):
     is_malformed: Out(1)
     is_short: Out(1)
     is_closed: Out(1)
+    is_judged: Out(1)
     header: Out(Header)
-    distance: Out(64)
+    distance: Out(Distance)
     judgement: Out(Judgement)
 
     def elaborate(self, platform):
@@ -87,16 +104,15 @@ class DueEvent(wiring.Component):
         m = Module()
 
         entered, header = self.entry.body.header, self.header
-        is_header, first = Signal(), Signal(64)
+        is_header = Signal()
         is_empty = Signal(init=1)              # a register of its own for what selects data
-        m.d.comb += [is_header.eq(self.part_next.header & ~self.is_valid),
-                     first.eq(Mux(self.part_next.header & is_empty, entered.first, header.first))]
+        m.d.comb += is_header.eq(self.part_next.header & ~self.is_valid)
         kept = Signal(Part)
         has_more = kept.end & (kept.verdict | self.appends)
         m.d.comb += [self.part.eq(kept), self.part.verdict.eq(kept.verdict & ~kept.end)]
         is_valid = Mux(self.is_valid, ~self.take | has_more, self.loads)
         m.d.sync += [self.is_valid.eq(is_valid), is_empty.eq(~is_valid),
-                     self.distance.eq(first - self.expected)]
+                     self.is_judged.eq(self.is_valid | self.is_arriving)]
         with m.If(~self.is_valid):
             m.d.sync += [self.arrived.eq(self.arrival), kept.eq(self.part_next),
                          self.is_malformed.eq(self.entry.is_malformed),
@@ -117,17 +133,39 @@ class DueEvent(wiring.Component):
         with m.If(is_header | self.counted):
             m.d.sync += header.first.eq(Mux(is_header, entered.first, header.first + 1))
 
+        self._judge(m, is_empty)
+        came = Signal()
+        m.d.sync += came.eq(is_header & self.is_arriving)
+        m.d.comb += self.distance.eq(Mux(
+            came, self._distance(m, self.arriving.first), self._distance(m, header.first)))
+        return m
+
+    def _distance(self, m, first):
+        """Return how a number stood to the expected one in the cycle before, joined late."""
+        difference, low, is_below = Signal(64), Signal(2), Signal()
+        m.d.comb += difference.eq(first - self.expected)
+        groups = [difference[at:at + 16] for at in range(2, 64, 16)]
+        is_any, is_all = Signal(len(groups)), Signal(len(groups))
+        m.d.sync += [low.eq(difference[:2]), is_below.eq(difference[-1]),
+                     is_any.eq(Cat(group.any() for group in groups)),
+                     is_all.eq(Cat(group.all() for group in groups))]
+        distance = Signal(Distance)
+        m.d.comb += [distance.low.eq(low), distance.is_below.eq(is_below),
+                     distance.is_small.eq(~is_any.any()), distance.is_small_below.eq(is_all.all())]
+        return distance
+
+    def _judge(self, m, is_empty):
+        """Judge the header that waits, or that is at the port."""
         know, judgement, judged = self.know, self.judgement, Signal(Header)
-        own = judged.line[0]
-        m.d.comb += judged.eq(Mux(is_empty, entered, header))
+        in_time = Signal(LINES)
+        m.d.comb += [judged.eq(Mux(is_empty, self.arriving, self.header)),
+                     in_time.eq(Cat(judged.stamp <= until for until in self.until))]
         m.d.sync += [
             judgement.is_known.eq(know.has_session & (judged.session == know.session)),
             judgement.is_line.eq(judged.line != Line.RECOVERY),
             judgement.is_heartbeat.eq(judged.count == moldudp64.HEARTBEAT),
             judgement.is_end.eq(judged.count == moldudp64.END_OF_SESSION),
-            judgement.is_in_time.eq(judged.stamp <= self.until[own]),
+            judgement.is_in_time.eq(Mux(judged.line[0], in_time[1], in_time[0])),
             judgement.is_patient.eq(judged.stamp <= self.patient_until),
             judgement.is_within_end.eq(judged.first <= know.end),
         ]
-
-        return m

@@ -33,6 +33,13 @@ class Knowledge(data.Struct):
     end: 64
 
 
+NARROW = ("silent", "is_hole_known", "has_session", "has_previous", "is_started", "is_joined",
+          "is_recovering", "is_stale")
+"""Fields of `Knowledge` that change in the cycle in which that is decided."""
+WIDE = tuple(name for name, _ in Knowledge.as_shape() if name not in NARROW)
+"""The others, which change a cycle later."""
+
+
 def flags_of(is_recovering, is_stale):
     """Return the BookFlag bits of the whole feed."""
     return (Mux(is_recovering, BookFlag.RECOVERING.value, 0)

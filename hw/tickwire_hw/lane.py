@@ -44,6 +44,8 @@ class Lane(wiring.Component):
     clock, is_ready, hold, accepts, accepted, wins : ``In``
         Cycle number; whether messages may be taken, unless they are held; whether any lane's
         message is accepted in this cycle, and was in the one before; whether it is this one's.
+    is_rival, is_any : ``In(1)``
+        Whether another lane's message would be accepted if messages may be taken; and any lane's.
     is_behind, is_clear : ``In(1)``
         Whether another lane's next event may have come before this one's next message; and
         whether none is known to have come before what ``arrival`` is of.
@@ -72,6 +74,8 @@ class Lane(wiring.Component):
     is_due, part, is_malformed, is_short, header : ``Out``
         A header, an end or a verdict that says damaged waits for ``take``; everything else is
         taken by itself. The rest as of :class:`tickwire_hw.due_event.DueEvent`.
+    is_judged : ``Out(1)``
+        What is due may be taken in this cycle.
     is_stored : ``Out(1)``
         Something that came before this cycle is in the queue.
     due_arrival, arrival : ``Out(CLOCK)``
@@ -82,13 +86,14 @@ class Lane(wiring.Component):
     is_numbered, is_known, is_early : ``Out(1)``
         Of a header: whether its number is right, and the session, too; and whether it is ahead of
         what is expected after this cycle.
-    is_plain, is_refused : ``Out(1)``
+    is_plain, is_refused, was_early : ``Out(1)``
         A header was taken in the cycle before; whether it changes nothing but what is known of its
-        line, or needs more. Messages behind the latter wait.
+        line, or needs more. Messages behind the latter wait. And whether it was ahead.
     is_end, is_heartbeat : ``Out(1)``
         Of a header: what its count says.
-    offers, might_offer : ``Out(1)``
-        The next event is the expected message; and it is, if it may be taken.
+    offers, would_offer, might_offer : ``Out(1)``
+        The next event is the expected message; it is, if messages may be taken; and once more for
+        what selects data, if nothing is due.
     message : ``Out(Message)``
         The next event, when it is a message.
     is_duplicate, is_ahead : ``Out(1)``
@@ -108,6 +113,8 @@ class Lane(wiring.Component):
     accepts: In(1)
     accepted: In(1)
     wins: In(1)
+    is_rival: In(1)
+    is_any: In(1)
     is_behind: In(1)
     is_clear: In(1)
     is_first: Out(1)
@@ -129,6 +136,7 @@ class Lane(wiring.Component):
     is_heard: In(1)
     is_valid: Out(1)
     is_due: Out(1)
+    is_judged: Out(1)
     part: Out(Part)
     is_malformed: Out(1)
     is_short: Out(1)
@@ -143,9 +151,11 @@ class Lane(wiring.Component):
     is_early: Out(1)
     is_plain: Out(1)
     is_refused: Out(1)
+    was_early: Out(1)
     is_end: Out(1)
     is_heartbeat: Out(1)
     offers: Out(1)
+    would_offer: Out(1)
     might_offer: Out(1)
     message: Out(Message)
     is_duplicate: Out(1)
@@ -158,7 +168,6 @@ class Lane(wiring.Component):
 
     def __init__(self, depth: int) -> None:
         self._depth = depth
-        self._is_small = Signal()          # the distance is 0 to 3
         super().__init__()
 
     def elaborate(self, platform):
@@ -170,12 +179,12 @@ class Lane(wiring.Component):
         connect(m, flipped(self.i), queue.i)
         part, packet = queue.part, self.packet
         is_damaged, loads, is_passed = part.verdict & queue.is_damaged, Signal(), Signal()
-        has_message, opened = Signal(), Signal()
-        takes_message, takes = Signal(2), Signal()      # by whether a message is accepted
+        has_message, opened, takes = Signal(), Signal(), Signal()
         m.d.comb += [
             queue.clock.eq(self.clock), self.is_lost.eq(queue.is_lost),
             self.is_filling.eq(queue.is_filling), self.message.eq(queue.message),
-            due.entry.eq(queue.head),
+            due.entry.eq(queue.head), due.arriving.eq(self.i.header.payload),
+            due.is_arriving.eq(~queue.is_stored),
             due.arrival.eq(Mux(queue.is_stored, queue.arrival, self.clock)),
             due.part_next.header.eq(part.header), due.part_next.verdict.eq(part.verdict),
             due.part_next.end.eq(part.end | part.message),
@@ -188,7 +197,8 @@ class Lane(wiring.Component):
                              part.verdict & ~queue.is_damaged & queue.takes.good)),
             due.take.eq(self.take), due.know.eq(self.know), due.expected.eq(self.expected),
             due.until.eq(self.until), due.patient_until.eq(self.patient_until),
-            self.is_due.eq(due.is_valid), self.part.eq(due.part), self.header.eq(due.header),
+            self.is_due.eq(due.is_valid), self.is_judged.eq(due.is_judged | ~due.part.header),
+            self.part.eq(due.part), self.header.eq(due.header),
             self.is_malformed.eq(due.is_malformed), self.is_short.eq(due.is_short),
             self.due_arrival.eq(due.arrived),
             self.arrival.eq(Mux(due.is_valid, due.arrived, queue.arrival)),
@@ -200,30 +210,31 @@ class Lane(wiring.Component):
             queue.takes.header.eq(~due.is_valid), queue.takes.end.eq(~due.is_valid),
             queue.takes.damaged.eq(~due.is_valid | due.part.end),
             queue.takes.good.eq(Mux(due.is_valid, due.part.end, self.is_ready & ~self.hold)),
-            queue.takes_message.eq(takes_message), queue.late.eq(self.accepts),
+            queue.takes_message.eq(takes),
         ]
 
         # Where the next message stands: at, below or beyond the expected number.
-        is_at, is_below, counts, moves, is_sure = (Signal() for _ in range(5))
-        is_less, is_zero, is_one, is_last = self._stand(m, due, counts)
-        is_open = self.is_ready & ~due.is_valid & packet.is_in & is_at
+        is_at, is_below, is_next, counts, moves, is_sure = (Signal() for _ in range(6))
+        stand = self._stand(m, due, counts)
         m.d.comb += [
             has_message.eq(part.message & (self.is_ready & ~due.is_valid) & ~self.hold),
             moves.eq(has_message & packet.is_in),
             is_sure.eq(has_message & Mux(packet.is_in, ~self.is_far, ~opened)),
-            takes_message[0].eq(is_sure | (moves & ~self.is_behind)),
-            takes_message[1].eq(is_sure | (moves & ~self.is_behind & ~is_one)),
-            takes.eq(Mux(self.accepts, takes_message[1], takes_message[0])),
+            takes.eq(is_sure | (moves & ~self.is_behind & ~(is_next & self.is_rival))),
             counts.eq(takes & packet.is_in),
             self.might_offer.eq(queue.has_message & packet.is_in & is_at),
-            self.offers.eq(part.message & is_open & ~self.hold),
+            self.would_offer.eq(part.message & ~due.is_valid & packet.is_in & is_at),
+            self.offers.eq(self.would_offer & self.is_ready & ~self.hold),
             self.is_duplicate.eq(moves & (is_below | (is_at & ~self.wins))),
             self.is_far.eq(~is_at & ~is_below), self.is_ahead.eq(counts & self.is_far),
         ]
+        # One that was beyond the next one, and taken, is believed to be it for a cycle.
         m.d.sync += [
-            is_at.eq(Mux(self.accepts, is_one | (is_zero & moves), is_zero | (is_last & moves))),
-            is_below.eq(Mux(self.accepts, is_less | (is_zero & ~moves),
-                            is_less & ~(is_last & moves))),
+            is_next.eq(Mux(self.accepts, stand[2], stand[1] | (stand[0] & moves))),
+            is_at.eq(Mux(self.accepts, stand[1] | (stand[0] & moves),
+                         stand[0] | (stand[-1] & moves))),
+            is_below.eq(Mux(self.accepts, stand["less"] | (stand[0] & ~moves),
+                            stand["less"] & ~(stand[-1] & moves))),
             self.is_first.eq(self.is_clear & ~due.is_valid & (
                 ~queue.is_stored | (part.message & ~takes)))]
         opens = due.part.header & self.take
@@ -242,27 +253,23 @@ class Lane(wiring.Component):
         return m
 
     def _stand(self, m, due, counts):
-        """Return whether the port's next number less the expected one is below 0, 0, 1 and -1."""
+        """Return whether the port's next number less the expected one is -1 to 2, or ``less``."""
         distance, counted, counted_before = due.distance, Signal(), Signal()
         m.d.comb += due.counted.eq(counted)
         m.d.sync += [counted.eq(counts),
                      counted_before.eq(counted & ~(due.part_next.header & ~due.is_valid))]
-        is_small_below = Signal()
-        m.d.comb += [self._is_small.eq(~distance[2:].any()), is_small_below.eq(distance[2:].all())]
-        was = {value: ((self._is_small if value >= 0 else is_small_below)
-                       & (distance[:2] == value % 4)) for value in range(-3, 3)}
-        stand = Signal(4)
-        is_less, is_zero, is_one, is_last = stand
+        was = {value: ((distance.is_small if value >= 0 else distance.is_small_below)
+                       & (distance.low == value % 4)) for value in range(-3, 4)}
+        stand = {of: Signal(name=f"stand_{of}") for of in ("less", -1, 0, 1, 2)}
         rises = Cat(counted, counted_before, self.accepted)
         with m.Switch(rises):
             for bits in range(1 << len(rises)):
                 rise = (bits & 1) + (bits >> 1 & 1) - (bits >> 2)
-                less = distance[-1] & ~Cat(was[-by] for by in range(1, rise + 1)).any()
+                less = distance.is_below & ~Cat(was[-by] for by in range(1, rise + 1)).any()
                 with m.Case(bits):
-                    m.d.comb += [is_less.eq(less if rise >= 0 else less | was[0]),
-                                 is_zero.eq(was[-rise]), is_one.eq(was[1 - rise]),
-                                 is_last.eq(was[-1 - rise])]
-        return is_less, is_zero, is_one, is_last
+                    m.d.comb += [stand["less"].eq(less if rise >= 0 else less | was[0]),
+                                 *(stand[of].eq(was[of - rise]) for of in (-1, 0, 1, 2))]
+        return stand
 
     def _header(self, m, due, opens, opened, is_passed):
         """Judge a header, and make its packet the one in hand when it is taken."""
@@ -277,28 +284,33 @@ class Lane(wiring.Component):
         is_end_right = ~judgement.is_end | (self.is_end_sure & judgement.is_within_end)
         in_time = (judgement.is_in_time & (judgement.is_patient | ~know.is_hole_known),
                    judgement.is_in_time)
-        own, low = due.header.line[0], due.distance[:2]
+        own, low = due.header.line[0], due.distance.low
         is_early, is_plain = Signal(2), Signal(2)      # by whether a message is accepted
         for accepts in range(2):
             is_waiting = Mux(know.is_recovering, self.is_repairing,
                              self.hopes.bit_select(own, 1) & in_time[accepts])
-            is_near = self._is_small & Mux(self.accepted, low < accepts + 2, low < accepts + 1)
+            is_near = due.distance.is_small & Mux(
+                self.accepted, low < accepts + 2, low < accepts + 1)
             m.d.comb += [
-                is_early[accepts].eq(~due.distance[-1] & ~is_near),
+                is_early[accepts].eq(~due.distance.is_below & ~is_near),
                 is_plain[accepts].eq(self.is_known & (~judgement.is_line | (
                     self.is_open & is_end_right & (~is_early[accepts] | is_waiting))))]
         m.d.comb += [self.is_early.eq(judgement.is_line & Mux(
-                        self.accepts, is_early[1], is_early[0]))]
-        was_refused, is_in = Signal(), Mux(self.accepts, is_plain[1], is_plain[0])
+                        self.is_any, is_early[1], is_early[0]))]
+        was_refused, is_in = Signal(), Mux(self.is_any, is_plain[1], is_plain[0])
         m.d.sync += [opened.eq(opens), packet.is_in.eq(Mux(
                         opens, is_in, self.let_in | (packet.is_in & ~self.shut & ~is_passed))),
-                     was_refused.eq(self.is_refused),
+                     was_refused.eq(self.is_refused), self.was_early.eq(self.is_early),
                      self.is_plain.eq(opens & is_in), self.is_refused.eq(opens & ~is_in)]
-        with m.If(opened | was_refused):       # the latter's sequence begins in the next cycle
-            m.d.sync += [
-                packet.before.eq(self.expected), packet.shown.eq(know.shown[own]),
-                packet.last.eq(know.last[own]), packet.silent.eq(know.silent[own]),
-                packet.was_recovering.eq(know.is_recovering)]
+        # A refused header's sequence begins when this is done; what is wide changes a cycle later.
+        begins, was_begun = Signal(), Signal()
+        m.d.comb += begins.eq(opened | was_refused)
+        m.d.sync += was_begun.eq(begins)
+        with m.If(begins):
+            m.d.sync += [packet.before.eq(self.expected), packet.silent.eq(know.silent[own]),
+                         packet.was_recovering.eq(know.is_recovering)]
+        with m.If(was_begun):
+            m.d.sync += [packet.shown.eq(know.shown[own]), packet.last.eq(know.last[own])]
         with m.If(opens):
             m.d.sync += [
                 *(packet[mark].eq(0) for mark in (

@@ -75,15 +75,14 @@ class PacketQueue(wiring.Component):
         Of the oldest cycle: whether an end is not taken yet, and what its verdict says.
     takes : ``In(Takes)``
         What else than a message is taken at the end of a cycle in which it is next.
-    takes_message, late : ``In(2)``, ``In(1)``
-        Whether to take the message that is next, and its end, too; the second bit holds where
-        ``late`` is set, which may be known late.
+    takes_message : ``In(1)``
+        Whether to take the message that is next, and its end, too.
     is_stored, arrival : ``Out(1)``, ``Out(CLOCK)``
         Whether the oldest cycle is one before this, and which.
     is_good : ``Out(1)``
         All that is left of a cycle before this, the oldest one, is a good verdict.
     is_waiting, waiting_arrival : ``Out(1)``, ``Out(CLOCK)``
-        Whether something else than a good verdict is stored, or stands behind one; when it came.
+        Whether something else than a good verdict is stored; when that came or the verdict before.
     is_filling : ``Out(1)``
         There is room for ``MARGIN`` cycles of events or less, not counting this one's.
     is_lost : ``Out(1)``
@@ -98,7 +97,7 @@ class PacketQueue(wiring.Component):
             "i": In(PacketSignature()), "clock": In(CLOCK), "head": Out(Entry),
             "message": Out(Message), "part": Out(Part),
             "has_message": Out(1), "has_end": Out(1), "is_damaged": Out(1),
-            "takes": In(Takes), "takes_message": In(2), "late": In(1),
+            "takes": In(Takes), "takes_message": In(1),
             "is_stored": Out(1), "arrival": Out(CLOCK), "is_good": Out(1),
             "is_waiting": Out(1), "waiting_arrival": Out(CLOCK),
             "is_filling": Out(1), "is_lost": Out(1)})
@@ -115,6 +114,7 @@ class PacketQueue(wiring.Component):
         level = Signal(range(self._depth + 1))
         mark = Signal(Mark)                     # no part is set while nothing is stored
         is_empty = Signal(init=1)               # a register of its own for what selects data
+        is_last = Signal()                      # the mark is of the only row that is stored
         is_losing, is_owing, is_full, is_more = Signal(), Signal(), Signal(), Signal()
         entered, incoming = Signal(Entry), Signal(Mark)
         is_shut = Signal()
@@ -132,8 +132,8 @@ class PacketQueue(wiring.Component):
             self.is_damaged.eq(Mux(self.is_stored, mark.is_damaged, incoming.is_damaged)),
             is_more.eq(mark.is_damaged | mark.parts.header | mark.parts.message | mark.parts.end),
             self.is_good.eq(self.is_stored & ~is_more),
-            self.is_waiting.eq(self.is_stored & ((level != 1) | is_more)),
-            self.waiting_arrival.eq(Mux(is_more, mark.arrival, following.data.arrival)),
+            self.is_waiting.eq(self.is_stored & (~is_last | is_more)),
+            self.waiting_arrival.eq(mark.arrival),
         ]
 
         is_short = self.i.end.valid & self.i.end.payload.is_short
@@ -142,7 +142,7 @@ class PacketQueue(wiring.Component):
 
         # The next part. A message never shares its cycle with a header.
         left, is_first, takes = Signal(Part), Signal(Part), self.takes
-        rests = Signal(Part, name="rest_early"), Signal(Part, name="rest_late")
+        rest = Signal(Part)
         m.d.comb += [
             left.eq(mark.parts.as_value() | Mux(self.is_stored, 0, incoming.parts.as_value())),
             is_first.eq(logic.lowest(left.as_value())),
@@ -150,24 +150,18 @@ class PacketQueue(wiring.Component):
             self.part.message.eq(left.message), self.part.header.eq(left.header),
         ]
         is_headless = ~left.header & ~left.message
-        for rest, takes_message in zip(rests, self.takes_message, strict=True):
-            m.d.comb += [
-                rest.header.eq(left.header & ~takes.header),
-                rest.message.eq(left.message & ~takes_message),
-                rest.end.eq(left.end & ~Mux(left.message, takes_message,
-                                            is_headless & takes.end)),
-                rest.verdict.eq(left.verdict & ~(is_headless & ~left.end & Mux(
-                    self.is_damaged, takes.damaged, takes.good)))]
-        leaves, enters, has_rest = Signal(), Signal(), Signal()
-        m.d.comb += [has_rest.eq(Mux(self.late, *(one.as_value().any() for one in rests[::-1]))),
-                     leaves.eq(self.is_stored & ~has_rest)]
-        is_last = level == 1
-        upcoming, parts = Signal(Mark), [Signal(Part, name=f"parts_{late}") for late in range(2)]
         m.d.comb += [
-            upcoming.eq(Mux(is_last | ~self.is_stored, incoming, following.data)),
-            *(one.eq(Mux(self.is_stored & ~rest.as_value().any(), upcoming.parts, rest))
-              for one, rest in zip(parts, rests, strict=True))]
-        m.d.sync += mark.parts.eq(Mux(self.late, parts[1], parts[0]))
+            rest.header.eq(left.header & ~takes.header),
+            rest.message.eq(left.message & ~self.takes_message),
+            rest.end.eq(left.end & ~Mux(left.message, self.takes_message,
+                                        is_headless & takes.end)),
+            rest.verdict.eq(left.verdict & ~(is_headless & ~left.end & Mux(
+                self.is_damaged, takes.damaged, takes.good)))]
+        leaves, enters, has_rest, upcoming = Signal(), Signal(), Signal(), Signal(Mark)
+        m.d.comb += [
+            has_rest.eq(rest.as_value().any()), leaves.eq(self.is_stored & ~has_rest),
+            upcoming.eq(Mux(is_last | ~self.is_stored, incoming, following.data))]
+        m.d.sync += mark.parts.eq(Mux(leaves, upcoming.parts, rest))
         with m.If(~self.is_stored | ~has_rest):
             m.d.sync += [mark.is_damaged.eq(upcoming.is_damaged),
                          mark.arrival.eq(upcoming.arrival)]
@@ -193,9 +187,11 @@ class PacketQueue(wiring.Component):
             m.d.sync += read.addr.eq(read.addr + 1)
         bound = self._depth - MARGIN
         with m.If(rises):
-            m.d.sync += [level.eq(level + 1), self.is_filling.eq(level >= bound - 1)]
+            m.d.sync += [level.eq(level + 1), is_last.eq(level == 0),
+                         self.is_filling.eq(level >= bound - 1)]
         with m.Elif(sinks):
-            m.d.sync += [level.eq(level - 1), self.is_filling.eq(level >= bound + 1)]
+            m.d.sync += [level.eq(level - 1), is_last.eq(level == 2),
+                         self.is_filling.eq(level >= bound + 1)]
 
         return m
 

@@ -7,7 +7,7 @@ import numpy as np
 
 from tests.reference import itch
 from tickwire.spec.records import BookFlag
-from tickwire_hw.arbiter import Arbiter
+from tickwire_hw.arbiter import DEPTH, Arbiter
 from tickwire_hw.arbiter_machine import Counts
 from tickwire_hw.blocks_port import End, Header, Message
 from tickwire_hw.feed_port import EventKind, FeedEvent
@@ -15,7 +15,7 @@ from tickwire_sim import bits
 from tickwire_sim.verilate import verilate
 
 HEADER_SIZE = 20
-DRAIN = 96                                 # cycles in which everything that came is treated
+DRAIN = 16 * DEPTH                         # cycles in which everything that came is treated
 HEADER, MESSAGE, END, VERDICT = range(4)
 NAMES = ("header", "message", "end", "verdict")
 DESYNCED = BookFlag.DESYNCED.value

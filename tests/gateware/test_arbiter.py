@@ -505,12 +505,12 @@ def test_a_port_is_held_before_its_queue_is_full():
     rig = joined()
     rows = rig.rows(100)
     rows["hold"][:50] = 1
-    rig.put(rows, 1, spaced(1, 2, *[1] * 11))
+    rig.put(rows, 1, spaced(1, 2, *[1] * (DEPTH - 5)))
     found = rig.model.run(rows)
     assert not found["is_lost"].any()
     assert list(np.flatnonzero(found["holds"])) == list(range(DEPTH - 3, 50 + 3))
     assert set(found["holds"]) == {0, 2}
-    assert np.count_nonzero(found["o__valid"]) == 11
+    assert np.count_nonzero(found["o__valid"]) == DEPTH - 5
 
 
 # Overflow and hostile events

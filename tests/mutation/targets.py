@@ -14,8 +14,8 @@ class Target:
 TARGETS = {
     "receive": Target(("receive", "internet_sum"), ("test_receive.py",)),
     "blocks": Target(("block_walker", "backlog"), ("test_blocks.py",)),
-    "arbiter": Target(("arbiter_machine", "arbiter_sequences", "lane", "packet_queue",
-                       "feed_state"), ("test_arbiter.py",)),
+    "arbiter": Target(("arbiter_machine", "arbiter_sequences", "arbiter_deeds", "lane",
+                       "due_event", "packet_queue", "feed_state"), ("test_arbiter.py",)),
     "commit": Target(("hashed_table", "stash", "commit"),
                      ("test_commit.py", "test_early.py")),
     "window": Target(("window", "window_rules", "sweep"), ("test_window.py",)),
