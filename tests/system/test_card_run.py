@@ -56,7 +56,7 @@ class Run:
         monkeypatch.setattr(vfio, "VFIO", slot)
         monkeypatch.setattr(device_process, "choose",
                             lambda config: (Candidate("pcie", "slot", ""), ""))
-        self.venue = Venue(replace(venue_config(config), linger_seconds=5.0))
+        self.venue = Venue(replace(venue_config(config), linger_seconds=1.0))
         self.files = contextlib.ExitStack()
         self.gateway = self.files.enter_context(fix_gateway(config, self.venue.open().orders))
         self.market = threading.Thread(target=self.venue.run, daemon=True)
