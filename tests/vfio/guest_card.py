@@ -158,7 +158,7 @@ def _echoes(card: CardDevice) -> bool:
 def _tell(trader: Trader) -> None:
     """Tell all that was seen, for the other side to compare."""
     card, engine = trader.card, trader.engine
-    card.mirror.show(has_counters=True)
+    engine.stop()                              # all that it has left is shown
     counters = card.counters()
     names = ("messages", "messages_lost", "gaps", "records_dropped", "orders_sent", "cancels_sent",
              "orders_accepted", "fills", "intents", "intent_errors", "risk_rejects")

@@ -94,6 +94,9 @@ class Bench:
         with PCIeDevice(LoopTransport("warm", self.geometry, self.ticks), market_log2=RING_LOG2,
                         is_huge=False) as warm:
             warm.work()                        # a driver waits two seconds for a card, no longer
+        market_before = Venue(venue_config(market(free_ports().document())))
+        market_before.start()                  # nor may compiling its kernels hold the card up
+        market_before.stop()
         feed = config.feed
         self.lines = open_lines((feed.group_a, feed.port_a), (feed.group_b, feed.port_b),
                                 feed.interface)

@@ -235,7 +235,9 @@ class CardDevice(MirroredDevice):
         if not self._context["is_held"]:
             return 0
         self.card.rest()
-        self.mirror.show(has_counters=self.is_shown)
+        self.mirror.show(has_counters=False)
+        if self.is_shown:
+            self.mirror.count()                # whoever armed waits for the count
         self._context["is_held"] = 0
         return 1
 

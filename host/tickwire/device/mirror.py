@@ -174,10 +174,12 @@ class Mirror:
             self._device.show(name, value)
         self._shown_at = time.monotonic()
         if has_counters:
-            self._count()
+            self.count()
+            self._show_histograms()
             self._counted_at = self._shown_at
 
-    def _count(self) -> None:
+    def count(self) -> None:
+        """Show the counters alone: histograms take a card some milliseconds."""
         self._card.take_picture()
         ours, connection = dict(self.counts), self._connection()
         if connection is not None:
@@ -189,6 +191,8 @@ class Mirror:
             value = counted + ours.get(counter.name, 0)
             if value:                          # the others are of the host's half
                 words[place] = value
+
+    def _show_histograms(self) -> None:
         shown = self._device.memory.view("histograms", np.int64).reshape(len(STAGES), -1)
         for place, (stage, words_of) in enumerate(zip(STAGES, self._card.histograms().values(),
                                                       strict=True)):
