@@ -33,9 +33,8 @@ def test_the_compiled_card_trades_over_its_own_order_line(found):
     assert counters["fills"] >= 3 and counters["orders_sent"] > 0
     assert counters["orders_accepted"] == statistics["orders_accepted"]
     assert counters["fills"] == statistics["fills"]
-    assert {name: statistics[name] for name in (
-        "orders_ignored", "messages_malformed", "packets_malformed")} == {
-            "orders_ignored": 0, "messages_malformed": 0, "packets_malformed": 0}
+    assert statistics["messages_malformed"] == statistics["packets_malformed"] == 0
+    assert statistics["orders_ignored"] <= counters["cancels_sent"]    # what had been filled then
     # Everything that the card sent was adopted, and nothing of the ring was lost.
     assert line["sent"] == line["adopted"] > 0 and line["lost_records"] == 0
     assert line["damaged"] == line["undelivered"] == 0
