@@ -24,6 +24,7 @@ from pathlib import Path
 import numpy as np
 
 from tests.ports import free_ports
+from tests.tap_rig import new_network
 from tickwire.commands.venue import venue_config
 from tickwire.config import demo
 from tickwire.device import card_device, vfio
@@ -51,7 +52,6 @@ from tickwire_sim.exchange.venue import Venue
 from tickwire_sim.simulated_card import SimulatedCard
 from tickwire_sim.verilated import VerilatedSlot
 
-CLONE_NEWNET = 0x4000_0000
 NEAR, FAR = "10.9.0.1/24", "10.9.0.2"
 MACS = "02:00:00:00:00:01", "02:00:00:00:00:02"
 TOKEN_LOG2 = 8
@@ -69,8 +69,7 @@ class Unable(Exception):
 def namespace() -> None:
     """Give this thread a network of its own: loopback, up, and no timestamps in TCP."""
     try:
-        if ctypes.CDLL(None, use_errno=True).unshare(CLONE_NEWNET):
-            raise OSError(ctypes.get_errno(), "unshare")
+        new_network()
         Path("/proc/sys/net/ipv4/tcp_timestamps").write_text("0")
         with socket.socket() as control:
             fcntl.ioctl(control, _SIOCSIFFLAGS, struct.pack("16sH14x", b"lo", _UP))

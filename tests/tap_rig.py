@@ -36,12 +36,17 @@ def in_thread(work):
     return result
 
 
+def new_network():
+    """Give this thread a network of its own; raises OSError where it may not."""
+    if ctypes.CDLL(None, use_errno=True).unshare(CLONE_NEWNET):
+        raise OSError(ctypes.get_errno(), "no namespace may be made")
+
+
 def in_namespace(work):
     """Return what ``work`` returns in a new network namespace that may have TAPs, or skip."""
     def begin():
         os.close(os.open(NODE, os.O_RDWR))
-        if ctypes.CDLL(None, use_errno=True).unshare(CLONE_NEWNET):
-            raise OSError(ctypes.get_errno(), "no namespace may be made")
+        new_network()
         return work()
     try:
         return in_thread(begin)

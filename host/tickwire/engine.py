@@ -56,7 +56,7 @@ class Engine:
         self.remarks: list[str] = []
         self._core, self._priority, self._lock_memory = core, priority, lock_memory
         self._arena = Arena()
-        self.lock = threading.Lock()
+        self._lock = threading.Lock()
         self._thread: threading.Thread | None = None
         self._runner: PythonRunner | None = None
         self._ready = threading.Event()
@@ -220,10 +220,14 @@ class Engine:
         row = np.zeros(1, kind)
         for name, value in fields.items():
             row[0][name] = value
-        with self.lock:
-            if not enqueue(self.address, row.ctypes.data):
-                raise TickwireError(f"{QUEUE_SLOTS} intents wait for the engine already.")
+        if not self.hand_over(row):
+            raise TickwireError(f"{QUEUE_SLOTS} intents wait for the engine already.")
         self.device.wake()
+
+    def hand_over(self, row: np.ndarray) -> bool:
+        """Hand one intent of 64 octets to the loop, from any thread; False when it has no room."""
+        with self._lock:
+            return bool(enqueue(self.address, row.ctypes.data))
 
     def _run(self) -> None:
         self._prepare_thread()

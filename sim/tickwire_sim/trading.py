@@ -24,7 +24,7 @@ from tickwire.device.owned import MARKET_LOG2, ORDER_LOG2
 from tickwire.device.session_keeper import SessionKeeper, host_context
 from tickwire.errors import TickwireError
 from tickwire.feed.framing import udp_frame
-from tickwire.kernels import engine_host, frame_ring
+from tickwire.kernels import engine_host
 from tickwire.orders.template import template
 from tickwire.spec.geometry import Geometry
 from tickwire.spec.intents import INTENT, SETTLE, WINDOW_SLOTS
@@ -37,12 +37,12 @@ from tickwire_sim.simulated_card import SimulatedCard
 from tickwire_sim.verilated import VerilatedSlot
 
 TOKEN_LOG2 = 8                             # rows of the model's order table
+_LINES = (Line.A, Line.B)
 _DATAGRAM = 1 << 16
 _BURST = 4                                 # datagrams of one line before the other has its turn
 _REACTIONS = 256                           # bound: rounds of the host's half after one event
 _IDLE_SECONDS = 0.05                       # sleep of a loop that has nothing to do
 _IDLE_CYCLES = 1_100                       # of a card that nothing comes to: lines are looked at
-_RECOVERY = ("127.0.0.1", 1)               # where recovered packets go: no line has it
 _ENDS = ("127.0.0.1", 1), ("127.0.0.1", 2)  # the host's kernel has the connection; headers are cut
 _MACS = bytes(6), bytes(6)
 _UP = 1 << 16                              # bit of SESSION_STATE
@@ -73,7 +73,7 @@ class TradingCard(MirroredDevice):
         """
         super().__init__(name, geometry, symbols, market_log2=market_log2,
                          order_log2=order_log2, token_log2=TOKEN_LOG2, is_released=is_released)
-        self._groups = (lines[0], lines[1] if len(lines) > 1 else None, _RECOVERY)
+        self._groups = self._places(lines)
         self._lines, self._is_following = [-1, -1], not time
         self._session = ""
         self._taken = self._known = 0          # intents that the card was given, has taken at least
@@ -91,7 +91,7 @@ class TradingCard(MirroredDevice):
         except BaseException:
             super().close()
             raise
-        self._keeper = SessionKeeper(self.card, lambda: self.mirror.show(has_counters=False))
+        self._keeper = SessionKeeper(self.card)
         self.mirror = Mirror(self, self.card, lambda: self._keeper.connection)
         self.mirror.show(has_counters=True)
 
@@ -183,8 +183,9 @@ class TradingCard(MirroredDevice):
         """Give the card what has come, all lines at once; returns how many datagrams."""
         found = {line: [udp_frame(payload, *group)
                         for payload in itertools.islice(self._payloads(line), _BURST)]
-                 for line, group in zip(Line, self._groups, strict=True) if group is not None}
-        given, answers = sum(map(len, found.values())), found.pop(Line.RECOVERY)
+                 for line, group in zip(_LINES, self._groups, strict=False) if group is not None}
+        answers = list(itertools.islice(self._recovered(), _BURST))
+        given = sum(map(len, found.values())) + len(answers)
         if given:
             self._set_time()
             self._is_reacting = True
@@ -196,13 +197,7 @@ class TradingCard(MirroredDevice):
         return given
 
     def _payloads(self, line: Line) -> Iterator[bytes]:
-        """Take datagrams of a line, or answers of the request server."""
-        if line == Line.RECOVERY:
-            while frame := frame_ring.take(self.recovery.address):
-                payload = ctypes.string_at(frame, frame_ring.size_of(frame))
-                frame_ring.release(self.recovery.address)
-                yield payload
-            return
+        """Take datagrams of a line."""
         with contextlib.suppress(BlockingIOError):
             while self._lines[line] >= 0:
                 payload = os.read(self._lines[line], _DATAGRAM)

@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 
 from tests.ports import free_ports
+from tests.venue_books import best_level
 from tickwire.commands.venue import fix_gateway, venue_config
 from tickwire.config import demo
 from tickwire.device import process as device_process
@@ -98,13 +99,6 @@ def run(monkeypatch):
         yield made
 
 
-def best(orders):
-    """Price, shares and orders of the best level of a side."""
-    at_best = [order for order in orders if order.price == orders[0].price] if orders else []
-    return (orders[0].price, sum(order.quantity for order in at_best), len(at_best)) if orders \
-        else (0, 0, 0)
-
-
 def test_a_card_trades_over_fix_and_has_the_venues_books(run):
     device, engine, venue = run.process.device, run.process.engine, run.venue
 
@@ -123,8 +117,8 @@ def test_a_card_trades_over_fix_and_has_the_venues_books(run):
     states = np.frombuffer(device.memory.view("state").tobytes(), dtype(STATE_LINE))[:4]
     for index, line in enumerate(states):
         bids, asks = venue.engine.book(index)
-        assert (line["bid_price"], line["bid_quantity"], line["bid_orders"]) == best(bids)
-        assert (line["ask_price"], line["ask_quantity"], line["ask_orders"]) == best(asks)
+        assert (line["bid_price"], line["bid_quantity"], line["bid_orders"]) == best_level(bids)
+        assert (line["ask_price"], line["ask_quantity"], line["ask_orders"]) == best_level(asks)
     card = run.slots[0].card.device
     assert [int(row["position"]) for row in engine.positions[:4]] == [
         int(row["position"]) for row in card.orders.exposures[:4]]

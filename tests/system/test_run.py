@@ -27,6 +27,7 @@ import pytest
 
 from tests.ports import free_ports
 from tests.remarks import without_remarks
+from tests.venue_books import best_level
 from tickwire import cli
 from tickwire.commands.venue import venue_config
 from tickwire.config import demo
@@ -385,14 +386,6 @@ async def _trade_a_day(process: DeviceProcess, venue: Venue, remarks: list[str])
                             go=go, stop=stop))
 
 
-def _best(orders) -> tuple[int, int, int]:
-    """Price, shares and orders of the best level of a side."""
-    if not orders:
-        return 0, 0, 0
-    at_best = [order for order in orders if order.price == orders[0].price]
-    return orders[0].price, sum(order.quantity for order in at_best), len(at_best)
-
-
 @pytest.mark.parametrize("impairment", ["0", "0.03"])
 def test_the_books_are_the_venues_whatever_the_lines_lose(impairment):
     ports = free_ports()
@@ -422,8 +415,8 @@ def test_the_books_are_the_venues_whatever_the_lines_lose(impairment):
     assert live == venue.engine.orders_live
     for index, line in enumerate(states):
         bids, asks = venue.engine.book(index)
-        assert (line["bid_price"], line["bid_quantity"], line["bid_orders"]) == _best(bids)
-        assert (line["ask_price"], line["ask_quantity"], line["ask_orders"]) == _best(asks)
+        assert (line["bid_price"], line["bid_quantity"], line["bid_orders"]) == best_level(bids)
+        assert (line["ask_price"], line["ask_quantity"], line["ask_orders"]) == best_level(asks)
         assert line["flags"] == 0
     assert list(position.values()) == exposure
 

@@ -6,7 +6,7 @@ answers of the venue, recovered frames, the order line, the clock.
 """
 
 import contextlib
-import ctypes
+import itertools
 import os
 import socket
 import threading
@@ -29,11 +29,9 @@ from tickwire.device.session_keeper import SessionKeeper, host_context
 from tickwire.device.tap import Tap
 from tickwire.device.transport import Transport
 from tickwire.errors import TickwireError
-from tickwire.feed.framing import udp_frame
-from tickwire.kernels import engine_card, frame_ring
+from tickwire.kernels import engine_card
 from tickwire.kernels.arena import Arena
 from tickwire.kernels.engine_card import CARD
-from tickwire.kernels.engine_host import enqueue
 from tickwire.spec.geometry import CARD_SMALL, Geometry
 from tickwire.spec.registers import (
     BAR_LOG2,
@@ -48,7 +46,6 @@ NANOSECOND_HZ = 1_000_000_000
 """CORE_HZ of a card whose time is the system's."""
 CAPTURE_LOG2 = 14
 """Slots of the capture ring, logarithm: 16,384 records, 640 KiB of frames."""
-_RECOVERY = ("127.0.0.1", 1)               # where recovered packets go: no line has it
 _RECOVERED = 16                            # frames of one turn of control
 _REST_SECONDS = 0.000_05                   # of a control that found nothing to do
 _LEAVE_SECONDS = 1.0                       # for control to show all that the loop has left
@@ -124,20 +121,20 @@ class CardDevice(MirroredDevice):
                              order_log2=order_log2, token_log2=token_log2,
                              is_released=is_released)
             undo.callback(super().close)
-            self._groups = (lines[0], lines[1] if len(lines) > 1 else None, _RECOVERY)
             self.card = SharedCard(
                 transport, self.memory, shared=shared, symbols=self.symbols,
                 market_log2=market_log2, order_log2=order_log2,
                 capture_log2=CAPTURE_LOG2 if order_line else 0, network=CardNetwork(
-                    lines=self._groups, symbols=dict(symbols) or None, released=int(is_released),
-                    stale_ns=stale_ns, settings=FeedSetting.CHECK_UDP))
+                    lines=self._places(lines), symbols=dict(symbols) or None,
+                    released=int(is_released), stale_ns=stale_ns,
+                    settings=FeedSetting.CHECK_UDP))
             undo.callback(self.card.close)
             found = self.card.layout
             self.layout = replace(self.layout, market=found.market, orders=found.orders,
                                   state=found.state)
             self.remark = " ".join(filter(None, (self.remark, *self.card.remarks)))
             self.card.write_register("ORDER_SESSIONS", 1)
-            self._keeper = SessionKeeper(self.card, self._show)
+            self._keeper = SessionKeeper(self.card)
             self.mirror = Mirror(self, self.card, lambda: self._keeper.connection,
                                  without=_TOLD_BY_LOOP)
             self.mirror.show(has_counters=True)
@@ -156,13 +153,12 @@ class CardDevice(MirroredDevice):
         self._loop = arena.take_rows("card", CARD)
         c = self._context = arena.view("card", CARD)[0]
         c["registers"], c["staging"] = self.layout.registers, self.layout.window
-        transport = self.card
-        c["bar"] = transport.place(BAR_REGISTERS, 1 << BAR_LOG2)
-        c["window"] = transport.place(BAR_WINDOW, 1 << WINDOW_LOG2)
+        c["bar"] = self.card.place(BAR_REGISTERS, 1 << BAR_LOG2)
+        c["window"] = self.card.place(BAR_WINDOW, 1 << WINDOW_LOG2)
         c["polled"], c["timeout"] = arena.take("polled", 8), arena.take("timeout", 16)
         polled = arena.view("polled", np.int32)
         polled[0], polled[1] = self._waker.fileno(), _POLL_IN
-        c["waker"], c["sleep_ns"] = self._waker.fileno(), SLEEP_NS
+        c["sleep_ns"] = SLEEP_NS
         c["idle_limit"] = 0 if busy else IDLE_LIMIT
 
     # The loop, and control beside it
@@ -201,8 +197,8 @@ class CardDevice(MirroredDevice):
     def _turn(self) -> int:
         """Do what control is asked for; returns how much that was."""
         self.card.work()
-        done = self._carried() if self._line is not None else 0
-        done += self.mirror.take() + self._armed() + self._recovered() + self._attach()
+        done = self._carried() + self.mirror.take() + self._armed()
+        done += self._repaired() + self._attach()
         done += self._keeper.turn(time.time_ns(), self._settle, self.mirror)
         if self._clock is not None:
             done += self._clock.turn()
@@ -212,13 +208,11 @@ class CardDevice(MirroredDevice):
         self.mirror.show_in_time()
         return done
 
-    def _show(self) -> None:
-        self.mirror.show(has_counters=False)
-
     def _carried(self) -> int:
         """Let the order line carry what is there; returns how many frames."""
         line, connection = self._line, self._keeper.connection
-        assert line is not None
+        if line is None:
+            return 0
         done = line.turn()
         if connection is not None and line.is_lost:
             self.remarks.append(line.reason)
@@ -241,23 +235,19 @@ class CardDevice(MirroredDevice):
         self._context["is_held"] = 0
         return 1
 
-    def _recovered(self) -> int:
-        """Give the card answers of the request server."""
-        given = 0
-        while given < _RECOVERED and (frame := frame_ring.take(self.recovery.address)):
-            payload = ctypes.string_at(frame, frame_ring.size_of(frame))
-            frame_ring.release(self.recovery.address)
-            self.card.give_frame(udp_frame(payload, *_RECOVERY))
-            given += 1
-        return given
+    def _repaired(self) -> int:
+        """Give the card answers of the request server; returns how many."""
+        frames = list(itertools.islice(self._recovered(), _RECOVERED))
+        for frame in frames:
+            self.card.give_frame(frame)
+        return len(frames)
 
     def _settle(self, settle: np.ndarray) -> bool:
         """Hand an answer to the loop, which gives it to the card behind what waits already."""
         if not self._host:
             self.push_intent(settle)
             return True
-        with self._owner.lock:
-            return bool(enqueue(self._host, settle.ctypes.data))
+        return bool(self._owner.hand_over(settle))
 
     # What an engine and control need
 

@@ -1,6 +1,8 @@
 """A device that is a card behind this process: what everybody sees of it is shown by this process.
 """
 
+import ctypes
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -10,6 +12,13 @@ from tickwire.device.order_connection import OrderConnection
 from tickwire.device.owned import OwnedDevice
 from tickwire.device.session_keeper import SessionKeeper
 from tickwire.errors import TickwireError
+from tickwire.feed.framing import udp_frame
+from tickwire.kernels import frame_ring
+
+_RECOVERY = ("127.0.0.1", 1)               # where recovered packets go: no line has it
+
+Places = tuple[tuple[str, int], tuple[str, int] | None, tuple[str, int]]
+"""Group and port of line A, of line B or None, and of what the host has recovered."""
 
 
 class MirroredDevice(OwnedDevice):
@@ -40,6 +49,18 @@ class MirroredDevice(OwnedDevice):
         if not self.is_shown:
             self.mirror.show(has_counters=True)
         return super().histograms()
+
+    @staticmethod
+    def _places(lines: Sequence[tuple[str, int]]) -> Places:
+        """Return where a card listens whose lines, one or two, have these groups and ports."""
+        return lines[0], lines[1] if len(lines) > 1 else None, _RECOVERY
+
+    def _recovered(self) -> Iterator[bytes]:
+        """Take answers of the request server, as frames for the card."""
+        while frame := frame_ring.take(self.recovery.address):
+            payload = ctypes.string_at(frame, frame_ring.size_of(frame))
+            frame_ring.release(self.recovery.address)
+            yield udp_frame(payload, *_RECOVERY)
 
     def _connect(self, *given: Any, **options: Any) -> OrderConnection:
         """Make an order connection; raises :class:`TickwireError` where there is one."""

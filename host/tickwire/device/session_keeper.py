@@ -39,11 +39,11 @@ class SessionKeeper:
         HOST context of the engine; 0 without one.
     """
 
-    def __init__(self, card: SharedCard, show: Callable[[], None]) -> None:
-        """``show`` shows the card's registers anew. Nothing is connected, no order passes."""
+    def __init__(self, card: SharedCard) -> None:
+        """Nothing is connected, no order passes."""
         self.connection: OrderConnection | None = None
         self.sequence, self.is_ended, self.host = 1, False, 0
-        self._card, self._show = card, show
+        self._card = card
         self._is_up = self._is_buried = False
         card.write_register("SESSION_STATE", 0)
 
@@ -68,7 +68,7 @@ class SessionKeeper:
         if connection.is_lost and not connection.settles:
             self._drop(connection, mirror)
         elif connection.next_token and connection.is_drained and not self._is_up:
-            self._come_up(connection)
+            self._come_up(connection, mirror)
         return done
 
     def close(self) -> None:
@@ -76,7 +76,7 @@ class SessionKeeper:
         if self.connection is not None:
             self.connection.close()
 
-    def _come_up(self, connection: OrderConnection) -> None:
+    def _come_up(self, connection: OrderConnection, mirror: Mirror) -> None:
         """Everything that was missed is settled: bury what never arrived, then open the session."""
         if not self._is_buried:
             self._is_buried = True
@@ -91,7 +91,7 @@ class SessionKeeper:
         self._card.write_register("ORDER_NUMBER", connection.next_token)
         self._is_up = True
         self._card.write_register("SESSION_STATE", _UP)
-        self._show()
+        mirror.show(has_counters=False)
 
     def _lost(self, next_token: int) -> list[int]:
         """Orders that are open here and were never seen at the venue."""
@@ -111,5 +111,5 @@ class SessionKeeper:
         self.is_ended = connection.is_ended
         mirror.keep(connection)
         connection.close()
-        self._show()
+        mirror.show(has_counters=False)
         self.connection = None

@@ -131,7 +131,6 @@ class SoftwareDevice(OwnedDevice):
         d["idle_limit"] = 0 if busy else IDLE_LIMIT
         d["sleep_ns"] = SLEEP_NS
         d["timeout"] = take("timeout", 16)
-        d["waker"] = self._waker.fileno()
         d["polled"] = take("polled", 32)
         rows = self._arena.view("polled", np.dtype([("socket", "i4"), ("events", "i2"),
                                                     ("returned", "i2")]))

@@ -13,6 +13,7 @@ from tickwire.kernels import (
     engine_session,
     frame_ring,
     histogram,
+    idle,
     order_stages,
 )
 from tickwire.kernels.engine_layout import DATAGRAM, device_at
@@ -22,9 +23,7 @@ from tickwire.kernels.layout import book_at
 from tickwire.kernels.memory import (
     CLOCK_REALTIME,
     MSG_DONTWAIT,
-    c_ppoll,
     load8,
-    load16,
     load32,
     load64,
     nanoseconds,
@@ -46,7 +45,6 @@ from tickwire.spec.registers import RegisterOffset
 REACTIONS = 256                            # bound: rounds of the host's half after one event
 INTENTS = 64                               # bound: intents taken in one go
 SWEEPS = 16                                # bound: packet groups of a mass cancel in one turn
-WAKES = 64                                 # bound: wake-ups forgotten at once
 TICK_NS = 1_000_000                        # time-driven work is looked at this often
 HEARTBEAT_NS = 100_000_000                 # an idle market ring gets a HEARTBEAT this often
 
@@ -232,12 +230,7 @@ def _sleep(device):
     store32(polled, d["lines"][0])
     store32(polled + 8, d["lines"][1])
     store32(polled + 16, load64(d["session"]))
-    store64(d["timeout"], 0)
-    store64(d["timeout"] + 8, d["sleep_ns"])
-    if c_ppoll(polled, 4, d["timeout"], 0) > 0 and load16(polled + 30) != 0:
-        for _ in range(WAKES):
-            if recv(np.int32(d["waker"]), d["timeout"], 8, MSG_DONTWAIT) <= 0:
-                break
+    idle.sleep(polled, 4, d["timeout"], d["sleep_ns"])
 
 
 @kernel

@@ -7,22 +7,17 @@ in shared memory.
 
 import numpy as np
 
-from tickwire.kernels import engine_host
+from tickwire.kernels import engine_host, idle
 from tickwire.kernels.jit import kernel
 from tickwire.kernels.memory import (
     CLOCK_REALTIME,
-    MSG_DONTWAIT,
-    c_ppoll,
-    load16,
     load32_relaxed,
     load64_acquire,
     load64_relaxed,
     nanoseconds,
     pause,
-    recv,
     store32,
     store32_relaxed,
-    store64,
     store64_relaxed,
     store64_release,
     unlikely,
@@ -49,13 +44,11 @@ CARD = np.dtype([
     ("polled", "i8"),            # struct pollfd of the waker
     ("timeout", "i8"),           # struct timespec
     ("sleep_ns", "i8"),
-    ("waker", "i8"),             # socket that ends the sleep
 ], align=True)
 """A card as the loop knows it."""
 
 KICK_NS = 100_000
 """Time between two kicks that go to the card: each is a write on the bus."""
-_WAKES = 64                                # bound: wake-ups forgotten at once
 _CONTROL = RegisterOffset.CONTROL.value
 _ARM = RegisterOffset.ARM.value
 _KILL = RegisterOffset.KILL.value
@@ -128,18 +121,6 @@ def _tell(card, now):
 
 
 @kernel
-def _sleep(card):
-    """Wait until the waker is ready, or the sleep is over."""
-    c = card_at(card)
-    store64(c["timeout"], 0)
-    store64(c["timeout"] + 8, c["sleep_ns"])
-    if c_ppoll(c["polled"], 1, c["timeout"], 0) > 0 and load16(c["polled"] + 6) != 0:
-        for _ in range(_WAKES):
-            if recv(np.int32(c["waker"]), c["timeout"], 8, MSG_DONTWAIT) <= 0:
-                break
-
-
-@kernel
 def run(card, turns):
     """Do ``turns`` turns; with 0, turns until bit 0 of CONTROL is clear. Returns how many."""
     c = card_at(card)
@@ -163,6 +144,6 @@ def run(card, turns):
             continue
         c["idle"] += 1
         if turns == 0 and c["idle_limit"] != 0 and c["idle"] > c["idle_limit"]:
-            _sleep(card)
+            idle.sleep(c["polled"], 1, c["timeout"], c["sleep_ns"])
         else:
             pause()

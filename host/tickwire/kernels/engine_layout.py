@@ -90,7 +90,6 @@ DEVICE = np.dtype([
     ("idle_limit", "i8"),        # after so many the loop sleeps; 0 never
     ("polled", "i8"),            # struct pollfd of both lines, the session and the waker
     ("timeout", "i8"),           # struct timespec
-    ("waker", "i8"),             # socket that ends the sleep
     ("sleep_ns", "i8"),
 ], align=True)
 """Device's half: sockets, components, registers."""
