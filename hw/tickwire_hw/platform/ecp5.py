@@ -25,6 +25,11 @@ WIRE_PS = 300
 
 Placed, a hop takes 500 to 1,800 ps, but a larger number makes some components slower.
 """
+FLOWS = ("plain", "flow", "flow2", "flow3")
+"""How ``abc9`` chooses tables: by its own script, or by one of three that Yosys has beside it.
+
+``flow3`` restructures the logic three times and keeps the shallowest.
+"""
 _SHOWN_NS = 0.1                            # shorter steps of the slowest path are summed up
 _MAPPED = re.compile(r"_(LUT4|TRELLIS_FF|CCU2C|PFUMX|L6MUX21|DP16KD|TRELLIS_DPR16X4).*")
 
@@ -55,11 +60,11 @@ class Result:
 
 
 def place_and_route(name: str, geometry: str, folder: Path, *, mhz: float = MHZ,
-                    seed: int = 1, wire_ps: int = WIRE_PS) -> Result:
+                    seed: int = 1, wire_ps: int = WIRE_PS, flow: str = FLOWS[0]) -> Result:
     """Place and route ``name`` between shift registers; files stay in ``folder``."""
     top = ThreePins(component(name, geometry))
     yowasp.write_netlist(top, folder)
-    yowasp.run("yosys", ["-q", "-p", "; ".join([yowasp.READ, *_synthesis(wire_ps)])], folder)
+    yowasp.run("yosys", ["-q", "-p", "; ".join([yowasp.READ, *_synthesis(wire_ps, flow)])], folder)
     netlist = json.loads((folder / "top.json").read_text())
     absorb(netlist)
     (folder / "top.json").write_text(json.dumps(netlist))
@@ -70,10 +75,11 @@ def place_and_route(name: str, geometry: str, folder: Path, *, mhz: float = MHZ,
     return read(json.loads((folder / "report.json").read_text()), mhz, top.harness_registers)
 
 
-def _synthesis(wire_ps: int) -> list[str]:
+def _synthesis(wire_ps: int, flow: str) -> list[str]:
     """Return ``synth_ecp5`` with ``map_luts`` written out: no option of it reaches ``abc9``."""
+    script = [] if flow == FLOWS[0] else [f"scratchpad -copy abc9.script.{flow} abc9.script"]
     return ["synth_ecp5 -top top -run begin:map_luts",
-            "techmap -map +/lattice/latches_map.v", f"abc9 -W {wire_ps}", "clean",
+            "techmap -map +/lattice/latches_map.v", *script, f"abc9 -W {wire_ps}", "clean",
             "synth_ecp5 -top top -run map_cells: -json top.json"]
 
 
@@ -114,15 +120,19 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--wire-ps", type=int, default=WIRE_PS, metavar="PS",
                         help=f"delay of a wire while tables are chosen ({WIRE_PS})")
+    parser.add_argument("--flow", choices=FLOWS, default=FLOWS[0],
+                        help="script by which abc9 chooses tables (plain)")
     options = parser.parse_args(arguments)
     folder = Path("build") / "ecp5" / f"{options.name}_{options.geometry}"
     try:
         found = place_and_route(options.name, options.geometry, folder, mhz=options.mhz,
-                                seed=options.seed, wire_ps=options.wire_ps)
+                                seed=options.seed, wire_ps=options.wire_ps,
+                                flow=options.flow)
     except (ValueError, yowasp.ToolError) as error:
         parser.error(str(error))
     sys.stdout.write(f"{options.name}, geometry {options.geometry}, LFE5U-85F speed 8, "
-                     f"seed {options.seed}, wire {options.wire_ps} ps\n{found.text()}\n")
+                     f"seed {options.seed}, wire {options.wire_ps} ps, flow {options.flow}\n"
+                     f"{found.text()}\n")
     return int(found.slack_ns < 0)
 
 
