@@ -177,7 +177,7 @@ def told(model: Model, rows: np.ndarray) -> tuple[list[Told], int]:
               for name in ("session", "first", "count", "line", "stamp")}
     message = {name: get("packet__message__payload", name) for name in ("data", "length", "index")}
     end = {name: get("packet__end__payload", name)
-           for name in ("passed", "is_malformed", "is_short", "line", "stamp")}
+           for name in ("passed", "is_malformed", "is_short")}
     early = {name: get("early__payload", name) for name in ("data", "index")}
     damaged = get("packet__verdict__payload", "is_damaged")
     done: list[Told] = []
@@ -208,9 +208,10 @@ def told(model: Model, rows: np.ndarray) -> tuple[list[Told], int]:
             one.is_malformed = bool(end["is_malformed"][place])
             one.is_short = bool(end["is_short"][place])
             assert one.is_short == (state == "out")
+            whose = int(header["line"][place]), int(header["stamp"][place])
             if one.is_short:
-                one.line, one.stamp = int(end["line"][place]), int(end["stamp"][place])
-            assert (one.line, one.stamp) == (int(end["line"][place]), int(end["stamp"][place]))
+                one.line, one.stamp = whose
+            assert (one.line, one.stamp) == whose
             one.end_cycle, state = cycle, "ended"
         if row["packet__verdict__valid"]:
             assert state == "ended"

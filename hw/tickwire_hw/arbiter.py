@@ -28,25 +28,27 @@ class Arbiter(wiring.Component):
     for them, and the next one follows in the cycle after one was taken at the earliest. Those that
     change no more than what is known of their line and of a hole cost nothing else. For the others
     - a session, a gap and its end, a tick, a retraction - messages wait while a sequence of states
-    follows the kernel step by step (up to 20 cycles), in queues of ``DEPTH`` cycles a port. It
+    follows the kernel step by step (up to 21 cycles), in queues of ``DEPTH`` cycles a port. It
     begins two cycles after the event was taken; another port's message may be accepted in the first
     of them.
 
     Bound of the queues
     -------------------
     While no sequence runs, each cycle takes at least the oldest event of all ports, and of every
-    port a message at or below the expected number, or beyond it where no older event may come
-    before it; that none does may be known a cycle late. So a message waits for another port's at
-    most one cycle: when it comes in the cycle in which the number before it is accepted, or two
-    cycles behind its header, which came with another port's; from then on it and its followers are
-    as far as the feed is. Two lines of the shortest blocks bring 4 messages in 7 cycles each and
-    leave 3 of 7 to catch up. Headers and ends come at most twice in 8 cycles a port (62 octets are
-    before the messages), beside messages of the others: 6 of 8 cycles for 3 ports. Of these and
-    the others each port's own are five, to load both, to judge a header from the queue and to take
-    them; what others do meanwhile costs it nothing.
+    port a message at or below the expected number. So a message waits for another port's at most
+    one cycle: when it comes in the cycle in which the number before it is accepted, or two cycles
+    behind its header, which came with another port's; from then on it and its followers are as far
+    as the feed is. Two lines of the shortest blocks bring 4 messages in 7 cycles each and leave 3
+    of 7 to catch up. One beyond the expected number, which is dropped, waits until it has been in
+    its queue for a cycle, or two if it is the next but one, and nothing older is in another port's;
+    those behind it follow one a cycle while no other port has anything, else one every two, which
+    is less than the 4 in 7 of system events alone. Headers and ends come at most twice in 8 cycles
+    a port (62 octets are before the messages), beside messages of the others: 6 of 8 cycles for 3
+    ports. Of these and the others each port's own are five, to load both, to judge a header from
+    the queue and to take them; what others do meanwhile costs it nothing.
 
     A sequence of T cycles leaves T x 4/7 messages a port. The longest, a new session that skips,
-    takes 20 cycles: 12 places of the 32. The others are for frames that are damaged one after the
+    takes 21 cycles: 12 places of the 32. The others are for frames that are damaged one after the
     other on both lines: a pair of the shortest comes every 14 cycles and takes 16 with its two
     retractions. What more of them at once bring is for ``holds``;
     where that is not heeded, ``is_lost`` tells it and the packet is retracted as if its frame had

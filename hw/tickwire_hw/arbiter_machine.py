@@ -16,7 +16,7 @@ from tickwire_hw.arbiter_sequences import sequences
 from tickwire_hw.feed_port import FLAGS_SHAPE, LINE_SHAPE, SESSION_SHAPE, EventKind
 from tickwire_hw.feed_state import LINES, NARROW, Comparisons, Conclusion, Knowledge
 from tickwire_hw.lane import Lane, Packet
-from tickwire_hw.packet_queue import CLOCK
+from tickwire_hw.packet_queue import CLOCK, Part
 
 PORTS = 3
 """Line A, line B, the host's answers; which line a packet is of, its header says."""
@@ -168,6 +168,7 @@ class Machine:
         m.d.sync += clock.eq(clock + 1)
         low, high = ports.expected[:_LOW], ports.expected[_LOW:]
         high_after = Signal(len(high))             # right from the second cycle after a change on
+        is_last_low = Signal()                     # the next one needs another high
         offers = Cat(lane.offers for lane in self.lanes)
         self.wins = logic.lowest(offers)
         self.accepts, accepted = Signal(), Signal()
@@ -177,8 +178,10 @@ class Machine:
             m.d.sync += know.is_hole_known.eq(0)
         jumps, target = self.does.jumps, self.doing.jump()
         with m.If(self.accepts | jumps):
-            m.d.sync += low.eq(Mux(jumps, target[:_LOW], low + 1))
-        with m.If((self.accepts & low.all()) | jumps):
+            m.d.sync += [low.eq(Mux(jumps, target[:_LOW], low + 1)),
+                         is_last_low.eq(Mux(jumps, target[:_LOW].all(),
+                                            low == (1 << _LOW) - 2))]
+        with m.If((self.accepts & is_last_low) | jumps):
             m.d.sync += high.eq(Mux(jumps, target[_LOW:], high_after))
         m.d.sync += [high_after.eq(high + 1), self.is_jumping.eq(jumps)]
         is_open = know.is_started & know.is_joined & ~know.is_stale
@@ -191,7 +194,7 @@ class Machine:
                 lane.clock.eq(clock), lane.is_ready.eq(self.is_ready),
                 lane.hold.eq(ports.hold),
                 lane.accepts.eq(self.accepts), lane.accepted.eq(accepted),
-                lane.is_any.eq(would.any()), lane.is_rival.eq((would & ~(1 << number)).any()),
+                lane.is_any.eq(would.any()),
                 lane.wins.eq(self.wins[number]),
                 lane.know.eq(know),
                 lane.expected.eq(ports.expected),
@@ -226,10 +229,11 @@ class Machine:
         m, is_first = self.m, Signal(PORTS)
         for lane in self.lanes:
             others = [other for other in self.lanes if other is not lane]
-            is_alone = ~Cat(other.is_due | other.is_stored for other in others).any()
             m.d.comb += [
                 lane.is_clear.eq(~Cat(self._is_older(other, lane) for other in others).any()),
-                lane.is_behind.eq(~(is_alone | (lane.is_stored & lane.is_first)))]
+                lane.is_alone.eq(~Cat(other.is_due | other.is_stored | Cat(
+                    getattr(other.i, name).valid for name in Part.as_shape().members
+                ).any() for other in others).any())]
         m.d.sync += is_first.eq(Cat(lane.is_clear for lane in self.lanes))
         m.d.comb += self.oldest.eq(
             logic.lowest(Cat(lane.is_due for lane in self.lanes) & is_first))
@@ -346,12 +350,14 @@ class Machine:
     def _finish(self) -> None:
         m, ports, does = self.m, self.ports, self.does
         touched, touched_before, is_new = Signal(), Signal(), self.is_new
+        is_doing = Signal()                    # a register of its own: those of deeds go far
         m.d.sync += [
+            is_doing.eq(self.decides.is_wide | self.decides.shows.any()),
             touched.eq(self.accepts | does.is_wide | self.doing.shown_more.any()),
             is_new.eq(self.asks | self.taken.any()), touched_before.eq(touched | is_new),
             self._is_settled.eq(~(self.accepts | does.is_wide)),
             ports.o.valid.eq(self.doing.told.is_valid | self.accepts)]
-        m.d.comb += [self.is_sure.eq(~does.is_wide & ~does.shows.any() & ~touched),
+        m.d.comb += [self.is_sure.eq(~is_doing & ~touched),
                      self.is_sure_of_times.eq(self.is_sure & ~is_new & ~touched_before)]
         self.doing.event(ports.o.payload)
         marks = Signal(data.StructLayout(dict.fromkeys(_MARKS, 1)))

@@ -10,8 +10,9 @@ from amaranth.lib import enum
 from tickwire.spec.counters import CounterIndex
 from tickwire.spec.records import FeedState, Line
 from tickwire.spec.registers import GapPolicy
+from tickwire_hw.arbiter_target import Aim, follow
 from tickwire_hw.feed_port import EventKind
-from tickwire_hw.feed_state import LINES, NARROW, flags_of
+from tickwire_hw.feed_state import NARROW, flags_of
 
 _C = CounterIndex
 _SILENCES = (_C.LINE_SILENCES_A, _C.LINE_SILENCES_B)
@@ -37,11 +38,10 @@ class _Sequences:
         self.machine, self.m, self.ports = machine, machine.m, machine.ports
         self.know, self.hand = machine.know, machine.hand
         self.then = Signal(_Then)
-        self.target = machine.target
-        self.bring = [Signal(64, name=f"bring_{line}") for line in "ab"]
-        self.can_bring = Signal(LINES)
+        self.target, self.aim = machine.target, Signal(Aim)
         m = self.m
         self._ask()
+        follow(machine, self.aim, self.number)
         with m.FSM() as fsm:
             self._idle()
             self._header()
@@ -102,18 +102,17 @@ class _Sequences:
         m.d.comb += self.machine.is_asked.eq(
             self.is_ticking | self.is_giving_up | self.is_restarting)
         m.d.comb += self.machine.asks.eq(self.is_turn & self.machine.is_asked)
-        with m.If(self.is_turn):
-            with m.If(self.is_giving_up):
-                m.d.sync += [self.hand.eq(0), self.hand.line.eq(Line.RECOVERY),
-                             self.hand.stamp.eq(self.number_stamp)]
-            with m.Elif(self.is_ticking):
-                m.d.sync += [self.hand.eq(0), self.hand.is_tick.eq(1),
-                             self.hand.stamp.eq(self.tick_stamp)]
+        # The hand takes what may be asked for whether it is or not: nobody looks there else.
+        with m.If(self.machine.is_ready & ~was_free):
+            m.d.sync += [self.hand.eq(0), self.hand.is_tick.eq(~self.is_giving_up),
+                         self.hand.line.eq(Mux(self.is_giving_up, Line.RECOVERY, 0)),
+                         self.hand.stamp.eq(Mux(
+                             self.is_giving_up, self.number_stamp, self.tick_stamp))]
 
     def _idle(self) -> None:
         machine, m, ports = self.machine, self.m, self.ports
         with m.State("Idle"):
-            m.d.sync += self.then.eq(_Then.IDLE)
+            m.d.sync += [self.then.eq(_Then.IDLE), self.aim.eq(Aim.OFFER)]
             with m.If(machine.is_refused):
                 with m.If(machine.is_refused_known):
                     machine.leave_for("Line")
@@ -128,8 +127,8 @@ class _Sequences:
             with m.Elif(self.is_restarting):
                 machine.leave_for("Restart")
             with m.Elif(self.is_giving_up):
-                m.d.sync += [self.target.eq(self.number), machine.is_alone.eq(0)]
-                machine.leave_for("Give-Up")
+                m.d.sync += [self.aim.eq(Aim.GIVEN_UP), machine.is_alone.eq(0)]
+                machine.leave_for("Give-Up-Number")
             with m.Elif(self.is_ticking):
                 m.d.sync += machine.is_alone.eq(0)
                 machine.leave_for("Tick")
@@ -247,7 +246,7 @@ class _Sequences:
 
     def _judge(self) -> None:
         """``_judge`` and ``_skip``."""
-        machine, m, ports, know, hand = self.machine, self.m, self.ports, self.know, self.hand
+        machine, m, ports, know = self.machine, self.m, self.ports, self.know
         comparisons = machine.comparisons
         is_hoping = (ports.lines & ~comparisons.is_beyond & ~comparisons.is_silent).any()
         is_patient = ~(know.is_hole_known & comparisons.is_impatient)
@@ -268,26 +267,24 @@ class _Sequences:
                     Mux(ports.policy == GapPolicy.SKIP, _Then.SKIP, self._after_judging))]
                 m.next = "Conclude"
 
-        for line, bring in enumerate(self.bring):
-            is_own = hand.is_packet & (hand.line == line)
-            m.d.sync += [bring.eq(Mux(is_own, hand.first, know.shown[line])),
-                         self.can_bring[line].eq(is_own | (
-                             comparisons.is_beyond[line] & ~comparisons.is_silent[line]))]
-        is_first = self.can_bring[0] & (~self.can_bring[1] | (self.bring[0] < self.bring[1]))
         with m.State("Skip"):
-            m.d.sync += [
-                self.then.eq(self._after_judging),
-                self.target.eq(Mux(is_first, self.bring[0], Mux(
-                    self.can_bring[1], self.bring[1], ports.highest)))]
+            m.d.sync += self.then.eq(self._after_judging)
             m.next = "Give-Up"
 
     def _give_up(self) -> None:
         """``give_up``: ``target`` is the number to go on with."""
         machine, m, ports, know = self.machine, self.m, self.ports, self.know
-        lost = Signal(64)
+        lost, is_above = Signal(64), Signal()
+        m.d.sync += [lost.eq(self.target - ports.expected),
+                     is_above.eq(self.target.as_signed() > ports.expected.as_signed())]
+        with m.State("Give-Up-Number"):
+            m.d.sync += self.aim.eq(Aim.NOTHING)
+            m.next = "Give-Up"
         with m.State("Give-Up"):
-            m.d.sync += lost.eq(self.target - ports.expected)
-            with m.If(self.target.as_signed() > ports.expected.as_signed()):
+            m.d.sync += self.aim.eq(Aim.NOTHING)
+            m.next = "Give-Up-Tell"
+        with m.State("Give-Up-Tell"):
+            with m.If(is_above):
                 with m.If(ports.state != FeedState.RECOVERING):
                     machine.tell(EventKind.FEED, "has_target", state=FeedState.RECOVERING)
                     m.d.sync += ports.state.eq(FeedState.RECOVERING)
@@ -307,7 +304,7 @@ class _Sequences:
 
     def _retract(self) -> None:
         """``retract``, and what it is when other packets came in between."""
-        machine, m, ports, know, hand = self.machine, self.m, self.ports, self.know, self.hand
+        machine, m, know, hand = self.machine, self.m, self.know, self.hand
         saved, packet = machine.saved, machine.packet
         own = ~hand.is_of_a
         is_whole = machine.has_saved & machine.is_still_alone & (
@@ -315,7 +312,7 @@ class _Sequences:
         is_told = packet.has_taken | packet.has_jumped | (packet.has_session & is_whole)
         with m.State("Retract"):
             machine.count(_C.FRAMES_RETRACTED)
-            m.d.sync += self.target.eq(ports.expected)
+            m.d.sync += self.aim.eq(Aim.EXPECTED)
             with m.If(packet.is_in):
                 machine.decide()
                 machine.mark("shut")
@@ -346,6 +343,7 @@ class _Sequences:
                     with m.If(packet.before == 0):
                         m.d.sync += know.is_started.eq(0)
         with m.State("Retract-Tell"):
+            m.d.sync += self.aim.eq(Aim.NOTHING)
             machine.tell(EventKind.FEED, "is_before", "has_target", state=FeedState.RETRACTED)
             m.next = "Retract-Desync"
         with m.State("Retract-Desync"):

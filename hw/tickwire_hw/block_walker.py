@@ -225,5 +225,4 @@ class BlockWalker(wiring.Component):
             early.p.data.eq(self._octets.as_value()[:8 * EARLY_SIZE]),
             early.p.index.eq(packet.message.p.index),
             packet.end.p.passed.eq(self._index), packet.end.p.is_short.eq(self._is_header),
-            packet.end.p.is_malformed.eq(self._has_due | ~self._is_exact),
-            packet.end.p.line.eq(line), packet.end.p.stamp.eq(stamp)]
+            packet.end.p.is_malformed.eq(self._has_due | ~self._is_exact)]

@@ -15,7 +15,11 @@ _LENGTH = 8 * moldudp64.MESSAGE_BLOCK.field("length")[0].size
 
 
 class Header(data.Struct):
-    """Header of a MoldUDP64 packet, and what `Receive` knows of its frame."""
+    """Header of a MoldUDP64 packet, and what `Receive` knows of its frame.
+
+    ``line`` and ``stamp`` are there from the datagram's first word until the next one's, whether a
+    header is valid or not.
+    """
 
     session: _SESSION                      # octet 0 lowest
     first: _NUMBER
@@ -33,13 +37,11 @@ class Message(data.Struct):
 
 
 class End(data.Struct):
-    """End of the datagram, and whose it was, for one that is too short to have a header."""
+    """End of the datagram; whose it was, the header says even of one too short to have it."""
 
     passed: _COUNT                         # whole blocks
     is_malformed: 1                        # short, or the blocks do not fill it exactly
     is_short: 1                            # no header came
-    line: 2
-    stamp: 64
 
 
 class Verdict(data.Struct):

@@ -10,15 +10,19 @@ from tickwire_hw.blocks_port import Header
 from tickwire_hw.feed_state import LINES, Knowledge
 from tickwire_hw.packet_queue import CLOCK, Entry, Part
 
+_GROUP = 11
+"""Bits of a difference that are reduced to one in its cycle; 6 of these are joined in the next."""
+
 
 class Judgement(data.Struct):
-    """How a header stands to the feed, but for its number."""
+    """How a header stands to the feed, but for how its number does."""
 
     is_known: 1                            # the session is right
+    is_numbered: 1                         # the number is one
     is_line: 1                             # it is not of the recovery line
     is_heartbeat: 1                        # by its count
     is_end: 1                              # of the session
-    is_in_time: 1                          # the other line is not silent yet
+    is_in_time: LINES                      # if it is of this line: the other one is not silent yet
     is_patient: 1                          # nor has a known hole outlasted patience
     is_within_end: 1                       # its number is not above the session's end
 
@@ -144,7 +148,7 @@ class DueEvent(wiring.Component):
         """Return how a number stood to the expected one in the cycle before, joined late."""
         difference, low, is_below = Signal(64), Signal(2), Signal()
         m.d.comb += difference.eq(first - self.expected)
-        groups = [difference[at:at + 16] for at in range(2, 64, 16)]
+        groups = [difference[at:at + _GROUP] for at in range(2, 64, _GROUP)]
         is_any, is_all = Signal(len(groups)), Signal(len(groups))
         m.d.sync += [low.eq(difference[:2]), is_below.eq(difference[-1]),
                      is_any.eq(Cat(group.any() for group in groups)),
@@ -157,15 +161,15 @@ class DueEvent(wiring.Component):
     def _judge(self, m, is_empty):
         """Judge the header that waits, or that is at the port."""
         know, judgement, judged = self.know, self.judgement, Signal(Header)
-        in_time = Signal(LINES)
-        m.d.comb += [judged.eq(Mux(is_empty, self.arriving, self.header)),
-                     in_time.eq(Cat(judged.stamp <= until for until in self.until))]
+        m.d.comb += judged.eq(Mux(is_empty, self.arriving, self.header))
         m.d.sync += [
             judgement.is_known.eq(know.has_session & (judged.session == know.session)),
+            judgement.is_numbered.eq(
+                judged.first.any() & (judged.first <= moldudp64.SEQUENCE_MAX)),
             judgement.is_line.eq(judged.line != Line.RECOVERY),
             judgement.is_heartbeat.eq(judged.count == moldudp64.HEARTBEAT),
             judgement.is_end.eq(judged.count == moldudp64.END_OF_SESSION),
-            judgement.is_in_time.eq(Mux(judged.line[0], in_time[1], in_time[0])),
+            judgement.is_in_time.eq(Cat(judged.stamp <= until for until in self.until)),
             judgement.is_patient.eq(judged.stamp <= self.patient_until),
             judgement.is_within_end.eq(judged.first <= know.end),
         ]

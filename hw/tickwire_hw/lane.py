@@ -4,7 +4,6 @@ from amaranth.hdl import Cat, Module, Mux, Signal
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out, connect, flipped
 
-from tickwire.spec import moldudp64
 from tickwire_hw.blocks_port import Header, Message, PacketSignature
 from tickwire_hw.due_event import DueEvent
 from tickwire_hw.feed_state import LINES, Knowledge
@@ -44,13 +43,13 @@ class Lane(wiring.Component):
     clock, is_ready, hold, accepts, accepted, wins : ``In``
         Cycle number; whether messages may be taken, unless they are held; whether any lane's
         message is accepted in this cycle, and was in the one before; whether it is this one's.
-    is_rival, is_any : ``In(1)``
-        Whether another lane's message would be accepted if messages may be taken; and any lane's.
-    is_behind, is_clear : ``In(1)``
-        Whether another lane's next event may have come before this one's next message; and
-        whether none is known to have come before what ``arrival`` is of.
+    is_any : ``In(1)``
+        Whether any lane's message would be accepted if messages may be taken.
+    is_clear, is_alone : ``In(1)``
+        Whether no other lane's event is known to have come before what ``arrival`` is of; and
+        whether no other lane has any, or gets one in this cycle.
     is_first : ``Out(1)``
-        The message was here in the cycle before, and was clear.
+        The message was here in the cycle before, and nothing that another lane has is older.
     know, expected : ``In``
         The feed, and the expected number. After a jump of that, nothing is ready for two cycles.
     is_open : ``In(1)``
@@ -113,10 +112,9 @@ class Lane(wiring.Component):
     accepts: In(1)
     accepted: In(1)
     wins: In(1)
-    is_rival: In(1)
     is_any: In(1)
-    is_behind: In(1)
     is_clear: In(1)
+    is_alone: In(1)
     is_first: Out(1)
     know: In(Knowledge)
     expected: In(64)
@@ -204,7 +202,7 @@ class Lane(wiring.Component):
             self.arrival.eq(Mux(due.is_valid, due.arrived, queue.arrival)),
             self.is_stored.eq(queue.is_stored), self.is_waiting.eq(queue.is_waiting),
             self.waiting_arrival.eq(queue.waiting_arrival),
-            self.has_end.eq(packet.is_in & packet.has_end & ~due.is_closed
+            self.has_end.eq(packet.is_in & packet.has_end & ~opened & ~due.is_closed
                             & (due.is_valid | ~queue.is_good)),
             self.is_valid.eq(due.is_valid | opened | part.as_value().any()),
             queue.takes.header.eq(~due.is_valid), queue.takes.end.eq(~due.is_valid),
@@ -215,12 +213,14 @@ class Lane(wiring.Component):
 
         # Where the next message stands: at, below or beyond the expected number.
         is_at, is_below, is_next, counts, moves, is_sure = (Signal() for _ in range(6))
+        may_leave, has_waited = Signal(), Signal()
         stand = self._stand(m, due, counts)
         m.d.comb += [
             has_message.eq(part.message & (self.is_ready & ~due.is_valid) & ~self.hold),
             moves.eq(has_message & packet.is_in),
             is_sure.eq(has_message & Mux(packet.is_in, ~self.is_far, ~opened)),
-            takes.eq(is_sure | (moves & ~self.is_behind & ~(is_next & self.is_rival))),
+            may_leave.eq(moves & queue.is_stored & self.is_first),
+            takes.eq(is_sure | (may_leave & (~is_next | has_waited))),
             counts.eq(takes & packet.is_in),
             self.might_offer.eq(queue.has_message & packet.is_in & is_at),
             self.would_offer.eq(part.message & ~due.is_valid & packet.is_in & is_at),
@@ -228,16 +228,23 @@ class Lane(wiring.Component):
             self.is_duplicate.eq(moves & (is_below | (is_at & ~self.wins))),
             self.is_far.eq(~is_at & ~is_below), self.is_ahead.eq(counts & self.is_far),
         ]
+        # The next but one stays for a cycle, in which the one before it may come at another port.
         # One that was beyond the next one, and taken, is believed to be it for a cycle.
         m.d.sync += [
+            has_waited.eq(may_leave & is_next & ~has_waited),
             is_next.eq(Mux(self.accepts, stand[2], stand[1] | (stand[0] & moves))),
-            is_at.eq(Mux(self.accepts, stand[1] | (stand[0] & moves),
+            is_at.eq(Mux(self.accepts, (stand[1] & ~(may_leave & has_waited)) | (stand[0] & moves),
                          stand[0] | (stand[-1] & moves))),
             is_below.eq(Mux(self.accepts, stand["less"] | (stand[0] & ~moves),
                             stand["less"] & ~(stand[-1] & moves))),
-            self.is_first.eq(self.is_clear & ~due.is_valid & (
-                ~queue.is_stored | (part.message & ~takes)))]
+            self.is_first.eq(~due.is_valid & Mux(
+                queue.is_stored & takes, self.is_alone,
+                self.is_clear & (~queue.is_stored | part.message)))]
         opens = due.part.header & self.take
+        with m.If(opened):
+            m.d.sync += [
+                *(packet[mark].eq(0) for mark in (
+                    "has_taken", "has_jumped", "has_session", "has_end", "is_shared"))]
         with m.If(self.wins):
             m.d.sync += packet.has_taken.eq(1)
         for strobe, field, value in (
@@ -274,21 +281,19 @@ class Lane(wiring.Component):
     def _header(self, m, due, opens, opened, is_passed):
         """Judge a header, and make its packet the one in hand when it is taken."""
         know, judgement, packet = self.know, due.judgement, self.packet
-        first = due.header.first
         m.d.comb += [
-            self.is_numbered.eq((first != 0) & (first <= moldudp64.SEQUENCE_MAX)),
+            self.is_numbered.eq(judgement.is_numbered),
             self.is_known.eq(judgement.is_known & self.is_numbered),
             self.is_end.eq(judgement.is_end),
             self.is_heartbeat.eq(judgement.is_heartbeat),
         ]
         is_end_right = ~judgement.is_end | (self.is_end_sure & judgement.is_within_end)
-        in_time = (judgement.is_in_time & (judgement.is_patient | ~know.is_hole_known),
-                   judgement.is_in_time)
         own, low = due.header.line[0], due.distance.low
+        in_time = (self.hopes & judgement.is_in_time).bit_select(own, 1)
+        hopes = (in_time & (judgement.is_patient | ~know.is_hole_known), in_time)
         is_early, is_plain = Signal(2), Signal(2)      # by whether a message is accepted
         for accepts in range(2):
-            is_waiting = Mux(know.is_recovering, self.is_repairing,
-                             self.hopes.bit_select(own, 1) & in_time[accepts])
+            is_waiting = Mux(know.is_recovering, self.is_repairing, hopes[accepts])
             is_near = due.distance.is_small & Mux(
                 self.accepted, low < accepts + 2, low < accepts + 1)
             m.d.comb += [
@@ -311,7 +316,3 @@ class Lane(wiring.Component):
                          packet.was_recovering.eq(know.is_recovering)]
         with m.If(was_begun):
             m.d.sync += [packet.shown.eq(know.shown[own]), packet.last.eq(know.last[own])]
-        with m.If(opens):
-            m.d.sync += [
-                *(packet[mark].eq(0) for mark in (
-                    "has_taken", "has_jumped", "has_session", "has_end", "is_shared"))]

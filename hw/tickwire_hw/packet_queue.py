@@ -117,34 +117,39 @@ class PacketQueue(wiring.Component):
         is_last = Signal()                      # the mark is of the only row that is stored
         is_losing, is_owing, is_full, is_more = Signal(), Signal(), Signal(), Signal()
         entered, incoming = Signal(Entry), Signal(Mark)
-        is_shut = Signal()
-        m.d.comb += is_shut.eq(is_losing & (is_owing | ~self.i.header.valid))
-        self._enter(m, entered, incoming, is_shut, is_losing, is_owing)
+        came, parts = Signal(Entry), Signal(Part)            # the same, while nothing is stored
+        self._come(m, came, parts, is_losing)
+        self._enter(m, came, parts, entered, incoming, is_owing)
         m.d.comb += [
             write.data.eq(entered), write_mark.data.eq(incoming), write.en.eq(~is_full),
             write_mark.en.eq(~is_full), write_mark.addr.eq(write.addr),
             following.addr.eq(read.addr + 1),
-            is_full.eq(level == self._depth), self.head.eq(Mux(is_empty, entered, read.data)),
+            is_full.eq(level == self._depth), self.head.eq(Mux(is_empty, came, read.data)),
             self.message.eq(Mux(is_empty, self.i.message.payload, read.data.body.message)),
             self.has_message.eq(
                 Mux(is_empty, self.i.message.valid & ~is_losing, mark.parts.message)),
             self.arrival.eq(mark.arrival),
-            self.is_damaged.eq(Mux(self.is_stored, mark.is_damaged, incoming.is_damaged)),
+            self.is_damaged.eq(
+                Mux(self.is_stored, mark.is_damaged, self.i.verdict.payload.is_damaged)),
             is_more.eq(mark.is_damaged | mark.parts.header | mark.parts.message | mark.parts.end),
             self.is_good.eq(self.is_stored & ~is_more),
             self.is_waiting.eq(self.is_stored & (~is_last | is_more)),
             self.waiting_arrival.eq(mark.arrival),
         ]
 
-        is_short = self.i.end.valid & self.i.end.payload.is_short
-        with m.If(~(self.i.header.valid | is_short)):
+        is_begun = Signal()                     # a packet's header came, and not its end
+        with m.If(self.i.end.valid):
+            m.d.sync += is_begun.eq(0)
+        with m.Elif(self.i.header.valid):
+            m.d.sync += is_begun.eq(1)
+        with m.If(is_begun):
             m.d.comb += write.data.body.message.eq(self.i.message.payload)
 
         # The next part. A message never shares its cycle with a header.
         left, is_first, takes = Signal(Part), Signal(Part), self.takes
         rest = Signal(Part)
         m.d.comb += [
-            left.eq(mark.parts.as_value() | Mux(self.is_stored, 0, incoming.parts.as_value())),
+            left.eq(mark.parts.as_value() | Mux(self.is_stored, 0, parts.as_value())),
             is_first.eq(logic.lowest(left.as_value())),
             self.has_end.eq(left.end), self.part.eq(is_first),
             self.part.message.eq(left.message), self.part.header.eq(left.header),
@@ -157,21 +162,21 @@ class PacketQueue(wiring.Component):
                                         is_headless & takes.end)),
             rest.verdict.eq(left.verdict & ~(is_headless & ~left.end & Mux(
                 self.is_damaged, takes.damaged, takes.good)))]
-        leaves, enters, has_rest, upcoming = Signal(), Signal(), Signal(), Signal(Mark)
+        has_rest, upcoming = Signal(), Signal(Mark)
         m.d.comb += [
-            has_rest.eq(rest.as_value().any()), leaves.eq(self.is_stored & ~has_rest),
+            has_rest.eq(rest.as_value().any()),
             upcoming.eq(Mux(is_last | ~self.is_stored, incoming, following.data))]
-        m.d.sync += mark.parts.eq(Mux(leaves, upcoming.parts, rest))
-        with m.If(~self.is_stored | ~has_rest):
-            m.d.sync += [mark.is_damaged.eq(upcoming.is_damaged),
-                         mark.arrival.eq(upcoming.arrival)]
+        m.d.sync += mark.parts.eq(Mux(self.is_stored & ~has_rest, upcoming.parts, rest))
+        for name in ("is_damaged", "arrival"):
+            self._settle(m, has_rest, mark[name], Mux(self.is_stored, mark[name], upcoming[name]),
+                         upcoming[name])
 
         # What cannot be taken at once is kept, or lost.
-        has_more = incoming.parts.as_value().any()
-        is_kept = Mux(self.is_stored, has_more, has_rest)
-        room = ~is_full & (~self.is_stored | has_more)
-        rises, sinks = has_rest & room, self.is_stored & ~has_rest & ~room
-        m.d.comb += [enters.eq(is_kept & ~is_full), self.is_lost.eq(is_kept & is_full & ~is_owing)]
+        has_more, adds, room, sinks = Signal(), Signal(), Signal(), Signal()
+        m.d.comb += [has_more.eq(incoming.parts.as_value().any()),
+                     adds.eq(self.is_stored & has_more & ~is_full),
+                     room.eq(~self.is_stored | adds), sinks.eq(self.is_stored & ~adds),
+                     self.is_lost.eq(is_full & has_more & ~is_owing)]
         with m.If(is_owing), m.If(~is_full):
             m.d.sync += is_owing.eq(0)
         with m.Elif(self.is_lost):
@@ -179,38 +184,48 @@ class PacketQueue(wiring.Component):
         with m.Elif(incoming.parts.header):
             m.d.sync += is_losing.eq(0)
 
-        is_stored = Mux(self.is_stored, has_rest | ~is_last | enters, has_rest)
+        is_stored, bound = has_rest | (self.is_stored & (~is_last | adds)), self._depth - MARGIN
         m.d.sync += [self.is_stored.eq(is_stored), is_empty.eq(~is_stored)]
-        with m.If(enters):
-            m.d.sync += write.addr.eq(write.addr + 1)
-        with m.If(leaves):
-            m.d.sync += read.addr.eq(read.addr + 1)
-        bound = self._depth - MARGIN
-        with m.If(rises):
-            m.d.sync += [level.eq(level + 1), is_last.eq(level == 0),
-                         self.is_filling.eq(level >= bound - 1)]
-        with m.Elif(sinks):
-            m.d.sync += [level.eq(level - 1), is_last.eq(level == 2),
-                         self.is_filling.eq(level >= bound + 1)]
+        for value, more, less in (
+                (level, level + 1, level - 1), (is_last, level == 0, level == 2),
+                (self.is_filling, level >= bound - 1, level >= bound + 1)):
+            self._settle(m, has_rest, value, Mux(room, more, value), Mux(sinks, less, value))
+        after = [Signal.like(port.addr) for port in (write, read)]
+        m.d.comb += [address.eq(port.addr + 1)
+                     for address, port in zip(after, (write, read), strict=True)]
+        self._settle(m, has_rest, write.addr, Mux(room, after[0], write.addr),
+                     Mux(adds, after[0], write.addr))
+        self._settle(m, has_rest, read.addr, read.addr, Mux(self.is_stored, after[1], read.addr))
 
         return m
 
-    def _enter(self, m, entered, incoming, is_shut, is_losing, is_owing):
-        """Collect what this cycle brings; or what stands for events that were lost."""
+    @staticmethod
+    def _settle(m, late, register, then, other):
+        """Set a register by a condition that comes late: a gate before it, no enable."""
+        values = Signal.like(register), Signal.like(register)
+        m.d.comb += [values[0].eq(then), values[1].eq(other)]
+        m.d.sync += register.eq(logic.select((late, values[0]), (~late, values[1])))
+
+    def _come(self, m, entry, parts, is_losing):
+        """Collect what this cycle brings; of a packet that has lost an event, nothing more."""
         header, message, end, verdict = self.i.header, self.i.message, self.i.end, self.i.verdict
-        parts = {"header": header, "message": message, "end": end, "verdict": verdict}
+        is_shut = is_losing & ~header.valid
         m.d.comb += [
-            incoming.arrival.eq(self.clock),
-            *(incoming.parts[name].eq(part.valid & ~is_shut) for name, part in parts.items()),
-            incoming.parts.message.eq(message.valid & ~is_losing),  # never beside a header
-            incoming.is_damaged.eq(verdict.payload.is_damaged | is_owing),
-            entered.is_malformed.eq(end.payload.is_malformed),
-            entered.is_short.eq(end.payload.is_short),
-        ]
-        m.d.comb += entered.body.header.eq(header.payload)
-        with m.If(~header.valid):
-            m.d.comb += [entered.body.header.line.eq(end.payload.line),
-                         entered.body.header.stamp.eq(end.payload.stamp)]
+            parts.header.eq(header.valid), parts.end.eq(end.valid & ~is_shut),
+            parts.verdict.eq(verdict.valid & ~is_shut),
+            parts.message.eq(message.valid & ~is_losing),    # never beside a header
+            entry.body.header.eq(header.payload),
+            entry.is_malformed.eq(end.payload.is_malformed),
+            entry.is_short.eq(end.payload.is_short)]
+
+    def _enter(self, m, came, parts, entered, incoming, is_owing):
+        """Return what is stored of that; or what stands for events that were lost.
+
+        Something is stored as long as that is owed: an event was lost because the queue was full.
+        """
+        m.d.comb += [
+            entered.eq(came), incoming.arrival.eq(self.clock), incoming.parts.eq(parts),
+            incoming.is_damaged.eq(self.i.verdict.payload.is_damaged | is_owing)]
         with m.If(is_owing):
             m.d.comb += [incoming.parts.eq(Part.const({"end": 1, "verdict": 1})),
                          entered.is_malformed.eq(1), entered.is_short.eq(0)]

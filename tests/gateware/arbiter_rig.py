@@ -30,11 +30,15 @@ def _pack(struct_type, **values: int) -> int:
 
 @dataclass(frozen=True)
 class PortEvent:
-    """One event of a port; ``after`` is the number of cycles since the one before it."""
+    """One event of a port; ``after`` is the number of cycles since the one before it.
+
+    ``whole`` is the header's payload where an end needs it: line and stamp of a short datagram.
+    """
 
     kind: int
     payload: int
     after: int
+    whole: int = 0
 
 
 def blocks(octets: bytes, count: int) -> tuple[list[bytes], bool]:
@@ -64,9 +68,10 @@ def port_events(octets: bytes, line: int, stamp: int, is_damaged: bool = False,
                               length=len(message), index=index))
               for index, message in enumerate(messages)]
     found.append((END, _pack(End, passed=len(messages), is_malformed=not is_exact,
-                             is_short=is_short, **whole)))
+                             is_short=is_short)))
     found.append((VERDICT, int(is_damaged)))
-    return [PortEvent(kind, payload, after(kind)) for kind, payload in found]
+    return [PortEvent(kind, payload, after(kind), _pack(Header, **whole) * is_short)
+            for kind, payload in found]
 
 
 class ArbiterRig:
@@ -114,13 +119,14 @@ class ArbiterRig:
             prefix = f"i__{port}__{NAMES[event.kind]}"
             assert not rows[f"{prefix}__valid"][at], "an event's cycle is taken"
             rows[f"{prefix}__valid"][at] = 1
-            column = rows[f"{prefix}__payload"]
-            width = self.model.ports[f"{prefix}__payload"].width
-            if width > 64:
-                column[at] = bits.words([event.payload], width)[0]
-            else:
-                column[at] = event.payload
+            self._set(rows, f"{prefix}__payload", at, event.payload)
+            if event.kind == END and event.whole:
+                self._set(rows, f"i__{port}__header__payload", at, event.whole)
         return at + 1
+
+    def _set(self, rows: np.ndarray, name: str, at: int, value: int) -> None:
+        width = self.model.ports[name].width
+        rows[name][at] = bits.words([value], width)[0] if width > 64 else value
 
     def _add(self, column: np.ndarray) -> None:
         for row in column[column.any(axis=1)]:
@@ -213,7 +219,7 @@ def wire_events(datagrams: list[bytes], line: int, *, tags: int = 0, between: in
             cycle = start + time
             is_alone = event.kind in (HEADER, MESSAGE) or (found and found[-1].kind == VERDICT)
             cycle = max(cycle, now + bool(is_alone and found))
-            found.append(PortEvent(event.kind, event.payload, cycle - now))
+            found.append(PortEvent(event.kind, event.payload, cycle - now, event.whole))
             now = cycle
         start += -(-(size + between) // 8)
     return found

@@ -42,7 +42,7 @@ INSTRUMENTS = CARD_SMALL.instruments - 1
 PORTS = 3
 S = itch.system(b"O")
 D = itch.delete(9, 1)
-LONGEST = 20                               # cycles of the longest sequence of states
+LONGEST = 21                               # cycles of the longest sequence of states
 COUNTED = {name for name, _ in Counts}
 
 
@@ -573,7 +573,7 @@ def test_events_in_no_order_at_any_rate_end_and_leave_the_arbiter_usable(rate):
                       session=source.integers(2, size=(count, 1), dtype=np.uint8))
         rig.model.put(rows, f"i__{port}__message__payload", length=12)
         rig.model.put(rows, f"i__{port}__end__payload", passed=source.integers(4, size=count),
-                      is_malformed=source.integers(2, size=count), stamp=stamps,
+                      is_malformed=source.integers(2, size=count),
                       is_short=source.random(count) < 0.1)
         rows[f"i__{port}__verdict__payload"] = source.random(count) < 0.2
     for name in ("tick", "give_up", "restart"):
