@@ -46,6 +46,14 @@ def excess(value: Value, other: Value) -> Value:
     return Mux(value > other, value - other, 0)[:len(value)]
 
 
+def is_less(value: Value, other: Value) -> Value:
+    """Whether a value is less than another one, which may come earlier.
+
+    The sign of their difference: no table inverts ``value`` before the carry chain, none is behind.
+    """
+    return (value - other)[-1]
+
+
 def encode(one_hot: Value) -> Value:
     """Number of the bit that is set."""
     bits = range(ceil_log2(len(one_hot)))

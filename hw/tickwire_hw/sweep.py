@@ -10,7 +10,7 @@ from amaranth.lib.wiring import In, Out
 from amaranth.utils import ceil_log2
 
 from tickwire.spec.geometry import SWEEP_DELAY, SWEEP_PERIOD, Geometry
-from tickwire_hw.logic import stages
+from tickwire_hw.logic import is_less, stages
 from tickwire_hw.ram import RAM
 
 KEY = 32
@@ -74,15 +74,18 @@ class Sweep(wiring.Component):
         side, is_sweeping = Signal(self._bits), Signal()
         waiting = Signal(range(self._places + 1))
         is_pushed, is_done, is_void = Signal(), Signal(), Signal()
+        has_place, has_next = Signal(), Signal()      # a cycle late: operations are two apart
         was_queued = self._marks(m, is_pushed, is_done)
         m.d.comb += [
             is_done.eq(self.i.valid & given.is_done),
-            is_pushed.eq(self.i.valid & given.is_wanted & ~was_queued & (waiting != self._places)),
+            is_pushed.eq(self.i.valid & given.is_wanted & ~was_queued & has_place),
             self.is_begun.eq(self.i.valid & given.is_step & (~is_sweeping | given.is_done)
-                             & (waiting != 0)),
-            is_void.eq(is_done | self.is_begun | self.i.valid & given.is_moved),
+                             & has_next),
+            is_void.eq(self.i.valid & (given.is_done | given.is_moved
+                                       | given.is_step & ~is_sweeping & has_next)),
             self.pending.eq(waiting + is_sweeping)]
-        m.d.sync += waiting.eq(waiting + is_pushed - self.is_begun)
+        m.d.sync += [waiting.eq(waiting + is_pushed - self.is_begun),
+                     has_place.eq(waiting != self._places), has_next.eq(waiting != 0)]
         following = self._queue(m, is_pushed)
         with m.If(is_done):
             m.d.sync += is_sweeping.eq(0)
@@ -99,13 +102,13 @@ class Sweep(wiring.Component):
         is_step = stages(m, self.i.valid & given.is_step, _ASK_AGE, "is_step")[-1]
         is_anew = stages(m, is_void, _ASK_AGE, "is_anew")[-1]
 
-        # A key below the lowest number wraps. Nobody sees it: the question before it, for the
-        # lowest, ends the sweep or makes it ask anew.
+        # What is unseen is below the floor. A key below the lowest number wraps. Nobody sees it:
+        # the question before it, for the lowest, ends the sweep or makes it ask anew.
         floor, key, last = (Signal(signed(KEY), name=name) for name in ("floor", "key", "last"))
         m.d.comb += [
             floor.eq(Mux(is_anew, sides.read_data.floor, last)),
-            key.eq(Mux(sides.read_data.unseen_high < floor, sides.read_data.unseen_high,
-                       floor - 1))]
+            key.eq(Mux(is_anew | is_less(sides.read_data.unseen_high, last),
+                       sides.read_data.unseen_high, last - 1))]
 
         assert STEP_DISTANCE >= _DUE_AGE
         number = Signal(range(SWEEP_DELAY))

@@ -10,13 +10,13 @@ Results of the last two operations are in registers, all older ones in memory wh
 reads them; a result is the whole truth about its side and its word until the next one.
 """
 
-from amaranth.hdl import Cat, Module, Mux, ShapeLike, Signal, signed
+from amaranth.hdl import C, Cat, Module, Mux, ShapeLike, Signal, signed
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 from amaranth.utils import ceil_log2
 
 from tickwire.spec.geometry import WINDOW_WORD, Geometry
-from tickwire_hw.logic import encode, equal_pieces, lowest, select, stages
+from tickwire_hw.logic import encode, is_less, lowest, select, stages
 from tickwire_hw.ram import RAM
 from tickwire_hw.sweep import KEY, Sweep, side_bits
 from tickwire_hw.window_rules import (
@@ -26,6 +26,7 @@ from tickwire_hw.window_rules import (
     WindowOperation,
     WindowRules,
     below,
+    hot,
     row_layout,
 )
 
@@ -35,7 +36,7 @@ RESULT_AGE = 9
 """Cycles from an operation to its result."""
 _SWEEP_AGE = 7                              # cycles from an operation to what it means to the sweep
 _NEAR = 2                                   # operations that memory may not show yet
-_GROUP = 8                                  # bits of which the highest is found at once
+_GROUP = 4                                  # bits of which the highest is found at once
 
 
 def write_layout(geometry: Geometry) -> data.StructLayout:
@@ -146,13 +147,12 @@ class Window(wiring.Component):
                      .eq(places[ROW_AGE])]
 
         # Ages 5 to 9: the best level.
-        has_best_6, height_6, best = self._best(m, row, sides[6], bits_after)
+        has_best_6, is_near_6, best = self._best(m, row, sides[6], bits_after)
 
         # Age 7: the sweep. A side wants one while something is unseen below it that it can reach.
         events = stages(m, rules.o, RESULT_AGE - DECISION_AGE, "event")
         could_6 = _later(m, "could", (row.unseen_high != EMPTY)
-                         & (row.floor > operations[ROW_AGE].least_floor))
-        is_near_6 = ~has_best_6 | (height_6 < self._words // 4)
+                         & is_less(operations[ROW_AGE].least_floor, row.floor))
         wanted_6 = events[_SWEEP_AGE - 1 - DECISION_AGE].is_wanted & could_6 & is_near_6
         event_7, given_7 = events[_SWEEP_AGE - DECISION_AGE], sweep.i.p
         m.d.comb += [
@@ -186,22 +186,28 @@ class Window(wiring.Component):
     def _best(self, m: Module, row, side_6, bits: RAM) -> tuple:
         """Find the best level of a row, given at age 5.
 
-        Returns whether there is one, and its word's distance from the floor's, at age 6; and its
-        key at age 9. ``bits`` shows at age 6 what was written until age 5.
+        Returns, at age 6, whether there is one and whether none is a quarter of the window or
+        more above the floor's word; and its key at age 9. ``bits`` shows at age 6 what was
+        written until age 5.
         """
         # Words whose places are below that of the floor's are the upper end of the circle.
-        upper, place_6 = Signal(self._words), Signal(ceil_log2(self._words))
         place_5, word_6 = _place(row.floor, self._words), Signal(signed(KEY - TICK_BITS))
+        upper, is_floor = Signal(self._words), Signal(self._words)
+        is_upper_6, place_6 = Signal(), Signal.like(place_5)
         m.d.sync += word_6.eq(row.floor.shift_right(TICK_BITS))
-        m.d.comb += upper.eq(row.summary & below(place_5, self._words))
-        candidates_6 = _later(m, "candidates", Mux(upper.any(), upper, row.summary))
-        m.d.comb += [place_6.eq(_highest(m, candidates_6)),
+        m.d.comb += [upper.eq(row.summary & below(place_5, self._words)),
+                     is_floor.eq(hot(place_5, self._words))]
+        summary_6, upper_6 = _later(m, "summary", row.summary), _later(m, "upper", upper)
+        far_6 = _later(m, "far", row.summary & ~Cat(
+            Cat(is_floor[place - distance] for distance in range(self._words // 4)).any()
+            for place in range(self._words)))
+        m.d.comb += [is_upper_6.eq(upper_6.any()),
+                     place_6.eq(Mux(is_upper_6, _highest(m, upper_6), _highest(m, summary_6))),
                      bits.read_address.eq(Cat(place_6, side_6))]
-        height_6 = (place_6 - word_6[:len(place_6)])[:len(place_6)]
-        round_6 = word_6.shift_right(len(place_6)) + _later(m, "is_upper", upper.any())
+        round_6 = word_6.shift_right(len(place_6)) + is_upper_6
         word_8 = _later(m, "best_word", Cat(place_6, round_6), 2)
         best_9 = _later(m, "best", Cat(_highest(m, bits.read_data), word_8))
-        return candidates_6.any(), height_6, best_9
+        return summary_6.any(), ~far_6.any(), best_9
 
     def _memory(self, m: Module, sides: list, places: list, write: Signal) -> tuple:
         """Add RAM for rows and, twice, for words; rows are cleared, what they void needs not be."""
@@ -232,16 +238,19 @@ def _place(key, words: int):
 
 def _highest(m: Module, bits):
     """Return the place of the highest bit that is set, of a power of two of bits."""
-    groups = [Cat(bits)[at:at + _GROUP] for at in range(0, len(bits), _GROUP)]
-    used, top = Signal(len(groups)), Signal(len(groups))
-    m.d.comb += [used.eq(Cat(group.any() for group in groups)),
-                 top.eq(lowest(used[::-1])[::-1])]
-    places = []
-    for group in groups:
-        one, place = Signal(len(group)), Signal(ceil_log2(len(group)))
-        m.d.comb += [one.eq(lowest(group[::-1])[::-1]), place.eq(encode(one))]
-        places.append(place)
-    return Cat(select(*zip(top, places, strict=True)), encode(top))
+    found = [(bit, C(0, 0)) for bit in bits]
+    while len(found) > 1:
+        groups = [found[at:at + _GROUP] for at in range(0, len(found), _GROUP)]
+        found = []
+        for group in groups:
+            used, top = Signal(len(group)), Signal(len(group))
+            bits, lower = zip(*group, strict=True)
+            place = Signal(len(lower[0]) + ceil_log2(len(group)))
+            m.d.comb += [
+                used.eq(Cat(bits)), top.eq(lowest(used[::-1])[::-1]),
+                place.eq(Cat(select(*zip(top, lower, strict=True))[:len(lower[0])], encode(top)))]
+            found.append((used.any(), place))
+    return found[0][1]
 
 
 def _newest(m: Module, name: str, addresses: list, valid: list, stored, taken, given) -> Signal:
@@ -253,14 +262,21 @@ def _newest(m: Module, name: str, addresses: list, valid: list, stored, taken, g
     is_near = Signal(_NEAR, name=f"{name}_is_near")
     with m.If(valid[2]):
         m.d.sync += [is_near.eq(Cat(1, is_near)), near[0].eq(addresses[2]), near[1].eq(near[0])]
-    newer_2, older_2 = (
-        stages(m, Cat(equal_pieces(addresses[1], other), is_near[number]), 1,
-               f"{name}_same_{number}")[1].all() for number, other in enumerate(near))
-    newer, older, neither = (stages(m, value, 1, f"{name}_{which}")[1] for which, value in (
-        ("newer", newer_2), ("older", older_2 & ~newer_2), ("neither", ~newer_2 & ~older_2)))
+    newer, older = Signal(name=f"{name}_newer"), Signal(name=f"{name}_older")
+    m.d.comb += [newer.eq(is_near[0] & (addresses[1] == near[0])),
+                 older.eq(is_near[1] & (addresses[1] == near[1]) & ~newer)]
+    # Of an operation two cycles ahead the truth is decided at age 2. Every older one is settled.
+    is_ahead = valid[DECISION_AGE - 1]
+    is_decided, is_last, is_second, is_stored = (
+        stages(m, value, 1, f"{name}_{which}")[1] for which, value in (
+            ("is_decided", newer & is_ahead), ("is_last", Mux(is_ahead, older, newer)),
+            ("is_second", older & ~is_ahead), ("is_stored", ~newer & ~older)))
     results = [Signal(stored.shape(), name=f"{name}_result_{number}") for number in range(_NEAR)]
-    m.d.comb += taken.eq(select((newer, results[0]), (older, results[1]),
-                                (neither, stages(m, stored, 1, f"{name}_stored")[1])))
+    settled = Signal(stored.shape(), name=f"{name}_settled")
+    m.d.sync += settled.eq(select((is_last, results[0]), (is_second, results[1]),
+                                  (is_stored, stored)))
+    m.d.comb += taken.eq(Mux(stages(m, is_decided, 1, f"{name}_is_newest")[1], results[0],
+                             settled))
     with m.If(valid[DECISION_AGE]):
         m.d.sync += [results[0].eq(given), results[1].eq(results[0])]
     return results[0]
