@@ -6,7 +6,7 @@ to be reduced is known from the order alone, therefore the order is looked up fi
 operations between will make of it by then is foreseen.
 """
 
-from amaranth.hdl import Cat, Module, Mux, ShapeLike, Signal, unsigned
+from amaranth.hdl import Cat, Module, Mux, ShapeLike, Signal, signed, unsigned
 from amaranth.lib import data, enum, stream, wiring
 from amaranth.lib.wiring import In, Out
 from amaranth.utils import ceil_log2
@@ -14,7 +14,7 @@ from amaranth.utils import ceil_log2
 from tickwire.spec.geometry import Geometry
 from tickwire_hw.hashed_table import RECORD_AGE, HashedTable
 from tickwire_hw.level_table import HASH_AGE, LEVEL, LevelHash, level_key
-from tickwire_hw.logic import lowest, select, stages
+from tickwire_hw.logic import equal_pieces, is_less, lowest, select, stages
 from tickwire_hw.order_table import REFERENCE, SHARES, left_bucket, order_layout, right_bucket
 
 FORESEEN_AGE = RECORD_AGE + 1
@@ -141,12 +141,15 @@ class Commit(wiring.Component):
 
         updated = operations[UPDATE_AGE]
         is_update = is_order[UPDATE_AGE]
-        reference = Mux(is_update, updated.reference, self.i.p.reference)
         m.d.comb += [
             orders.i.valid.eq(is_order[0] | is_update), orders.i.p.is_look_up.eq(~is_update),
-            orders.i.p.key.eq(reference),
-            orders.i.p.left.eq(left_bucket(orders.i.p.key, self._geometry.orders_log2)),
-            orders.i.p.right.eq(right_bucket(orders.i.p.key, self._geometry.orders_log2))]
+            orders.i.p.key.eq(Mux(is_update, updated.reference, self.i.p.reference))]
+        for name, bucket in (("left", left_bucket), ("right", right_bucket)):
+            updated_bucket, given_bucket = (
+                bucket(given.reference, self._geometry.orders_log2)
+                for given in (operations[UPDATE_AGE - 1], self.i.p))
+            m.d.comb += orders.i.p[name].eq(
+                Mux(is_update, stages(m, updated_bucket, 1, f"{name}_bucket")[1], given_bucket))
 
         key, is_first = self._foresee(m, orders, operations, is_order)
         m.submodules.hash = hashed = LevelHash(self._geometry)
@@ -173,42 +176,53 @@ class Commit(wiring.Component):
 
         Both follow from the record at age 4 and from the operations ahead.
         """
-        order = order_layout(self._geometry)
-        foreseen = data.StructLayout({"reference": REFERENCE, "is_valid": 1, "exists": 1,
-                                      "was_found": 1, "order": order})
-        ahead = [Signal(foreseen, name=f"ahead_{number}") for number in range(_AHEAD)]
-        record = stages(m, orders.o.p, 1, "record")[1]
-        same_4 = Signal(_AHEAD)
-        m.d.comb += same_4.eq(Cat((one.reference == operations[RECORD_AGE].reference) & one.is_valid
-                                  for one in ahead))
-        first = stages(m, lowest(same_4), 1, "first")[1]
-        is_in_table = stages(m, ~same_4.any(), 1, "is_in_table")[1]
-        given = operations[FORESEEN_AGE]
-        exists, known = Signal(), Signal(order)
-        newest = list(zip(first, ahead, strict=True))
-        m.d.comb += [
-            exists.eq(select((is_in_table, record.found),
-                             *((this, one.exists) for this, one in newest))),
-            known.eq(select((is_in_table, record.value),
-                            *((this, one.order) for this, one in newest)))]
+        # Ages 2 and 3: which of the operations ahead was the last one on the same order.
+        near = [Signal(REFERENCE, name=f"near_{number}") for number in range(_AHEAD)]
+        is_near, same_3 = Signal(_AHEAD), Signal(_AHEAD)
+        with m.If(is_order[3]):
+            m.d.sync += [is_near.eq(Cat(1, is_near)), *(
+                one.eq(other)
+                for one, other in zip(near, [operations[3].reference, *near[:-1]], strict=True))]
+        m.d.comb += same_3.eq(Cat(
+            stages(m, Cat(equal_pieces(operations[2].reference, other), is_near[number]), 1,
+                   f"same_{number}")[1].all()
+            for number, other in enumerate(near)))
+        first_4 = stages(m, lowest(same_3), 1, "first")[1]
+        is_in_table_4 = stages(m, ~same_3.any(), 1, "is_in_table")[1]
 
+        # Age 4: the order as that one left it, or else as the table has it.
+        order = order_layout(self._geometry)
+        foreseen = data.StructLayout({"exists": 1, "was_found": 1, "order": order})
+        ahead = [Signal(foreseen, name=f"ahead_{number}") for number in range(_AHEAD)]
+        exists, known = Signal(), Signal(order)
+        newest = list(zip(first_4, ahead, strict=True))
+        m.d.sync += [
+            exists.eq(select((is_in_table_4, orders.o.p.found),
+                             *((this, one.exists) for this, one in newest))),
+            known.eq(select((is_in_table_4, orders.o.p.value),
+                            *((this, one.order) for this, one in newest)))]
+        coming = operations[RECORD_AGE]
+        is_sound = stages(m, (coming.shares != 0) & (coming.price != 0) & ~coming.price[31]
+                          & (coming.reference != 0), 1, "is_sound")[1]
+        above = stages(m, coming.shares + 1, 1, "above")[1]
+
+        given = operations[FORESEEN_AGE]
         added, after = Signal(order), Signal(foreseen)
         is_replace = given.operation == BookOperation.REPLACE
         is_add = (given.operation == BookOperation.ADD) | is_replace
         is_remove = given.operation == BookOperation.REMOVE
         is_mine = known.instrument == given.instrument
-        is_gone = is_remove | (given.shares >= known.shares)
+        is_gone = is_remove | is_less(known.shares, above)
         m.d.comb += [
             added.shares.eq(given.shares), added.price.eq(given.price),
             added.instrument.eq(given.instrument),
             added.side.eq(Mux(is_replace, ahead[0].order.side, given.side)),
-            after.reference.eq(given.reference), after.is_valid.eq(1), after.order.eq(known),
+            after.order.eq(known),
             after.was_found.eq(exists & is_mine & ~is_add)]
         can_be = Signal()
         with m.If(is_add):
             m.d.comb += [
-                can_be.eq((given.shares != 0) & (given.price != 0) & ~given.price[31]
-                          & (given.reference != 0) & ~(is_replace & ~ahead[0].was_found)),
+                can_be.eq(is_sound & ~(is_replace & ~ahead[0].was_found)),
                 after.exists.eq(exists | can_be)]
             with m.If(~exists):
                 m.d.comb += after.order.eq(added)
@@ -232,60 +246,63 @@ class Commit(wiring.Component):
         given, result = operations[ANSWER_AGE], self.o.p
         order, level = orders.o.p, levels.o.p
         known, before = order.value, level.value
-        is_remove = given.operation == BookOperation.REMOVE
-        is_reduction = is_remove | (given.operation == BookOperation.TAKE)
+
+        # What the message alone tells is known a cycle before, as is the result of the operation
+        # ahead: whether shares leave or come, and the first reason against an addition.
+        coming = operations[ANSWER_AGE - 1]
+        is_replace = coming.operation == BookOperation.REPLACE
+        is_fresh = (coming.operation == BookOperation.ADD) | is_replace & result.is_found
+        leaves = coming.operation == BookOperation.REMOVE
+        is_taking = leaves | (coming.operation == BookOperation.TAKE)
+        has_shares, has_reference = coming.shares != 0, coming.reference != 0
+        has_price = (coming.price != 0) & ~coming.price[31]
+        is_remove, is_reduction, above, step, has_shares, is_zero, is_bad, is_nameless, is_sound = (
+            stages(m, value, 1, name)[1] for name, value in (
+                ("is_remove", leaves), ("is_reduction", is_taking), ("above", coming.shares + 1),
+                ("step", Mux(is_taking, -coming.shares, coming.shares)),
+                ("has_shares", has_shares), ("is_zero", is_fresh & ~has_shares),
+                ("is_bad", is_fresh & has_shares & ~has_price),
+                ("is_nameless", is_fresh & has_shares & has_price & ~has_reference),
+                ("is_sound", is_fresh & has_shares & has_price & has_reference)))
 
         # A reduction.
         is_mine, is_over, is_gone = Signal(), Signal(), Signal()
         taken, left = Signal(SHARES), Signal(SHARES)
         m.d.comb += [
-            is_mine.eq(is_reduction & order.found & (known.instrument == given.instrument)
-                       & (known.price == key.price) & (known.side == key.side)),
-            is_over.eq(~is_remove & (given.shares > known.shares)),
-            is_gone.eq(is_remove | (given.shares >= known.shares)),
+            is_mine.eq(is_reduction & order.found
+                       & (Cat(known.price, known.side, known.instrument)
+                          == Cat(key.price, key.side, given.instrument))),
+            is_over.eq(~is_remove & is_less(known.shares, given.shares)),
+            is_gone.eq(is_remove | is_less(known.shares, above)),
             taken.eq(Mux(is_gone, known.shares, given.shares)),
             left.eq(known.shares - given.shares)]
 
-        # An addition, and the first reason against it. What the message alone tells is known a
-        # cycle before, as is the result of the operation ahead.
-        coming = operations[ANSWER_AGE - 1]
-        is_replace = coming.operation == BookOperation.REPLACE
-        is_fresh = (coming.operation == BookOperation.ADD) | is_replace & result.is_found
-        has_shares, has_reference = coming.shares != 0, coming.reference != 0
-        has_price = (coming.price != 0) & ~coming.price[31]
-        has_shares, is_zero, is_bad, is_nameless, is_sound = (
-            stages(m, value, 1, name)[1] for name, value in (
-                ("has_shares", has_shares), ("is_zero", is_fresh & ~has_shares),
-                ("is_bad", is_fresh & has_shares & ~has_price),
-                ("is_nameless", is_fresh & has_shares & has_price & ~has_reference),
-                ("is_sound", is_fresh & has_shares & has_price & has_reference)))
+        # An addition. What is not in a table has the value 0.
         is_new, is_blocked, is_placed = Signal(), Signal(), Signal()
-        more = Signal(len(before.shares) + 1)
+        stepped = Signal(signed(len(before.shares) + 2))
         m.d.comb += [
-            more.eq(before.shares + given.shares), is_new.eq(is_sound & ~order.found),
-            is_blocked.eq(Mux(level.found, more[-1], ~level.room)),
+            stepped.eq(before.shares + step), is_new.eq(is_sound & ~order.found),
+            is_blocked.eq(Mux(level.found, stepped[len(before.shares)], ~level.room)),
             is_placed.eq(is_new & ~is_blocked & order.room)]
 
-        # One answer for both tables.
-        added, kept = Signal.like(known), Signal.like(known)
-        after, reduced, grown = (Signal(LEVEL, name=name) for name in ("after", "reduced", "grown"))
-        gone, less = Signal(LEVEL), Signal(LEVEL)
+        # One answer for both tables. The order goes with all its shares, or its level has some less
+        # or more.
+        added, kept, after = Signal.like(known), Signal.like(known), Signal(LEVEL)
         is_taken = is_mine & (is_remove | has_shares)       # an order that is in has shares
-        is_lost = is_taken & is_gone & (before.orders == 1)
+        is_leaving, is_stepped = Signal(), Signal()
+        is_lost = is_leaving & (before.orders == 1)
+        orders_after = before.orders + Mux(is_reduction, -1, 1)
         m.d.comb += [
+            is_leaving.eq(is_mine & is_gone), is_stepped.eq(is_mine & ~is_gone | is_placed),
             added.shares.eq(given.shares), added.price.eq(key.price), added.side.eq(key.side),
             added.instrument.eq(given.instrument), kept.eq(Mux(order.found, known, added)),
-            # What is left if the order goes, and if not: which one is known when both are.
-            gone.shares.eq(before.shares - known.shares), gone.orders.eq(before.orders - 1),
-            less.shares.eq(before.shares - given.shares), less.orders.eq(before.orders),
-            reduced.eq(Mux(is_gone, gone, less)),
-            grown.shares.eq(Mux(level.found, more, given.shares)),
-            grown.orders.eq(Mux(level.found, before.orders + 1, 1)),
-            after.eq(Mux(is_mine | is_placed, Mux(is_reduction, reduced, grown), before))]
+            after.shares.eq(Mux(is_leaving, before.shares - known.shares,
+                                Mux(is_stepped, stepped, before.shares))),
+            after.orders.eq(Mux(is_leaving | is_placed, orders_after, before.orders))]
         with m.If(is_mine):
             m.d.comb += kept.shares.eq(left)
         m.d.comb += [
-            orders.i_answer.exists.eq(is_placed | order.found & ~(is_mine & is_gone)),
+            orders.i_answer.exists.eq(is_placed | order.found & ~is_leaving),
             orders.i_answer.value.eq(kept),
             levels.i_answer.exists.eq(is_placed | level.found & ~is_lost),
             levels.i_answer.value.eq(after)]
@@ -298,7 +315,7 @@ class Commit(wiring.Component):
                 result.change.eq(Mux(is_lost, LevelChange.LOST, Mux(
                     is_placed & ~level.found, LevelChange.NEW, Mux(
                         is_placed | is_taken, LevelChange.CHANGED, LevelChange.NONE)))),
-                result.is_found.eq(is_mine), result.is_gone.eq(is_mine & is_gone),
+                result.is_found.eq(is_mine), result.is_gone.eq(is_leaving),
                 result.is_placed.eq(is_placed), result.is_unknown.eq(is_reduction & ~is_mine),
                 result.is_over.eq(is_mine & is_over), result.is_zero.eq(is_zero),
                 result.is_bad_price.eq(is_bad),

@@ -55,7 +55,8 @@ class HashedTable(wiring.Component):
     i : ``In(stream.Signature({key, left, right, is_look_up}, always_ready=True))``
         A key and its buckets; a look-up changes nothing.
     o : ``Out(stream.Signature({found, room, value}, always_ready=True))``
-        Whether the key is in, with what value, and whether another key of its buckets has room.
+        Whether the key is in, with what value, which is 0 if it is not, and whether another key of
+        its buckets has room.
     is_new : ``Out(1)``
         Two cycles after a request, so two before ``o``: the key is not in, for sure. Of a key that
         is not in this is told but for one in some hundreds, and but for those of the last two
@@ -138,15 +139,16 @@ class HashedTable(wiring.Component):
                 values_3.append(stages(m, row.value, 1, f"{name}_value")[1])
 
         # Age 3: the newest truth about the key, and the ways that are taken.
-        is_stash_3 = Signal()
-        m.d.comb += is_stash_3.eq(stash.o.is_hit & is_neither_3)
+        is_stash_3, is_newer_in_3, is_older_in_3 = Signal(), Signal(), Signal()
+        m.d.comb += [is_stash_3.eq(stash.o.is_hit & is_neither_3),
+                     is_newer_in_3.eq(is_newer_3 & results[0].exists),
+                     is_older_in_3.eq(is_older_3 & results[1].exists)]
         found_3 = data.View(self._result, Signal(self._result.size))
         m.d.comb += [
-            found_3.exists.eq(hits_3.any() | is_stash_3 | is_newer_3 & results[0].exists
-                              | is_older_3 & results[1].exists),
+            found_3.exists.eq(hits_3.any() | is_stash_3 | is_newer_in_3 | is_older_in_3),
             found_3.value.eq(select(*zip(hits_3, values_3, strict=True),
-                                    (is_stash_3, stash.o.value), (is_newer_3, results[0].value),
-                                    (is_older_3, results[1].value))),
+                                    (is_stash_3, stash.o.value), (is_newer_in_3, results[0].value),
+                                    (is_older_in_3, results[1].value))),
             found_3.place.eq(select((is_newer_3, results[0].place), (is_older_3, results[1].place),
                                     (is_neither_3, Cat(hits_3, is_stash_3, stash.o.slot))))]
         found = stages(m, found_3, 1, "found")[1]
