@@ -17,7 +17,9 @@ from tickwire.spec.geometry import Geometry
 from tickwire.spec.records import BBO, BookFlag, Line, RecordType
 from tickwire.spec.render import dtype
 from tickwire_hw.early_sight import LATEST
+from tickwire_hw.levels import LATEST as LEVELS_LATEST
 from tickwire_hw.pipeline import Pipeline
+from tickwire_hw.publish import LATENCY_AGE, RECORD_AGE
 from tickwire_hw.triggers_port import Sight
 from tickwire_sim.verilate import verilate
 
@@ -29,7 +31,8 @@ BOTH_LINES = 3
 DRAIN = 2_000                              # cycles in which all that waits comes out
 PICTURE = 262                              # cycles in which the counters' picture is taken
 _KINDS = {int(kind): kind.name for kind in RecordType}
-_LATENCY = slice(48, 52)
+_TIMESTAMP, _SEQUENCE, _LATENCY = slice(0, 8), slice(8, 16), slice(48, 52)
+SHOWN = RECORD_AGE - LATENCY_AGE           # cycles from the end of a latency to its first record
 
 
 @dataclass
@@ -130,10 +133,10 @@ class Card:
             rows[where] = given
         return self.model.run(rows, when=("records__valid", "lines_out__valid", "early__valid",
                                           "early_add__valid", "sights__valid",
-                                          "glimpses__valid"))
+                                          "glimpses__valid", "applied__valid"))
 
     def records(self, found: np.ndarray) -> np.ndarray:
-        """Records of such rows: (n, 57) octets, the type last, latencies zero."""
+        """Records of such rows: (n, 57) octets, the type last."""
         rows = found[found["records__valid"] == 1]
         octets = self.model.get(rows, "records__payload", "octets")
         result = np.zeros((len(rows), BODY + 1), np.uint8)
@@ -195,7 +198,7 @@ def kernel_records(rig: FeedRig, frames: Sequence[Sent], gap: int = 3,
 def compare(card: Card, frames: Sequence[Sent], tick: int = 100, gap: int = 3,
             chunk: int = 4_000, symbols: Sequence[str] | None = None) -> np.ndarray:
     """Compare all records, octet for octet, state tables and counters; return the records."""
-    card.start(tick, symbols)
+    first = card.start(tick, symbols)
     card.sights = []
     rig, time, every = kernel_rig(card.geometry, tick, symbols=symbols), 0, []
     table = np.zeros((card.geometry.instruments, 64), np.uint8)
@@ -203,6 +206,8 @@ def compare(card: Card, frames: Sequence[Sent], tick: int = 100, gap: int = 3,
         part = frames[start:start + chunk]
         found = card.send(part, gap, time)
         ours, expected = card.records(found), kernel_records(rig, part, gap, time)
+        compare_latencies(card, found, ours, first)
+        ours[:, _LATENCY] = 0
         _compare_records(ours, expected)
         card.sights += _compare_sights(card, found, ours)
         table = card.table(found, table)
@@ -212,6 +217,27 @@ def compare(card: Card, frames: Sequence[Sent], tick: int = 100, gap: int = 3,
         every.append(ours)
         time += schedule(part, gap)[1] + DRAIN + PICTURE + COUNTER_SLOTS + 2
     return np.concatenate(every)
+
+
+def latencies(records: np.ndarray) -> np.ndarray:
+    """Latencies of such records."""
+    return np.ascontiguousarray(records[:, _LATENCY]).view("<u4")[:, 0].astype(np.int64)
+
+
+def compare_latencies(card: Card, found: np.ndarray, records: np.ndarray, first: int) -> None:
+    """Compare every latency with the cycles from a record's time stamp; ``first`` is of time 1."""
+    now = found["cycle"][found["records__valid"] == 1].astype(np.int64) - first + 1
+    stamps, numbers = (np.ascontiguousarray(records[:, place]).view("<u8")[:, 0].astype(np.int64)
+                       for place in (_TIMESTAMP, _SEQUENCE))
+    kinds, expected = records[:, BODY], now - stamps - SHOWN
+    if card.geometry.depth:                    # a record comes later, or much later
+        waited = expected - latencies(records)
+        assert (waited >= 1).all() and (waited <= LEVELS_LATEST + 2).all()
+        return
+    # The BBO of an execution is that of its operation, a cycle later.
+    expected[1:] -= ((kinds[1:] == RecordType.BBO) & (kinds[:-1] == RecordType.TRADE)
+                     & (numbers[1:] == numbers[:-1]) & (np.diff(now) == 1))
+    assert latencies(records).tolist() == expected.tolist()
 
 
 def _compare_records(ours: np.ndarray, expected: np.ndarray) -> None:

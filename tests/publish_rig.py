@@ -43,6 +43,7 @@ from tickwire.kernels.ring import ring_at
 from tickwire.kernels.status import WATCHED, other_message
 from tickwire.spec.geometry import SWEEP_PERIOD, Geometry
 from tickwire.spec.records import (
+    BBO,
     RECORD_SIZE,
     STATE_LINE,
     TRAILER_OFFSET,
@@ -50,7 +51,7 @@ from tickwire.spec.records import (
     RecordType,
 )
 from tickwire_hw.blocks_port import MESSAGE_SIZE_MAX
-from tickwire_hw.publish import AHEAD, RECORD_AGE, Publish
+from tickwire_hw.publish import AHEAD, LATENCY_AGE, RECORD_AGE, Publish
 from tickwire_hw.publish_port import PublishKind
 from tickwire_sim.verilate import verilate
 
@@ -66,6 +67,9 @@ OPERATION = np.dtype([(name, "i8") for name in (
     "checksum", "is_found", "price", "side", "is_desync_all", "line", "state", "received",
     "session_0", "session_1", "records", "lines")], align=True)
 LINE = np.dtype([("instrument", "i8"), ("words", "i8", 8)], align=True)
+LONGEST = (1 << 32) - 1
+PASSED = np.array((-1 << 63, -1, 0, 1, 47, 300, LONGEST - 1, LONGEST, LONGEST + 1, (1 << 63) - 1))
+_LATENCY = slice(BBO.field("latency_ns")[1], BBO.field("latency_ns")[1] + 4)
 MARKED, MAY_MARK = 1, 2                     # a book that is marked may be marked again
 (NONE, ORDER, EXECUTE, PRINT, OTHER, STEP, SHOW, FEED, UNREADABLE_ONE) = (
     kind.value for kind in PublishKind)
@@ -400,6 +404,14 @@ class Card:
         self.geometry = geometry
         self.model = verilate(Publish(geometry), f"publish_{geometry.instruments}")
 
+    def _put_times(self, rng: np.random.Generator, rows: np.ndarray, cycles: np.ndarray,
+                   stamps: np.ndarray) -> None:
+        """Let the clock say anything, but crowd the bounds of a latency where one ends."""
+        rows["now"] = rng.integers(0, 1 << 63, len(rows), np.uint64) << np.uint64(1)
+        passed = rng.choice(PASSED, len(cycles))
+        rows["now"][cycles + AHEAD + LATENCY_AGE] = stamps.view(np.uint64) + passed.view(np.uint64)
+        self.latencies = np.clip(passed, 0, LONGEST)
+
     def results(self, operations: np.ndarray, octets: np.ndarray, gaps: Sequence[int],
                 seed: int = 1) -> np.ndarray:
         """Run operations, ``gaps`` cycles apart; return the rows with a record or a state line.
@@ -427,10 +439,11 @@ class Card:
         rows["i_ahead__payload"][self.cycles] = np.where(
             np.isin(operations["kind"], (FEED, NONE)), ahead, operations["instrument"])
         rows["i__valid"][self.cycles + AHEAD] = 1
+        self._put_times(rng, rows, self.cycles, operations["timestamp"])
         given = rows[self.cycles + AHEAD]
         self._put(rng, given, operations, octets)
         rows[self.cycles + AHEAD] = given
-        found = self.model.run(rows, when=("o__valid", "state__valid"))
+        found = self.model.run(rows, when=("o__valid", "state__valid", "applied__valid"))
         found["cycle"] -= np.uint64(wait + 1 + AHEAD)
         return found
 
@@ -500,6 +513,7 @@ def compare(card: Card, events: np.ndarray, octets: np.ndarray, gaps: Sequence[i
         operations = np.insert(operations, at, np.zeros(1, OPERATION))
     found = card.results(operations, expected.octets, gaps)
     is_record, is_line = found["o__valid"] == 1, found["state__valid"] == 1
+    _compare_applied(card, operations, found[found["applied__valid"] == 1])
     records, told = found[is_record], found[is_line]
     if not len(found):
         assert not len(expected.records) and not len(expected.lines)
@@ -507,7 +521,11 @@ def compare(card: Card, events: np.ndarray, octets: np.ndarray, gaps: Sequence[i
     octets_found = card.model.get(found, "o__payload", "octets").view(np.uint8)[is_record]
     kinds = card.model.get(found, "o__payload", "kind")[is_record]
     count = min(len(records), len(expected.records))
-    wanted = expected.records[:count]
+    wanted = expected.records.copy()
+    assert not wanted[:, _LATENCY].any()       # kernels without a clock tell none
+    wanted[:, _LATENCY] = np.repeat(card.latencies, operations["records"]).astype("<u4").view(
+        np.uint8).reshape(-1, 4)
+    wanted = wanted[:count]
     wrong = np.flatnonzero((octets_found[:count] != wanted[:, :TRAILER_OFFSET]).any(axis=1)
                            | (kinds[:count] != wanted[:, TRAILER_OFFSET + 4]))
     first = np.repeat(card.cycles + RECORD_AGE, operations["records"])
@@ -533,3 +551,12 @@ def compare(card: Card, events: np.ndarray, octets: np.ndarray, gaps: Sequence[i
     seen = Counter(RecordType(kind).name for kind in kinds)
     flags = expected.lines["words"].view(np.uint8).reshape(-1, RECORD_SIZE)[:, _FLAGS_AT]
     return seen + Counter({flag.name: int((flags & flag != 0).sum()) for flag in BookFlag})
+
+
+def _compare_applied(card: Card, operations: np.ndarray, applied: np.ndarray) -> None:
+    """Compare what goes to the histogram with the messages that books have taken."""
+    kind = operations["kind"]
+    is_message = (operations["is_watched"] != 0) & (
+        (kind == ORDER) & (operations["is_last"] != 0) | (kind == EXECUTE))
+    assert applied["cycle"].tolist() == (card.cycles + RECORD_AGE)[is_message].tolist()
+    assert applied["applied__payload"].tolist() == card.latencies[is_message].tolist()

@@ -7,8 +7,8 @@ from amaranth.lib.wiring import In, Out
 from amaranth.utils import ceil_log2
 
 from tickwire.spec.geometry import Geometry
+from tickwire.spec.records import BBO, RecordType
 from tickwire.spec.records import LEVEL as LEVEL_RECORD
-from tickwire.spec.records import RecordType
 from tickwire_hw.level_table import CHANGE
 from tickwire_hw.logic import saturated, stages
 from tickwire_hw.publish import FOUND, LINE, RECORD_AGE
@@ -19,7 +19,7 @@ DEPTH = 64
 LATEST = 2 * DEPTH
 """Cycles that a record waits at most: an entry is two records or one."""
 _HELD = 8                                   # of them, when no more messages are taken
-_BODY = body_layout(LEVEL_RECORD)
+_BODY, _OTHER = body_layout(LEVEL_RECORD), body_layout(BBO)
 _BUY, _SELL = (ord(letter) for letter in "BS")
 
 
@@ -30,7 +30,8 @@ class Levels(wiring.Component):
     later still. An operation has up to three records, an execution, and operations come every two
     cycles. On the wire an execution takes four, so more than a few records wait only while what had
     waited in the ports is worked off: then ``hold`` has the arbiter wait, with room for what is
-    under way, and the ports' queues of 1,024 words fill instead. Loses nothing.
+    under way, and the ports' queues of 1,024 words fill instead. Loses nothing. Latencies are those
+    of ``Publish``: what a record waits here is not in them.
 
     Members
     -------
@@ -83,6 +84,7 @@ class Levels(wiring.Component):
             is_now.eq(first.is_level & ~is_told),
             queue.r_en.eq(queue.r_rdy & ~(is_now & (first.is_record | first.is_line))),
             *(body[name].eq(first.found[name]) for name in dict(FOUND)),
+            body.latency_ns.eq(data.View(_OTHER, first.record.octets).latency_ns),
             body.price.eq(change.price), body.orders.eq(change.value.orders),
             body.quantity.eq(saturated(change.value.shares, _BODY["quantity"].width)),
             body.side.eq(Mux(change.side, _SELL, _BUY)),

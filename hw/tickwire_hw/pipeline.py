@@ -50,6 +50,8 @@ class Pipeline(wiring.Component):
         At most one a cycle: RecordType, and all octets but the trailer.
     lines_out : ``Out(stream.Signature({instrument, line}, always_ready=True))``
         State lines, each with the first record of its version.
+    applied : ``Out(stream.Signature(32, always_ready=True))``
+        Latency of each order message of a watched instrument, ns; see ``Publish``.
     early, early_add : ``Out(stream.Signature(early_layout(geometry), always_ready=True))``
         Best levels after each order message of a watched instrument, 8 cycles after its last
         octet, and after most added orders already 4 cycles after it; see ``Early``.
@@ -79,7 +81,7 @@ class Pipeline(wiring.Component):
             "now": In(64), "keys": In(data.ArrayLayout(Key, len(Line))), "size_max": In(16),
             "check_udp": In(1), "counters": Out(PageSignature()), "other_counts": In(OtherCounts),
             **{name: book[name] for name in ("watch_all", "i_watch", "i_grid")},
-            "records": publish["o"], "lines_out": publish["state"],
+            "records": publish["o"], "lines_out": publish["state"], "applied": publish["applied"],
             "early": book["early"], "early_add": book["early_add"],
             "sights": Out(stream.Signature(Sight, always_ready=True)),
             "glimpses": Out(stream.Signature(Sight, always_ready=True)),
@@ -118,10 +120,11 @@ class Pipeline(wiring.Component):
         connect(m, flipped(self.i_grid), book.i_grid)
         m.d.comb += [
             book.watch_all.eq(self.watch_all), publish.watch_all.eq(self.watch_all),
-            arbiter.hold.eq(hold), self.is_lost.eq(arbiter.is_lost),
+            arbiter.hold.eq(hold), self.is_lost.eq(arbiter.is_lost), publish.now.eq(self.now),
             self.ready.eq(book.ready & publish.ready)]
         connect(m, book.o_ahead, publish.i_ahead)
         connect(m, book.o, publish.i)
+        connect(m, publish.applied, flipped(self.applied))
         connect(m, told.o, flipped(self.records))
         connect(m, book.early, flipped(self.early))
         connect(m, book.early_add, flipped(self.early_add))

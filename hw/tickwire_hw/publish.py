@@ -5,7 +5,7 @@ line. The first tells whether there is something to show, the second takes a new
 the second is read when the first is decided.
 """
 
-from amaranth.hdl import Cat, Module, Mux, Signal, Value
+from amaranth.hdl import Cat, Module, Mux, Signal, Value, signed
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 from amaranth.utils import ceil_log2
@@ -13,7 +13,7 @@ from amaranth.utils import ceil_log2
 from tickwire.spec.geometry import Geometry
 from tickwire.spec.records import STATE_LINE, BookFlag, RecordType, TradeFlag
 from tickwire_hw.level_table import LEVEL
-from tickwire_hw.logic import equal_pieces, stages
+from tickwire_hw.logic import equal_pieces, saturated, stages
 from tickwire_hw.message_record import (
     BODIES,
     BODY_AGE,
@@ -30,11 +30,18 @@ AHEAD = ROW_AGE
 """Cycles from an instrument to its operation."""
 RECORD_AGE = 3
 """Cycles from an operation to its first record and its state line."""
+LATENCY_AGE = 1
+"""Cycles from an operation to the end of its latency: the book has it."""
+LATENCY = BODIES[RecordType.BBO]["latency_ns"].width
+"""Bits of a latency."""
 LINE = line_layout(STATE_LINE)
 """Layout of a state line."""
 FOUND = data.StructLayout({name: BODIES[RecordType.LEVEL][name].width for name in (
     "timestamp", "feed_sequence", "locate", "book_version")})
 """What an operation found, for its LEVEL record."""
+_TOLD = (RecordType.BBO, RecordType.TRADE, RecordType.STATUS, RecordType.IMBALANCE,
+         RecordType.DIRECTORY, RecordType.FEED_STATE, RecordType.LEVEL)
+assert len({BODIES[kind]["latency_ns"].offset for kind in _TOLD}) == 1
 SIDES = ("bid", "ask")
 _FEED_FLAGS = (BookFlag.RECOVERING, BookFlag.STALE)
 _BEST = data.StructLayout({"price": PRICE, "level": LEVEL, "is_hidden": 1})    # 0 without one
@@ -64,10 +71,17 @@ class Publish(wiring.Component):
     are compared for CROSSED and sizes are saturated; 2 version, status and last price; 3 out of
     registers, through one multiplexer.
 
+    All records of an operation have its latency: from its time stamp, which is the ingress stamp of
+    the frame that caused it, or the tick's, to the cycle after the operation, when the book has it;
+    the first record comes two cycles later. As in the kernels it is 0 when the clock was set back
+    meanwhile, and 2^32 - 1 when it is longer.
+
     Members
     -------
     ready : ``Out(1)``
         Whether all rows are clear; operations whose instrument comes before are ignored.
+    now : ``In(64)``
+        Time, ns.
     watch_all : ``In(1)``
         An instrument's locate is its number, else 0, until a Stock Directory message tells it.
     i_ahead : ``In(stream.Signature(range(instruments), always_ready=True))``
@@ -76,9 +90,12 @@ class Publish(wiring.Component):
     i : ``In(stream.Signature(Operation, always_ready=True))``
         The operation.
     o : ``Out(stream.Signature({kind, octets}, always_ready=True))``
-        Records: ``kind`` is their RecordType, ``octets`` all but the trailer; latencies are 0.
+        Records: ``kind`` is their RecordType, ``octets`` all but the trailer; ``latency_ns`` in it
+        is the last operation's, whether there is a record or not.
     state : ``Out(stream.Signature({instrument, line}, always_ready=True))``
         State lines, with the first record of the same version.
+    applied : ``Out(stream.Signature(32, always_ready=True))``
+        Latency of each order message of a watched instrument, 3 cycles after its last operation.
     o_found : ``Out(FOUND)``
         With a geometry whose ``depth`` is not 0, with the operation's first record: what goes
         into its LEVEL record, for ``Levels``.
@@ -88,13 +105,14 @@ class Publish(wiring.Component):
         self._has_levels = geometry.depth > 0
         self._bits = max(1, ceil_log2(geometry.instruments))
         super().__init__({
-            "ready": Out(1), "watch_all": In(1),
+            "ready": Out(1), "now": In(64), "watch_all": In(1),
             "i_ahead": In(stream.Signature(self._bits, always_ready=True)),
             "i": In(stream.Signature(Operation, always_ready=True)),
             "o": Out(stream.Signature(data.StructLayout({"kind": 8, "octets": BODY}),
                                       always_ready=True)),
             "state": Out(stream.Signature(data.StructLayout(
                 {"instrument": self._bits, "line": LINE}), always_ready=True)),
+            "applied": Out(stream.Signature(LATENCY, always_ready=True)),
             **({"o_found": Out(FOUND)} if self._has_levels else {})})
 
     def elaborate(self, platform):
@@ -117,8 +135,22 @@ class Publish(wiring.Component):
             messages.instrument.eq(instrument[AHEAD])]
 
         due_2 = self._book(m, books, is_valid_0)
-        self._line(m, books, lines, messages, instrument, due_2, is_valid_0)
+        latency_3 = self._latency(m, is_valid_0)
+        self._line(m, books, lines, messages, instrument, due_2, is_valid_0, latency_3)
         return m
+
+    def _latency(self, m: Module, is_valid: Signal) -> Signal:
+        """Return the operation's latency at age 3, until the next one's; tell it of messages."""
+        given, passed_2, latency_3 = self.i.p, Signal(signed(64)), Signal(LATENCY)
+        stamp_1 = stages(m, given.timestamp, LATENCY_AGE, "stamp")[-1]
+        m.d.sync += passed_2.eq((self.now - stamp_1)[:64].as_signed())
+        with m.If(stages(m, is_valid, BODY_AGE, "is_timed")[-1]):
+            m.d.sync += latency_3.eq(Mux(passed_2 < 0, 0, saturated(passed_2[:-1], LATENCY)))
+        is_message = is_valid & given.is_watched & (
+            (given.kind == PublishKind.ORDER) & given.is_last | (given.kind == PublishKind.EXECUTE))
+        m.d.comb += [self.applied.valid.eq(stages(m, is_message, RECORD_AGE, "is_message")[-1]),
+                     self.applied.p.eq(latency_3)]
+        return latency_3
 
     def _book(self, m: Module, books: Rows, is_valid: Signal) -> Signal:
         """Keep the book; return at age 2 whether it is to be shown because it changed."""
@@ -154,7 +186,7 @@ class Publish(wiring.Component):
         return stages(m, can_show_1 & ~same_1.all(), 1, "due")[1]
 
     def _line(self, m: Module, books: Rows, lines: Rows, messages: MessageRecord,
-              instrument: list, due_2: Signal, is_valid_0: Signal) -> None:
+              instrument: list, due_2: Signal, is_valid_0: Signal, latency_3: Signal) -> None:
         """Keep the rest of the line, and tell it; from age 2 on nothing looks back."""
         def later(value: Value, name: str, count: int = BODY_AGE):
             return stages(m, value, count, name)[count]
@@ -222,12 +254,15 @@ class Publish(wiring.Component):
         line, bbo = self.state.p.line, Signal(BODIES[RecordType.BBO])
         self._fill_line(m, line, held, lines.last)
         m.d.comb += [bbo[name].eq(line[name]) for name in dict(bbo.shape()) if name in dict(LINE)]
+        # All records have their latency at the same place, where bodies have 0.
+        told = Signal(BODIES[RecordType.BBO])
         m.d.comb += [
             bbo.book_version.eq(line.version), self.state.valid.eq(is_new),
             self.state.p.instrument.eq(instrument[AHEAD + RECORD_AGE]),
             self.o.valid.eq(has_record | is_bbo | is_late),
             self.o.p.kind.eq(Mux(has_record, kind, RecordType.BBO.value)),
-            self.o.p.octets.eq(Mux(has_record, held["body"], bbo.as_value()))]
+            told.eq(Mux(has_record, held["body"], bbo.as_value())),
+            told.latency_ns.eq(latency_3), self.o.p.octets.eq(told)]
 
     def _quote(self, m: Module, books: Rows) -> tuple:
         """Return at age 2 what a reader sees of both sides, and its flags without the feed's."""

@@ -13,7 +13,7 @@ import pytest
 
 from tests.garbage import packet
 from tests.gateware.test_pipeline import full_packets, packets
-from tests.pipeline_rig import LANES, Card, Sent, compare, schedule
+from tests.pipeline_rig import LANES, SHOWN, Card, Sent, compare, latencies, schedule
 from tests.reference import itch
 from tests.reference.flow import flow
 from tickwire.spec.geometry import CARD_SMALL
@@ -72,6 +72,10 @@ def test_records_come_one_after_the_other_in_so_many_cycles(name):
     assert card().model.get(rows, "records__payload", "kind").tolist() == kinds
     cycles = rows["cycle"].astype(int) - last - RECORD_CYCLES
     assert np.diff(cycles).tolist() == ([2, 1] if name == "U" else [1] * (len(kinds) - 1))
+    # Levels add a cycle; a second half of a replace has its own latency.
+    wanted = rows["cycle"][0].astype(int) - start - schedule(frames)[0][1] - SHOWN - 1
+    assert latencies(card().records(rows)).tolist() == [
+        wanted, *[wanted + 2 * (name == "U")] * (len(kinds) - 1)]
 
 
 def test_executions_at_line_rate_wait_for_nothing():

@@ -16,12 +16,23 @@ from hypothesis import given, settings
 
 from tests.captures import ethernet, ipv4, mold, udp
 from tests.garbage import garbage, packet
-from tests.pipeline_rig import GROUPS, LANES, PORT, Card, Sent, compare, schedule
+from tests.pipeline_rig import (
+    GROUPS,
+    LANES,
+    PORT,
+    SHOWN,
+    Card,
+    Sent,
+    compare,
+    compare_latencies,
+    latencies,
+    schedule,
+)
 from tests.reference import itch
 from tests.reference.flow import flow
 from tests.reference.sequences import Space, sequences
 from tickwire.spec import itch50
-from tickwire.spec.geometry import CARD_SMALL
+from tickwire.spec.geometry import CARD_SMALL, SWEEP_PERIOD
 from tickwire.spec.records import FeedState, RecordType
 from tickwire_sim.traffic import generate
 
@@ -251,6 +262,70 @@ def test_answers_and_the_first_record_come_in_so_many_cycles_at_every_alignment(
     early -= {("sights", EARLY_CYCLES["early_add" if name[0] == "A" else "early"])}
     ports = {"A": tuple(EARLY_CYCLES), "P": (), "H": (), "S": ()}.get(name[0], ("early",))
     assert early == {(port, EARLY_CYCLES[port]) for port in ports}
+
+
+# Latencies, counted from a frame's first word
+
+FULL = ("A, better", "D, best lost", "E, best lost", "C", "U", "P", "H", "S")
+
+
+def told(name: str, line: int = 0, other: int | None = None) -> tuple[np.ndarray, list[int]]:
+    """Records of a message behind others, and the cycles from its frame to each.
+
+    With ``other`` the other line brings it too, so many cycles later.
+    """
+    start = card().start()
+    frames = [Sent(packet(1, ORDERS, line), line),
+              Sent(packet(4, [MEASURED[name]], line), line, 400)]
+    if other is not None:
+        frames.append(Sent(packet(4, [MEASURED[name]], 1 - line), 1 - line, 400 + other))
+    found = card().send(frames)
+    begin = start + 400
+    rows = found[(found["records__valid"] == 1) & (found["cycle"] > begin)]
+    return card().records(rows), (rows["cycle"].astype(int) - begin).tolist()
+
+
+@pytest.mark.parametrize("name", FULL)
+def test_a_latency_is_from_the_frames_first_word_to_the_book(name):
+    records, cycles = told(name)
+    assert latencies(records).tolist() == [cycles[0] - SHOWN] * len(cycles)
+    assert cycles == list(range(cycles[0], cycles[0] + 1 + (name[0] in "EC")))
+
+
+@pytest.mark.parametrize("line", (0, 1))
+@pytest.mark.parametrize("other", (1, 20))
+def test_a_latency_is_from_the_frame_of_the_line_that_came_first(line, other):
+    alone, _ = told("A, better")
+    assert (told("A, better", line, other)[0] == alone).all()
+
+
+def test_the_record_of_a_sweeps_step_has_the_latency_of_the_message_before_it():
+    """A best level below the window comes into sight by a step, behind every fourth message."""
+    messages = [itch.add(1, 1, b"B", 100, 2_000_000),
+                itch.add(1, 2, b"B", 100, 2_000_000 - 100 * (SMALL.window_ticks + 8)),
+                itch.delete(1, 1), *[itch.action(2, b"T")] * 4_000]
+    start = card().start()
+    found = card().send([Sent(frame) for frame in packets(messages, each=8)])
+    records = card().records(found)
+    compare_latencies(card(), found, records, start)
+    numbers = np.ascontiguousarray(records[:, 8:16]).view("<u8")[:, 0]
+    step, = np.flatnonzero((records[:, -1] == RecordType.BBO) & (numbers > 3))
+    # The message's own STATUS record is two cycles before it.
+    assert (latencies(records[step - 1:step + 1]) >= RECORD_CYCLES - SHOWN).all()
+    assert numbers[step] == numbers[step - 1] and numbers[step] % SWEEP_PERIOD == 0
+    assert np.diff(latencies(records[step - 1:step + 1])) == [2]
+
+
+@pytest.mark.parametrize("each", (1, 20))
+def test_each_order_message_of_a_watched_book_is_one_duration(each):
+    messages = flow(3_000, 8)
+    card().start()
+    found = card().send([Sent(frame) for frame in packets(messages, each=each)], gap=1)
+    applied = found["cycle"][found["applied__valid"] == 1]
+    assert len(applied) == sum(
+        message[:1] in b"AFECXDU" and int.from_bytes(message[1:3], "big") < SMALL.instruments
+        for message in messages)
+    assert np.diff(applied.astype(int)).min() >= 2
 
 
 # Coverage
