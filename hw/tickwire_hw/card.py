@@ -97,6 +97,7 @@ class Card(wiring.Component):
         connect(m, capture.o, host.i_capture)
         connect(m, core.order_record, host.i_order)
         connect(m, core.stage, host.i_stage)
+        connect(m, core.applied, host.i_applied)
         connect(m, host.intent, core.i)
         connect(m, host.page, core.counters)
         m.d.comb += [

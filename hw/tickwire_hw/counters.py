@@ -33,7 +33,8 @@ ORDER_WIDTHS = dict.fromkeys(
 SOFT = {_C[f"SOFT_{check.name.upper()}"]: number
         for number, check in enumerate(CHECKS) if not check.is_hard}
 """Bit of the check whose soft failures a counter counts."""
-HOST_WIDTHS = dict.fromkeys((_C.ORDER_RECORDS, _C.INTENTS), 1) | {_C.RECORDS_DROPPED: 2}
+HOST_WIDTHS = dict.fromkeys((_C.ORDER_RECORDS, _C.INTENTS, _C.SAMPLES_LOST), 1) | {
+    _C.RECORDS_DROPPED: 2}
 OTHER_WIDTHS = {**ORDER_WIDTHS, **dict.fromkeys(SOFT, 1), **HOST_WIDTHS}
 WIDTHS = {**FRAME_WIDTHS, **ARBITER_WIDTHS, **BOOK_WIDTHS, _C.RECORDS: 1, **OTHER_WIDTHS}
 """Counters in gateware, and the bits of what one cycle can add to each."""

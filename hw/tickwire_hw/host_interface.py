@@ -18,7 +18,6 @@ from tickwire.spec.registers import (
 )
 from tickwire_hw.burst_merge import BurstMerge
 from tickwire_hw.counters import HostCounts, PageSignature
-from tickwire_hw.histogram import Sample
 from tickwire_hw.histogram_page import HistogramPage
 from tickwire_hw.host_bus import HostBus
 from tickwire_hw.host_frame import HostFrame
@@ -28,6 +27,7 @@ from tickwire_hw.interrupts import Interrupts
 from tickwire_hw.logic import saturated
 from tickwire_hw.record_writer import RecordWriter, Ring
 from tickwire_hw.registers import EVENTS_LAYOUT, STATUS_LAYOUT, VALUES_LAYOUT, Registers
+from tickwire_hw.sample_merge import SampleMerge
 from tickwire_hw.stream import Word
 
 OTHERS = data.StructLayout({
@@ -64,8 +64,9 @@ class HostInterface(wiring.Component):
         The counters. COUNTERS_TAKE takes a picture, and accesses wait until it is shown.
     counts : ``Out(HostCounts)``
         What this cycle adds to some of them.
-    i_stage : ``In(stream.Signature(Sample, always_ready=True))``
-        Durations for the histograms, which begin anew with each start of the card.
+    i_stage, i_applied
+        Durations for the histograms, which begin anew with each start of the card; ``i`` and
+        ``applied`` of ``SampleMerge``.
     o_frame : ``Out(stream.Signature(Word, always_ready=True))``
         Frames of the host for the market side; see ``HostFrame``.
     o_order_frame : ``Out(stream.Signature(Word))``
@@ -78,8 +79,8 @@ class HostInterface(wiring.Component):
                  token_log2: int = 12) -> None:
         self._geometry, self._token_log2 = geometry, token_log2
         self._core_hz, self._capabilities = core_hz, capabilities
-        self._writer = RecordWriter(geometry)
-        writer = self._writer.signature.members
+        self._writer, self._samples = RecordWriter(geometry), SampleMerge()
+        writer, samples = (part.signature.members for part in (self._writer, self._samples))
         super().__init__({
             **{name: member.flip() for name, member in ADAPTER.items()},
             **{name: writer[name] for name in ("i_market", "i_line", "i_order", "i_capture",
@@ -88,7 +89,7 @@ class HostInterface(wiring.Component):
             "others": In(OTHERS),
             "values": Out(VALUES_LAYOUT), "events": Out(EVENTS_LAYOUT),
             "page": In(PageSignature()), "counts": Out(HostCounts),
-            "i_stage": In(stream.Signature(Sample, always_ready=True)),
+            "i_stage": samples["i"], "i_applied": samples["applied"],
             "o_frame": Out(stream.Signature(Word, always_ready=True)),
             "o_order_frame": Out(stream.Signature(Word)),
             "slow_events": In(INTERRUPT_VECTORS)})
@@ -114,7 +115,11 @@ class HostInterface(wiring.Component):
         connect(m, bus.registers, registers.i)
         connect(m, bus.interrupts, interrupts.i)
         m.submodules.histograms = histograms = HistogramPage()
-        connect(m, flipped(self.i_stage), histograms.i)
+        m.submodules.samples = samples = self._samples
+        connect(m, flipped(self.i_stage), samples.i)
+        connect(m, flipped(self.i_applied), samples.applied)
+        connect(m, samples.o, histograms.i)
+        m.d.comb += self.counts.samples_lost.eq(samples.is_lost)
         self._page(m, bus, registers, registers.o | interrupts.o | histograms.o)
         self._histograms(m, bus, registers, histograms)
         m.submodules.frame = frame = HostFrame()

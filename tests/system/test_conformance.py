@@ -51,6 +51,7 @@ numbers = itertools.count()
 
 
 SLOW = ("trading", "verilated")             # the card's gateware
+CLEARED = 1e-4                              # seconds after which a card counts durations for sure
 
 
 @pytest.fixture(params=[pytest.param(name, marks=pytest.mark.long if name in SLOW else ())
@@ -483,6 +484,22 @@ def test_messages_become_records_and_a_state_line(bench: Bench):
         assert line[name] == quote[name]
     assert bench.device.read_register("FEED_STATE") == FeedState.LIVE
     assert bench.device.read_register("FEED_EXPECTED") == 10
+
+
+def test_each_order_message_of_a_card_is_one_duration_of_stage_receive(bench: Bench, request):
+    if request.node.callspec.params["bench"] not in SLOW:
+        pytest.skip("the kernels count datagrams")
+    bench.pause(CLEARED)
+    bench.open_market()
+    latencies = [record["latency_ns"] for kind, record in bench.records()
+                 if kind == RecordType.BBO]
+    count, total, least, greatest = (int(word) for word in
+                                     bench.device.histograms()["receive"][:4])
+    # All of them change a best level, one each.
+    assert (count, total, least, greatest) == (
+        len(latencies), sum(latencies), min(latencies), max(latencies))
+    assert count == 2 * len(LOCATES) and least > 200
+    assert bench.device.counters()["samples_lost"] == 0
 
 
 def test_the_other_lines_copy_changes_nothing(bench: Bench):

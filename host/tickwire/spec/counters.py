@@ -111,6 +111,7 @@ COUNTERS = (
     Counter("triggers_fired",      "triggers", "Triggers that fired, refused by the gate or not."),
     Counter("triggers_disarmed",   "triggers", "Triggers disarmed before they fired: by the host, their group, their time to live or a kill."),
     Counter("triggers_missed",     "records",  "Market records that a card's triggers did not look at, because too many others waited."),
+    Counter("samples_lost",        "messages", "Latencies of stage receive that a card's histograms did not count, because too many others waited."),
 )
 
 CounterIndex: Any = IntEnum("CounterIndex", {counter.name.upper(): index

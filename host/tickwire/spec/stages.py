@@ -20,7 +20,8 @@ class Stage:
 
 
 STAGES = (
-    Stage("receive",      "recv of the datagram returned", "all its messages are in the books"),
+    Stage("receive",      "recv of the datagram returned", "all its messages are in the books",
+          "ingress stamp of the frame with an order message", "the message is in its book"),
     Stage("book",         "recv of the datagram returned", "BBO record is in the ring"),
     Stage("decision",     "BBO record is in the ring",     "strategy wrote its intent"),
     Stage("risk",         "intent taken from the window",  "verdict and encoded order",
