@@ -31,7 +31,8 @@ BOTH_LINES = 3
 DRAIN = 2_000                              # cycles in which all that waits comes out
 PICTURE = 262                              # cycles in which the counters' picture is taken
 _KINDS = {int(kind): kind.name for kind in RecordType}
-_TIMESTAMP, _SEQUENCE, _LATENCY = slice(0, 8), slice(8, 16), slice(48, 52)
+_TIMESTAMP, _SEQUENCE, _LATENCY = (slice(at, at + field.size) for field, at in map(
+    BBO.field, ("timestamp", "feed_sequence", "latency_ns")))
 SHOWN = RECORD_AGE - LATENCY_AGE           # cycles from the end of a latency to its first record
 
 

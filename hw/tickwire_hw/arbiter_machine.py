@@ -227,13 +227,14 @@ class Machine:
     def _order(self) -> None:
         """Find the oldest event, and messages with nothing older before them, a cycle ahead."""
         m, is_first = self.m, Signal(PORTS)
-        for lane in self.lanes:
-            others = [other for other in self.lanes if other is not lane]
+        has_any = Cat(Cat(lane.is_due, lane.is_stored, *(
+            getattr(lane.i, name).valid for name in Part.as_shape().members)).any()
+            for lane in self.lanes)
+        for number, lane in enumerate(self.lanes):
             m.d.comb += [
-                lane.is_clear.eq(~Cat(self._is_older(other, lane) for other in others).any()),
-                lane.is_alone.eq(~Cat(other.is_due | other.is_stored | Cat(
-                    getattr(other.i, name).valid for name in Part.as_shape().members
-                ).any() for other in others).any())]
+                lane.is_clear.eq(~Cat(self._is_older(other, lane)
+                                      for other in self.lanes if other is not lane).any()),
+                lane.is_alone.eq(~(has_any & ~(1 << number)).any())]
         m.d.sync += is_first.eq(Cat(lane.is_clear for lane in self.lanes))
         m.d.comb += self.oldest.eq(
             logic.lowest(Cat(lane.is_due for lane in self.lanes) & is_first))

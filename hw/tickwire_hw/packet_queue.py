@@ -126,8 +126,7 @@ class PacketQueue(wiring.Component):
             following.addr.eq(read.addr + 1),
             is_full.eq(level == self._depth), self.head.eq(Mux(is_empty, came, read.data)),
             self.message.eq(Mux(is_empty, self.i.message.payload, read.data.body.message)),
-            self.has_message.eq(
-                Mux(is_empty, self.i.message.valid & ~is_losing, mark.parts.message)),
+            self.has_message.eq(Mux(is_empty, parts.message, mark.parts.message)),
             self.arrival.eq(mark.arrival),
             self.is_damaged.eq(
                 Mux(self.is_stored, mark.is_damaged, self.i.verdict.payload.is_damaged)),

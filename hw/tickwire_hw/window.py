@@ -244,10 +244,10 @@ def _highest(m: Module, bits):
         found = []
         for group in groups:
             used, top = Signal(len(group)), Signal(len(group))
-            bits, lower = zip(*group, strict=True)
+            is_set, lower = zip(*group, strict=True)
             place = Signal(len(lower[0]) + ceil_log2(len(group)))
             m.d.comb += [
-                used.eq(Cat(bits)), top.eq(lowest(used[::-1])[::-1]),
+                used.eq(Cat(is_set)), top.eq(lowest(used[::-1])[::-1]),
                 place.eq(Cat(select(*zip(top, lower, strict=True))[:len(lower[0])], encode(top)))]
             found.append((used.any(), place))
     return found[0][1]

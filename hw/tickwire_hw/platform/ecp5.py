@@ -23,7 +23,7 @@ MHZ = 125.0
 WIRE_PS = 300
 """What ``abc9`` takes a wire between two tables to cost while it chooses them, as ``synth_ecp5``.
 
-Placed, a hop takes 500 to 1,800 ps, but a larger number makes some components slower.
+Placed, a hop takes 500 to 2,500 ps, but a larger number makes some components slower.
 """
 FLOWS = ("plain", "flow", "flow2", "flow3")
 """How ``abc9`` chooses tables: by its own script, or by one of three that Yosys has beside it.
