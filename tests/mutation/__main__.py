@@ -3,6 +3,10 @@
 Each target's tests are run once without a mutant, which compiles its models with all mutants in
 them, and must pass. Then a process is forked for every mutant, and the first test that fails kills
 it. A mutant that outlives its time is killed too: a bounded wait in a test would have ended.
+Hypothesis draws the same examples every time, and does not look for smaller ones that fail.
+
+``--only PLACE ...`` tries the mutants whose number is given, or whose place begins so, as
+``lane.py:219``; a line may have several that print alike, which differ in their number.
 """
 
 import argparse
@@ -18,6 +22,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import Phase, settings
 
 from tests.mutation.equivalent import EQUIVALENT
 from tests.mutation.operators import MUTANT, MUTANTS, Mutant, mutated
@@ -28,6 +33,8 @@ TESTS = Path("tests") / "gateware"
 SLACK_S = 30.0
 """Seconds that a mutant's tests may take besides twice the time of those without one."""
 FAILED, PASSED = 1, 0
+settings.register_profile("mutation", deadline=None, derandomize=True, database=None,
+                          phases=(Phase.explicit, Phase.generate))
 
 
 class Loader(importlib.machinery.SourceFileLoader):
@@ -102,7 +109,8 @@ def _run(tests: list[str], report) -> int:
     os.dup2(report.fileno(), 1)
     os.dup2(report.fileno(), 2)
     try:
-        return int(pytest.main(["-x", "-q", "-n", "0", "-p", "no:cacheprovider", *tests]))
+        return int(pytest.main(["-x", "-q", "-n", "0", "-p", "no:cacheprovider",
+                                "--hypothesis-profile=mutation", *tests]))
     finally:
         for number, file in enumerate(saved, 1):
             os.dup2(file, number)
@@ -127,15 +135,14 @@ def _try(tests: list[str], report, in_force: _InForce, number: int, limit_s: flo
     return "killed by time"
 
 
-def check(name: str, target: Target, sample: int, seed: int, folder: Path) -> Iterator[
-        tuple[Mutant, str]]:
+def check(name: str, target: Target, options: argparse.Namespace) -> Iterator[tuple[Mutant, str]]:
     """Yield mutants of a target and how each ended; raises RuntimeError when the tests fail."""
     sys.meta_path.insert(0, _Finder(target.modules))
     in_force = _InForce()
     in_force.install()
     tests = [str(TESTS / file) for file in target.tests]
-    folder.mkdir(parents=True, exist_ok=True)
-    with (folder / f"{name}.log").open("w") as report:
+    options.folder.mkdir(parents=True, exist_ok=True)
+    with (options.folder / f"{name}.log").open("w") as report:
         start = time.monotonic()
         for _ in range(2):                 # the second time nothing is compiled
             start = time.monotonic()
@@ -143,8 +150,12 @@ def check(name: str, target: Target, sample: int, seed: int, folder: Path) -> It
                 raise RuntimeError(f"the tests of {name} fail without a mutant; see {report.name}")
         limit_s = SLACK_S + 2 * (time.monotonic() - start)
         found = [mutant for mutant in MUTANTS.values() if mutant.is_hardware]
-        if sample:
-            found = random.Random(seed).sample(found, min(sample, len(found)))
+        if options.only:
+            found = [mutant for mutant in found if any(
+                place == str(mutant.number) or f"{mutant.place}:".startswith(f"{place}:")
+                for place in options.only)]
+        if options.sample:
+            found = random.Random(options.seed).sample(found, min(options.sample, len(found)))
         for mutant in sorted(found, key=lambda one: one.number):
             yield mutant, _try(tests, report, in_force, mutant.number, limit_s)
 
@@ -155,6 +166,7 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("targets", nargs="*", metavar="TARGET", help="all by default")
     parser.add_argument("--sample", type=int, default=0, help="mutants of each target; 0 for all")
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--only", nargs="+", metavar="PLACE", help="number, or file.py:line")
     parser.add_argument("--folder", type=Path, default=Path("build") / "mutation")
     options = parser.parse_args(arguments)
     unknown = [name for name in options.targets if name not in TARGETS]
@@ -173,13 +185,13 @@ def main(arguments: list[str]) -> int:
 def _report(name: str, options: argparse.Namespace) -> int:
     """Print how a target's mutants ended; return the number of survivors."""
     ends = {"killed": 0, "equivalent": 0, "survived": 0}
-    for mutant, end in check(name, TARGETS[name], options.sample, options.seed, options.folder):
+    for mutant, end in check(name, TARGETS[name], options):
         source = mutant.path.read_text().splitlines()[mutant.line - 1].strip()
         reason = EQUIVALENT.get((mutant.path.stem, source, mutant.change))
         kind = "killed" if end.startswith("killed") else "equivalent" if reason else "survived"
         ends[kind] += 1
         if kind != "killed":
-            print(f"{kind:10} {mutant.place}  {mutant.change}  {source}"
+            print(f"{kind:10} {mutant.number} {mutant.place}  {mutant.change}  {source}"
                   f"{'  # ' + reason if reason else ''}", flush=True)
     print(f"{name}: " + ", ".join(f"{count} {kind}" for kind, count in ends.items()), flush=True)
     return min(ends["survived"], 100)

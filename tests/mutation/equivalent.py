@@ -1,6 +1,12 @@
 """Mutants that do what the right gateware does, each with its reason."""
 
 EQUIVALENT: dict[tuple[str, str, str], str] = {
+    ("arbiter_deeds", "Cat(does.shows[line] & (hand.first > know.shown[line]) "
+     "for line in range(LINES)))", "> -> >="): "the same number once more",
+    ("lane", "self.is_clear & (~queue.is_stored | part.message)))]", "~ -> nothing"):
+        "a stored message follows another, or its header, which has gone to its register",
+    ("lane", "counted_before.eq(counted & ~(due.part_next.header & ~due.is_valid))]",
+     "~ -> nothing"): "an end comes between a message and the next header, and waits for its turn",
     ("counters", "m.d.comb += is_round.eq(slot == 0)", "== 0 -> == 1"):
         "a round may begin at any slot: each counter is put aside once a round, and read once",
     ("counters", "with m.If(fill > greatest):", "> -> >="): "the same fill once more",
