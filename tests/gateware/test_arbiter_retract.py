@@ -2,7 +2,7 @@
 
 Method: ``docs/feed.md``, "Packets of two lines at the same time", sentence by sentence: steps of
 two ports, far enough from each other for each to be treated, and what the registers and counters
-must be then, whichever ports they were.
+must be then, whichever ports they were, and whether the datagram had ended or only its header come.
 """
 
 from dataclasses import dataclass
@@ -54,7 +54,7 @@ class Case:
     is_skipped: bool = False               # the policy is to skip from ``damaged`` on
 
 
-def run(case: Case, ports: tuple[int, int]) -> ArbiterRig:
+def run(case: Case, ports: tuple[int, int], *, has_end: bool) -> ArbiterRig:
     rig = joined(**dict(case.settings))
     own, other = ports
     steps = len(case.before) + len(case.between) + len(case.after) + 2
@@ -73,12 +73,12 @@ def run(case: Case, ports: tuple[int, int]) -> ArbiterRig:
         come(says)
     if case.is_skipped:
         rows["policy"][at:] = GapPolicy.SKIP
-    events = case.damaged.events(True)
-    rig.put(rows, own, events[:1 + case.damaged.size], at)
+    events, begun = case.damaged.events(True), 1 + case.damaged.size + has_end
+    rig.put(rows, own, events[:begun], at)
     at += APART
     for says in case.between:
         come(says)
-    rig.put(rows, own, events[1 + case.damaged.size:], at)
+    rig.put(rows, own, events[begun:], at)
     at += APART
     for says in case.after:
         come(says)
@@ -144,10 +144,11 @@ CASES = {
 
 
 @pytest.mark.parametrize("ports", [(0, 1), (1, 0), (2, 0)])
+@pytest.mark.parametrize("has_end", [False, True])
 @pytest.mark.parametrize("name", CASES)
-def test_what_a_damaged_frame_takes_back(name, ports):
+def test_what_a_damaged_frame_takes_back(name, has_end, ports):
     case = CASES[name]
-    rig = run(case, ports)
+    rig = run(case, ports, has_end=has_end)
     assert rig.registers == case.registers
     assert not rig.lost and not rig.is_busy
     for counter, value in case.counts:
