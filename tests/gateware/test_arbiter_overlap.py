@@ -21,6 +21,7 @@ from tests.gateware.arbiter_rig import (
 )
 from tests.gateware.test_arbiter import PORTS, cycles_of, d_message, joined, packet, spaced
 from tickwire.spec.records import FeedState, Line
+from tickwire_hw.arbiter import DEPTH
 from tickwire_hw.feed_port import EventKind
 
 SHORTEST = 10                              # cycles from a frame to the next one of its port
@@ -189,3 +190,22 @@ def test_a_line_ahead_costs_no_cycle_as_long_as_limits_allow_it(limits, lead, bu
     found = [(cycle, one["sequence"]) for cycle, one in rig.run(rows)]
     assert found == [(burst + 1 + place, 2 + place) for place in range(9)]
     assert "gaps" not in rig.counts
+
+
+@pytest.mark.parametrize("size", range(DEPTH - 3, DEPTH + 9))
+def test_a_packet_that_found_a_queue_full_is_retracted_once(size):
+    for held in range(DEPTH - 4, DEPTH + 12):
+        rig = joined()
+        rows = rig.rows(4 * DRAIN)
+        rows["hold"][:held] = 1
+        rig.put(rows, 1, spaced(1, 2, *[1] * size))
+        rig.put(rows, 1, spaced(1, 2, *[3] * size), 2 * DRAIN)
+        found = [one for _, one in rig.run(rows)]
+        assert rig.lost <= 1
+        assert rig.counts.get("frames_retracted", 0) == rig.lost
+        assert rig.counts.get("packets_malformed", 0) == rig.lost
+        states = [one["state"] for one in found if one["kind"] == EventKind.FEED.value]
+        assert states == [FeedState.RETRACTED] * rig.lost
+        assert [one["sequence"] for one in found if one["kind"] == EventKind.MESSAGE.value] == \
+            list(range(2, 2 + size))
+        assert rig.registers == (FeedState.LIVE, 2 + size, 2 + size)
