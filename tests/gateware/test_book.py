@@ -15,15 +15,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.book_rig import STEP, Card, compare, distant, line_rate
+from tests.early_rig import Watched
 from tests.reference import itch
 from tests.reference.flow import flow
 from tests.reference.sequences import Space, flows, sequences
 from tickwire.spec.geometry import CARD_SMALL, Geometry
 from tickwire_hw.book import OUTCOME_AGE
+from tickwire_hw.feed_port import EventKind
 
 SMALL = dataclasses.replace(CARD_SMALL, instruments=5)
 NARROW = Geometry(instruments=4, orders_log2=6, order_stash=4, levels_log2=5, level_stash=4,
                   window_words=4, lookups=1, sweep_queue=2)
+LATE = 12                                   # events that may come after `hold`
 TICKS = 256                                 # of the narrow one's window
 STEPS = (0, 1, 63, 64, 65, 127, 128, 191, 192, 193, 255, 256, 257, 320, 400, 700)
 WIDE = Space(locates=(1, 2, 3), references=tuple(range(1, 12)),
@@ -127,3 +130,53 @@ def test_an_outcome_comes_a_fixed_time_after_its_operation():
             start = card.model.run(card.model.rows(1))["cycle"][0] - 201 - offset
             ages.add(int(outcomes["cycle"][0] - start))
         assert max(ages) - min(ages) <= 1 and min(ages) >= OUTCOME_AGE
+
+
+def test_operations_are_at_even_distances_whatever_marks_or_shows_all():
+    draw, messages = random.Random(3), []
+    for message in flow(600, 14):
+        messages += [message, *[draw.choice((b"?", b"D\0"))] * (draw.random() < .1)]
+    card = small()
+    card.start(100)
+    cycles = np.cumsum([draw.choice((2, 3, 4, 7)) + 20 * (len(message) < 3)
+                        for message in messages])
+    outcomes = card.outcomes(messages, cycles)
+    assert (np.diff(outcomes["cycle"]) % 2 == 0).all()
+    assert set(outcomes["sequence"]) >= {number for number, message in enumerate(messages, 1)
+                                         if len(message) < 3}
+
+
+def test_all_that_comes_until_hold_is_heeded_is_treated():
+    short, card = [b"?"] * 64, small()
+    for distance in (1, 2, 3):
+        card.start(100)
+        rows = card.rows(short, distance * np.arange(len(short)))
+        held, *_ = np.append(np.flatnonzero(card.model.run(rows)["hold"]), len(rows)).tolist()
+        # So many may come yet, one a cycle.
+        count = held // distance + 1
+        last = held + LATE
+        cycles = np.concatenate((distance * np.arange(count), np.arange(held + 1, last + 1)))
+        card.start(100)
+        outcomes = card.outcomes([*short[:len(cycles)], itch.system(b"O")],
+                                 np.append(cycles, last + 1_000))
+        shown, times = np.unique(outcomes["sequence"], return_counts=True)
+        assert shown.tolist() == list(range(1, 2 + len(cycles)))
+        assert set(times[:-1].tolist()) == {SMALL.instruments}
+
+
+def test_what_stands_beside_no_message_teaches_no_locate():
+    """A directory message, in every cycle without an event, and beside what is no message."""
+    kinds = (None, *(kind for kind in EventKind if kind is not EventKind.MESSAGE))
+    for kind in (EventKind.MESSAGE, *kinds):
+        card = small()
+        card.start(100)
+        Watched(SMALL.instruments, ("NONE", "WATCH")).set(card)
+        rows = card.rows([itch.directory(1, "WATCH"), itch.add(1, 1, b"B", 5, 2_000_000)],
+                         np.array([0, 20]))
+        rows["i__valid"][0] = kind is not None
+        if kind is not None:
+            card.model.put(rows[:1], "i__payload", kind=kind.value)
+        rows["watch_all"] = 0
+        found = card.model.run(rows)
+        is_taught = kind is EventKind.MESSAGE
+        assert found["o_taught__valid"].sum() == found["early__valid"].sum() == is_taught

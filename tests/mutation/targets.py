@@ -23,7 +23,9 @@ TARGETS = {
     "window": Target(("window", "window_rules", "sweep"), ("test_window.py",)),
     "grid": Target(("grid", "product"), ("test_grid.py",)),
     "filter": Target(("instrument_filter",), ("test_instrument_filter.py",)),
-    "book": Target(("sequencer", "best_value", "book"), ("test_book.py", "test_pipeline.py")),
+    "book": Target(("sequencer", "best_value", "book"),
+                   ("test_pipeline_marks.py", "test_book.py", "test_early.py",
+                    "test_pipeline.py")),
     "publish": Target(("publish", "message_record", "rows"), ("test_publish.py",)),
     "counters": Target(("counters",), ("test_counters.py",)),
 }
