@@ -7,6 +7,8 @@ EQUIVALENT: dict[tuple[str, str, str], str] = {
         "a stored message follows another, or its header, which has gone to its register",
     ("lane", "counted_before.eq(counted & ~(due.part_next.header & ~due.is_valid))]",
      "~ -> nothing"): "an end comes between a message and the next header, and waits for its turn",
+    ("book", "self.ready.eq(commit.ready & window.ready & early.ready),", "& -> |"):
+        "both tables of orders are the largest ones, and are clear in the same cycle",
     ("counters", "m.d.comb += is_round.eq(slot == 0)", "== 0 -> == 1"):
         "a round may begin at any slot: each counter is put aside once a round, and read once",
     ("counters", "with m.If(fill > greatest):", "> -> >="): "the same fill once more",
