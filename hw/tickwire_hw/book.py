@@ -6,7 +6,6 @@ component takes an operation each two cycles and none holds another up.
 
 from amaranth.hdl import Cat, Module, Mux, Signal
 from amaranth.lib import data, stream, wiring
-from amaranth.lib.fifo import SyncFIFOBuffered
 from amaranth.lib.wiring import In, Out, connect, flipped
 from amaranth.utils import ceil_log2
 
@@ -27,6 +26,7 @@ from tickwire_hw.product import AGE as PRODUCT_AGE
 from tickwire_hw.product import product
 from tickwire_hw.publish import AHEAD
 from tickwire_hw.publish_port import Operation
+from tickwire_hw.ram import RAM, READ_AGE
 from tickwire_hw.sequencer import CONTEXT, COUNTED, Sequencer, context_layout
 from tickwire_hw.window import RESULT_AGE as WINDOW_AGE
 from tickwire_hw.window import Window
@@ -113,8 +113,8 @@ class Book(wiring.Component):
         m.submodules.grid = grid = Grid(self._geometry)
         m.submodules.window = window = Window(self._geometry, context=passed)
         m.submodules.value = value = BestValue(self._geometry, context=best)
-        m.submodules.contexts = contexts = SyncFIFOBuffered(
-            width=context_layout(self._geometry).size, depth=_IN_FLIGHT + 2)
+        m.submodules.contexts = contexts = RAM(context_layout(self._geometry),
+                                               1 << ceil_log2(_IN_FLIGHT))
         m.submodules.early = early = self._early
         for part in (sequencer, early):
             connect(m, part.i, flipped(self.i))
@@ -129,7 +129,8 @@ class Book(wiring.Component):
             self.ready.eq(commit.ready & window.ready & early.ready),
             self.hold.eq(sequencer.hold | early.hold),
             sequencer.watch_all.eq(self.watch_all), early.watch_all.eq(self.watch_all),
-            contexts.w_en.eq(sequencer.o.valid), contexts.w_data.eq(sequencer.o_context),
+            contexts.write_enable.eq(sequencer.o.valid),
+            contexts.write_data.eq(sequencer.o_context),
             sequencer.i_ask.eq(window.ask), grid.i_ask.eq(sequencer.o_ask),
             sequencer.i_asked.eq(grid.o_asked),
             value.i_price.eq(grid.o_price), value.i_look_up.eq(commit.o_look_up)]
@@ -226,10 +227,16 @@ class Book(wiring.Component):
         with m.If(is_step):
             m.d.comb += given.kind.eq(WindowOperation.STEP)
 
-    def _outcome(self, m: Module, value: BestValue, contexts: SyncFIFOBuffered) -> None:
+    def _outcome(self, m: Module, value: BestValue, contexts: RAM) -> None:
         """Put the outcome together; the checksum takes another three cycles."""
         shown = stages(m, value.o.p, AHEAD, "shown")[AHEAD]
-        valid = stages(m, value.o.valid, AHEAD, "outcome")[AHEAD]
+        outcomes = stages(m, value.o.valid, AHEAD, "outcome")
+        valid, is_soon = outcomes[AHEAD], outcomes[AHEAD - READ_AGE]
+        for address, moves in ((contexts.write_address, contexts.write_enable),
+                               (contexts.read_address, is_soon)):
+            place = Signal.like(address)
+            m.d.sync += place.eq(place + moves)
+            m.d.comb += address.eq(place)
         effect = value.o.p.context.effect
         shares = product(m, effect.price, effect.moved_shares, "moved", 64)
         last = stages(m, effect, PRODUCT_AGE, "moved_effect")[-1]
@@ -238,10 +245,10 @@ class Book(wiring.Component):
         moved_total = (shares + orders)[:64]
         m.d.sync += moved.eq(Mux(last.side ^ last.is_found, -moved_total, moved_total))
         outcome, seen = self.o.p, shown.context
-        context = data.View(context_layout(self._geometry), contexts.r_data)
+        context = contexts.read_data
         m.d.comb += [
             self.o_ahead.valid.eq(value.o.valid), self.o_ahead.p.eq(effect.instrument),
-            self.o.valid.eq(valid), contexts.r_en.eq(valid),
+            self.o.valid.eq(valid),
             *(outcome[name].eq(context[name]) for name in CONTEXT),
             outcome.is_found.eq(seen.effect.is_found), outcome.price.eq(seen.effect.price),
             outcome.side.eq(seen.effect.side),

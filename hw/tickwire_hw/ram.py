@@ -10,6 +10,9 @@ ANY_COLLISION = {"rw_addr_collision": "no"}
 Vivado knows it; :mod:`tickwire_hw.platform.yowasp` tells Yosys.
 """
 
+READ_AGE = 2
+"""Cycles from an address to its row."""
+
 
 class RAM(wiring.Component):
     """Rows behind a read and a write port, zero at configuration; reset clears nothing.

@@ -8,6 +8,7 @@ missed. The device is an LFE5U-85F of speed grade 8. (nextpnr's other database f
 import argparse
 import json
 import re
+import shutil
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -29,6 +30,14 @@ FLOWS = ("plain", "flow", "flow2", "flow3")
 """How ``abc9`` chooses tables: by its own script, or by one of three that Yosys has beside it.
 
 ``flow3`` restructures the logic three times and keeps the shallowest.
+"""
+_COMPARE = "compare.v"
+_SMALLER = [
+    'setattr -set syn_ramstyle "block_ram" a:rw_addr_collision=no t:$mem_v2 %i', "opt_expr",
+    f"techmap -map {_COMPARE} t:$lt t:$le t:$gt t:$ge"]
+"""Yosys commands: each RAM is block RAM, and a comparison with a constant is tables.
+
+``synth_ecp5`` has 6 cells for 4 bits of 16 rows, and a carry chain for each comparison.
 """
 _SHOWN_NS = 0.1                            # shorter steps of the slowest path are summed up
 _MAPPED = re.compile(r"_(LUT4|TRELLIS_FF|CCU2C|PFUMX|L6MUX21|DP16KD|TRELLIS_DPR16X4).*")
@@ -64,6 +73,7 @@ def place_and_route(name: str, geometry: str, folder: Path, *, mhz: float = MHZ,
     """Place and route ``name`` between shift registers; files stay in ``folder``."""
     top = ThreePins(component(name, geometry))
     yowasp.write_netlist(top, folder)
+    shutil.copy(Path(__file__).with_name(_COMPARE), folder)
     yowasp.run("yosys", ["-q", "-p", "; ".join([yowasp.READ, *_synthesis(wire_ps, flow)])], folder)
     netlist = json.loads((folder / "top.json").read_text())
     absorb(netlist)
@@ -78,7 +88,7 @@ def place_and_route(name: str, geometry: str, folder: Path, *, mhz: float = MHZ,
 def _synthesis(wire_ps: int, flow: str) -> list[str]:
     """Return ``synth_ecp5`` with ``map_luts`` written out: no option of it reaches ``abc9``."""
     script = [] if flow == FLOWS[0] else [f"scratchpad -copy abc9.script.{flow} abc9.script"]
-    return ["synth_ecp5 -top top -run begin:map_luts",
+    return [*_SMALLER, "synth_ecp5 -top top -run begin:map_luts",
             "techmap -map +/lattice/latches_map.v", *script, f"abc9 -W {wire_ps}", "clean",
             "synth_ecp5 -top top -run map_cells: -json top.json"]
 
