@@ -9,7 +9,7 @@ from tickwire_hw.blocks_port import PacketSignature
 from tickwire_hw.feed_port import SESSION_SHAPE, STATE_SHAPE, FeedEvent
 from tickwire_hw.feed_state import LINES
 
-DEPTH = 32
+DEPTH = 16
 """Cycles of events that each port's queue holds."""
 
 
@@ -48,11 +48,11 @@ class Arbiter(wiring.Component):
     the queue and to take them; what others do meanwhile costs it nothing.
 
     A sequence of T cycles leaves T x 4/7 messages a port. The longest, a new session that skips,
-    takes 21 cycles: 12 places of the 32. The others are for frames that are damaged one after the
-    other on both lines: a pair of the shortest comes every 14 cycles and takes 16 with its two
-    retractions. What more of them at once bring is for ``holds``;
-    where that is not heeded, ``is_lost`` tells it and the packet is retracted as if its frame had
-    been damaged, so nothing is ever lost silently.
+    takes 21 cycles: 12 places of the 16, after which ``holds`` rises. Headers without a message on
+    all ports, or frames that are damaged one after the other on both lines (a pair of the shortest
+    comes every 14 cycles and takes 16 with its two retractions), bring more, which waits in
+    ``Blocks``. Where ``holds`` is not heeded, ``is_lost`` tells it and the packet is retracted as
+    if its frame had been damaged, so nothing is ever lost silently.
 
     Packets of several ports at once
     --------------------------------

@@ -21,7 +21,7 @@ from tickwire_hw.order_table import PRICE
 from tickwire_hw.publish_port import Operation, PublishKind
 from tickwire_hw.sweep import KEY, STEP_DISTANCE
 
-DEPTH = 32
+DEPTH = 16
 """Events that can wait."""
 _LATE = 12                                  # events that may still come after `hold`
 _NAMED_SIZE = 3                             # octets of a message that name its instrument

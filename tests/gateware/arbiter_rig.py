@@ -1,6 +1,7 @@
 """The arbiter as a batch model, packets as its ports see them, and books that read its events."""
 
 import struct
+from collections import deque
 from dataclasses import dataclass
 
 import numpy as np
@@ -8,7 +9,7 @@ import numpy as np
 from tests.reference import itch
 from tickwire.spec.records import BookFlag
 from tickwire_hw.arbiter import DEPTH, Arbiter
-from tickwire_hw.arbiter_machine import Counts
+from tickwire_hw.arbiter_machine import PORTS, Counts
 from tickwire_hw.blocks_port import End, Header, Message
 from tickwire_hw.feed_port import EventKind, FeedEvent
 from tickwire_sim import bits
@@ -100,9 +101,14 @@ class ArbiterRig:
         """Return input rows without an event."""
         return self.model.rows(count, **self.settings)
 
-    def run(self, rows: np.ndarray) -> list[tuple[int, dict[str, int]]]:
-        """Run cycles; return (cycle within them, fields) of every event."""
-        found = self.model.run(rows)
+    def run(self, rows: np.ndarray, *, is_heeded: bool = False) -> list[
+            tuple[int, dict[str, int]]]:
+        """Run cycles; return (cycle within them, fields) of every event.
+
+        Where ``holds`` is heeded a port that is held brings nothing from the second cycle on, as
+        ``Blocks``, and everything of it later.
+        """
+        found = self._run_held(rows) if is_heeded else self.model.run(rows)
         self._add(found["counts"])
         self.lost += int(np.count_nonzero(found["is_lost"]))
         last = found[-1]
@@ -111,6 +117,24 @@ class ArbiterRig:
         places = np.flatnonzero(found["o__valid"])
         return [(int(place), decode(bits.integer(found["o__payload"][place])))
                 for place in places]
+
+    def _run_held(self, rows: np.ndarray) -> np.ndarray:
+        rows, found = rows.copy(), []
+        of_port = [[name for name in rows.dtype.names if name.startswith(f"i__{port}__")]
+                   for port in range(PORTS)]
+        waiting: list[deque] = [deque() for _ in range(PORTS)]
+        held = deque([0, 0])
+        for place in range(len(rows)):
+            row, now = rows[place:place + 1], held.popleft()
+            for port, names in enumerate(of_port):
+                if any(row[name][0] for name in names if name.endswith("__valid")):
+                    waiting[port].append(row[names].copy())
+                is_next = waiting[port] and not now >> port & 1
+                row[names] = waiting[port].popleft() if is_next else np.zeros(1, row[names].dtype)
+            found.append(self.model.run(row))
+            held.append(int(found[-1]["holds"][0]))
+        assert not any(waiting)
+        return np.concatenate(found)
 
     def put(self, rows: np.ndarray, port: int, events: list[PortEvent], at: int = 0) -> int:
         """Write a port's events into rows from cycle ``at`` on; return the cycle after them."""

@@ -291,7 +291,7 @@ def test_lines_at_full_rate_lose_nothing_while_a_gap_is_repaired(size, between):
     rig.put(rows, 0, lines[0])
     rig.put(rows, 1, lines[1], 3)
     rig.put(rows, 2, answers, 120)
-    found = rig.run(rows)
+    found = rig.run(rows, is_heeded=True)
     assert not rig.lost and not rig.is_busy
     told = [(FeedState(one["state"]), one["sequence"], one["received"]) for _, one in found
             if one["kind"] == EventKind.FEED.value]
@@ -343,7 +343,7 @@ def deliver(rig: ArbiterRig, ports: list[list[tuple[int, bytes, int, bool]]]) ->
     rows = rig.rows(last + DRAIN)
     for port, events, at in placed:
         rig.put(rows, port, events, at)
-    found = [one for _, one in rig.run(rows)]
+    found = [one for _, one in rig.run(rows, is_heeded=True)]
     assert not rig.lost and not rig.is_busy
     return found
 
