@@ -93,16 +93,12 @@ class BestValue(wiring.Component):
             self.o_look_up.p.price.eq(price[_ASK_AGE]), self.o_look_up.p.side.eq(asked.side),
             self.o_look_up.p.instrument.eq(asked.instrument)]
 
-        last = given[RECORD_AGE]
-        key = Cat(price[RECORD_AGE], last.side, last.instrument)
-        younger = Signal(SERIAL)
+        last, soon = given[RECORD_AGE], given[RECORD_AGE - 1]
         same, first = Signal(_YOUNGER), Signal(_YOUNGER)
-        m.d.comb += [
-            younger.eq(count - last.serial),
-            same.eq(Cat((one.key.as_value() == key) & (number < younger)
-                        for number, one in enumerate(changes))),
-            first.eq(Cat(same[number] & ~same[number + 1:].any()
-                         for number in range(_YOUNGER)))]
+        m.d.sync += same.eq(self._same(m, changes, self.serial - soon.serial, Cat(
+            price[RECORD_AGE - 1], soon.side, soon.instrument)))
+        m.d.comb += first.eq(Cat(same[number] & ~same[number + 1:].any()
+                                 for number in range(_YOUNGER)))
         value = select((~same.any(), self.i_look_up.value),
                        *((this, one.before) for this, one in zip(first, changes, strict=True)))
         m.d.sync += [
@@ -112,3 +108,13 @@ class BestValue(wiring.Component):
         m.d.comb += self.o.valid.eq(valid[RESULT_AGE])
 
         return m
+
+    def _same(self, m, changes, younger, key):
+        """Return which changes, as they stand after this cycle, are younger and of a level."""
+        is_new, same = Signal(), Signal(len(changes))
+        m.d.comb += [is_new.eq(self.i_change.p.key.as_value() == key),
+                     same.eq(Cat(one.key.as_value() == key for one in changes))]
+        after = Mux(self.i_change.valid, Cat(is_new, same[:-1]), same)
+        count = Signal(SERIAL)
+        m.d.comb += count.eq(younger)
+        return after & Cat(number < count for number in range(len(changes)))
