@@ -14,7 +14,7 @@ from tickwire.kernels.jit import kernel
 from tickwire.kernels.memory import load64, view
 from tickwire.kernels.touch import LEVELS, TOUCH, TOUCH_OPERATION
 from tickwire.spec.geometry import ONE_ORDER, SHARE_LIMIT, Geometry
-from tickwire_hw.touch import RESULT_AGE, Touch, TouchKind
+from tickwire_hw.touch import RESULT_AGE, SIDES, Touch, TouchKind
 from tickwire_sim.verilate import verilate
 
 MESSAGE, SHOW, APPEND = (kind.value for kind in TouchKind)
@@ -183,10 +183,10 @@ class Card:
         """Answers of the component, from empty rows on; each comes exactly when it should."""
         model = self.model
         model.restart()
-        ready = model.run(model.rows(INSTRUMENTS + 1))["ready"]
+        ready = model.run(model.rows(SIDES * INSTRUMENTS + 1))["ready"]
         assert not ready[:-1].any() and ready[-1]
         rows, cycles = model.rows(int(steps["cycle"][-1]) + 4), steps["cycle"]
-        rows["is_accepted"][cycles + 1] = steps["adds"]
+        rows["is_accepted"][cycles + 1] = steps["adds"] & (steps["kind"] == MESSAGE)
         rows["is_doubtful"][cycles + 1] = steps["is_doubtful"]
         given = rows[cycles]
         given["i__valid"] = 1

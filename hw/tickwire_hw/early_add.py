@@ -1,10 +1,10 @@
 """Best levels after an added order, two cycles after its message: no look-up is needed for it."""
 
-from amaranth.hdl import Array, Cat, Module, Mux, Signal
+from amaranth.hdl import Array, Cat, Module, Mux, Signal, Value
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
-from tickwire_hw.logic import stages
+from tickwire_hw.logic import is_less, stages
 from tickwire_hw.touch import BESTS
 from tickwire_hw.touch_rules import BEST
 
@@ -67,23 +67,22 @@ class EarlyAdd(wiring.Component):
             with m.If(is_near[number] | is_last[number]):
                 m.d.comb += is_usable.eq(is_near[number] & is_last[number])
 
-        bests = Signal(BESTS)
-        m.d.comb += bests.eq(Mux(has_near, last, self.now))
-        best = data.View(BEST, Array(bests)[given.side])
-        kept = stages(m, bests, 1, "kept")[1]
+        def either(name: str, value) -> Value:
+            """Take both best levels that it can be: which one it is, comes late."""
+            return stages(m, Mux(has_near, *(value(data.View(BEST, Array(bests)[given.side]))
+                                             for bests in (last, self.now))), 1, name)[1]
+        kept = stages(m, data.View(BESTS, Mux(has_near, last.as_value(), self.now.as_value())),
+                      1, "kept")[1]
         side, price, shares = (stages(m, value, 1, name)[1] for name, value in (
             ("side", given.side), ("price", given.price), ("shares", given.shares)))
-        total = Signal(len(best.value.shares) + 1)
-        m.d.comb += total.eq(best.value.shares + given.shares)
-        sum_shares, sum_orders = (stages(m, value, 1, name)[1] for name, value in (
-            ("sum_shares", total), ("sum_orders", best.value.orders + 1)))
-        is_better, is_equal = (stages(m, value, 1, name)[1] for name, value in (
-            ("is_better", ~best.has_best | Mux(given.side, given.price < best.price,
-                                               given.price > best.price)),
-            ("is_equal", best.has_best & (given.price == best.price))))
-        can = stages(m, entry.is_valid & self.can_add & self.is_sure & best.is_known
-                     & (~has_near | is_usable), 1, "can")[1]
-        is_first = stages(m, ~best.has_best, 1, "is_first")[1]
+        sum_shares = either("sum_shares", lambda best: best.value.shares + given.shares)
+        sum_orders = either("sum_orders", lambda best: (best.value.orders + 1)[:-1])
+        is_better = either("is_better", lambda best: ~best.has_best | Mux(
+            given.side, is_less(given.price, best.price), is_less(best.price, given.price)))
+        is_equal = either("is_equal", lambda best: best.has_best & (given.price == best.price))
+        is_first = either("is_first", lambda best: ~best.has_best)
+        can = either("is_known", lambda best: best.is_known) & stages(
+            m, entry.is_valid & self.can_add & self.is_sure & (~has_near | is_usable), 1, "can")[1]
 
         m.d.comb += [
             self.o.valid.eq(can & self.is_new & self.soon.is_tick & ~(is_equal & sum_shares[-1])
@@ -105,7 +104,7 @@ class EarlyAdd(wiring.Component):
             with m.If(given.side == number):
                 m.d.comb += [
                     mine.has_best.eq(1), mine.price.eq(given.price), mine.value.shares.eq(
-                        given.shares + Mux(joins, old.value.shares, 0)),
+                        Mux(joins, given.shares + old.value.shares, given.shares)),
                     mine.value.orders.eq(Mux(joins, old.value.orders + 1, 1))]
 
         return m

@@ -23,7 +23,7 @@ from tickwire_hw.order_message import ORDER_MESSAGE, order_message
 from tickwire_hw.order_table import PRICE, REFERENCE, left_bucket, order_layout, right_bucket
 from tickwire_hw.touch_rules import operation_layout
 
-DEPTH = 32
+DEPTH = 16
 """Messages that can wait."""
 OPERATION_AGE = RECORD_AGE
 """Cycles from a message to what it does."""
@@ -145,7 +145,7 @@ class EarlyOrders(wiring.Component):
         is_same = stages(m, first.reference == first.new_reference, OPERATION_AGE, "is_same")[-1]
 
         self._answer(m, table, given, valid, watched, instrument, sound, has_shares)
-        self._accept(m, table, given, sound, watched, is_same)
+        m.d.comb += self._accept(table, given, is_same)
         return m
 
     def _take(self, m: Module) -> tuple:
@@ -215,7 +215,8 @@ class EarlyOrders(wiring.Component):
         grid, joins = self._grid.o, can_join | joins_later[0]
         flip = side.replicate(PRICE)
         m.d.comb += [
-            self.o.valid.eq(valid[OPERATION_AGE] & watched[OPERATION_AGE]),
+            self.o.valid.eq(stages(m, valid[OPERATION_AGE - 1] & watched[OPERATION_AGE - 1], 1,
+                                   "is_operation")[1]),
             touch.instrument.eq(instrument[OPERATION_AGE]), touch.side.eq(side),
             touch.takes.eq(is_mine & (whole | has_shares[OPERATION_AGE])),
             touch.take_key.eq(order.price ^ order.side.replicate(PRICE)), touch.taken.eq(taken),
@@ -231,14 +232,14 @@ class EarlyOrders(wiring.Component):
             ~is_mine | now.is_take & (now.shares > order.shares)))
         self._error = stages(m, error, 1, "error")[1]
         self._joins = stages(m, joins_later[0], 1, "joins_replace")[1]
-        self._placed = stages(m, can_join & ~record.found & record.room, 1, "placed")[1]
+        m.d.sync += self.is_accepted.eq(self.o.valid & (
+            joins_later[0] | can_join & ~record.found & record.room))
 
-    def _accept(self, m: Module, table: HashedTable, given: list, sound: list, watched: list,
-                is_same: Signal) -> None:
-        """Tell at age 5 whether the order joins; a replace was looked up in the meantime."""
+    def _accept(self, table: HashedTable, given: list, is_same: Signal) -> list:
+        """Return doubt and error at age 5; a replace was looked up in the meantime."""
         record, is_replace = table.o.p, given[OPERATION_AGE + 1].is_replace
-        joins = self._joins & (is_same | ~record.found)
-        m.d.comb += [
-            self.is_accepted.eq(Mux(is_replace, joins, self._placed)),
-            self.is_doubtful.eq(~self.is_sure | is_replace & ~is_same & ~record.room),
-            self.o_error.eq(self._error | is_replace & ~joins)]
+        return [
+            self.is_doubtful.eq(~self.is_sure | is_replace & ~is_same & (
+                record.found | ~record.room)),
+            self.o_error.eq(self._error | is_replace & ~(
+                self._joins & (is_same | ~record.found)))]

@@ -1,6 +1,6 @@
 """Touch: the best levels of every side, known early (kernel ``touch``)."""
 
-from amaranth.hdl import Array, Cat, Module, Mux, Signal
+from amaranth.hdl import Cat, Module, Mux, Signal
 from amaranth.lib import data, memory, stream, wiring
 from amaranth.lib.wiring import In, Out
 from amaranth.utils import ceil_log2
@@ -13,7 +13,6 @@ from tickwire_hw.touch_rules import (
     ROW,
     TouchKind,
     TouchRules,
-    best_of,
     operation_layout,
 )
 
@@ -29,9 +28,9 @@ class Touch(wiring.Component):
 
     Operations on one instrument come two cycles apart or further, others in every cycle. The
     result follows 2 cycles later. Never exerts backpressure. Rows are in distributed RAM, which is
-    read in the cycle of the operation and written at the end of the next one, so nothing is
-    forwarded. Ready as many cycles after reset as there are instruments, rounded up to a power of
-    two.
+    read in the cycle of the operation and written at the end of the next but one; the operation
+    that comes in that one gets the row from there. Ready as many cycles after reset as there are
+    sides, of instruments rounded up to a power of two.
 
     Members
     -------
@@ -75,50 +74,54 @@ class Touch(wiring.Component):
         m = Module()
 
         m.submodules.rules = rules = TouchRules(self._geometry)
-        clear = Signal(self._bits + 1)
+        clear = Signal(self._bits + 2)          # sides that are clear, then whether all are
         m.d.sync += clear.eq(clear + ~self.ready)
-        valid_1 = stages(m, self.i.valid & self.ready, 1, "valid")[1]
+        valid = stages(m, self.i.valid & self.ready, 2, "valid")
         given, side = rules.o_operation, rules.o_operation.side
-        is_changed = valid_1 & (given.kind != TouchKind.SHOW)
-        place = Mux(self.ready, given.instrument, clear)
-        row = Mux(self.ready, rules.o_row, 0)
-        best = Signal(BEST)
-        m.d.comb += [best[name].eq(value) for name, value in best_of(rules.o_row, side).items()]
-        kept = Signal(BEST)
-        m.d.comb += kept.eq(Mux(self.ready, best, BEST.const({"is_known": 1})))
+        is_changed = stages(m, valid[1] & (given.kind != TouchKind.SHOW), 1, "is_changed")
+        done = [Cat(side, given.instrument)]
+        done += stages(m, done[0], 1, "done")[1:]
+        places = [Mux(self.ready, place, clear[:-1]) for place in done]
+        row, best = Signal(ROW), Signal(BEST)
+        m.d.comb += [
+            row.eq(rules.o_row), row.used.eq(Mux(self.ready, rules.o_row.used, 0)),
+            row.more.eq(self.ready & rules.o_row.more),
+            best.eq(Mux(self.ready, rules.o_best, BEST.const({"is_known": 1})))]
 
-        rows, others = [], []
+        m.submodules.levels = levels = memory.Memory(shape=ROW, depth=SIDES << self._bits, init=[])
+        read, write = levels.read_port(domain="comb"), levels.write_port()
+        asked = Cat(self.i.p.side, self.i.p.instrument)
+        m.d.comb += [
+            read.addr.eq(asked), write.data.eq(row), write.en.eq(~self.ready | is_changed[1]),
+            write.addr.eq(places[1]),
+            rules.row.eq(read.data), rules.is_again.eq(is_changed[1] & (asked == done[1]))]
+        others = []
         for number, name in enumerate(("bid", "ask")):
-            writes = ~self.ready | is_changed & (side == number)
-            m.submodules[f"{name}s"] = levels = memory.Memory(shape=ROW, depth=1 << self._bits,
-                                                              init=[])
-            m.submodules[f"{name}_best"] = bests = memory.Memory(
-                shape=BEST, depth=1 << self._bits, init=[])
-            for written, value in ((levels, row), (bests, kept)):
-                port = written.write_port()
-                m.d.comb += [port.en.eq(writes), port.addr.eq(place), port.data.eq(value)]
-            read, other, now = (levels.read_port(domain="comb"), bests.read_port(domain="comb"),
-                                bests.read_port(domain="comb"))
-            m.d.comb += [read.addr.eq(self.i.p.instrument), other.addr.eq(self.i.p.instrument),
-                         now.addr.eq(self.instrument), self.o_now[number].eq(now.data)]
-            rows.append(read.data)
+            m.submodules[f"{name}s"] = bests = memory.Memory(shape=BEST, depth=1 << self._bits,
+                                                             init=[])
+            other, now = bests.read_port(domain="comb"), bests.read_port(domain="comb")
+            best_write = bests.write_port()
+            m.d.comb += [
+                best_write.en.eq((~self.ready | is_changed[0]) & (places[0][0] == number)),
+                best_write.data.eq(best),
+                best_write.addr.eq(places[0][1:]), other.addr.eq(self.i.p.instrument),
+                now.addr.eq(self.instrument), self.o_now[number].eq(now.data)]
             others.append(stages(m, other.data, 1, f"{name}_other")[1])
         m.d.comb += [
             self.ready.eq(clear[-1]), rules.i.eq(self.i.p),
-            rules.row.eq(Array(rows)[self.i.p.side]), rules.is_accepted.eq(self.is_accepted),
-            rules.is_doubtful.eq(self.is_doubtful), self.row.eq(rules.o_before),
-            self.shaken.valid.eq(valid_1 & rules.is_shaken), self.shaken.p.side.eq(side),
+            rules.is_accepted.eq(self.is_accepted), rules.is_doubtful.eq(self.is_doubtful),
+            self.row.eq(rules.o_before),
+            self.shaken.valid.eq(valid[1] & rules.is_shaken), self.shaken.p.side.eq(side),
             self.shaken.p.instrument.eq(given.instrument)]
 
         m.d.sync += [
-            self.o.valid.eq(valid_1), self.o.p.instrument.eq(given.instrument),
+            self.o.valid.eq(valid[1]), self.o.p.instrument.eq(given.instrument),
             self.o.p.is_message.eq(given.kind == TouchKind.MESSAGE)]
         for number, other in enumerate(others):
             mine = (side == number) & (given.kind != TouchKind.SHOW)
-            m.d.sync += self.o.p.bests[number].eq(Mux(mine, best, other))
-        with m.If(is_changed):
-            after = rules.o_row
-            m.d.sync += self.wants.bit_select(Cat(side, given.instrument), 1).eq(
-                after.more & ~after.used[LEVELS - 1])
+            m.d.sync += self.o.p.bests[number].eq(Mux(mine, rules.o_best, other))
+        with m.If(is_changed[1]):
+            m.d.sync += self.wants.bit_select(done[1], 1).eq(
+                rules.o_row.more & ~rules.o_row.used[LEVELS - 1])
 
         return m

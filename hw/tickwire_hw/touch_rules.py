@@ -1,13 +1,13 @@
 """What a message makes of the best levels of a side (kernel ``touch``: ``apply``, ``append``)."""
 
-from amaranth.hdl import Cat, Module, Mux, ShapeLike, Signal, Value, signed, unsigned
+from amaranth.hdl import Cat, Module, Mux, ShapeLike, Signal, Value, unsigned
 from amaranth.lib import data, enum, wiring
 from amaranth.lib.wiring import In, Out
 from amaranth.utils import ceil_log2
 
 from tickwire.spec.geometry import Geometry
 from tickwire_hw.level_table import LEVEL
-from tickwire_hw.logic import select, stages
+from tickwire_hw.logic import is_less, select, stages
 from tickwire_hw.order_table import PRICE, SHARES
 
 LEVELS = 8
@@ -31,7 +31,8 @@ class TouchKind(enum.Enum, shape=unsigned(2)):
 def operation_layout(geometry: Geometry) -> data.StructLayout:
     """Layout of an operation; fields as the kernel's, ``value`` is the new order's or level's.
 
-    ``APPEND``: ``adds`` says whether there is a level, ``reach`` is the floor.
+    ``reach`` is not above ``key``. ``APPEND``: ``adds`` says whether there is a level, ``reach``
+    is the floor.
     """
     return data.StructLayout({
         "kind": TouchKind, "instrument": max(1, ceil_log2(geometry.instruments)), "side": 1,
@@ -40,16 +41,8 @@ def operation_layout(geometry: Geometry) -> data.StructLayout:
         "reach": PRICE, "is_all": 1})
 
 
-def best_of(row: data.View, side: Value) -> dict[str, Value]:
-    """Return the fields of a row's best level, as ``BEST`` has them."""
-    first, has_best = row.entries[0], row.used[0]
-    key = first.key ^ Value.cast(side).replicate(PRICE)
-    return {"is_known": has_best | ~row.more, "has_best": has_best,
-            "price": Mux(has_best, key, 0), "value": Mux(has_best, first.value.as_value(), 0)}
-
-
 class TouchRules(wiring.Component):
-    """Decide an operation: the row as it leaves it. Two cycles, of which the second decides.
+    """Decide an operation: the row as it leaves it. The second of three cycles decides.
 
     Takes an operation each cycle; who keeps the rows sees to it that two of one side are two
     cycles apart. Never exerts backpressure.
@@ -57,58 +50,68 @@ class TouchRules(wiring.Component):
     Members
     -------
     i, row : ``In``
-        An operation and the row of its side.
+        An operation, and the row of its side as it was before the operation of two cycles ago.
+    is_again : ``In(1)``
+        That was on the same row: ``o_row`` is the row.
     is_accepted, is_doubtful : ``In(1)``
         One cycle later: whether the book takes the order that a ``MESSAGE`` adds, and if so,
-        whether that is not sure.
+        whether that is not sure. No other operation is accepted.
     o_before, o_operation : ``Out``
         One cycle later: both.
-    o_row : ``Out(ROW)``
-        In that cycle: the row as the operation leaves it.
+    o_best : ``Out(BEST)``
+        In that cycle: the best level as the operation leaves it; not of ``SHOW``.
     is_shaken : ``Out(1)``
         In that cycle: as the kernel's ``apply`` returns it.
+    o_row : ``Out(ROW)``
+        Two cycles later than ``i``: the row as the operation leaves it, from registers through
+        one multiplexer.
     """
 
     def __init__(self, geometry: Geometry) -> None:
         operation: ShapeLike = operation_layout(geometry)
         super().__init__({
-            "i": In(operation), "row": In(ROW), "is_accepted": In(1), "is_doubtful": In(1),
-            "o_before": Out(ROW), "o_operation": Out(operation), "o_row": Out(ROW),
-            "is_shaken": Out(1)})
+            "i": In(operation), "row": In(ROW), "is_again": In(1), "is_accepted": In(1),
+            "is_doubtful": In(1), "o_before": Out(ROW), "o_operation": Out(operation),
+            "o_best": Out(BEST), "is_shaken": Out(1), "o_row": Out(ROW)})
 
     def elaborate(self, platform):
         """Return the comparisons and, a cycle later, the decision."""
         m = Module()
 
-        given, row = stages(m, self.i, 1, "given")[1], stages(m, self.row, 1, "row")[1]
+        given = stages(m, self.i, 1, "given")[1]
+        before = data.View(ROW, Mux(self.is_again, self.o_row.as_value(), self.row.as_value()))
+        row = stages(m, before, 1, "row")[1]
         m.d.comb += [self.o_before.eq(row), self.o_operation.eq(given)]
+        is_message, is_append = (self.i.kind == kind for kind in (TouchKind.MESSAGE,
+                                                                  TouchKind.APPEND))
+        takes, appends = (stages(m, value, 1, name)[1] for name, value in (
+            ("takes", is_message & self.i.takes), ("appends", is_append & self.i.adds)))
+        is_append_1, accepts = stages(m, is_append, 1, "is_append")[1], self.is_accepted
         is_same_key = stages(m, self.i.key == self.i.take_key, 1, "is_same_key")[1]
         both = stages(m, self.i.value.shares - self.i.taken, 1, "both")[1]
-        is_over = stages(m, self.i.key >= self.row.floor, 1, "is_over")[1]
-        is_up = stages(m, self.i.reach > self.row.floor, 1, "is_up")[1]
 
-        def compared(name: str, test) -> Signal:
-            return stages(m, Cat(test(entry) for entry in self.row.entries), 1, name)[1] & row.used
-        better = compared("better", lambda entry: entry.key > self.i.key)
+        def either(name: str, test) -> Signal:
+            """Compare both rows that it can be: which one it is, comes late."""
+            return stages(m, Mux(self.is_again, test(self.o_row), test(self.row)), 1, name)[1]
+
+        def compared(name: str, test) -> Value:
+            return row.used & either(name, lambda row: Cat(test(entry) for entry in row.entries))
+        is_over = either("is_over", lambda row: ~is_less(self.i.key, row.floor))
+        is_up = either("is_up", lambda row: is_less(row.floor, self.i.reach))
+        better = compared("better", lambda entry: is_less(self.i.key, entry.key))
         hit = compared("hit", lambda entry: entry.key == self.i.key)
         hit_take = compared("hit_take", lambda entry: entry.key == self.i.take_key)
-        kept = compared("kept", lambda entry: entry.key >= self.i.reach)
+        kept = compared("kept", lambda entry: ~is_less(entry.key, self.i.reach))
         single = compared("single", lambda entry: entry.value.orders == 1)
+        is_full = compared("full", lambda entry: (entry.key == self.i.key)
+                           & entry.value.shares[SHARES:].all()).any()
 
-        is_message, is_append = (given.kind == kind for kind in (TouchKind.MESSAGE,
-                                                                 TouchKind.APPEND))
-        takes, accepts, adds, dies = (Signal() for _ in range(4))
+        # The removal: the struck entry and those behind it come from the one behind.
+        dies, struck, moves = Signal(), Signal(LEVELS), Signal(LEVELS)
         m.d.comb += [
-            takes.eq(is_message & given.takes), accepts.eq(is_message & given.adds
-                                                           & self.is_accepted),
-            adds.eq(accepts | is_append & given.adds),
-            dies.eq(takes & given.is_gone & (hit_take & single).any())]
-
-        # After the removal: entries from the lost one on come from the one behind.
-        is_struck, moves = Signal(), Signal(LEVELS)
-        m.d.comb += [is_struck.eq(dies & ~(accepts & is_same_key)),
-                     moves.eq(Cat(is_struck & hit_take[:place + 1].any()
-                                  for place in range(LEVELS)))]
+            dies.eq(takes & given.is_gone & (hit_take & single).any()),
+            struck.eq(Mux(takes & given.is_gone & ~(accepts & is_same_key), hit_take & single, 0)),
+            moves.eq(Cat(struck[:place + 1].any() for place in range(LEVELS)))]
 
         def removed(bits: Value) -> Value:
             return Cat(Mux(moves[place], bits[place + 1] if place + 1 < LEVELS else 0, bits[place])
@@ -117,65 +120,97 @@ class TouchRules(wiring.Component):
         m.d.comb += [used.eq(removed(row.used)), ahead.eq(removed(better)),
                      stays.eq(removed(kept))]
 
-        # The addition.
-        is_listed, is_first, is_blind, is_last, can, inserts = (Signal() for _ in range(6))
-        cuts, misses, rises = Signal(), Signal(), Signal()
+        # The addition, by what stays in its place: nothing waits for a shift.
+        left, is_listed, is_first, is_blind, is_last = (
+            Signal(LEVELS), Signal(), Signal(), Signal(), Signal())
+        can, inserts, cuts, misses, rises = (Signal() for _ in range(5))
         m.d.comb += [
-            is_listed.eq(hit.any()), is_first.eq(~used[0] & ~row.more),
-            is_blind.eq(~used[0] & row.more), is_last.eq(ahead == used),
+            left.eq(row.used & ~struck), is_listed.eq(hit.any()),
+            is_first.eq(~left.any() & ~row.more), is_blind.eq(~left.any() & row.more),
+            is_last.eq(~(left & ~better).any()),
             cuts.eq(accepts & ~is_listed & ~is_blind & given.is_unsure),
             can.eq(given.on_grid & ~given.is_unsure & ~given.is_low & ~is_blind
                    & (is_first | ~is_last | ~row.more & is_over)),
-            inserts.eq(is_append & given.adds | accepts & ~is_listed & can),
+            inserts.eq(appends | accepts & ~is_listed & can),
             misses.eq(accepts & ~is_listed & ~can),
-            rises.eq(accepts & (is_listed | can) & ~ahead[0])]
+            rises.eq(accepts & (is_listed | can) & ~(left & better).any())]
 
-        # Entry by entry: from before, from behind, the same, or new; then the values.
-        values, overflows = [], Signal(LEVELS)
-        for place, entry in enumerate(row.entries):
-            value = Signal(LEVEL, name=f"value_{place}")
-            total = Signal(signed(len(value.shares) + 2), name=f"total_{place}")
-            more, less = accepts & hit[place], takes & hit_take[place]
-            gone = less & given.is_gone
-            m.d.comb += [
-                total.eq(entry.value.shares + select(
-                    (more & ~less, given.value.shares), (less & more, both),
-                    (less & ~more, -given.taken))),
-                overflows[place].eq(more & total[len(value.shares)]), value.shares.eq(total),
-                value.orders.eq(entry.value.orders + (more & ~gone) - (gone & ~more))]
-            values.append(Cat(entry.key, value))
-        after = [select((moves[place], values[place + 1] if place + 1 < LEVELS else 0),
-                        (~moves[place], values[place])) for place in range(LEVELS)]
-        found = []
-        for place in range(LEVELS):
-            signal = Signal(ENTRY, name=f"after_{place}")
-            m.d.comb += signal.eq(after[place])
-            found.append(signal)
-        placed, shown = Signal(LEVELS), Signal(LEVELS)
+        # Entry by entry, in the cycle after that: new, or one of three with its new value.
+        values = [stages(m, self._value(m, entry, place, given, both, accepts & hit[place],
+                                        takes & hit_take[place]), 1, f"valued_{place}")
+                  for place, entry in enumerate(row.entries)]
+        added = stages(m, Cat(given.key, given.value), 1, "added")[1]
+        placed, shown, after = Signal(LEVELS), Signal(LEVELS), Signal(ROW)
         for place, entry in enumerate(self.o_row.entries):
             is_behind = inserts & ~ahead[place]
             is_new = is_behind & ahead[place - 1] if place else is_behind
             is_moved = is_behind & ~ahead[place - 1] if place else 0
+            falls = is_moved & moves[place - 1] if place else 0      # what moved up, moves back
+            chosen = stages(m, Cat(is_new, is_moved & ~falls, falls | ~is_behind & ~moves[place],
+                                   ~is_behind & moves[place]), 1, f"chosen_{place}")[1]
             m.d.comb += [
-                entry.eq(select((is_new, Cat(given.key, given.value)),
-                                (is_moved, found[place - 1] if place else 0),
-                                (~is_behind, found[place]))),
+                entry.eq(select(*zip(chosen, (
+                    added, values[place - 1][1] if place else 0, values[place][1],
+                    values[place + 1][1] if place + 1 < LEVELS else 0), strict=True))),
                 placed[place].eq(Mux(inserts, used[place - 1] if place else 1, used[place])),
                 shown[place].eq(~rises | is_new | Mux(is_moved, stays[place - 1] if place else 0,
                                                       stays[place]))]
 
         is_forgotten = Signal()
         m.d.comb += [
-            is_forgotten.eq(accepts & (self.is_doubtful | overflows.any())),
-            self.o_row.used.eq(Mux(cuts, ahead, placed & shown)),
-            self.o_row.more.eq(row.more | misses | cuts | inserts & used[-1]
-                               | (placed & ~shown).any()),
-            self.o_row.floor.eq(Mux(rises & (is_first | is_up), given.reach, row.floor)),
+            is_forgotten.eq(accepts & (self.is_doubtful | is_full)),
+            after.used.eq(Mux(cuts, ahead, placed & shown)),
+            after.more.eq(row.more | misses | cuts | inserts & used[-1]
+                          | (placed & ~shown).any()),
+            after.floor.eq(Mux(rises & (is_first | is_up), given.reach, row.floor)),
             self.is_shaken.eq(takes & (~hit_take.any() | dies) | accepts & ~is_listed
                               | is_forgotten)]
-        with m.If(is_append):
-            m.d.comb += [self.o_row.more.eq(~given.is_all), self.o_row.floor.eq(given.reach)]
+        with m.If(is_append_1):
+            m.d.comb += [after.more.eq(~given.is_all), after.floor.eq(given.reach)]
         with m.If(is_forgotten):
-            m.d.comb += [self.o_row.used.eq(0), self.o_row.more.eq(1)]
+            m.d.comb += [after.used.eq(0), after.more.eq(1)]
+        for name in ("used", "more", "floor"):
+            m.d.comb += self.o_row[name].eq(stages(m, after[name], 1, f"after_{name}")[1])
 
+        self._best(m, given, row, [value[0] for value in values], is_append_1, is_forgotten, {
+            "strikes": takes & given.is_gone & ~(accepts & is_same_key), "appends": appends,
+            "hit": hit, "better": better, "single": hit_take & single})
         return m
+
+    def _best(self, m: Module, given, row, values: list, is_append, is_forgotten, of: dict):
+        """Tell the best level at once: new, or one of the first two, as these alone show it.
+
+        A new key is the best when the first that stays is not better; no other can be equal then.
+        """
+        accepts, moves = self.is_accepted, Signal()
+        can = stages(m, self.i.on_grid & ~self.i.is_unsure & ~self.i.is_low, 1, "can")[1]
+        is_new, stays = Signal(2), Signal(2)        # if this one is the first that stays
+        for place in range(2):
+            is_used, is_over = row.used[place], (of["better"] | of["hit"])[place]
+            m.d.comb += [
+                is_new[place].eq(of["appends"] & ~is_used
+                                 | accepts & can & ~is_over & (is_used | ~row.more)),
+                stays[place].eq(is_used & ~is_new[place]
+                                & ~(accepts & given.is_unsure & ~is_over))]
+        level, best, chosen, is_dark = Signal(ENTRY), self.o_best, Signal(3), Signal()
+        m.d.comb += [
+            moves.eq(of["strikes"] & of["single"][0]),
+            chosen.eq(Mux(is_forgotten, 0, Cat(Mux(moves, is_new[1], is_new[0]),
+                                               ~moves & stays[0], moves & stays[1]))),
+            level.eq(select(*zip(chosen, (
+                Cat(entry[:PRICE] ^ given.side.replicate(PRICE), entry[PRICE:])
+                for entry in (Cat(given.key, given.value), *values[:2])), strict=True))),
+            is_dark.eq(is_forgotten | Mux(is_append, ~given.is_all, row.more | accepts)),
+            best.has_best.eq(chosen.any()), best.is_known.eq(best.has_best | ~is_dark),
+            best.price.eq(level.key), best.value.eq(level.value)]
+
+    @staticmethod
+    def _value(m: Module, entry, place: int, given, both, more, less) -> Value:
+        """Return an entry with what the message makes of its value."""
+        value, gone = Signal(LEVEL, name=f"value_{place}"), less & given.is_gone
+        m.d.comb += [
+            value.shares.eq(entry.value.shares + select(
+                (more & ~less, given.value.shares), (less & more, both),
+                (less & ~more, -given.taken))),
+            value.orders.eq(entry.value.orders + (more & ~gone) - (gone & ~more))]
+        return Cat(entry.key, value)

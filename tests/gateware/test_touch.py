@@ -10,9 +10,9 @@ import functools
 import numpy as np
 import pytest
 
-from tests.touch_rig import APPEND, Card, play
+from tests.touch_rig import APPEND, MESSAGE, STEP, Card, Rows, play
 from tickwire.kernels.touch import LEVELS
-from tickwire.spec.geometry import CARD_SMALL
+from tickwire.spec.geometry import CARD_SMALL, ONE_ORDER, SHARE_LIMIT
 
 
 @functools.cache
@@ -37,3 +37,26 @@ def test_a_side_wants_a_level_while_its_list_is_neither_full_nor_all_there_is():
     wants = (expected["more"] != 0) & (expected["count"] < LEVELS)
     is_later = np.diff(steps["cycle"], append=1 << 60) > 2     # nothing changed it since
     assert (card().answers(steps)["more"] == wants)[is_later].all()
+
+
+ROOM = 1 << 32                              # shares that any order finds room in
+
+
+@pytest.mark.parametrize("room, takes", [(0, 0), (ROOM - 1, 0), (ROOM, 0), (ROOM - 1, 1),
+                                         (ROOM, 1)])
+def test_a_level_that_may_become_too_full_makes_its_side_unknown(room, takes):
+    """The book may refuse the order; what left the level in the same message does not help."""
+    steps = np.zeros(2, STEP)
+    steps["cycle"] = 0, 2
+    steps["key"] = steps["take_key"] = 50
+    listed, added = steps[0], steps[1]
+    listed["kind"], listed["has_level"], listed["is_all"] = APPEND, 1, 1
+    listed["value"] = 3 * ONE_ORDER + SHARE_LIMIT - room
+    added["kind"], added["adds"], added["shares"], added["on_grid"] = MESSAGE, 1, ROOM - 1, 1
+    added["takes"], added["taken"] = takes, takes
+    expected, found = Rows().apply(steps), card().answers(steps)
+    for name in ("is_known", "best_key", "best_value"):
+        assert list(found[name]) == list(expected[name])
+    assert list(expected["is_known"]) == [1, room == ROOM]
+    if room == ROOM:
+        assert expected["best_value"][1] == 4 * ONE_ORDER + SHARE_LIMIT - 1 - takes

@@ -26,6 +26,7 @@ from tickwire.spec.geometry import ONE_ORDER, SHARE_LIMIT
 
 LEVELS = 8
 PRICE_MAX = (1 << 31) - 1
+ORDER_LIMIT = 1 << 32              # shares of an order are fewer
 
 TOUCH = np.dtype([
     ("count", "i8"),             # levels that are listed
@@ -114,6 +115,15 @@ def _forget(row):
 
 
 @kernel
+def _is_full(row, key):
+    """Whether one more order may be more than the listed level of a key can hold."""
+    place = _better(row, key)
+    if place == touch_at(row)["count"] or load64(row + _KEYS + 8 * place) != key:
+        return 0
+    return (load64(row + _VALUES + 8 * place) & SHARE_LIMIT) > SHARE_LIMIT - ORDER_LIMIT
+
+
+@kernel
 def _take(row, o):
     """Take shares from a level. Returns whether other levels are concerned than listed ones."""
     t = touch_at(row)
@@ -142,10 +152,7 @@ def _add(row, o):
     is_listed = place < count and load64(row + _KEYS + 8 * place) == key
     if is_listed:
         address = row + _VALUES + 8 * place
-        value = load64(address)
-        if (value & SHARE_LIMIT) + o["shares"] > SHARE_LIMIT:
-            return _forget(row)
-        store64(address, value + o["shares"] + ONE_ORDER)
+        store64(address, load64(address) + o["shares"] + ONE_ORDER)
     elif count == 0 and more:
         return 1
     elif o["is_unsure"]:
@@ -174,7 +181,7 @@ def apply(row, operation):
     looked for (:func:`append`) may not be what was asked for any more.
     """
     o = operation_at(operation)
-    if o["adds"] and o["is_doubtful"]:
+    if o["adds"] and (o["is_doubtful"] or _is_full(row, np.int64(o["key"]))):
         return _forget(row)
     is_shaken = 0
     if o["takes"]:
