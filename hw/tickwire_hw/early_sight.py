@@ -19,7 +19,7 @@ from tickwire_hw.records import line_layout
 from tickwire_hw.triggers_port import Sight
 
 LATEST = 255
-"""Cycles within which a record comes, whatever waits before it: 54 and what 16 events take."""
+"""Cycles within which a record comes, whatever waits before it: 54 and what 32 events take."""
 _EXECUTIONS = b"EC"
 _OF_ALL = b"RSVW"                          # types that are about no instrument, or about all
 _LINE = line_layout(STATE_LINE)

@@ -21,7 +21,7 @@ from tickwire_hw.order_table import PRICE
 from tickwire_hw.publish_port import Operation, PublishKind
 from tickwire_hw.sweep import KEY, STEP_DISTANCE
 
-DEPTH = 16
+DEPTH = 32
 """Events that can wait."""
 _LATE = 12                                  # events that may still come after `hold`
 _NAMED_SIZE = 3                             # octets of a message that name its instrument
@@ -109,7 +109,7 @@ class Sequencer(wiring.Component):
         head = data.View(waiting, queue.r_data)
         m.d.comb += [
             queue.w_en.eq(valid[-1]), queue.w_data.eq(Cat(events[-1], filter_.o)),
-            self.hold.eq(queue.w_level > DEPTH - _LATE - ENTRY_AGE)]
+            self.hold.eq(queue.w_level >= DEPTH - _LATE - (ENTRY_AGE + 1))]   # on their way there
 
         self._issue(m, queue, head.event, head.entry)
         return m
