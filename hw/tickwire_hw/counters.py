@@ -12,7 +12,7 @@ from tickwire.spec.geometry import WAYS, Geometry
 from tickwire_hw.arbiter_machine import PORTS
 from tickwire_hw.arbiter_machine import WIDTHS as ARBITER_WIDTHS
 from tickwire_hw.logic import select, stages
-from tickwire_hw.ram import RAM
+from tickwire_hw.ram import RAM, READ_AGE
 
 _C = CounterIndex
 _PORTS = PORTS.bit_length()                 # bits of a number of ports
@@ -40,8 +40,7 @@ WIDTHS = {**FRAME_WIDTHS, **ARBITER_WIDTHS, **BOOK_WIDTHS, _C.RECORDS: 1, **OTHE
 """Counters in gateware, and the bits of what one cycle can add to each."""
 WORD = 64
 _SLOT = COUNTER_SLOTS.bit_length() - 1
-_READ_AGE = 2
-_SUM_AGE = _READ_AGE + 1
+_SUM_AGE = READ_AGE + 1
 assert COUNTER_SLOTS == 1 << _SLOT
 
 
@@ -119,7 +118,7 @@ class Counters(wiring.Component):
 
         # Before all words were written once, RAM may hold what was there before a reset.
         m.submodules.sums = sums = RAM(WORD, COUNTER_SLOTS)
-        is_whole_2 = stages(m, is_peak_0 | ~is_written, _READ_AGE, "is_whole")[-1]
+        is_whole_2 = stages(m, is_peak_0 | ~is_written, READ_AGE, "is_whole")[-1]
         sum_3 = Signal(WORD)
         m.d.sync += sum_3.eq(due_2 + Mux(is_whole_2, 0, sums.read_data))
         m.submodules.picture = picture = RAM(WORD, COUNTER_SLOTS)

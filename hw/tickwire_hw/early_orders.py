@@ -51,7 +51,7 @@ class EarlyOrders(wiring.Component):
     i : ``In(stream.Signature(FeedEvent, always_ready=True))``
         From ``Arbiter``.
     hold : ``Out(1)``
-        More than half of the queue is taken: 12 more events find room.
+        12 more events find room in the queue, whatever they are.
     watch_all, i_taught, i_write : ``In``
         As of ``Locates`` and ``Grid``.
     is_lost : ``Out(1)``
@@ -145,7 +145,7 @@ class EarlyOrders(wiring.Component):
         is_same = stages(m, first.reference == first.new_reference, OPERATION_AGE, "is_same")[-1]
 
         self._answer(m, table, given, valid, watched, instrument, sound, has_shares)
-        m.d.comb += self._accept(table, given, is_same)
+        self._accept(m, table, given, is_same)
         return m
 
     def _take(self, m: Module) -> tuple:
@@ -235,10 +235,10 @@ class EarlyOrders(wiring.Component):
         m.d.sync += self.is_accepted.eq(self.o.valid & (
             joins_later[0] | can_join & ~record.found & record.room))
 
-    def _accept(self, table: HashedTable, given: list, is_same: Signal) -> list:
-        """Return doubt and error at age 5; a replace was looked up in the meantime."""
+    def _accept(self, m: Module, table: HashedTable, given: list, is_same: Signal) -> None:
+        """Tell doubt and error at age 5; a replace was looked up in the meantime."""
         record, is_replace = table.o.p, given[OPERATION_AGE + 1].is_replace
-        return [
+        m.d.comb += [
             self.is_doubtful.eq(~self.is_sure | is_replace & ~is_same & (
                 record.found | ~record.room)),
             self.o_error.eq(self._error | is_replace & ~(

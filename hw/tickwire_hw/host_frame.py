@@ -8,13 +8,12 @@ from amaranth.lib.wiring import In, Out
 
 from tickwire.spec.registers import FRAME_OFFSET, FRAME_PAGE, FRAME_TO_ORDERS
 from tickwire_hw.host_port import Access
-from tickwire_hw.ram import RAM
+from tickwire_hw.ram import RAM, READ_AGE
 from tickwire_hw.stream import LANES, Word
 
 _PAGE = FRAME_OFFSET // 4
 _ROWS = FRAME_PAGE // LANES
-_READ_CYCLES = 2                           # of a RAM
-_AHEAD = _READ_CYCLES + 2                  # words that are read before the line has taken one
+_AHEAD = READ_AGE + 2                  # words that are read before the line has taken one
 _TO_ORDERS = FRAME_TO_ORDERS.bit_length() - 1
 
 
@@ -66,7 +65,7 @@ class HostFrame(wiring.Component):
 
         # What is known of a word while it is being read.
         read = [Signal(data.StructLayout({"valid": 1, "first": 1, "last": 1, "keep": LANES}),
-                       name=f"read_{age}") for age in range(_READ_CYCLES + 1)]
+                       name=f"read_{age}") for age in range(READ_AGE + 1)]
         m.d.comb += [
             read[0].valid.eq((left != 0) & may_read), read[0].first.eq(row == 0),
             read[0].last.eq(left <= LANES),

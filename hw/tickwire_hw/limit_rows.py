@@ -17,14 +17,13 @@ from tickwire.spec.limits import (
     limits_rows,
 )
 from tickwire_hw.limit_numbers import NUMBERS_CYCLES, DivisorOf, FactorOf, RoomOf
-from tickwire_hw.ram import RAM
+from tickwire_hw.ram import RAM, READ_AGE
 from tickwire_hw.records import line_layout
 from tickwire_hw.risk import ROWS, LimitsWrite, Table
 
 ROW_WORDS = LIMITS_ROW // 8
 WORD = 64
-_READ_AGE = 2
-ROW_CYCLES = ROW_WORDS + _READ_AGE + NUMBERS_CYCLES + 2
+ROW_CYCLES = ROW_WORDS + READ_AGE + NUMBERS_CYCLES + 2
 """Cycles that a row takes."""
 _DIVISORS = ("tick", "tick_below_dollar", "lot")
 _FACTORS = {"collar_factor": "collar_bps", "last_collar_factor": "last_collar_bps"}
@@ -73,7 +72,7 @@ class LimitRows(wiring.Component):
         m.d.comb += [
             words.write_enable.eq(self.write.valid), words.write_address.eq(self.write.p.index),
             words.write_data.eq(self.write.p.word), words.read_address.eq(address),
-            start.eq(age == ROW_WORDS + _READ_AGE), self.o.valid.eq(age == ROW_CYCLES - 1)]
+            start.eq(age == ROW_WORDS + READ_AGE), self.o.valid.eq(age == ROW_CYCLES - 1)]
         m.d.sync += self.is_done.eq(0)
         with m.If(self.start):
             m.d.sync += [is_busy.eq(1), age.eq(0), address.eq(0), table.eq(Table.FIRM),
@@ -82,7 +81,7 @@ class LimitRows(wiring.Component):
             m.d.sync += age.eq(age + 1)
             with m.If(age < ROW_WORDS):
                 m.d.sync += address.eq(address + 1)
-            with m.If((age >= _READ_AGE) & (age < ROW_WORDS + _READ_AGE)):
+            with m.If((age >= READ_AGE) & (age < ROW_WORDS + READ_AGE)):
                 m.d.sync += raw.eq(words.read_data << 8 * LIMITS_ROW - WORD | raw >> WORD)
             with m.If(self.o.valid):
                 m.d.sync += [age.eq(0), number.eq(number + 1)]

@@ -8,10 +8,9 @@ from tickwire.spec.stages import StageIndex
 from tickwire_hw.histogram import Sample
 from tickwire_hw.logic import stages
 from tickwire_hw.order_rows import TOKEN
-from tickwire_hw.ram import RAM
+from tickwire_hw.ram import RAM, READ_AGE
 
 _TIME = 64
-_READ_AGE = 2
 SAMPLES = 3
 """Cycles that the samples of one message take; nothing else may come meanwhile."""
 
@@ -72,8 +71,8 @@ class OrderStages(wiring.Component):
             m.d.sync += number.eq(number + 1)
 
         begins, ends, sample = Signal(_TIME), Signal(_TIME), self.o.p
-        is_read = stages(m, self.acknowledged.valid, _READ_AGE, "read")[-1]
-        answered = stages(m, self.now, _READ_AGE, "answered")[-1]
+        is_read = stages(m, self.acknowledged.valid, READ_AGE, "read")[-1]
+        answered = stages(m, self.now, READ_AGE, "answered")[-1]
         is_caused = left.ingress.any() & (left.ingress < left.begin)
         with m.Switch(number):
             for place, stage, first, last, is_there in (

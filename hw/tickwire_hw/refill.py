@@ -17,7 +17,7 @@ from tickwire_hw.grid import KEY_AGE, PRICE_AGE
 from tickwire_hw.level_table import LEVEL, level_key
 from tickwire_hw.logic import encode, lowest, stages
 from tickwire_hw.order_table import PRICE
-from tickwire_hw.ram import RAM
+from tickwire_hw.ram import RAM, READ_AGE
 from tickwire_hw.sweep import KEY
 from tickwire_hw.touch_rules import LEVELS, ROW, TouchKind, operation_layout
 from tickwire_hw.window import write_layout
@@ -216,7 +216,7 @@ class Refill(wiring.Component):
             value, is_hit = Signal(data_.shape(), name=name), Signal(name=f"{name}_is_hit")
             m.d.comb += is_hit.eq(ram.write_enable & (ram.write_address == ram.read_address))
             # What is read while it is written is nothing, and what was read before is old.
-            skips = stages(m, is_hit, 2, f"{name}_skip")[1:]
+            skips = stages(m, is_hit, READ_AGE, f"{name}_skip")[1:]
             with m.If(is_hit):
                 m.d.sync += value.eq(data_)
             with m.Elif(~Cat(skips).any()):

@@ -24,6 +24,7 @@ from tickwire_hw.sweep import KEY, STEP_DISTANCE
 DEPTH = 32
 """Events that can wait."""
 _LATE = 12                                  # events that may still come after `hold`
+_COMING = ENTRY_AGE + 1                     # those that are between `i` and the queue
 _NAMED_SIZE = 3                             # octets of a message that name its instrument
 CONTEXT = ("kind", "is_last", "is_watched", "sequence", "timestamp", "feed_flags", "data",
            "is_desync_all", "line", "state", "received", "session")
@@ -109,7 +110,7 @@ class Sequencer(wiring.Component):
         head = data.View(waiting, queue.r_data)
         m.d.comb += [
             queue.w_en.eq(valid[-1]), queue.w_data.eq(Cat(events[-1], filter_.o)),
-            self.hold.eq(queue.w_level >= DEPTH - _LATE - (ENTRY_AGE + 1))]   # on their way there
+            self.hold.eq(queue.w_level >= DEPTH - _LATE - _COMING)]
 
         self._issue(m, queue, head.event, head.entry)
         return m

@@ -76,9 +76,9 @@ class Touch(wiring.Component):
         m.submodules.rules = rules = TouchRules(self._geometry)
         clear = Signal(self._bits + 2)          # sides that are clear, then whether all are
         m.d.sync += clear.eq(clear + ~self.ready)
-        valid = stages(m, self.i.valid & self.ready, 2, "valid")
+        valid_1 = stages(m, self.i.valid & self.ready, 1, "valid")[1]
         given, side = rules.o_operation, rules.o_operation.side
-        is_changed = stages(m, valid[1] & (given.kind != TouchKind.SHOW), 1, "is_changed")
+        is_changed = stages(m, valid_1 & (given.kind != TouchKind.SHOW), 1, "is_changed")
         done = [Cat(side, given.instrument)]
         done += stages(m, done[0], 1, "done")[1:]
         places = [Mux(self.ready, place, clear[:-1]) for place in done]
@@ -111,11 +111,11 @@ class Touch(wiring.Component):
             self.ready.eq(clear[-1]), rules.i.eq(self.i.p),
             rules.is_accepted.eq(self.is_accepted), rules.is_doubtful.eq(self.is_doubtful),
             self.row.eq(rules.o_before),
-            self.shaken.valid.eq(valid[1] & rules.is_shaken), self.shaken.p.side.eq(side),
+            self.shaken.valid.eq(valid_1 & rules.is_shaken), self.shaken.p.side.eq(side),
             self.shaken.p.instrument.eq(given.instrument)]
 
         m.d.sync += [
-            self.o.valid.eq(valid[1]), self.o.p.instrument.eq(given.instrument),
+            self.o.valid.eq(valid_1), self.o.p.instrument.eq(given.instrument),
             self.o.p.is_message.eq(given.kind == TouchKind.MESSAGE)]
         for number, other in enumerate(others):
             mine = (side == number) & (given.kind != TouchKind.SHOW)

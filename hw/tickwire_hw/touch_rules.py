@@ -103,6 +103,7 @@ class TouchRules(wiring.Component):
         hit_take = compared("hit_take", lambda entry: entry.key == self.i.take_key)
         kept = compared("kept", lambda entry: ~is_less(entry.key, self.i.reach))
         single = compared("single", lambda entry: entry.value.orders == 1)
+        fits = stages(m, self.i.on_grid & ~self.i.is_unsure & ~self.i.is_low, 1, "fits")[1]
         is_full = compared("full", lambda entry: (entry.key == self.i.key)
                            & entry.value.shares[SHARES:].all()).any()
 
@@ -129,8 +130,7 @@ class TouchRules(wiring.Component):
             is_first.eq(~left.any() & ~row.more), is_blind.eq(~left.any() & row.more),
             is_last.eq(~(left & ~better).any()),
             cuts.eq(accepts & ~is_listed & ~is_blind & given.is_unsure),
-            can.eq(given.on_grid & ~given.is_unsure & ~given.is_low & ~is_blind
-                   & (is_first | ~is_last | ~row.more & is_over)),
+            can.eq(fits & ~is_blind & (is_first | ~is_last | ~row.more & is_over)),
             inserts.eq(appends | accepts & ~is_listed & can),
             misses.eq(accepts & ~is_listed & ~can),
             rises.eq(accepts & (is_listed | can) & ~(left & better).any())]
@@ -172,36 +172,33 @@ class TouchRules(wiring.Component):
         for name in ("used", "more", "floor"):
             m.d.comb += self.o_row[name].eq(stages(m, after[name], 1, f"after_{name}")[1])
 
-        self._best(m, given, row, [value[0] for value in values], is_append_1, is_forgotten, {
-            "strikes": takes & given.is_gone & ~(accepts & is_same_key), "appends": appends,
-            "hit": hit, "better": better, "single": hit_take & single})
+        is_dark = Mux(is_append_1, ~given.is_all, row.more | accepts)
+        self._best(m, given, row, [value[0] for value in values], struck[0], better | hit, appends,
+                   fits, is_dark, is_forgotten)
         return m
 
-    def _best(self, m: Module, given, row, values: list, is_append, is_forgotten, of: dict):
+    def _best(self, m: Module, given, row, values: list, moves, over, appends, fits, is_dark,
+              is_forgotten) -> None:
         """Tell the best level at once: new, or one of the first two, as these alone show it.
 
         A new key is the best when the first that stays is not better; no other can be equal then.
         """
-        accepts, moves = self.is_accepted, Signal()
-        can = stages(m, self.i.on_grid & ~self.i.is_unsure & ~self.i.is_low, 1, "can")[1]
+        accepts = self.is_accepted
         is_new, stays = Signal(2), Signal(2)        # if this one is the first that stays
         for place in range(2):
-            is_used, is_over = row.used[place], (of["better"] | of["hit"])[place]
+            is_used, adds = row.used[place], accepts & ~over[place]
             m.d.comb += [
-                is_new[place].eq(of["appends"] & ~is_used
-                                 | accepts & can & ~is_over & (is_used | ~row.more)),
-                stays[place].eq(is_used & ~is_new[place]
-                                & ~(accepts & given.is_unsure & ~is_over))]
-        level, best, chosen, is_dark = Signal(ENTRY), self.o_best, Signal(3), Signal()
+                is_new[place].eq(appends & ~is_used | adds & fits & (is_used | ~row.more)),
+                stays[place].eq(is_used & ~is_new[place] & ~(adds & given.is_unsure))]
+        level, best, chosen = Signal(ENTRY), self.o_best, Signal(3)
         m.d.comb += [
-            moves.eq(of["strikes"] & of["single"][0]),
             chosen.eq(Mux(is_forgotten, 0, Cat(Mux(moves, is_new[1], is_new[0]),
                                                ~moves & stays[0], moves & stays[1]))),
             level.eq(select(*zip(chosen, (
                 Cat(entry[:PRICE] ^ given.side.replicate(PRICE), entry[PRICE:])
                 for entry in (Cat(given.key, given.value), *values[:2])), strict=True))),
-            is_dark.eq(is_forgotten | Mux(is_append, ~given.is_all, row.more | accepts)),
-            best.has_best.eq(chosen.any()), best.is_known.eq(best.has_best | ~is_dark),
+            best.has_best.eq(chosen.any()),
+            best.is_known.eq(best.has_best | ~is_dark & ~is_forgotten),
             best.price.eq(level.key), best.value.eq(level.value)]
 
     @staticmethod

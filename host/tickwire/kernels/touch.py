@@ -80,6 +80,12 @@ def _better(row, key):
 
 
 @kernel
+def _is_listed(row, key, place):
+    """Whether the level of a key is listed, at the place that it would have (:func:`_better`)."""
+    return place < touch_at(row)["count"] and load64(row + _KEYS + 8 * place) == key
+
+
+@kernel
 def _take_out(row, place):
     """Strike a level off the list."""
     t = touch_at(row)
@@ -118,17 +124,15 @@ def _forget(row):
 def _is_full(row, key):
     """Whether one more order may be more than the listed level of a key can hold."""
     place = _better(row, key)
-    if place == touch_at(row)["count"] or load64(row + _KEYS + 8 * place) != key:
-        return 0
-    return (load64(row + _VALUES + 8 * place) & SHARE_LIMIT) > SHARE_LIMIT - ORDER_LIMIT
+    return (_is_listed(row, key, place)
+            and (load64(row + _VALUES + 8 * place) & SHARE_LIMIT) > SHARE_LIMIT - ORDER_LIMIT)
 
 
 @kernel
 def _take(row, o):
     """Take shares from a level. Returns whether other levels are concerned than listed ones."""
-    t = touch_at(row)
     place = _better(row, o["take_key"])
-    if place == t["count"] or load64(row + _KEYS + 8 * place) != o["take_key"]:
+    if not _is_listed(row, np.int64(o["take_key"]), place):
         return 1
     value = load64(row + _VALUES + 8 * place) - o["taken"]
     if o["is_gone"]:
@@ -149,7 +153,7 @@ def _add(row, o):
     count, more = np.int64(t["count"]), np.int64(t["more"])
     is_first = count == 0 and more == 0
     place = _better(row, key)
-    is_listed = place < count and load64(row + _KEYS + 8 * place) == key
+    is_listed = _is_listed(row, key, place)
     if is_listed:
         address = row + _VALUES + 8 * place
         store64(address, load64(address) + o["shares"] + ONE_ORDER)
