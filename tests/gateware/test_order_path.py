@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from bench.cycle.order_path import arm_device, arm_trigger
 from tests.order_card import CardPair, judged, model_of, staged
 from tests.order_rig import DOLLAR, SYMBOLS, crc32c, pack_intent, pack_settle, sealed
-from tests.parity.test_order_path import CALM, MIXED, WILD
+from tests.parity.test_order_path import CALM, DAWN, MIXED
 from tickwire.spec.checks import CheckIndex
 from tickwire.spec.geometry import CARD_SMALL
 from tickwire.spec.intents import Operation, TriggerKind
@@ -56,7 +56,7 @@ def test_any_sequence_while_the_ring_holds_back(model, steps, seed):
 
 
 @ANY
-@given(st.lists(WILD, max_size=20))
+@given(st.lists(DAWN, min_size=25, max_size=60))
 def test_from_power_on(model, steps):
     run(model, steps, is_ready=False)
 

@@ -14,8 +14,9 @@ from hypothesis import strategies as st
 
 from tests.order_card import model_of
 from tests.order_rig import DOLLAR, LOCATES
-from tests.parity.test_order_path import CALM, SESSIONS, WILD, intent
+from tests.parity.test_order_path import ARM, CALM, SESSIONS, WILD, intent
 from tests.trigger_rig import Foreseen, Twin, market_columns, sight_columns
+from tests.weighted import weighted
 from tickwire.spec.checks import CheckIndex
 from tickwire.spec.geometry import CARD_SMALL
 from tickwire.spec.intents import TRIGGERS, Operation, TriggerEvent, TriggerKind
@@ -68,9 +69,9 @@ NEW = intent(Operation.NEW, price=st.just(BID), quantity=st.just(100), flags=st.
              max_version_lag=st.just(0))
 FILL = st.tuples(st.just("honest"), st.sampled_from(("accept", "fill")), st.integers(0, 3),
                  st.sampled_from((1, 30, 100)))
-BUSY = st.one_of(PRE_ARM, PRE_ARM, PRE_ARM, DISARM, BBO, BBO, BBO, TRADE, TRADE, NEW, FILL, FILL)
-ARM = st.tuples(st.just("arm"))
-ALL = st.one_of(BUSY, BUSY, BUSY, WILD_ARM, WILD_ARM, OTHER, TIME, CALM, *[ARM] * 12)
+BUSY = weighted(PRE_ARM, PRE_ARM, PRE_ARM, DISARM, BBO, BBO, BBO, TRADE, TRADE, NEW, FILL, FILL)
+TOLD = weighted(BUSY, SHOWN, SHOWN)
+ALL = weighted(*[BUSY] * 8, *[WILD_ARM] * 2, OTHER, TIME, CALM, CALM, ARM, ARM, WILD)
 
 
 @pytest.fixture(scope="module")
@@ -99,13 +100,13 @@ def test_busy_slots(model, steps):
 
 
 @ANY
-@given(st.lists(st.one_of(BUSY, SHOWN, SHOWN), min_size=25, max_size=50))
+@given(st.lists(TOLD, min_size=25, max_size=50))
 def test_busy_slots_that_are_told_ahead(model, steps):
     run(model, steps, kind=Foreseen)
 
 
 @ANY
-@given(st.lists(st.one_of(ALL, ALL, ALL, ALL, WILD), min_size=25, max_size=50),
+@given(st.lists(ALL, min_size=25, max_size=50),
        st.integers(0, 999))
 def test_any_sequence_while_the_ring_holds_back(model, steps, seed):
     run(model, steps, random.Random(seed))

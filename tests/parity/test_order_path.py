@@ -26,6 +26,7 @@ from tests.order_rig import (
     pack_settle,
     sealed,
 )
+from tests.weighted import weighted
 from tickwire.kernels import order_path
 from tickwire.spec.checks import ALWAYS_HARD, CHECKS, CheckIndex
 from tickwire.spec.intents import Operation
@@ -110,8 +111,9 @@ def answer(operation, **fields):
 
 
 def rows(table):
-    return st.fixed_dictionaries({}, optional={
-        name: st.sampled_from(values) for name, values in table.items()})
+    """A few limits of a table: were half of them near, none of the orders that follow passed."""
+    pairs = [(name, value) for name, values in table.items() for value in values]
+    return st.lists(st.sampled_from(pairs), min_size=1, max_size=3).map(dict)
 
 
 SESSION = st.sampled_from((0, 0, 0, 1, SESSIONS, 0xFFFF))
@@ -190,9 +192,16 @@ EVENTS = st.one_of(
     st.tuples(st.just("intent"), st.fixed_dictionaries({"operation": st.just(Operation.NOP)})),
     BOOK,
 )
-CALM = st.one_of(NEW, NEW, NEW, REPLACE, REPLACE, CANCEL, HONEST, HONEST, HONEST, HONEST, EVENTS)
+CALM = weighted(NEW, NEW, NEW, REPLACE, REPLACE, CANCEL, HONEST, HONEST, HONEST, HONEST, EVENTS)
 ARM = st.tuples(st.just("arm"))
-MIXED = st.one_of(CALM, CALM, ARM, ARM, ARM, ARM, WILD)
+WAKE = st.one_of(
+    ARM, st.tuples(st.just("session"), st.just(0), st.just(True)),
+    st.tuples(st.just("feed"), st.just(FeedState.LIVE)), st.tuples(st.just("phase"), st.just("Q")),
+    st.tuples(st.just("status"), st.just(0), st.just("0"), st.just("T")),
+    st.tuples(st.just("book"), st.just(0), near, near, st.just("T"), st.just(0), st.just(0), small))
+MIXED = weighted(*[CALM] * 7, *[ARM] * 2, WAKE, *[WILD] * 2)
+PERMIT = st.tuples(st.just("limits"), st.none(), st.just({}))
+DAWN = weighted(*[WAKE] * 10, *[CALM] * 7, PERMIT, *[WILD] * 2)
 
 
 class Pair:
@@ -438,7 +447,7 @@ def test_path_and_reference_agree_on_any_sequence(steps):
 
 
 @ANY
-@given(st.lists(WILD, max_size=20))
+@given(st.lists(DAWN, min_size=25, max_size=60))
 def test_path_and_reference_agree_from_power_on(steps):
     run(steps, is_ready=False)
 
