@@ -41,8 +41,9 @@ class Model:
         self.ports = dict(ports)
         self.inputs = row_type(ports, is_input=True)
         self.outputs = row_type(ports, is_input=False)
+        self._places: dict[tuple[str, str], tuple[int, int]] = {}
         self._trace = None if trace is None else Path(trace).absolute()
-        self._library = _load(library)
+        self._path, self._library = library, _load(library)
         self._handle = ctypes.c_void_p()
         self.restart()
 
@@ -87,6 +88,21 @@ class Model:
             raise TickwireError("This model has no reset; verilate(..., has_reset=True) has.")
         self._library.model_reset(self._handle)
 
+    def save(self) -> "Saved":
+        """Return the state that :meth:`restore` puts back: registers, memories, cycle.
+
+        Raises :class:`TickwireError` for a model that cannot, see ``verilate``.
+        """
+        if not self._library.model_is_savable():
+            raise TickwireError("This model cannot be saved; verilate(..., is_savable=True) can.")
+        return Saved(self._library, self._path, self._library.model_save(self._handle))
+
+    def restore(self, saved: "Saved") -> None:
+        """Put back the state that this model, or another of the same component, was saved in."""
+        if saved.path != self._path:
+            raise TickwireError("This state was saved by a model of something else.")
+        self._library.model_restore(self._handle, saved.handle)
+
     def restart(self) -> None:
         """Begin anew as after configuration: registers and memories at their initial values.
 
@@ -109,11 +125,28 @@ class Model:
         A value is a column of integers, or of octets or 64-bit words for what is wider.
         """
         for name, values in fields.items():
-            bits.put(rows[port], *self.ports[port].bits(name.replace("__", ".")), values)
+            bits.put(rows[port], *self._place(port, name.replace("__", ".")), values)
+
+    def pack(self, port: str, **fields: int) -> Any:
+        """Return an element of a structured port's column with these fields, and zeros."""
+        value = 0
+        for name, number in fields.items():
+            start, width = self._place(port, name.replace("__", "."))
+            if number >> width:
+                raise ValueError(f"{port}.{name} has {width} bits and cannot take {number:#x}")
+            value |= number << start
+        return bits.words([value], self.ports[port].width)[0]
 
     def get(self, rows: np.ndarray, port: str, field: str) -> np.ndarray:
         """Return a field of a structured port, ``a.b`` or ``a.3``, as a column."""
-        return bits.get(rows[port], *self.ports[port].bits(field))
+        return bits.get(rows[port], *self._place(port, field))
+
+    def _place(self, port: str, field: str) -> tuple[int, int]:
+        """First bit and width of a field; to ask the port takes longer than to write the field."""
+        key = port, field
+        if key not in self._places:
+            self._places[key] = self.ports[port].bits(field)
+        return self._places[key]
 
     def _flags(self, names: Sequence[str]) -> "ctypes.Array[ctypes.c_int32]":
         order = list(self.ports)
@@ -135,6 +168,14 @@ class Model:
         raise AssertionError("the model stopped at a row that fits")
 
 
+class Saved:
+    """State of a model, in memory."""
+
+    def __init__(self, library: ctypes.CDLL, path: Path, handle: int) -> None:
+        self.path, self.handle = path, ctypes.c_void_p(handle)
+        weakref.finalize(self, library.model_forget, self.handle)
+
+
 def _load(path: Path) -> ctypes.CDLL:
     try:
         library = ctypes.CDLL(str(path))
@@ -145,7 +186,11 @@ def _load(path: Path) -> ctypes.CDLL:
     library.model_new.argtypes = [ctypes.c_char_p]
     library.model_free.argtypes = library.model_reset.argtypes = [pointer]
     library.model_free.restype = library.model_reset.restype = None
-    library.model_has_reset.argtypes, library.model_has_reset.restype = [], ctypes.c_int32
+    for asked in (library.model_has_reset, library.model_is_savable):
+        asked.argtypes, asked.restype = [], ctypes.c_int32
+    library.model_save.restype, library.model_save.argtypes = pointer, [pointer]
+    library.model_restore.restype, library.model_restore.argtypes = None, [pointer, pointer]
+    library.model_forget.restype, library.model_forget.argtypes = None, [pointer]
     library.model_run.restype = number
     library.model_run.argtypes = [pointer, pointer, number, pointer, ctypes.c_int32, pointer,
                                   number, pointer]

@@ -27,12 +27,13 @@ _LIBRARY = "model.so"
 
 def verilate(component: wiring.Component, name: str | None = None,
              trace: str | Path | None = None, *, has_reset: bool = False,
-             parameters: str | None = None) -> Model:
+             is_savable: bool = False, parameters: str | None = None) -> Model:
     """Return a model of ``component`` in the state in which a bitstream starts.
 
     ``name``, by default the class's, is the Verilog module's. With ``trace`` the model writes
     every signal to that file, as VCD, for :mod:`tickwire_sim.waves`; it is then many times slower.
-    Only with ``has_reset`` it can be reset, at half the speed. ``parameters`` as of ``build``.
+    Only with ``has_reset`` it can be reset, at half the speed, and only with ``is_savable`` its
+    state can be saved and restored. ``parameters`` as of ``build``.
     """
     found = ports(component)
     name = name or module_name(component)
@@ -41,6 +42,9 @@ def verilate(component: wiring.Component, name: str | None = None,
     key = [Path(__file__).read_text(),
            *(repr(row_type(found, is_input=is_input)) for is_input in (True, False))]
     recipe = dataclasses.replace(RECIPE, has_reset=has_reset)
+    if is_savable:
+        recipe = dataclasses.replace(recipe, verilate=("--savable",),
+                                     runtime=(*recipe.runtime, "verilated_save.cpp"))
     folder = build(component, name, recipe, is_traced=trace is not None, key="".join(key),
                    parameters=parameters)
     if trace is not None:
@@ -71,7 +75,8 @@ def _header(found: dict[str, Port], model: str) -> str:
     values = {"INPUTS(X)": fields(is_input=True), "OUTPUTS(X)": fields(is_input=False),
               "FLAGS(X)": flags, "INPUT_ROW": row_type(found, is_input=True).itemsize,
               "OUTPUT_ROW": output.itemsize, "CYCLE_OFFSET": output.fields[CYCLE][1],
-              "CLOCKED": int("clk" in members), "RESET": int("rst" in members)}
+              "CLOCKED": int("clk" in members), "RESET": int("rst" in members),
+              "SAVABLE": int("VerilatedSerialize" in model)}
     return "".join(f"#define {name} {value}\n" for name, value in values.items())
 
 

@@ -4,14 +4,20 @@
 //   FLAGS(X)                X(index, member) for every output of one bit
 //   INPUT_ROW, OUTPUT_ROW   octets of a row; CYCLE_OFFSET: where a row has its cycle number
 //   CLOCKED, RESET          1 if the component has clk, rst
+//   SAVABLE                 1 if Verilator made its state savable
+#include <algorithm>
 #include <cstdint>
 #include <cstring>
+#include <vector>
 
 #include "Vtop.h"
 #include "ports.h"
 #include "verilated.h"
 #if VM_TRACE
 #include "verilated_vcd_c.h"
+#endif
+#if SAVABLE
+#include "verilated_save.h"
 #endif
 
 #define API extern "C" __attribute__((visibility("default")))
@@ -131,6 +137,47 @@ struct Model {
 
 constexpr int MAX_FLAGS = 64;
 
+// Registers, memories and number of the cycle of a model, as octets.
+struct Saved {
+    std::vector<uint8_t> octets;
+    uint64_t cycle = 0;
+};
+
+#if SAVABLE
+class Writer final : public VerilatedSerialize {
+public:
+    explicit Writer(Saved& to) : to(to) {}
+    void flush() override {
+        to.octets.insert(to.octets.end(), m_bufp, m_cp);
+        m_cp = m_bufp;
+    }
+
+private:
+    Saved& to;
+};
+
+class Reader final : public VerilatedDeserialize {
+public:
+    explicit Reader(const Saved& from) : next(from.octets.data()), left(from.octets.size()) {
+        m_endp = m_bufp;
+    }
+    void fill() override {
+        const size_t kept = m_endp - m_cp;
+        const size_t more = std::min(left, bufferSize() - kept);
+        std::memmove(m_bufp, m_cp, kept);
+        std::memcpy(m_bufp + kept, next, more);
+        m_cp = m_bufp;
+        m_endp = m_bufp + kept + more;
+        next += more;
+        left -= more;
+    }
+
+private:
+    const uint8_t* next;
+    size_t left;
+};
+#endif
+
 }  // namespace
 
 API Model* model_new(const char* trace) { return new Model(trace); }
@@ -150,6 +197,29 @@ API void model_reset(Model* model) {
     model->clear();
     model->cycle = 0;
 }
+
+API int32_t model_is_savable() { return SAVABLE; }
+
+API Saved* model_save(Model* model) {
+    Saved* saved = new Saved;
+#if SAVABLE
+    Writer writer{*saved};
+    writer << model->top;
+    writer.close();
+#endif
+    saved->cycle = model->cycle;
+    return saved;
+}
+
+API void model_restore(Model* model, const Saved* saved) {
+#if SAVABLE
+    Reader reader{*saved};
+    reader >> model->top;
+#endif
+    model->cycle = saved->cycle;
+}
+
+API void model_forget(Saved* saved) { delete saved; }
 
 API void model_flush(Model* model) {
 #if VM_TRACE

@@ -163,6 +163,71 @@ def test_a_model_without_a_reset_says_so():
         verilate(Sum()).reset()
 
 
+@pytest.fixture(scope="module")
+def savable():
+    return verilate(Toy(), is_savable=True)
+
+
+def test_a_saved_state_goes_on_as_it_did_each_time_it_is_put_back(savable):
+    rows = random_rows(savable, 400, seed=5)
+    found = savable.run(rows[:100])
+    saved = savable.save()
+    expected_rows = savable.run(rows[100:])
+    agrees(np.concatenate([found, expected_rows]), rows)
+    for others in (random_rows(savable, 50, seed=6), rows[:0]):
+        savable.run(others)
+        savable.restore(saved)
+        assert np.array_equal(savable.run(rows[100:]), expected_rows)
+    savable.restart()
+    agrees(savable.run(rows), rows)
+    savable.restore(saved)
+    assert np.array_equal(savable.run(rows[100:]), expected_rows)
+
+
+class Large(wiring.Component):
+    """A memory of half a MiB, more than Verilator writes at a time."""
+
+    address: In(14)
+    i: In(stream.Signature(256, always_ready=True))
+    o: Out(256)
+
+    def elaborate(self, platform):
+        m = Module()
+        m.submodules.store = store = memory.Memory(shape=256, depth=1 << 14, init=[])
+        write, read = store.write_port(), store.read_port(domain="comb")
+        m.d.comb += [write.addr.eq(self.address), write.data.eq(self.i.payload),
+                     write.en.eq(self.i.valid), read.addr.eq(self.address), self.o.eq(read.data)]
+        return m
+
+
+def test_every_word_of_a_large_memory_is_put_back(savable):
+    model = verilate(Large(), is_savable=True)
+    rows = model.rows(1 << 14, address=np.arange(1 << 14), i__valid=1)
+    rows["i__payload"] = np.random.default_rng(7).integers(1 << 63, size=(1 << 14, 4))
+    model.run(rows)
+    saved = model.save()
+    model.run(model.rows(1 << 14, address=np.arange(1 << 14), i__valid=1))
+    model.restore(saved)
+    found = model.run(model.rows(1 << 14, address=np.arange(1 << 14)))
+    assert np.array_equal(found["o"], rows["i__payload"])
+    with pytest.raises(TickwireError, match="saved by a model of something else"):
+        savable.restore(saved)
+
+
+def test_a_model_that_cannot_be_saved_says_so():
+    with pytest.raises(TickwireError, match="This model cannot be saved"):
+        verilate(Sum()).save()
+
+
+def test_fields_packed_are_those_put(toy):
+    fields = {"data": 1 << 63, "keep": 0x81, "last": 1}
+    rows = toy.rows(1)
+    toy.put(rows, "i__payload", **fields)
+    assert np.array_equal(rows["i__payload"][0], toy.pack("i__payload", **fields))
+    with pytest.raises(ValueError, match="i__payload.keep has 8 bits and cannot take 0x100"):
+        toy.pack("i__payload", keep=256)
+
+
 def test_a_value_that_does_not_fit_its_port_is_an_error_and_is_not_run(toy):
     toy.restart()
     for name, value in (("short", 1 << 33), ("pair__1__level", 128), ("i__valid", 2)):
