@@ -8,7 +8,7 @@ import struct
 
 import numpy as np
 
-from tests.order_card import CardPair, judged
+from tests.order_card import CYCLES, CardPair, judged
 from tests.order_rig import LOCATES, pack_intent, pack_settle, sealed
 from tickwire.kernels import order_path
 from tickwire.kernels.order_layout import TRIGGER_BLOCK, TRIGGER_HEAD, TRIGGER_ROW
@@ -90,9 +90,7 @@ class Twin(CardPair):
         while order_path.sweeping(self.rig.address):
             sent += self.rig.leave(order_path.sweep(self.rig.address, self.now), self.now)
         self.card.strobes = dict.fromkeys(COUNTERS, 0)
-        self.ask(getattr(self, f"card_{kind}", None), *arguments)
-        self.compare_card(first)
-        assert self.card.sent == sent, (self.card.sent, sent)
+        self.follow(first, sent, kind, *arguments)
         found = self._counted()
         assert self.card.strobes == {name: found[name] - self.counts[name] for name in COUNTERS}
         self.counts = found
@@ -225,12 +223,15 @@ class Foreseen(Twin):
             return
         card, shown = self.card, dict(fields)
         last, glimpse = shown.pop("last", 0), shown.pop("glimpse", None)
-        if glimpse is not None:
-            card.cycles(1 + glimpse, **sight_columns(instrument, shown, last, "i_glimpse"))
-        card.cycles(AHEAD, **sight_columns(instrument, shown, last))
-        record = (RecordType.TRADE, self._trade(fields)) if last else (kind, shown)
-        card.cycles(1, i_seen=card.seen(instrument), **market_columns(*record))
-        card.give(**market_columns(kind, shown) if last else {})
+        begin = 0 if glimpse is None else 1 + glimpse
+        given = {0: sight_columns(instrument, shown, last, "i_glimpse")} if begin else {}
+        given[begin] = sight_columns(instrument, shown, last)
+        records = [market_columns(kind, shown)]
+        if last:
+            records.insert(0, market_columns(RecordType.TRADE, self._trade(fields)))
+        given |= dict(enumerate(records, begin + AHEAD))
+        given[begin + AHEAD]["i_seen"] = card.seen(instrument)
+        card.finish(card.run(begin + AHEAD + CYCLES, given))
 
     def _foreseen(self, kind, fields):
         """Instrument of a record that is told of ahead."""
