@@ -4,15 +4,15 @@ Method: the sequences that drive kernels and reference (``tests/parity/test_orde
 the compiled gateware too; after each step the records are compared octet for octet.
 """
 
-import os
 import random
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from bench.cycle.order_path import arm_device, arm_trigger
+from tests.drawing import rounds
 from tests.order_card import CardPair, judged, model_of, staged
 from tests.order_rig import DOLLAR, SYMBOLS, crc32c, pack_intent, pack_settle, sealed
 from tests.parity.test_order_path import CALM, DAWN, MIXED
@@ -26,8 +26,7 @@ from tickwire.spec.sessions import SessionOperation
 from tickwire.spec.wire import decode
 from tickwire_hw.limit_rows import ROW_CYCLES
 
-SEQUENCES = int(os.environ.get("TICKWIRE_CARD_SEQUENCES", "12"))
-ANY = settings(max_examples=SEQUENCES, deadline=None, suppress_health_check=list(HealthCheck))
+ANY = rounds("TICKWIRE_CARD_SEQUENCES", 12)
 
 
 @pytest.fixture(scope="module")
@@ -45,19 +44,19 @@ def run(model, steps, *, is_ready=True, noise=None):
 
 @ANY
 @given(st.lists(CALM, min_size=25, max_size=60))
-def test_trading(model, steps):
+def test_trading(model, turn, steps):
     run(model, steps)
 
 
 @ANY
 @given(st.lists(MIXED, min_size=25, max_size=60), st.integers(0, 1 << 32))
-def test_any_sequence_while_the_ring_holds_back(model, steps, seed):
+def test_any_sequence_while_the_ring_holds_back(model, turn, steps, seed):
     run(model, steps, noise=random.Random(seed))
 
 
 @ANY
 @given(st.lists(DAWN, min_size=25, max_size=60))
-def test_from_power_on(model, steps):
+def test_from_power_on(model, turn, steps):
     run(model, steps, is_ready=False)
 
 

@@ -4,19 +4,18 @@ Method: kernels and compiled order path are driven by the same steps (``tests/tr
 directed ones lie just inside and just outside of what fires.
 """
 
-import os
 import random
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.drawing import rounds, weighted
 from tests.order_card import model_of
 from tests.order_rig import DOLLAR, LOCATES
 from tests.parity.test_order_path import ARM, CALM, SESSIONS, WILD, intent
 from tests.trigger_rig import Foreseen, Twin, market_columns, sight_columns
-from tests.weighted import weighted
 from tickwire.spec.checks import CheckIndex
 from tickwire.spec.geometry import CARD_SMALL
 from tickwire.spec.intents import TRIGGERS, Operation, TriggerEvent, TriggerKind
@@ -25,8 +24,7 @@ from tickwire.spec.records import RECORDS, BookFlag, RecordType, TradeFlag
 from tickwire.spec.registers import KillCause
 from tickwire.spec.wire import decode
 
-SEQUENCES = int(os.environ.get("TICKWIRE_CARD_SEQUENCES", "12"))
-ANY = settings(max_examples=SEQUENCES, deadline=None, suppress_health_check=list(HealthCheck))
+ANY = rounds("TICKWIRE_CARD_SEQUENCES", 12)
 BID, ASK = 100 * DOLLAR, 100 * DOLLAR + 100
 FIRST_WORD = 5                             # cycles from a market record to an armed order's
 SHOWN_ASK = {"bid": BID, "ask": ASK, "ask_quantity": 500}
@@ -95,20 +93,20 @@ def run(model, steps, noise=None, kind=Twin):
 
 @ANY
 @given(st.lists(BUSY, min_size=25, max_size=50))
-def test_busy_slots(model, steps):
+def test_busy_slots(model, turn, steps):
     run(model, steps)
 
 
 @ANY
 @given(st.lists(TOLD, min_size=25, max_size=50))
-def test_busy_slots_that_are_told_ahead(model, steps):
+def test_busy_slots_that_are_told_ahead(model, turn, steps):
     run(model, steps, kind=Foreseen)
 
 
 @ANY
 @given(st.lists(ALL, min_size=25, max_size=50),
        st.integers(0, 999))
-def test_any_sequence_while_the_ring_holds_back(model, steps, seed):
+def test_any_sequence_while_the_ring_holds_back(model, turn, steps, seed):
     run(model, steps, random.Random(seed))
 
 

@@ -7,12 +7,12 @@ all exposures are compared. The same goes for octets that nobody sane would send
 ``TICKWIRE_RISK_SEQUENCES=100000`` (``make nightly``) draws that many sequences of each kind.
 """
 
-import os
 import struct
 
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.drawing import rounds, weighted
 from tests.order_reference import Book, Reference
 from tests.order_rig import (
     DOLLAR,
@@ -26,7 +26,6 @@ from tests.order_rig import (
     pack_settle,
     sealed,
 )
-from tests.weighted import weighted
 from tickwire.kernels import order_path
 from tickwire.spec.checks import ALWAYS_HARD, CHECKS, CheckIndex
 from tickwire.spec.intents import Operation
@@ -422,8 +421,7 @@ class Pair:
             assert row["open_orders"] == len(self.reference.heads(number))
 
 
-SEQUENCES = int(os.environ.get("TICKWIRE_RISK_SEQUENCES", "60"))
-ANY = settings(max_examples=SEQUENCES, deadline=None, suppress_health_check=list(HealthCheck))
+ANY = rounds("TICKWIRE_RISK_SEQUENCES", 60)
 
 
 def run(steps, *, is_ready=True):
@@ -436,19 +434,19 @@ def run(steps, *, is_ready=True):
 
 @ANY
 @given(st.lists(CALM, min_size=25, max_size=60))
-def test_path_and_reference_agree_while_trading(steps):
+def test_path_and_reference_agree_while_trading(turn, steps):
     run(steps)
 
 
 @ANY
 @given(st.lists(MIXED, min_size=25, max_size=60))
-def test_path_and_reference_agree_on_any_sequence(steps):
+def test_path_and_reference_agree_on_any_sequence(turn, steps):
     run(steps)
 
 
 @ANY
 @given(st.lists(DAWN, min_size=25, max_size=60))
-def test_path_and_reference_agree_from_power_on(steps):
+def test_path_and_reference_agree_from_power_on(turn, steps):
     run(steps, is_ready=False)
 
 
