@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from hypothesis import strategies as st
 
+from tests.drawing import weighted
 from tests.reference import itch
 
 QUANTITIES = (1, 2, 100, 300, (1 << 32) - 1, (1 << 31), 0)
@@ -73,7 +74,7 @@ def sequences(space: Space, *, others: bool = False, length: int = 60
     """Return a strategy of lists of messages; with ``others`` every type may come."""
     one = order_messages(space)
     if others:
-        one = st.one_of(one, one, other_messages(space))
+        one = weighted(one, one, other_messages(space))
     return st.lists(one, min_size=1, max_size=length)
 
 

@@ -15,6 +15,7 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.drawing import weighted
 from tests.exchange_reference import ANY, PRICE_MAX, Market, Replay, messages
 from tickwire_sim.exchange import matching
 from tickwire_sim.exchange.batch import COMMAND, CommandKind, execute
@@ -28,7 +29,7 @@ SLOTS, DEPTH = 12, 4
 
 near = st.integers(1, 6).map(lambda ticks: ticks * 100)
 odd = st.sampled_from([0, -100, 1, 99, 150, PRICE_MAX, PRICE_MAX + 100, 2_000_000_000, 1 << 40])
-price = st.one_of(near, near, near, st.just(ANY), odd)
+price = weighted(near, near, near, st.just(ANY), odd)
 quantity = st.one_of(st.integers(1, 5).map(lambda lots: lots * 100), st.integers(1, 20),
                      st.sampled_from([0, -1, 999_999, 1_000_000, 1 << 33]))
 policy = st.sampled_from([matching.DAY, matching.DAY, matching.IMMEDIATE, matching.POST_ONLY])
