@@ -187,6 +187,13 @@ def test_a_print_beyond_the_price_fires(twin, fields, inside, outside):
     assert trade(twin, price=inside) == FIRED
 
 
+@pytest.mark.parametrize("kind", sorted({*RecordType} - {RecordType.BBO, RecordType.TRADE}))
+def test_no_other_record_fires_whatever_is_in_it(twin, kind):
+    arm(twin, TriggerKind.TRADE_THROUGH)
+    twin.step("market", kind, {"price": ASK + 1})
+    assert told(twin) == [] and trade(twin, price=ASK + 1) == FIRED
+
+
 def test_all_slots_fire_on_one_record_in_order_and_one_of_a_group_cancels_the_others(twin):
     twin.step("limits", None, {"lot": 1, "duplicate_ns": 0})
     for slot in reversed(range(TRIGGERS)):

@@ -83,7 +83,7 @@ _UNKNOWN_INSTRUMENT = IntentError.UNKNOWN_INSTRUMENT.value
 _COUNT_ARMED = CounterIndex.TRIGGERS_ARMED.value
 _COUNT_FIRED = CounterIndex.TRIGGERS_FIRED.value
 _COUNT_DISARMED = CounterIndex.TRIGGERS_DISARMED.value
-_IS_BBO = RecordType.BBO.value
+_IS_BBO, _IS_TRADE = RecordType.BBO.value, RecordType.TRADE.value
 _PRINTABLE = TradeFlag.PRINTABLE.value
 _BROKEN = TradeFlag.BROKEN.value
 _UNSURE = (BookFlag.RECOVERING | BookFlag.STALE | BookFlag.DESYNCED | BookFlag.BID_HIDDEN
@@ -300,12 +300,14 @@ def _is_killed(orders):
 
 @kernel
 def observe(orders, record, kind, slot, now):
-    """Fire the next trigger, from ``slot`` on, that a market record sets off.
+    """Fire the next trigger, from ``slot`` on, that a market record sets off: a BBO or a TRADE.
 
     Returns (octets that leave from ``tx``, slot to go on with); -1 for the slot when there is no
     other. While the order ring has no room nothing fires; what then holds may fire later.
     """
     is_bbo = kind == _IS_BBO
+    if not is_bbo and kind != _IS_TRADE:
+        return 0, -1
     locate = np.int64(_bbo_at(record)["locate"] if is_bbo else _trade_at(record)["locate"])
     instrument = instrument_of(orders, locate)
     if instrument < 0:
