@@ -1,6 +1,7 @@
 """How sequences of steps are drawn: with weights, and in rounds."""
 
 import os
+import struct
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -16,6 +17,41 @@ def weighted(*choices):
     ``st.one_of`` counts a strategy that is named twice once, and takes nested choices apart.
     """
     return st.sampled_from(choices).flatmap(lambda choice: choice)
+
+
+ABSENT = object()
+"""Choice of a field that is left out of its dictionary."""
+
+
+def maybe(choices):
+    """Choices of a field that is left out as often as it is there."""
+    return (*[ABSENT] * len(choices), *choices)
+
+
+def step(*columns, **fields):
+    """Draw a tuple: one choice of each column, then, if any, a dictionary with one of each field.
+
+    It is a single draw of octets; one for each value would take longer than the step itself. Of a
+    choice that is a ``range`` any number is taken.
+    """
+    table = (*columns, *fields.values())
+    layout = struct.Struct(f"<{len(table)}Q")
+
+    def taken(octets):
+        found = [_choice(column, number)
+                 for column, number in zip(table, layout.unpack(octets), strict=True)]
+        if not fields:
+            return tuple(found)
+        pairs = zip(fields, found[len(columns):], strict=True)
+        return (*found[:len(columns)], {name: value for name, value in pairs
+                                        if value is not ABSENT})
+    return st.binary(min_size=layout.size, max_size=layout.size).map(taken)
+
+
+def _choice(column, number):
+    number, place = divmod(number, len(column))
+    choice = column[place]
+    return choice[number % len(choice)] if isinstance(choice, range) else choice
 
 
 def rounds(variable, default):

@@ -11,10 +11,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.drawing import rounds, weighted
+from tests.drawing import maybe, rounds, step, weighted
 from tests.order_card import model_of
 from tests.order_rig import DOLLAR, LOCATES
-from tests.parity.test_order_path import ARM, CALM, SESSIONS, WILD, intent
+from tests.parity.test_order_path import ARM, CALM, SESSIONS, SMALL, WILD, intent
 from tests.trigger_rig import Foreseen, Twin, market_columns, sight_columns
 from tickwire.spec.checks import CheckIndex
 from tickwire.spec.geometry import CARD_SMALL
@@ -28,45 +28,34 @@ ANY = rounds("TICKWIRE_CARD_SEQUENCES", 12)
 BID, ASK = 100 * DOLLAR, 100 * DOLLAR + 100
 FIRST_WORD = 5                             # cycles from a market record to an armed order's
 SHOWN_ASK = {"bid": BID, "ask": ASK, "ask_quantity": 500}
-PRICES = st.sampled_from((BID, ASK, BID - 100, ASK + 100, 0, 0xFFFF_FFFF))
-SHARES = st.sampled_from((0, 1, 99, 100, 101, 0xFFFF_FFFF))
-ORDERS = {"price": st.sampled_from((BID, ASK, ASK, ASK + 100, 1)),
-          "quantity": st.sampled_from((1, 50, 100, 100, 0)),
-          "flags": st.sampled_from((0, 0, 1, 1, 3, 4)), "intent_id": st.integers(0, 99),
-          "kind": st.sampled_from((*TriggerKind, *TriggerKind, 7, 7)),
-          "slot": st.sampled_from((0, 0, 1, 2, 14, 15)), "token": st.integers(0, 4),
-          "group": st.sampled_from((0, 0, 1, 2)), "trigger_price": PRICES,
+PRICES = (BID, ASK, BID - 100, ASK + 100, 0, 0xFFFF_FFFF)
+SHARES = (0, 1, 99, 100, 101, 0xFFFF_FFFF)
+ORDERS = {"price": (BID, ASK, ASK, ASK + 100, 1), "quantity": (1, 50, 100, 100, 0),
+          "flags": (0, 0, 1, 1, 3, 4), "intent_id": range(100),
+          "kind": (*TriggerKind, *TriggerKind, 7, 7), "slot": (0, 0, 1, 2, 14, 15),
+          "token": range(5), "group": (0, 0, 1, 2), "trigger_price": PRICES,
           "trigger_quantity": SHARES}
-ODD = {"locate": st.sampled_from((*LOCATES, 8)), "ttl_ns": st.sampled_from((0, 1, 5_000, 100_000)),
-       "timestamp": st.sampled_from((5_000, 5_000, 6_000, 1 << 63, (1 << 64) - 1)),
-       "session": st.sampled_from((0, 1, SESSIONS)), "strategy": st.sampled_from((0, 1, 15, 16)),
-       "generation": st.sampled_from((0, 0, 0, 1, -1)), "reserved": st.just(255)}
-PRE_ARM = st.tuples(st.just("trigger"), st.fixed_dictionaries(ORDERS))
-WILD_ARM = st.tuples(st.just("trigger"), st.fixed_dictionaries(
-    ORDERS | {"slot": st.sampled_from((0, 15, 16, 255)),
-              "kind": st.sampled_from((*TriggerKind, 0, 8, 255)),
-              "flags": st.sampled_from((0, 1, 2, 16))}, optional=ODD))
-DISARM = st.tuples(st.just("trigger"), st.fixed_dictionaries(
-    {"operation": st.just(Operation.DISARM), "slot": ORDERS["slot"]},
-    optional={name: ODD[name] for name in ("locate", "generation")}))
-WHERE = {"locate": st.sampled_from((LOCATES[0],) * 5 + (*LOCATES, 8))}
-BBO = st.tuples(st.just("market"), st.just(RecordType.BBO), st.fixed_dictionaries(
-    {"bid": PRICES, "ask": PRICES, "bid_quantity": SHARES, "ask_quantity": SHARES, **WHERE},
-    optional={"flags": st.sampled_from(BookFlag)}))
-SHOWN = st.tuples(st.just("market"), st.just(RecordType.BBO), st.fixed_dictionaries(
-    {"bid": PRICES, "ask": PRICES, "bid_quantity": SHARES, "ask_quantity": SHARES},
-    optional={"last": st.sampled_from((BID, ASK, ASK + 100)),
-              "glimpse": st.sampled_from((0, 0, 1, 2, 3))}))
-TRADE = st.tuples(st.just("market"), st.just(RecordType.TRADE), st.fixed_dictionaries(
-    {"price": PRICES, **WHERE}, optional={"flags": st.sampled_from((0, 2, 3, 5, 8, 9))}))
-OTHER = st.tuples(st.just("market"), st.sampled_from((RecordType.LEVEL, RecordType.STATUS)),
-                  st.fixed_dictionaries({"price": PRICES}))
-TIME = st.tuples(st.just("time"), st.sampled_from((0, 1, 1_000, 100_000)))
-NEW = intent(Operation.NEW, price=st.just(BID), quantity=st.just(100), flags=st.just(0),
-             strategy=st.just(0), ttl_ns=st.just(0), timestamp=st.just(5_000),
-             max_version_lag=st.just(0))
-FILL = st.tuples(st.just("honest"), st.sampled_from(("accept", "fill")), st.integers(0, 3),
-                 st.sampled_from((1, 30, 100)))
+ODD = {"locate": maybe((*LOCATES, 8)), "ttl_ns": maybe((0, 1, 5_000, 100_000)),
+       "timestamp": maybe((5_000, 5_000, 6_000, 1 << 63, (1 << 64) - 1)),
+       "session": maybe((0, 1, SESSIONS)), "strategy": maybe((0, 1, 15, 16)),
+       "generation": maybe((0, 0, 0, 1, -1)), "reserved": maybe((255,))}
+PRE_ARM = step(("trigger",), **ORDERS)
+WILD_ARM = step(("trigger",), **ORDERS | ODD | {
+    "slot": (0, 15, 16, 255), "kind": (*TriggerKind, 0, 8, 255), "flags": (0, 1, 2, 16)})
+DISARM = step(("trigger",), operation=(Operation.DISARM,), slot=ORDERS["slot"],
+              locate=ODD["locate"], generation=ODD["generation"])
+WHERE = (LOCATES[0],) * 5 + (*LOCATES, 8)
+BEST = {"bid": PRICES, "ask": PRICES, "bid_quantity": SHARES, "ask_quantity": SHARES}
+BBO = step(("market",), (RecordType.BBO,), **BEST, locate=WHERE, flags=maybe((*BookFlag,)))
+SHOWN = step(("market",), (RecordType.BBO,), **BEST, last=maybe((BID, ASK, ASK + 100)),
+             glimpse=maybe((0, 0, 1, 2, 3)))
+TRADE = step(("market",), (RecordType.TRADE,), price=PRICES, locate=WHERE,
+             flags=maybe((0, 2, 3, 5, 8, 9)))
+OTHER = step(("market",), (RecordType.LEVEL, RecordType.STATUS), price=PRICES)
+TIME = step(("time",), (0, 1, 1_000, 100_000))
+NEW = intent(Operation.NEW, price=(BID,), quantity=(100,), flags=(0,), strategy=(0,), ttl_ns=(0,),
+             timestamp=(5_000,), max_version_lag=(0,))
+FILL = step(("honest",), ("accept", "fill"), SMALL, (1, 30, 100))
 BUSY = weighted(PRE_ARM, PRE_ARM, PRE_ARM, DISARM, BBO, BBO, BBO, TRADE, TRADE, NEW, FILL, FILL)
 TOLD = weighted(BUSY, SHOWN, SHOWN)
 ALL = weighted(*[BUSY] * 8, *[WILD_ARM] * 2, OTHER, TIME, CALM, CALM, ARM, ARM, WILD)
@@ -87,8 +76,8 @@ def twin(model):
 def run(model, steps, noise=None, kind=Twin):
     twin = kind(model, noise)
     twin.ready()
-    for step in steps:
-        twin.step(*step)
+    for one in steps:
+        twin.step(*one)
 
 
 @ANY
@@ -104,8 +93,7 @@ def test_busy_slots_that_are_told_ahead(model, turn, steps):
 
 
 @ANY
-@given(st.lists(ALL, min_size=25, max_size=50),
-       st.integers(0, 999))
+@given(st.lists(ALL, min_size=25, max_size=50), st.integers(0, 999))
 def test_any_sequence_while_the_ring_holds_back(model, turn, steps, seed):
     run(model, steps, random.Random(seed))
 

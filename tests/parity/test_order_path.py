@@ -12,7 +12,7 @@ import struct
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.drawing import rounds, weighted
+from tests.drawing import maybe, rounds, step, weighted
 from tests.order_reference import Book, Reference
 from tests.order_rig import (
     DOLLAR,
@@ -82,124 +82,110 @@ SESSION_ROW = {
     "orders_free": (0, 3, UNLIMITED), "orders_per_trade": (0, 2),
 }
 
-price = st.sampled_from(PRICES) | st.integers(0, 0xFFFF_FFFF)
-quantity = st.sampled_from(QUANTITIES)
-usual = st.sampled_from((1, 50, 100))
-instrument = st.integers(0, len(SYMBOLS) - 1)
-locate = st.sampled_from((LOCATES[0],) * 6 + (*LOCATES, 0, UNWATCHED))
-token = st.integers(-3, 30)                 # counts back from the newest; beyond it, strangers
-small = st.integers(0, 3)
-strategy = st.sampled_from((0, 0, 0, 0, 1, 15, 16, 0xFFFF))
-flags = st.sampled_from((0, 1, 3, 4, 5, 8, 9, 12, 2, 16, 255))
+PRICE = (*PRICES, *[range(1 << 32)] * len(PRICES))
+USUAL = (1, 50, 100)
+INSTRUMENTS = range(len(SYMBOLS))
+LOCATE = ((LOCATES[0],) * 6 + (*LOCATES, 0, UNWATCHED))
+TOKEN = range(-3, 31)                       # counts back from the newest; beyond it, strangers
+SMALL = range(4)
+COMMON = {
+    "intent_id": (range(1 << 32),), "strategy": (0, 0, 0, 0, 1, 15, 16, 0xFFFF),
+    "timestamp": (0, 0, 1_000, 1 << 63, (1 << 64) - 1), "ttl_ns": (0, 0, 0, 1, 2_000),
+    "flags": (0, 1, 3, 4, 5, 8, 9, 12, 2, 16, 255), "book_version": SMALL,
+    "max_version_lag": (0, 0, 1, 2)}
+ANSWER = {"price": PRICE, "quantity": QUANTITIES, "exchange_timestamp": (77,),
+          "order_reference": SMALL, "match_number": SMALL, "reason": SMALL}
 
 
 def intent(operation, **fields):
-    common = {"intent_id": st.integers(0, 0xFFFF_FFFF), "strategy": strategy,
-              "timestamp": st.sampled_from((0, 0, 1_000, 1 << 63, (1 << 64) - 1)),
-              "ttl_ns": st.sampled_from((0, 0, 0, 1, 2_000)), "flags": flags,
-              "book_version": small, "max_version_lag": st.sampled_from((0, 0, 1, 2))}
-    return st.tuples(st.just("intent"), st.fixed_dictionaries(
-        {"operation": st.just(operation)} | common | fields))
+    return step(("intent",), **{"operation": (operation,)} | COMMON | fields)
 
 
 def answer(operation, **fields):
-    common = {"price": price, "quantity": quantity, "exchange_timestamp": st.just(77),
-              "order_reference": small, "match_number": small, "reason": small}
-    return st.tuples(st.just("answer"), st.just(operation), token,
-                     st.fixed_dictionaries(common | fields))
+    return step(("answer",), (operation,), TOKEN, **ANSWER | fields)
 
 
-def rows(table):
+def rows(*columns, table):
     """A few limits of a table: were half of them near, none of the orders that follow passed."""
     pairs = [(name, value) for name, values in table.items() for value in values]
-    return st.lists(st.sampled_from(pairs), min_size=1, max_size=3).map(dict)
+    more = [None] * len(pairs) + pairs
+    return step(*columns, pairs, more, more).map(
+        lambda found: (*found[:-3], dict(filter(None, found[-3:]))))
 
 
-SESSION = st.sampled_from((0, 0, 0, 1, SESSIONS, 0xFFFF))
-BOOK = st.tuples(
-    st.just("book"), instrument, st.sampled_from((*PRICES[:4], 0)),
-    st.sampled_from((*PRICES[:4], 0, 0x7FFF_FFFF)), st.sampled_from("TTTHPQ\0"),
-    st.sampled_from((0, 0, *BookFlag)), st.sampled_from((0, 0, 100 * DOLLAR, 0x7FFF_FFFF)), small)
-STATUS = st.one_of(
-    st.tuples(st.just("status"), instrument, st.sampled_from("00012\0"),
-              st.sampled_from("TTTH\0")),
-    st.tuples(st.just("phase"), st.sampled_from("QQQQOSMEC\0")))
-PARTS = st.one_of(
-    st.tuples(st.just("part_kill"), st.just("strategies"), st.sampled_from((0, 1, 15)),
-              st.booleans()),
-    st.tuples(st.just("part_kill"), st.just("uses"), st.integers(0, SESSIONS - 1),
-              st.booleans()))
+SESSION = (0, 0, 0, 1, SESSIONS, 0xFFFF)
+BOOK = step(("book",), INSTRUMENTS, (*PRICES[:4], 0), (*PRICES[:4], 0, 0x7FFF_FFFF), "TTTHPQ\0",
+            (0, 0, *BookFlag), (0, 0, 100 * DOLLAR, 0x7FFF_FFFF), SMALL)
+STATUS = st.one_of(step(("status",), INSTRUMENTS, "00012\0", "TTTH\0"),
+                   step(("phase",), "QQQQOSMEC\0"))
+PARTS = st.one_of(step(("part_kill",), ("strategies",), (0, 1, 15), (False, True)),
+                  step(("part_kill",), ("uses",), range(SESSIONS), (False, True)))
 ELSEWHERE = (Operation.PRE_ARM, Operation.DISARM)      # in test_triggers
 OPERATION_AT = 14
 WILD = st.one_of(
-    intent(Operation.NEW, price=price, quantity=quantity, locate=locate, session=SESSION),
-    intent(Operation.REPLACE, price=price, quantity=quantity, token=token),
-    intent(Operation.CANCEL, quantity=quantity, token=token),
-    intent(Operation.MASS_CANCEL, locate=locate),
-    st.tuples(st.just("intent"), st.fixed_dictionaries({"operation": st.integers(0, 255).filter(
-        lambda number: number not in ELSEWHERE)})),
-    answer(Operation.SETTLE_ACCEPTED, flags=small),
+    intent(Operation.NEW, price=PRICE, quantity=QUANTITIES, locate=LOCATE, session=SESSION),
+    intent(Operation.REPLACE, price=PRICE, quantity=QUANTITIES, token=TOKEN),
+    intent(Operation.CANCEL, quantity=QUANTITIES, token=TOKEN),
+    intent(Operation.MASS_CANCEL, locate=LOCATE),
+    step(("intent",), operation=[number for number in range(256) if number not in ELSEWHERE]),
+    answer(Operation.SETTLE_ACCEPTED, flags=SMALL),
     answer(Operation.SETTLE_FILLED),
     answer(Operation.SETTLE_CANCELED),
     answer(Operation.SETTLE_REJECTED),
-    answer(Operation.SETTLE_REPLACED, flags=small),
-    st.tuples(st.just("limits"), instrument | st.none(), rows(LIMITS)),
-    st.tuples(st.just("firm"), rows(FIRM)),
-    st.tuples(st.just("row"), st.just("strategies"), rows(STRATEGY)),
-    st.tuples(st.just("row"), st.just("sessions"), rows(SESSION_ROW)),
+    answer(Operation.SETTLE_REPLACED, flags=SMALL),
+    rows(("limits",), (*INSTRUMENTS, *[None] * len(SYMBOLS)), table=LIMITS),
+    rows(("firm",), table=FIRM),
+    rows(("row",), ("strategies",), table=STRATEGY),
+    rows(("row",), ("sessions",), table=SESSION_ROW),
     BOOK, STATUS, PARTS,
-    st.tuples(st.just("feed"), st.sampled_from(FeedState)),
-    st.tuples(st.just("session"), st.integers(0, SESSIONS - 1), st.booleans()),
-    st.tuples(st.just("kill"), st.sampled_from(KillCause)),
-    st.tuples(st.just("arm")),
-    st.tuples(st.just("instrument_kill"), instrument, st.booleans()),
-    st.tuples(st.just("kill_action"), st.booleans()),
+    step(("feed",), tuple(FeedState)),
+    step(("session",), range(SESSIONS), (False, True)),
+    step(("kill",), tuple(KillCause)),
+    step(("arm",)),
+    step(("instrument_kill",), INSTRUMENTS, (False, True)),
+    step(("kill_action",), (False, True)),
     st.tuples(st.just("octets"), st.binary(min_size=64, max_size=64).filter(
         lambda octets: octets[OPERATION_AT] not in ELSEWHERE), st.booleans(),
               st.integers(-1, 1), st.integers(-1, 1)),
 )
 
-near = st.sampled_from((100 * DOLLAR, 100 * DOLLAR + 100, 99 * DOLLAR, 101 * DOLLAR,
-                        101 * DOLLAR + 100))
-NEW = st.tuples(st.just("intent"), st.fixed_dictionaries(
-    {"operation": st.just(Operation.NEW), "price": near, "quantity": usual,
-     "flags": st.sampled_from((0, 0, 1, 3, 4, 9)), "intent_id": st.integers(0, 99)},
-    optional={"locate": st.sampled_from(LOCATES), "session": st.just(1),
-              "strategy": st.sampled_from((1, 15))}))
-REPLACE = st.tuples(st.just("intent"), st.fixed_dictionaries(
-    {"operation": st.just(Operation.REPLACE), "price": near,
-     "quantity": st.sampled_from((1, 50, 100, 150)), "token": st.integers(0, 4)}))
-CANCEL = st.tuples(st.just("intent"), st.fixed_dictionaries(
-    {"operation": st.just(Operation.CANCEL), "quantity": st.sampled_from((0, 0, 50)),
-     "token": st.integers(0, 4)}))
-HONEST = st.tuples(st.just("honest"), st.sampled_from(("accept", "accept", "fill", "fill", "cancel",
-                                                       "reject")), st.integers(0, 15), usual)
-QUIET = ("intent_errors_max", "flags")
+NEAR = (100 * DOLLAR, 100 * DOLLAR + 100, 99 * DOLLAR, 101 * DOLLAR, 101 * DOLLAR + 100)
+NEW = step(("intent",), operation=(Operation.NEW,), price=NEAR, quantity=USUAL,
+           flags=(0, 0, 1, 3, 4, 9), intent_id=range(100), locate=maybe(LOCATES),
+           session=maybe((1,)), strategy=maybe((1, 15)))
+REPLACE = step(("intent",), operation=(Operation.REPLACE,), price=NEAR, quantity=(1, 50, 100, 150),
+               token=range(5))
+CANCEL = step(("intent",), operation=(Operation.CANCEL,), quantity=(0, 0, 50), token=range(5))
+HONEST = step(("honest",), ("accept", "accept", "fill", "fill", "cancel", "reject"), range(16),
+              USUAL)
+
+
+def calm(table):
+    """A table without the limits that end a sequence."""
+    return {name: values for name, values in table.items()
+            if name not in ("intent_errors_max", "flags")}
+
+
 EVENTS = st.one_of(
-    st.tuples(st.just("time"), st.sampled_from((0, 1, 699, 700, 701, 1_000, 1 << 40))),
-    st.tuples(st.just("limits"), st.none() | instrument, rows(
-        {name: values for name, values in LIMITS.items() if name not in QUIET})),
-    st.tuples(st.just("firm"), rows(
-        {name: values for name, values in FIRM.items() if name not in QUIET})),
-    st.tuples(st.just("book"), instrument, near, near, st.just("T"), st.just(0),
-              st.sampled_from((0, 100 * DOLLAR, 300 * DOLLAR)), small),
-    st.tuples(st.just("row"), st.just("strategies"), rows(
-        {name: values for name, values in STRATEGY.items() if name not in QUIET})),
-    st.tuples(st.just("row"), st.just("sessions"), rows(SESSION_ROW)),
+    step(("time",), (0, 1, 699, 700, 701, 1_000, 1 << 40)),
+    rows(("limits",), (None,) * len(SYMBOLS) + (*INSTRUMENTS,), table=calm(LIMITS)),
+    rows(("firm",), table=calm(FIRM)),
+    step(("book",), INSTRUMENTS, NEAR, NEAR, "T", (0,), (0, 100 * DOLLAR, 300 * DOLLAR), SMALL),
+    rows(("row",), ("strategies",), table=calm(STRATEGY)),
+    rows(("row",), ("sessions",), table=SESSION_ROW),
     STATUS, PARTS,
-    st.tuples(st.just("feed"), st.just(FeedState.LIVE)),
-    st.tuples(st.just("intent"), st.fixed_dictionaries({"operation": st.just(Operation.NOP)})),
+    step(("feed",), (FeedState.LIVE,)),
+    step(("intent",), operation=(Operation.NOP,)),
     BOOK,
 )
 CALM = weighted(NEW, NEW, NEW, REPLACE, REPLACE, CANCEL, HONEST, HONEST, HONEST, HONEST, EVENTS)
-ARM = st.tuples(st.just("arm"))
+ARM = step(("arm",))
 WAKE = st.one_of(
-    ARM, st.tuples(st.just("session"), st.just(0), st.just(True)),
-    st.tuples(st.just("feed"), st.just(FeedState.LIVE)), st.tuples(st.just("phase"), st.just("Q")),
-    st.tuples(st.just("status"), st.just(0), st.just("0"), st.just("T")),
-    st.tuples(st.just("book"), st.just(0), near, near, st.just("T"), st.just(0), st.just(0), small))
+    ARM, step(("session",), (0,), (True,)), step(("feed",), (FeedState.LIVE,)),
+    step(("phase",), "Q"), step(("status",), (0,), "0", "T"),
+    step(("book",), (0,), NEAR, NEAR, "T", (0,), (0,), SMALL))
 MIXED = weighted(*[CALM] * 7, *[ARM] * 2, WAKE, *[WILD] * 2)
-PERMIT = st.tuples(st.just("limits"), st.none(), st.just({}))
+PERMIT = step(("limits",), (None,), ({},))
 DAWN = weighted(*[WAKE] * 10, *[CALM] * 7, PERMIT, *[WILD] * 2)
 
 
@@ -428,8 +414,8 @@ def run(steps, *, is_ready=True):
     pair = Pair()
     if is_ready:
         pair.ready()
-    for step in steps:
-        pair.step(*step)
+    for one in steps:
+        pair.step(*one)
 
 
 @ANY
