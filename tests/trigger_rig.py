@@ -69,8 +69,8 @@ def sight_columns(instrument, fields, last=0, port="i_early"):
 class Twin(CardPair):
     """Kernels and card, driven together."""
 
-    def __init__(self, model, noise=None):
-        super().__init__(model, noise)
+    def __init__(self, model, noise=None, is_hurried=False):
+        super().__init__(model, noise, is_hurried)
         self.card.fixed["has_room"] = 1
         self.counts = self._counted()
 
@@ -84,17 +84,23 @@ class Twin(CardPair):
 
     def step(self, kind, *arguments):
         """Do a step on both; compare records, octets that leave and what was counted."""
+        self.catch_up(kind)
+        if self.behind is None:
+            self.card.strobes = dict.fromkeys(COUNTERS, 0)
         first = int(self.rig.path.ring["written"])
         self.asked = []
         sent = getattr(self, f"do_{kind}")(*arguments) or b""
         while order_path.sweeping(self.rig.address):
             sent += self.rig.leave(order_path.sweep(self.rig.address, self.now), self.now)
-        self.card.strobes = dict.fromkeys(COUNTERS, 0)
         self.follow(first, sent, kind, *arguments)
+        self.rig.records()
+
+    def compare_card(self, first):
+        """Compare records and what was counted since the last time."""
+        super().compare_card(first)
         found = self._counted()
         assert self.card.strobes == {name: found[name] - self.counts[name] for name in COUNTERS}
         self.counts = found
-        self.rig.records()
 
     def token(self, back):
         return max(int(self.context["next_token"]) - 1 - back, 0)

@@ -34,30 +34,31 @@ def model():
     return model_of(CARD_SMALL)
 
 
-def run(model, steps, *, is_ready=True, noise=None):
-    pair = CardPair(model, noise)
+def run(model, steps, is_hurried, *, is_ready=True, noise=None):
+    pair = CardPair(model, noise, is_hurried)
     if is_ready:
         pair.ready()
     for step in steps:
         pair.step(*step)
+    pair.catch_up()
 
 
 @ANY
-@given(st.lists(CALM, min_size=25, max_size=60))
-def test_trading(model, turn, steps):
-    run(model, steps)
+@given(st.lists(CALM, min_size=25, max_size=60), st.booleans())
+def test_trading(model, turn, steps, is_hurried):
+    run(model, steps, is_hurried)
 
 
 @ANY
-@given(st.lists(MIXED, min_size=25, max_size=60), st.integers(0, 1 << 32))
-def test_any_sequence_while_the_ring_holds_back(model, turn, steps, seed):
-    run(model, steps, noise=random.Random(seed))
+@given(st.lists(MIXED, min_size=25, max_size=60), st.booleans(), st.integers(0, 1 << 32))
+def test_any_sequence_while_the_ring_holds_back(model, turn, steps, is_hurried, seed):
+    run(model, steps, is_hurried, noise=random.Random(seed))
 
 
 @ANY
-@given(st.lists(DAWN, min_size=25, max_size=60))
-def test_from_power_on(model, turn, steps):
-    run(model, steps, is_ready=False)
+@given(st.lists(DAWN, min_size=25, max_size=60), st.booleans())
+def test_from_power_on(model, turn, steps, is_hurried):
+    run(model, steps, is_hurried, is_ready=False)
 
 
 @pytest.fixture

@@ -73,29 +73,30 @@ def twin(model):
     return found
 
 
-def run(model, steps, noise=None, kind=Twin):
-    twin = kind(model, noise)
+def run(model, steps, is_hurried, noise=None, kind=Twin):
+    twin = kind(model, noise, is_hurried)
     twin.ready()
     for one in steps:
         twin.step(*one)
+    twin.catch_up()
 
 
 @ANY
-@given(st.lists(BUSY, min_size=25, max_size=50))
-def test_busy_slots(model, turn, steps):
-    run(model, steps)
+@given(st.lists(BUSY, min_size=25, max_size=50), st.booleans())
+def test_busy_slots(model, turn, steps, is_hurried):
+    run(model, steps, is_hurried)
 
 
 @ANY
-@given(st.lists(TOLD, min_size=25, max_size=50))
-def test_busy_slots_that_are_told_ahead(model, turn, steps):
-    run(model, steps, kind=Foreseen)
+@given(st.lists(TOLD, min_size=25, max_size=50), st.booleans())
+def test_busy_slots_that_are_told_ahead(model, turn, steps, is_hurried):
+    run(model, steps, is_hurried, kind=Foreseen)
 
 
 @ANY
-@given(st.lists(ALL, min_size=25, max_size=50), st.integers(0, 999))
-def test_any_sequence_while_the_ring_holds_back(model, turn, steps, seed):
-    run(model, steps, random.Random(seed))
+@given(st.lists(ALL, min_size=25, max_size=50), st.booleans(), st.integers(0, 999))
+def test_any_sequence_while_the_ring_holds_back(model, turn, steps, is_hurried, seed):
+    run(model, steps, is_hurried, random.Random(seed))
 
 
 def told(twin):
