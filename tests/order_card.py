@@ -107,10 +107,14 @@ class Card:
                 rows[port] = value
 
     def go(self, rows):
-        """Run rows, while the ring holds back what comes out if there is noise."""
+        """Run rows; keep what comes out; return the last row."""
+        self.hold_back(rows)
+        return self.keep(rows, self.model.run(rows))
+
+    def hold_back(self, rows):
+        """Let the ring take no record in most of these cycles, if there is noise."""
         if self.noise is not None:
             rows[f"{self.RECORD}__ready"] = [self.noise.random() < 0.3 for _ in rows]
-        return self.keep(rows, self.model.run(rows))
 
     def keep(self, rows, found):
         """Keep the records and frames of some cycles; return the last row."""
@@ -143,10 +147,14 @@ class Card:
 
     def push(self, **columns):
         """Give an intent or an answer, until it is taken; do not wait for what it does."""
-        rows = self.columns(1)
-        self.put(rows, columns)
-        for _ in range(CYCLES * LOOKS):
-            if self.go(rows)["i__ready"]:
+        for _ in range(LOOKS):
+            rows, found = self.columns(CYCLES), []
+            self.put(rows, columns)
+            self.hold_back(rows)
+            while len(found) < CYCLES and not (found and found[-1]["i__ready"]):
+                found.append(self.model.run(rows[len(found):len(found) + 1]))
+            last = self.keep(rows[:len(found)], np.concatenate(found))
+            if last["i__ready"]:
                 return
         raise AssertionError(f"{columns} was never taken")
 
