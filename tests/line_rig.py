@@ -159,15 +159,16 @@ def received(model: Model, rows: np.ndarray, lanes: Lanes, now: int = 0) -> list
             payload, starts, line = b"", [], None
         if not row["payload__valid"]:
             continue
-        number, mask = len(seen), int(get["mask"][place])
+        number, keep = len(seen), int(lanes.keep[cycle])
+        start = int(get["start"][place]) if get["first"][place] else 0
+        mask = keep >> start << start if get["first"][place] else int(get["mask"][place])
         assert lanes.valid[cycle] and lanes.data[cycle] == get["data"][place]
-        assert not mask & ~int(lanes.keep[cycle]), "lanes outside of the frame"
+        assert not mask & ~keep, "lanes outside of the frame"
         assert bool(get["first"][place]) == (line is None) == (not is_open)
         line = int(get["line"][place]) if line is None else line
         assert line == int(get["line"][place])
         assert int(get["stamp"][place]) == now + lanes.first_cycles[number]
         present = [lane for lane in range(LANES) if mask >> lane & 1]
-        start = int(get["start"][place]) if get["first"][place] else 0
         is_open = not get["last"][place]
         size = LANES - start if is_open else len(present)
         assert present == list(range(start, start + size))

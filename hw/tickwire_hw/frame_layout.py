@@ -24,6 +24,7 @@ WORD_OF_TYPE, WORD_OF_LATER_TYPES, WORD_AFTER = 1, 2, 3
 # What the receiver leans on: every field of 16 bits lies in one word, and IPv4's last octets come
 # one word before the payload's first.
 assert [at // LANES for at in TYPE_AT] == [WORD_OF_TYPE, *2 * [WORD_OF_LATER_TYPES]]
+assert START[0] == START[2], "without a tag and with two, fields are in the same lanes"
 assert IP_AT == (14, 18, 22), "the IPv4 sum has the halves of each word by hand"
 assert all((udp - 1) // LANES == at // LANES - 1
            for udp, at in zip(UDP_AT, PAYLOAD_AT, strict=True))

@@ -91,6 +91,7 @@ class Receive(wiring.Component):
         """Return the parser, both checksums and the judgement after the frame's end."""
         m = Module()
 
+        self._has = Signal(len(TAGS), init=1)    # one-hot: the number of tags
         self._follow(m)
         self._read_tags(m)
         self._read_ipv4(m)
@@ -104,15 +105,20 @@ class Receive(wiring.Component):
     def _follow(self, m):
         """Follow the frame word by word."""
         words = self.words
-        place = Signal(WORDS + 1, init=1)        # one-hot: the word that comes next
+        self._place = place = Signal(WORDS + 1, init=1)    # one-hot: the word that comes next
         self._is_word = Signal(WORDS)
         self._held = Signal(WORD_BITS)           # the word before this one
         self._stamp = Signal.like(self.now)
         self._octets_before = before = Signal(_SIZE_BITS + 1)
+        is_payload_next = Signal()               # the word in which the UDP header ends
+        self._is_first = Signal()
 
-        m.d.comb += self._is_word.eq(Mux(words.valid, place[:WORDS], 0))
+        m.d.comb += [self._is_word.eq(Mux(words.valid, place[:WORDS], 0)),
+                     self._is_first.eq(words.valid & is_payload_next)]
         with m.If(words.valid):
-            m.d.sync += self._held.eq(words.p.data)
+            m.d.sync += [
+                self._held.eq(words.p.data), is_payload_next.eq(~words.p.last & self._any_tags(
+                    place[at // LANES - 1] for at in PAYLOAD_AT))]
             with m.If(words.p.last):
                 m.d.sync += [place.eq(1), before.eq(0)]
             with m.Else():
@@ -123,8 +129,8 @@ class Receive(wiring.Component):
 
     def _read_tags(self, m):
         """Count the tags: known after the third word; in it, 1 means one or two."""
-        self._has = has = Signal(len(TAGS), init=1)          # one-hot: the number of tags
-        self._is_ipv4 = is_ipv4 = Signal()
+        has, self._is_ipv4 = self._has, Signal()
+        is_ipv4 = self._is_ipv4
         types = [field_at(self.words.p.data, at) for at in TYPE_AT]
         is_tag = [(kind == ETHER_TYPE_VLAN) | (kind == ETHER_TYPE_SERVICE_VLAN) for kind in types]
         is_ip = [kind == ETHER_TYPE_IPV4 for kind in types]
@@ -152,15 +158,17 @@ class Receive(wiring.Component):
                     m.d.sync += read(field_at(self._held, at))
 
         # A cycle later: at the latest when the first word with payload is here.
-        is_wrong, has_options = Signal(), Signal()
-        self._can_have_udp = Signal()
+        is_wrong, has_options, is_plain = Signal(), Signal(), Signal()
+        self._can_be_let_in = Signal()
         self._udp_size_max = Signal(16)
         self._ip_end = Signal(_SIZE_BITS)
+        is_wrong_now = ((version != IPV4_VERSION) | (header_words < IPV4_HEADER_WORDS)
+                        | (total < Cat(0, 0, header_words)))
+        has_options_now = header_words != IPV4_HEADER_WORDS
         m.d.sync += [
-            is_wrong.eq((version != IPV4_VERSION) | (header_words < IPV4_HEADER_WORDS)
-                        | (total < Cat(0, 0, header_words))),
-            has_options.eq(header_words != IPV4_HEADER_WORDS),
-            self._can_have_udp.eq(total >= IPV4.size + UDP.size),
+            is_wrong.eq(is_wrong_now), has_options.eq(has_options_now),
+            is_plain.eq(self._is_ipv4 & (total >= IPV4.size + UDP.size)
+                        & ~is_wrong_now & ~has_options_now),
             self._udp_size_max.eq(total - IPV4.size),
             self._ip_end.eq(total + self._by_tags(IP_AT))]
 
@@ -172,17 +180,17 @@ class Receive(wiring.Component):
                 half = field_at(self.words.p.data, at)
                 with m.If(self._is_word[at // LANES] & self._has[tags]):
                     m.d.sync += matches.eq(Cat(
-                        half == key.group.word_select(1 - part, 16) for key in self.keys))
+                        (half == key.group.word_select(1 - part, 16)) & key.is_set
+                        for key in self.keys))
         self._is_group = Signal(len(Line))
 
-        is_credible, is_ours = Signal(), Signal()
+        is_sum_right, is_ours = is_right(self._sum_ipv4(m)), is_udp & self._is_group.any()
         self._is_ip_foreign, self._is_ip_good = Signal(), Signal()
         m.d.comb += [
-            self._is_group.eq(is_group[0] & is_group[1] & Cat(key.is_set for key in self.keys)),
-            is_credible.eq(~is_wrong & (has_options | is_right(self._sum_ipv4(m)))),
-            is_ours.eq(is_udp & self._is_group.any()),
-            self._is_ip_foreign.eq(is_credible & ~is_ours),
-            self._is_ip_good.eq(is_credible & is_ours & ~has_options & ~is_fragment)]
+            self._is_group.eq(is_group[0] & is_group[1]),
+            self._can_be_let_in.eq(is_plain & is_udp & ~is_fragment & is_sum_right),
+            self._is_ip_foreign.eq(~is_wrong & (has_options | is_sum_right) & ~is_ours),
+            self._is_ip_good.eq(self._can_be_let_in & self._is_group.any())]
 
     def _sum_ipv4(self, m):
         """Sum the IPv4 header without options as its words come.
@@ -215,21 +223,22 @@ class Receive(wiring.Component):
 
     def _read_udp(self, m):
         """Read the UDP header in the word in which it ends, the first that can have payload."""
-        self._is_first = is_first = Signal()
-        m.d.comb += is_first.eq(self._any_tags(self._is_word[at // LANES] for at in PAYLOAD_AT))
-        words = self.words
+        words, is_first = self.words, self._is_first
         length = self._read_by_tags("length")
         checksum = self._read_by_tags("checksum")
 
         # Port and length of both kinds of frame are judged in the word that they come in, which
         # for one tag is this one, for others the one before. Only the results are selected.
-        is_port, is_size, is_end = Signal(len(Line)), Signal(), Signal()
-        was_port, was_size, was_end = Signal(len(Line)), Signal(), Signal()
+        is_port, is_size = Signal(len(Line)), Signal()
+        was_port, was_size = Signal(len(Line)), Signal()
+        self._first_lanes, was_lanes = Signal(LANES), Signal(LANES)
+        self._is_first_end, was_end = Signal(), Signal()   # the datagram ends in its first word
         port_at, length_at = (UDP_AT[0] + offset_of(UDP, name)
                               for name in ("destination_port", "length"))
         with m.If(words.valid):
             m.d.sync += [was_port.eq(self._match_ports(port_at)),
                          was_size.eq(self._match_size(length_at, self._ip_total - IPV4.size)),
+                         was_lanes.eq(self._match_lanes(length_at, START[0])),
                          was_end.eq(self._match_end(length_at, START[0]))]
         port_at, length_at = (UDP_AT[1] + offset_of(UDP, name)
                               for name in ("destination_port", "length"))
@@ -237,8 +246,10 @@ class Receive(wiring.Component):
             is_port.eq(Mux(self._has[1], self._match_ports(port_at), was_port)),
             is_size.eq(Mux(self._has[1], self._match_size(length_at, self._udp_size_max),
                            was_size)),
-            is_end.eq(Mux(self._has[1], self._match_end(length_at, START[1]), was_end))]
-        self._is_first_end = is_end              # the datagram ends in its first word
+            self._first_lanes.eq(Mux(self._has[1], self._match_lanes(length_at, START[1]),
+                                     was_lanes)),
+            self._is_first_end.eq(Mux(self._has[1], self._match_end(length_at, START[1]),
+                                      was_end))]
 
         is_key = Signal(len(Line))
         self._length = Signal(16)
@@ -254,8 +265,7 @@ class Receive(wiring.Component):
         is_whole = self._by_tags(words.p.keep[start - 1] for start in START)
         self._is_let_in = Signal()
         m.d.comb += self._is_let_in.eq(
-            self._is_ipv4 & self._is_ip_good & self._can_have_udp & is_whole & is_key.any()
-            & is_size)
+            self._can_be_let_in & is_whole & is_key.any() & is_size)
 
     def _match_ports(self, octet):
         """Lines whose port is the field at an octet of this word."""
@@ -266,54 +276,53 @@ class Receive(wiring.Component):
         size = field_at(self.words.p.data, octet)
         return (size >= UDP.size) & (size <= size_max)
 
+    def _match_lanes(self, octet, start):
+        """Payload's lanes of the first word, of a datagram of the size at an octet of this one."""
+        size = field_at(self.words.p.data, octet)
+        return Cat(start <= lane and size > UDP.size + lane - start for lane in range(LANES))
+
     def _match_end(self, octet, start):
         """Whether a datagram of the size at an octet of this word ends in its first word."""
         return field_at(self.words.p.data, octet) <= UDP.size + LANES - start
 
     def _read_by_tags(self, name):
-        """Field of the UDP header, in this word or the one before."""
-        places = [at + offset_of(UDP, name) for at in UDP_AT]
-        return self._by_tags(
+        """Field of the UDP header, in this word or the one before; two tags are like none."""
+        none, one = (
             field_at(self.words.p.data if at // LANES == end // LANES else self._held, at)
-            for at, end in zip(places, PAYLOAD_AT, strict=True))
+            for at, end in zip((at + offset_of(UDP, name) for at in UDP_AT[:2]), PAYLOAD_AT[:2],
+                               strict=True))
+        return Mux(self._has[1], one, none)
 
     def _give_payload(self, m):
         """Let payload pass as far as UDP's length and the frame go."""
         words, payload, is_first = self.words, self.payload, self._is_first
         is_open = Signal()                       # the datagram goes on in the coming word
-        left = Signal(16)                        # octets of it from the coming word on
         lanes, is_end = Signal(LANES), Signal()  # those of it in the coming word; whether its last
         self._is_passed = Signal()
-        start = self._by_tags(START)
-        length = self._length
-
-        is_behind_start = Cat(self._any_tags(number >= start for start in START)
-                              for number in range(LANES))
-        self._is_first_payload = Cat(
-            self._any_tags(start <= number and length > UDP.size + number - start
-                           for start in START) for number in range(LANES))
+        start = Mux(self._has[1], START[1], START[0])
         is_first_end = self._is_first_end
+        self._payload_lanes = Mux(is_first, self._first_lanes, lanes & is_open.replicate(LANES))
+
         m.d.comb += [
             payload.valid.eq((is_first & self._is_let_in) | (words.valid & is_open)),
-            payload.p.data.eq(words.p.data),
-            payload.p.mask.eq(words.p.keep & Mux(is_first, is_behind_start, lanes)),
+            payload.p.data.eq(words.p.data), payload.p.mask.eq(words.p.keep & lanes),
             payload.p.first.eq(is_first),
             payload.p.last.eq(words.p.last | Mux(is_first, is_first_end, is_end)),
             payload.p.start.eq(start),
             payload.p.line.eq(Mux(is_first, self._line_now, self._line)),
             payload.p.stamp.eq(self._stamp)]
+        # Counted from lane 0 of a word, the datagram's last octet is in this lane or beyond.
+        last_lane, last_now = Signal(16), Signal(16)
+        m.d.comb += last_now.eq(Mux(
+            is_first, self._length + Mux(self._has[1], START[1], START[0]) - UDP.size - 1,
+            last_lane))
+        is_far = last_now[4:].any()              # not in this word nor in the next one
         with m.If(words.valid):
             m.d.sync += [
                 is_open.eq(Mux(is_first, self._is_let_in & ~is_first_end, is_open & ~is_end)
                            & ~words.p.last),
-                left.eq(left - LANES), is_end.eq(left <= 2 * LANES),
-                lanes.eq(Cat(left > LANES + number for number in range(LANES)))]
-        for here, start in zip(self._has, START, strict=True):
-            before = UDP.size + LANES - start
-            with m.If(is_first & here):
-                m.d.sync += [
-                    left.eq(length - before), is_end.eq(length <= before + LANES),
-                    lanes.eq(Cat(length > before + number for number in range(LANES)))]
+                last_lane.eq(last_now - LANES), is_end.eq(~is_far), lanes.eq(Cat(
+                    is_far | last_now[3] & (last_now[:3] >= lane) for lane in range(LANES)))]
         with m.If(is_first):
             m.d.sync += self._is_passed.eq(self._is_let_in)
         with m.If(self._is_word[0]):
@@ -322,22 +331,20 @@ class Receive(wiring.Component):
     def _sum_udp(self, m):
         """Sum pseudo header, UDP header and payload: right three cycles after the last word."""
         words = self.words
-        is_summed = Signal(LANES)
+        is_summed, octets = Signal(LANES), Signal(WORD_BITS)
         is_valid, is_begin = Signal(), Signal()
-        summed, pseudo_length = Signal(WORD_BITS), Signal(16)
+        pseudo_length = Signal(16)
         self._udp_sum = total = Signal(SUM)
 
-        is_payload = words.p.keep & Mux(self._is_first, self._is_first_payload, Mux(
-            self.payload.valid, self.payload.p.mask, 0))
-        m.d.comb += is_summed.eq(is_payload | Cat(reduce(or_, (
-            here & self._is_within(number * LANES + place, SUMMED_AT, PAYLOAD_AT)
-            for number, here in enumerate(self._is_word))) for place in range(LANES)))
+        is_header = Cat(reduce(or_, (
+            here & self._is_within(number * LANES + lane, SUMMED_AT, PAYLOAD_AT)
+            for number, here in enumerate(self._place[:WORDS]))) for lane in range(LANES))
         m.d.sync += [
-            is_valid.eq(words.valid), is_begin.eq(self._is_word[0]),
-            summed.eq(words.p.data & Cat(lane.replicate(8) for lane in is_summed)),
+            is_valid.eq(words.valid), is_begin.eq(self._is_word[0]), octets.eq(words.p.data),
+            is_summed.eq(is_header | words.p.keep & self._payload_lanes),
             pseudo_length.eq(Mux(self._is_first, self._length, 0))]
 
-        parts = halves(summed)
+        parts = halves(octets & Cat(lane.replicate(8) for lane in is_summed))
         was_valid, was_begin = Signal(), Signal()
         pairs = Signal(range(3 << 16)), Signal(range(2 << 16))
         m.d.sync += [
@@ -357,21 +364,22 @@ class Receive(wiring.Component):
             is_over.eq(words.valid & words.p.last), has_error.eq(words.p.error),
             size.eq(self._octets_before + sum(words.p.keep))]
 
-        has_type, has_ip, has_udp = (
-            self._any_tags(size >= end for end in ends)
-            for ends in (IP_AT, UDP_AT, PAYLOAD_AT))
-        is_other = Signal()
-        m.d.comb += is_other.eq(has_type & (~self._is_ipv4 | (has_ip & (
-            self._is_ip_foreign
-            | (self._is_ip_good & has_udp & self._can_have_udp & ~self._has_line)))))
-        was_over, was_passed, was_other = Signal(), Signal(), Signal()
+        was_over, was_passed = Signal(), Signal()
         was_late, is_late = Signal(), Signal()   # what the frame's size and the MAC show
+        has_type, has_ip, has_udp = reached = [Signal(name=f"has_{name}")
+                                               for name in ("type", "ip", "udp")]
+        m.d.sync += [reach.eq(self._any_tags(size >= end for end in ends))
+                     for reach, ends in zip(reached, (IP_AT, UDP_AT, PAYLOAD_AT), strict=True)]
+        # Two cycles after its last word the frame's headers are still in hand: tags and type of
+        # the next one are known a cycle later.
+        is_other = has_type & (~self._is_ipv4 | (has_ip & (
+            self._is_ip_foreign | (self._is_ip_good & has_udp & ~self._has_line))))
         m.d.sync += [
-            was_over.eq(is_over), was_passed.eq(self._is_passed), was_other.eq(is_other),
+            was_over.eq(is_over), was_passed.eq(self._is_passed),
             was_late.eq(has_error | (size > self.size_max) | (size < self._ip_end)),
             self.verdict.valid.eq(was_over), self.verdict.p.is_for_line.eq(was_passed),
-            self.is_other.eq(was_over & ~was_passed & was_other),
-            self.is_malformed.eq(was_over & ~was_passed & ~was_other), is_late.eq(was_late)]
+            self.is_other.eq(was_over & ~was_passed & is_other),
+            self.is_malformed.eq(was_over & ~was_passed & ~is_other), is_late.eq(was_late)]
         m.d.comb += self.verdict.p.is_damaged.eq(self.verdict.p.is_for_line & (
             is_late | (self.check_udp & self._has_checksum & ~is_right(self._udp_sum))))
 

@@ -31,18 +31,18 @@ class Word(data.Struct):
 
 
 class Payload(data.Struct):
-    """The octets of a word that are UDP payload, lanes ``mask``.
+    """The octets of a word that are UDP payload.
 
     They begin at lane ``start`` of the first word and fill all lanes up to the last word, which
-    may have fewer, or none. Where the first word is the last one too, nothing fits into it, and
-    its mask shows what the frame has there. Other fields are the same in all of a datagram.
+    may have fewer, or none: lanes ``mask``, which says nothing of a first word. Where that is the
+    last one too, nothing fits into it. Other fields are the same in all of a datagram.
 
     Whether a first word is valid is known late in its cycle; ``first`` is set early, and only
     there, even where the word turns out not to be valid.
     """
 
     data: WORD_BITS
-    mask: LANES
+    mask: LANES                            # of all words but the first one
     first: 1
     last: 1
     start: range(LANES)
