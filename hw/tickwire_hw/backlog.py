@@ -53,6 +53,8 @@ class Backlog(wiring.Component):
         Strobes of each kind, at most one.
     may_be_first : ``Out(1)``
         ``is_first`` before it is known whether the datagram is for a line: early in the cycle.
+    is_start : ``Out(1)``
+        Where it is ``may_be_first`` or ``is_next``, whether it is the former: earlier still.
     is_again : ``In(1)``
         The word in hand is needed once more, in the next cycle. It follows ``is_next``.
     is_overflow : ``Out(1)``
@@ -68,6 +70,7 @@ class Backlog(wiring.Component):
     is_cut: Out(1)
     is_verdict: Out(1)
     may_be_first: Out(1)
+    is_start: Out(1)
     is_again: In(1)
     is_overflow: Out(1)
 
@@ -123,7 +126,9 @@ class Backlog(wiring.Component):
             self.entry.eq(Mux(is_repeat, repeated, Mux(is_empty, arriving, waiting))),
             is_resumed.eq(is_waiting & ~is_repeat & ~self.hold),
             self.is_first.eq(Mux(passes, begins, was_first)),
-            self.may_be_first.eq(Mux(passes, payload.p.first, was_first)),
+            self.is_start.eq(~is_repeat & Mux(is_empty, payload.p.first,
+                                              waiting.kind == EntryKind.FIRST)),
+            self.may_be_first.eq(self.is_start & (is_empty | is_resumed)),
             self.is_next.eq(Mux(passes, goes_on, was_next | (is_repeat & ~self.hold))),
             self.is_cut.eq(was_cut),
             self.is_verdict.eq(Mux(passes, is_verdict, was_verdict))]

@@ -1,12 +1,13 @@
 """Message blocks of a datagram: found, counted and cut out of the words that they lie in."""
 
-from amaranth.hdl import Cat, Module, Mux, Signal
+from amaranth.hdl import Cat, Const, Module, Mux, Signal
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from tickwire.spec import itch50, moldudp64
 from tickwire_hw.backlog import Entry
 from tickwire_hw.blocks_port import MESSAGE_SIZE_MAX, Header, Message, PacketSignature
+from tickwire_hw.logic import select
 from tickwire_hw.stream import LANES, big_endian, octets, offset_of
 
 _HEADER = moldudp64.DOWNSTREAM_HEADER
@@ -41,7 +42,7 @@ class BlockWalker(wiring.Component):
 
     Members
     -------
-    entry, is_first, is_next, is_cut, is_verdict, may_be_first : ``In``
+    entry, is_first, is_next, is_cut, is_verdict, may_be_first, is_start : ``In``
         Words, cuts and verdicts in order, as :class:`tickwire_hw.backlog.Backlog` gives them.
     is_again : ``Out(1)``
         The word must come again in the next cycle that nothing holds. Follows ``is_next``.
@@ -57,6 +58,7 @@ class BlockWalker(wiring.Component):
     is_cut: In(1)
     is_verdict: In(1)
     may_be_first: In(1)
+    is_start: In(1)
     is_again: Out(1)
     packet: Out(PacketSignature())
     early: Out(stream.Signature(Early, always_ready=True))
@@ -79,40 +81,62 @@ class BlockWalker(wiring.Component):
         self._has_due, is_last_due = Signal(), Signal()
         self._ends, self._starts = ends, starts = Signal(), Signal()
         self._due = Signal(_COUNT)               # blocks that the header promised, not ended yet
-        self._at = at = Signal(_LENGTH + 1)
-        self._offset = offset = at[:3]
-        self._lasts = lasts = Signal(LANES)      # lane in which the item in hand ends
-        self._is_item = Signal(LANES)            # lanes up to it
         self._before = before = Signal(8)        # last octet of the word before
         lanes = octets(entry.data)
         self._length_now = length = Signal(_LENGTH)
 
+        # Whether a word comes again is known late: `at` is kept as if it did not, in words and
+        # lanes, and is a word further when it does; it is below 16 then.
+        self._is_repeat = is_repeat = Signal()
+        self._offset = offset = Signal(range(LANES))
+        self._at = at = Signal(_LENGTH + 1)
+        words_off, next_at = Signal(len(at) - len(offset)), Signal.like(at)
+        is_far = Signal()                                 # surely when `words_off` is 8 or more
+        self._is_near, is_second = Signal(), Signal()     # `at` is below 16; and not below 8
+        self._at_in_two = Cat(offset, is_second)          # `at` where it is near
+        # Lanes of an item's last octet and of the one behind it, from which `at` is a constant.
+        is_last, is_behind, self._is_beyond = Signal(), Signal(), Signal()
+        may_start, is_short = Signal(), Signal()          # a block; it ends in this word
+        self._is_used_up = Signal()                          # this word need not come again
+
         m.d.comb += [
+            at.eq(Cat(offset, words_off + is_repeat)),
+            self._is_near.eq(is_repeat | ~(is_far | words_off[1:3].any())),
+            is_second.eq(words_off[0] ^ is_repeat),
+            is_last.eq(Cat(entry.mask[at - _PREFIX_SIZE]
+                           for at in range(LANES)).bit_select(offset, 1)),
+            is_behind.eq(Cat(entry.mask[at + 1 - _PREFIX_SIZE]
+                             for at in range(LANES)).bit_select(offset, 1)),
+            self._is_beyond.eq(is_behind & ~(is_second & offset[0])),
             self._has_due.eq(self._due.any() & ~self._due.all()),
             is_last_due.eq(self._due == 1),
-            lasts.eq(Cat(at == lane + _PREFIX_SIZE for lane in range(LANES))),
-            self._is_item.eq(Cat(at >= lane + _PREFIX_SIZE for lane in range(LANES))),
-            ends.eq(self.is_next & self._is_open & (lasts & entry.mask).any()
-                    & (self._is_header | self._has_due)),
+            ends.eq(self.is_next & self._is_open & is_last & self._is_near
+                    & (is_second ^ (offset >= _PREFIX_SIZE)) & (self._is_header | self._has_due)),
             length.eq(Cat(entry.data.word_select(offset, 8),
                           Cat(before, *lanes[:-1]).word_select(offset, 8))),
+            next_at.eq(length + (offset - (LANES - _PREFIX_SIZE))),
             # While the header ends its count is not known yet: what follows it is taken for a
             # block, which will not count if there is none.
-            starts.eq(self.is_next & (at < LANES) & entry.mask.bit_select(offset, 1)
-                      & (self._is_header | (self._has_due & ~(self._is_open & is_last_due)))),
-            self.is_again.eq(starts & ~length[3:].any() & (length[:3] + offset < LANES))]
+            may_start.eq(self._is_near & ~is_second & entry.mask.bit_select(offset, 1)
+                         & (self._is_header | (self._has_due & ~(self._is_open & is_last_due)))),
+            # Seen at each place where the length may be, in time to choose one of the answers.
+            is_short.eq(Cat(
+                (offset == lane) & (high == 0) & (low < LANES - lane)
+                for lane, (high, low) in enumerate(zip((before, *lanes[:-1]), lanes, strict=True))
+            ).any()),
+            starts.eq(self.is_next & may_start), self._is_used_up.eq(~(may_start & is_short)),
+            self.is_again.eq(self.is_next & ~self._is_used_up)]
         with m.If(self.may_be_first):
-            m.d.sync += [self._is_open.eq(self.is_first), self._is_header.eq(1),
-                         at.eq(1 + entry.start + _HEADER.size - LANES)]
+            m.d.sync += [self._is_open.eq(self.is_first), self._is_header.eq(1), is_far.eq(0),
+                         Cat(offset, words_off).eq(1 + entry.start + _HEADER.size - LANES)]
         with m.Elif(self.is_next):
-            m.d.sync += [before.eq(lanes[-1]), at.eq(at - LANES)]
+            m.d.sync += [before.eq(lanes[-1]), is_repeat.eq(self.is_again),
+                         self._is_open.eq(starts | (self._is_open & ~ends)),
+                         words_off.eq(words_off - ~is_repeat), is_far.eq(words_off[3:].any())]
             with m.If(starts):
-                m.d.sync += at.eq(Mux(self.is_again, length[:3] + offset + _PREFIX_SIZE,
-                                      length + offset - (LANES - _PREFIX_SIZE)))
+                m.d.sync += [Cat(offset, words_off).eq(next_at), is_far.eq(length[5:].any())]
             with m.If(ends):
                 m.d.sync += self._is_header.eq(0)
-            with m.If(ends | starts):
-                m.d.sync += self._is_open.eq(starts)
 
     def _collect(self, m):
         """Gather the octets of the item in hand from the words that they come in.
@@ -133,39 +157,51 @@ class BlockWalker(wiring.Component):
         turned, is_valid = Signal(data.ArrayLayout(8, LANES)), Signal(LANES)
         head = Signal(range(LANES + 1))          # lane of octet 0 of the item that begins here
         begun, fresh = Signal(data.ArrayLayout(8, LANES)), Signal(data.ArrayLayout(8, LANES))
-        is_fresh = Signal()
+        is_fresh, begins = Signal(), Signal()    # `begins`: an item may in this word
 
-        m.d.comb += head.eq(Mux(self.may_be_first, entry.start, self._offset + 1))
+        m.d.comb += [head.eq(Mux(self.is_start, entry.start, self._offset + 1)),
+                     begins.eq(self.may_be_first | self._starts)]
+        is_split = head[3]                       # it begins in the next word
+        is_item = Signal(LANES)                  # lanes up to its last one, if that is near
+        m.d.comb += is_item.eq(Cat(self._at_in_two >= lane + _PREFIX_SIZE
+                                   for lane in range(LANES)))
         for place in range(LANES):
             from_first = [(lane + place) % LANES for lane in range(LANES)]
             shifted = Cat(lanes[lane] for lane in from_first)
-            is_ours = Cat(self._is_item[lane] for lane in from_first)
+            is_ours = Cat(is_item[lane] for lane in from_first).bit_select(first, 1)
+            behind_head = Cat(*lanes[place:], Const(0, 8 * place))
             m.d.comb += [
                 turned[place].eq(shifted.word_select(first, 8)),
-                is_valid[place].eq(is_ours.bit_select(first, 1)),
-                begun[place].eq(Mux(head + place < LANES, shifted.word_select(head[:3], 8), 0))]
+                is_valid[place].eq(is_ours | ~self._is_near),
+                begun[place].eq(Mux(is_split, 0, behind_head.word_select(head[:3], 8)))]
+        # The item of a word that comes again is in one group less.
+        group_now = Signal.like(group)
+        m.d.comb += group_now.eq(Mux(self._is_repeat, group[1], group))
         is_written = Signal(MESSAGE_SIZE_MAX)
         for octet in range(MESSAGE_SIZE_MAX):
             number, place = divmod(octet, LANES)
             before = fresh[octet] if octet < LANES else 0
             m.d.comb += [
-                is_written[octet].eq(Mux(first + place < LANES, group[number], group[number + 1])),
+                is_written[octet].eq(Mux(first + place < LANES, group_now[number],
+                                         group_now[number + 1])),
                 grown[octet].eq(Mux(is_written[octet],
                                     turned[place] & is_valid[place].replicate(8),
                                     Mux(is_fresh, before, held[octet])))]
 
         m.d.sync += held.eq(grown)
         with m.If(self.may_be_first | self.is_next):
-            m.d.sync += [fresh.eq(begun), is_fresh.eq(self.may_be_first | self._starts),
-                         group.eq(group << 1)]
-        with m.If(self.may_be_first | self._starts):
+            m.d.sync += [fresh.eq(begun), is_fresh.eq(begins), group.eq(
+                select((begins, Mux(is_split, 1, 2)), (~begins, group_now << 1)))]
+        with m.If(begins):
             m.d.sync += first.eq(head)
-            # A word that comes again is the item's own, unless its last lane ends the length.
-            is_split = head == LANES
-            m.d.sync += group.eq(Mux(self.is_again, Mux(is_split, 0, 1), Mux(is_split, 1, 2)))
 
         number, place = divmod(EARLY_SIZE - 1, LANES)
         self._octets, self._grown = Signal.like(held), grown
+        # The octets of a header's count, when it ends: they are not noise then, nor fresh ones.
+        count_at = offset_of(_HEADER, "message_count")
+        self._count_now = big_endian(Cat(
+            Mux(is_written[octet], turned[octet % LANES], held[octet])
+            for octet in range(count_at, count_at + _COUNT // 8)))
         self._is_early = (is_written[EARLY_SIZE - 1] & is_valid[place]
                           & entry.mask.bit_select((first + place)[:3], 1))
         m.d.sync += self._octets.eq(grown)
@@ -175,19 +211,14 @@ class BlockWalker(wiring.Component):
         entry, ends, is_header = self.entry, self._ends, self._is_header
         self._index = index = Signal(_COUNT)
         self._is_exact = is_exact = Signal()     # no octet has come behind the last end
-        count_at = offset_of(_HEADER, "message_count")
-        self._count_now = count = big_endian(Cat(self._grown[count_at + place]
-                                                 for place in range(_COUNT // 8)))
-        is_beyond = (self._lasts[:-1] & entry.mask[1:]).any()
-
         with m.If(self.may_be_first):
             m.d.sync += [index.eq(0), self._due.eq(0)]
         with m.If(ends):
-            m.d.sync += self._due.eq(Mux(is_header, count, self._due - 1))
+            m.d.sync += self._due.eq(Mux(is_header, self._count_now, self._due - 1))
             with m.If(~is_header):
                 m.d.sync += index.eq(index + 1)
         with m.If(self.is_next & entry.mask.any()):
-            m.d.sync += is_exact.eq(ends & ~is_beyond)
+            m.d.sync += is_exact.eq(ends & ~self._is_beyond)
         with m.If(self.may_be_first | self.is_cut):
             m.d.sync += is_exact.eq(0)
 
@@ -208,8 +239,8 @@ class BlockWalker(wiring.Component):
             packet.message.p.length.eq(length), packet.message.p.index.eq(self._index),
             early.valid.eq(self.is_next & self._is_open & ~self._is_header & self._has_due & (
                 self._is_early | (self._ends & (length < EARLY_SIZE)))),
-            packet.end.valid.eq(self.is_cut | (entry.last & (
-                self.is_first | (self.is_next & ~self.is_again)))),
+            packet.end.valid.eq(self.is_cut | (entry.last & self.is_first)
+                                | (entry.last & self.is_next & self._is_used_up)),
             packet.verdict.valid.eq(self.is_verdict),
             packet.verdict.p.is_damaged.eq(entry.last)]
 

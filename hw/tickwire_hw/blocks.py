@@ -62,7 +62,8 @@ class Blocks(wiring.Component):
         wiring.connect(m, wiring.flipped(self.verdict), backlog.verdict)
         wiring.connect(m, walker.packet, wiring.flipped(self.packet))
         wiring.connect(m, walker.early, wiring.flipped(self.early))
-        for name in ("entry", "is_first", "is_next", "is_cut", "is_verdict", "may_be_first"):
+        for name in ("entry", "is_first", "is_next", "is_cut", "is_verdict", "may_be_first",
+                     "is_start"):
             m.d.comb += getattr(walker, name).eq(getattr(backlog, name))
         m.d.comb += [backlog.hold.eq(self.hold), backlog.is_again.eq(walker.is_again),
                      self.is_overflow.eq(backlog.is_overflow)]

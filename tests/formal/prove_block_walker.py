@@ -27,7 +27,7 @@ Walk = data.StructLayout({
     "lane": range(LANES + 1)})              # lanes done of a word that comes again, else 0
 Inside = data.StructLayout({"is_open": 1, "is_header": 1, "due": COUNT, "index": COUNT,
                             "is_exact": 1, "at": LENGTH + 1, "before": 8, "length": LENGTH,
-                            "count": COUNT})
+                            "count": COUNT, "is_repeat": 1, "is_near": 1})
 
 
 class Walker(BlockWalker):
@@ -41,7 +41,8 @@ class Walker(BlockWalker):
         m = super().elaborate(platform)
         m.d.comb += self.inside.eq(Cat(
             self._is_open, self._is_header, self._due, self._index, self._is_exact, self._at,
-            self._before, self._length, self._count_now))
+            self._before, self._length, self._count_now, self._is_repeat,
+            self._is_near))
         return m
 
 
@@ -132,6 +133,7 @@ class WalkerTellsMessages(wiring.Component):
         m.d.comb += [
             walker.is_first.eq(~is_repeat & self.valid & ~is_open),
             walker.may_be_first.eq(walker.is_first | ~is_open & ~is_repeat & self.other),
+            walker.is_start.eq(~is_open & ~is_repeat),
             walker.is_next.eq(is_repeat | self.valid & is_open),
             walker.is_cut.eq(~is_word & is_open & self.cut)]
         is_again = walker.is_again & walker.is_next
@@ -194,7 +196,9 @@ class WalkerTellsMessages(wiring.Component):
                    is_due) -> None:
         """Where the walker stands is what the walk says."""
         is_known, is_header = is_open | is_ended, state.header != 0
-        m.d.comb += Assert(~is_repeat | is_open)
+        m.d.comb += [Assert(~is_repeat | is_open), Assert(inside.is_repeat == is_repeat)]
+        with m.If(is_open):
+            m.d.comb += Assert(inside.is_near == (inside.at < 2 * LANES))
         with m.If(is_known):
             m.d.comb += [Assert(inside.index == state.passed),
                          Assert(inside.is_header == is_header),
@@ -245,7 +249,8 @@ class HeaderIsWhatCame(wiring.Component):
             Assume(~is_started | (self.followed == followed)),
             Assume(self.followed < HEADER_SIZE),
             walker.is_first.eq(self.valid & ~is_open), walker.may_be_first.eq(walker.is_first),
-            walker.is_next.eq(self.valid & is_open), walker.entry.data.eq(self.data),
+            walker.is_next.eq(self.valid & is_open), walker.is_start.eq(~is_open),
+            walker.entry.data.eq(self.data),
             walker.entry.mask.eq((1 << LANES) - 1), walker.entry.start.eq(self.start)]
         first = Mux(is_open, 0, self.start)
         lane = self.followed - place + first
