@@ -33,6 +33,13 @@ COUNTED = ("messages", "unknown_type", "wrong_length", "zero_length", "unknown_l
            "bad_side")
 """Counters of messages as they are read."""
 _OF_ALL = "RSVW"                            # types that need no instrument
+_Read = data.StructLayout(dict.fromkeys((
+    "is_empty", "is_short", "is_known", "is_readable", "is_of_all", "is_replace", "is_bad_side"),
+    1))
+"""What a message shows by itself; ``is_short``: its instrument is not in it."""
+_Judged = data.StructLayout(dict.fromkeys((
+    "is_readable", "is_replace", "is_bad_side", "is_void", "is_for_all", *COUNTED[1:]), 1))
+"""What it is for the book: ``is_void`` has no operation, ``is_for_all`` one an instrument."""
 
 
 def context_layout(geometry: Geometry) -> data.StructLayout:
@@ -105,24 +112,59 @@ class Sequencer(wiring.Component):
                 & (message.length == itch50.STOCK_DIRECTORY.size))]
         events = stages(m, self.i.p, ENTRY_AGE, "event")
         valid = stages(m, self.i.valid, ENTRY_AGE, "valid")
-        waiting = data.StructLayout({"event": FeedEvent, "entry": entry_layout(self._geometry)})
+        read = Signal(_Read)                    # as old as the last of `events`
+        m.d.sync += self._read(m, events[-2].message, read)
+        judged = self._judge(m, read, filter_.o)
+        waiting = data.StructLayout({
+            "event": FeedEvent, "entry": entry_layout(self._geometry), "judged": _Judged})
         m.submodules.queue = queue = SyncFIFOBuffered(width=waiting.size, depth=DEPTH)
         head = data.View(waiting, queue.r_data)
         m.d.comb += [
-            queue.w_en.eq(valid[-1]), queue.w_data.eq(Cat(events[-1], filter_.o)),
+            queue.w_en.eq(valid[-1]), queue.w_data.eq(Cat(events[-1], filter_.o, judged)),
             self.hold.eq(queue.w_level >= DEPTH - _LATE - _COMING)]
 
-        self._issue(m, queue, head.event, head.entry)
+        self._issue(m, queue, head.event, head.entry, head.judged)
         return m
 
-    def _issue(self, m: Module, queue: SyncFIFOBuffered, event, entry) -> None:
+    def _read(self, m: Module, message, read: Signal) -> list:
+        """Return what sets ``read`` to what a message shows by itself."""
+        octets, length, side = message.data, message.length, field(
+            message.data, itch50.ADD_ORDER, "side")
+        is_add = (letter(octets) == LETTERS["A"]) | (letter(octets) == LETTERS["F"])
+        return [
+            read.is_empty.eq(length == 0), read.is_short.eq(length < _NAMED_SIZE),
+            read.is_known.eq(is_known(m, octets)),
+            read.is_readable.eq(is_readable(m, octets, length)),
+            read.is_of_all.eq(Cat(letter(octets) == LETTERS[tag] for tag in _OF_ALL).any()),
+            read.is_replace.eq(letter(octets) == LETTERS["U"]),
+            read.is_bad_side.eq(is_add & (side != ord("B")) & (side != ord("S")))]
+
+    def _judge(self, m: Module, read, entry) -> Signal:
+        """Return what a message is for the book, and how it is counted."""
+        judged, is_stranger = Signal(_Judged), Signal()
+        m.d.comb += [
+            is_stranger.eq(read.is_readable & ~read.is_of_all & ~entry.is_watched),
+            judged.is_readable.eq(read.is_readable),
+            judged.is_replace.eq(read.is_readable & read.is_replace),
+            judged.is_for_all.eq(read.is_short & ~read.is_empty),
+            judged.is_void.eq(Mux(read.is_readable, is_stranger,
+                                  read.is_empty | ~read.is_short & ~entry.is_watched)),
+            judged.zero_length.eq(read.is_empty),
+            judged.unknown_type.eq(~read.is_empty & ~read.is_known),
+            judged.wrong_length.eq(~read.is_empty & read.is_known & ~read.is_readable),
+            judged.unknown_locate.eq(is_stranger & entry.is_beyond),
+            judged.filtered.eq(is_stranger & ~entry.is_beyond),
+            judged.bad_side.eq(read.is_readable & read.is_bad_side & entry.is_watched),
+            judged.is_bad_side.eq(read.is_bad_side)]
+        return judged
+
+    def _issue(self, m: Module, queue: SyncFIFOBuffered, event, entry, judged) -> None:
         """Choose the next operation; the queue's head stays until its last one is issued."""
-        message, octets = event.message, event.message.data
+        octets = event.message.data
         given, context = self.o.p, self.o_context
         phase, is_second, is_step, is_showing = (Signal() for _ in range(4))
         shown, flags = Signal(self._instrument), Signal(FLAGS_SHAPE)
         sequence, number, stamp = Signal(64), Signal(range(SWEEP_DELAY)), Signal(64)
-        readable = is_readable(m, octets, message.length)
         pause = Signal(range(STEP_DISTANCE))    # cycles until a step may follow the last one
         m.d.sync += [phase.eq(~phase), pause.eq(Mux(pause == 0, 0, pause - 1))]
         m.d.comb += [
@@ -139,7 +181,6 @@ class Sequencer(wiring.Component):
         last = self._geometry.instruments - 1
         is_due = event.sequence[:ceil_log2(SWEEP_PERIOD)] == 0
         is_done = Signal()                      # with the head
-        is_void = Signal()                      # the head needs no operation
         is_start = Signal()                     # it needs one for each instrument
         with m.If(is_step):
             m.d.comb += [
@@ -174,62 +215,49 @@ class Sequencer(wiring.Component):
                     m.d.comb += [is_start.eq((flags & ~event.flags).any()),
                                  is_done.eq(~is_start)]
                 with m.Case(EventKind.MESSAGE):
-                    with m.If(~readable):
-                        is_short = message.length < _NAMED_SIZE
-                        m.d.comb += [
-                            context.kind.eq(PublishKind.UNREADABLE),
-                            is_start.eq(is_short & (message.length != 0)),
-                            is_void.eq((message.length == 0) | ~is_short & ~entry.is_watched),
-                            self.o.valid.eq(~phase & ~is_short & ~is_void),
-                            is_done.eq(is_void | self.o.valid)]
-                        with m.If(is_start | self.o.valid):
-                            m.d.sync += sequence.eq(event.sequence)
-                    with m.Else():
-                        self._message(m, octets, entry, is_void)
+                    # The last operation of a message that is not for all of them.
+                    is_last = ~phase & ~judged.is_for_all & (~judged.is_replace | is_second)
+                    m.d.comb += [
+                        is_start.eq(judged.is_for_all),
+                        self.o.valid.eq(~phase & ~judged.is_void & ~judged.is_for_all),
+                        is_done.eq(judged.is_void | is_last),
+                        context.is_last.eq(~judged.is_replace | is_second)]
+                    with m.If(self.o.valid):
+                        m.d.sync += is_second.eq(judged.is_replace & ~is_second)
+                    with m.If(judged.is_readable | ~judged.is_void):
+                        m.d.sync += sequence.eq(event.sequence)
+                    with m.If(judged.is_readable):
+                        self._message(m, octets, judged.is_bad_side)
                         with m.If(is_second):
                             m.d.comb += [
                                 given.operation.eq(BookOperation.REPLACE), given.reference.eq(
                                     field(octets, itch50.ORDER_REPLACE, "new_reference"))]
-                        m.d.comb += [
-                            self.o.valid.eq(~phase & ~is_void),
-                            context.is_last.eq((letter(octets) != LETTERS["U"]) | is_second),
-                            is_done.eq(is_void | ~phase & context.is_last)]
-                        with m.If(self.o.valid):
-                            m.d.sync += is_second.eq(~is_done)
+                        m.d.sync += stamp.eq(event.stamp)
                         with m.If(is_done):
-                            m.d.sync += [is_step.eq(is_due), sequence.eq(event.sequence),
-                                         stamp.eq(event.stamp)]
+                            m.d.sync += is_step.eq(is_due)
+                    with m.Else():
+                        m.d.comb += context.kind.eq(PublishKind.UNREADABLE)
             m.d.sync += is_showing.eq(is_start)
         m.d.comb += queue.r_en.eq(is_done)
 
         # The head is counted when it is done.
         is_counted = is_done & (event.kind == EventKind.MESSAGE)
-        is_empty, is_type = message.length == 0, is_known(m, octets)
-        is_stranger = readable & ~entry.is_watched & (
-            Cat(letter(octets) == LETTERS[tag] for tag in _OF_ALL) == 0)
-        for name, condition in (
-                ("messages", 1), ("zero_length", is_empty),
-                ("unknown_type", ~is_empty & ~is_type),
-                ("wrong_length", ~is_empty & is_type & ~readable),
-                ("unknown_locate", is_stranger & entry.is_beyond),
-                ("filtered", is_stranger & ~entry.is_beyond),
-                ("bad_side", readable & entry.is_watched & context.is_bad_side)):
-            m.d.sync += self.counts[name].eq(is_counted & condition)
+        m.d.sync += self.counts.messages.eq(is_counted)
+        for name in COUNTED[1:]:
+            m.d.sync += self.counts[name].eq(is_counted & judged[name])
 
-    def _message(self, m: Module, octets, entry, is_void: Signal) -> None:
+    def _message(self, m: Module, octets, is_bad_side) -> None:
         """Set what a readable message means to the book of its instrument."""
         given, context = self.o.p, self.o_context
         side = field(octets, itch50.ADD_ORDER, "side")
         m.d.comb += [
-            is_void.eq(~entry.is_watched),
             given.reference.eq(field(octets, itch50.ORDER_DELETE, "order_reference"))]
         with m.Switch(letter(octets)):
             with m.Case(LETTERS["A"], LETTERS["F"]):
                 m.d.comb += [
                     context.kind.eq(PublishKind.ORDER),
-                    context.is_bad_side.eq((side != ord("B")) & (side != ord("S"))),
-                    given.operation.eq(Mux(context.is_bad_side, BookOperation.NONE,
-                                           BookOperation.ADD)),
+                    context.is_bad_side.eq(is_bad_side),
+                    given.operation.eq(Mux(is_bad_side, BookOperation.NONE, BookOperation.ADD)),
                     given.side.eq(side == ord("S")),
                     given.shares.eq(field(octets, itch50.ADD_ORDER, "shares")),
                     given.price.eq(field(octets, itch50.ADD_ORDER, "price"))]
@@ -252,8 +280,6 @@ class Sequencer(wiring.Component):
             with m.Case(*(LETTERS[tag] for tag in "PQB")):
                 m.d.comb += context.kind.eq(PublishKind.PRINT)
             with m.Case(*(LETTERS[tag] for tag in _OF_ALL)):
-                m.d.comb += [context.kind.eq(PublishKind.OTHER), is_void.eq(0)]
+                m.d.comb += context.kind.eq(PublishKind.OTHER)
             with m.Case(*(LETTERS[tag] for tag in "HYJKIh")):
                 m.d.comb += context.kind.eq(PublishKind.OTHER)
-            with m.Default():
-                m.d.comb += is_void.eq(1)
