@@ -132,7 +132,8 @@ class BlockWalker(wiring.Component):
         with m.Elif(self.is_next):
             m.d.sync += [before.eq(lanes[-1]), is_repeat.eq(self.is_again),
                          self._is_open.eq(starts | (self._is_open & ~ends)),
-                         words_off.eq(words_off - ~is_repeat), is_far.eq(words_off[3:].any())]
+                         words_off.eq(Mux(is_repeat, words_off, words_off - 1)),
+                         is_far.eq(words_off[3:].any())]
             with m.If(starts):
                 m.d.sync += [Cat(offset, words_off).eq(next_at), is_far.eq(length[5:].any())]
             with m.If(ends):
