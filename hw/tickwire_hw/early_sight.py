@@ -91,7 +91,11 @@ class EarlySight(wiring.Component):
             m.d.sync += idle.eq(0)
         with m.Elif(idle != self._quiet):
             m.d.sync += idle.eq(idle + 1)
-        alone = [None, *stages(m, is_telling & (idle == self._quiet), ANSWER_AGE - 1, "alone")]
+        is_alone, instrument = Signal(), Signal(self._bits)    # that of the last one alone
+        m.d.comb += is_alone.eq(is_telling & (idle == self._quiet))
+        with m.If(is_alone):
+            m.d.sync += instrument.eq(locates.o.instrument)
+        alone = [None, *stages(m, is_alone, ANSWER_AGE - 1, "alone")]
         m.d.comb += self.o_glimpse.valid.eq(alone[ADD_AGE - 1] & self.early_glimpse.valid)
         is_add, given = alone[ADD_AGE], Signal(self._layout)
         comes = Mux(is_add, self.early_add.valid, alone[ANSWER_AGE] & self.early.valid
@@ -102,7 +106,7 @@ class EarlySight(wiring.Component):
         read, write = quotes.read_port(domain="comb"), quotes.write_port()
         line, before = self.lines.p.line, read.data
         m.d.comb += [
-            read.addr.eq(given.instrument), write.en.eq(self.lines.valid),
+            read.addr.eq(instrument), write.en.eq(self.lines.valid),
             write.addr.eq(self.lines.p.instrument)]
         m.d.comb += [write.data[name].eq(line[name]) for name in dict(_QUOTE)]
 
