@@ -14,6 +14,7 @@ from tickwire.kernels.jit import kernel
 from tickwire.kernels.memory import load64, view
 from tickwire.kernels.touch import LEVELS, TOUCH, TOUCH_OPERATION
 from tickwire.spec.geometry import ONE_ORDER, SHARE_LIMIT, Geometry
+from tickwire_hw.order_table import SHARES
 from tickwire_hw.touch import RESULT_AGE, SIDES, Touch, TouchKind
 from tickwire_sim.verilate import verilate
 
@@ -185,7 +186,11 @@ class Card:
         model.restart()
         ready = model.run(model.rows(SIDES * INSTRUMENTS + 1))["ready"]
         assert not ready[:-1].any() and ready[-1]
-        rows, cycles = model.rows(int(steps["cycle"][-1]) + 4), steps["cycle"]
+        cycles = steps["cycle"] + 1
+        rows = model.rows(int(cycles[-1]) + 4)
+        soon = rows[cycles - 1]
+        model.put(soon, "soon", side=steps["side"], instrument=steps["instrument"])
+        rows[cycles - 1] = soon
         rows["is_accepted"][cycles + 1] = steps["adds"] & (steps["kind"] == MESSAGE)
         rows["is_doubtful"][cycles + 1] = steps["is_doubtful"]
         given = rows[cycles]
@@ -194,6 +199,7 @@ class Card:
         model.put(given, "i__payload", **{name: steps[name] for name in (
             "kind", "instrument", "side", "takes", "take_key", "taken", "is_gone", "key",
             "on_grid", "is_unsure", "is_low", "reach", "is_all")}, **{
+                "gain": steps["shares"] - steps["taken"] & (1 << SHARES + 1) - 1,
                 "adds": np.where(is_append, steps["has_level"], steps["adds"]),
                 "value.shares": np.where(is_append, steps["value"] & SHARE_LIMIT,
                                          steps["shares"]),
@@ -204,17 +210,16 @@ class Card:
         assert found["o__valid"].all() and every["o__valid"].sum() == len(steps)
         answers = np.zeros(len(steps), ANSWER)
         answers["is_shaken"] = shaken
-        for name in ("is_known", "price", "value.shares", "value.orders"):
+
+        def best(name: str) -> np.ndarray:
             both = [model.get(found, "o__payload", f"bests.{side}.{name}").astype(np.int64)
                     for side in range(2)]
-            column = np.where(steps["side"] == 1, both[1], both[0])
-            if name == "is_known":
-                answers["is_known"] = column
-            elif name == "price":
-                answers["best_key"] = np.where((steps["side"] == 1) & (column != 0),
-                                               touch.PRICE_MAX - column, column)
-            else:
-                answers["best_value"] |= column << (40 if name == "value.orders" else 0)
+            return np.where(steps["side"] == 1, both[1], both[0])
+        answers["is_known"], has_best, price = best("is_known"), best("has_best"), best("price")
+        answers["best_key"] = np.where(has_best, np.where(
+            steps["side"] == 1, touch.PRICE_MAX - price, price), 0)
+        answers["best_value"] = np.where(
+            has_best, best("value.orders") << 40 | best("value.shares"), 0)
         after = every[np.minimum(cycles + 3, len(every) - 1)]["wants"]
         side = steps["instrument"] * 2 + steps["side"]
         answers["more"] = after >> side.astype(after.dtype) & 1

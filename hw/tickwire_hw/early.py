@@ -25,7 +25,7 @@ from tickwire_hw.window_rules import DECISION_AGE
 ANSWER_AGE = OPERATION_AGE + RESULT_AGE
 """Cycles from a message to its answer."""
 _IN_FLIGHT = 3                              # messages in the order table that have no answer yet
-_WRITTEN_AGE = DECISION_AGE + 2             # cycles from a result of `Commit` to the window's rows
+_WRITTEN_AGE = DECISION_AGE + 3             # cycles from a result of `Commit` to rows of `Refill`
 _REFILL_PORTS = ("i_window", "o_price", "o_key", "o_level", "is_granted", "i_key", "i_price",
                  "i_level")
 
@@ -112,12 +112,17 @@ class Early(wiring.Component):
     def _to_touch(self, m: Module, orders: EarlyOrders, refill: Refill, touch: Touch) -> None:
         """Let levels be appended between messages; count what the lists have seen."""
         messages, wish = orders.messages, refill.o.p
-        beside = Cat(messages[age].is_valid & (messages[age].instrument == wish.instrument)
+        # In the next cycle there is no message, and none of this instrument beside it.
+        coming = messages[OPERATION_AGE - 1]
+        beside = Cat(messages[age - 1].is_valid & (messages[age - 1].instrument == wish.instrument)
                      for age in (OPERATION_AGE - 1, OPERATION_AGE + 1)).any()
+        is_free = stages(m, ~coming.is_valid & ~beside, 1, "is_free")[1]
         m.d.comb += [
-            refill.is_taken.eq(refill.o.valid & ~orders.o.valid & ~beside),
-            touch.i.valid.eq(orders.o.valid | refill.o.valid & ~beside),
-            touch.i.p.eq(Mux(orders.o.valid, orders.o.p, wish)),
+            refill.is_taken.eq(refill.o.valid & is_free),
+            touch.i.valid.eq(orders.o.valid | refill.is_taken),
+            touch.i.p.eq(Mux(is_free, wish, orders.o.p)),
+            touch.soon.eq(Mux(coming.is_valid, orders.soon_touched,
+                              Cat(wish.side, wish.instrument))),
             touch.is_accepted.eq(orders.is_accepted), touch.is_doubtful.eq(orders.is_doubtful),
             refill.wants.eq(touch.wants), refill.row.eq(touch.row),
             refill.shaken.valid.eq(touch.shaken.valid), refill.shaken.p.eq(touch.shaken.p)]

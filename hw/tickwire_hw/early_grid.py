@@ -1,7 +1,7 @@
 """Whether a price is a tick, two cycles after it came: for the tick sizes that equities have.
 
 ``Grid`` serves every tick size and takes 7 cycles. Here a price is divided by 25, by the sum of
-what each six of its bits leave over, and by 2 or 4.
+what each seven of its bits leave over, and by 2 or 4.
 """
 
 from functools import reduce
@@ -14,14 +14,14 @@ from amaranth.utils import ceil_log2
 
 from tickwire.spec.geometry import CENT_TICK, DOLLAR, FINE_TICK, WINDOW_WORD, Geometry
 from tickwire_hw.grid import ROW
-from tickwire_hw.logic import stages
+from tickwire_hw.logic import select, stages
 from tickwire_hw.order_table import PRICE
 
 AGE = 4
 """Cycles from a price to what is known of it."""
 HALF_TICK = CENT_TICK // 2
 _ODD = 25                                   # of both coarse ticks
-_CHUNK = 6                                  # bits whose remainder one look-up table gives
+_CHUNK = 7                                  # bits whose remainder one look-up table gives
 assert HALF_TICK % _ODD == 0 and HALF_TICK // _ODD == 2 and FINE_TICK == 1
 
 
@@ -54,7 +54,7 @@ class EarlyGrid(wiring.Component):
     o_soon : ``Out({is_tick, is_low})``
         Two cycles later: the price is a tick of it for sure; as below.
     instrument : ``In(range(instruments))``
-        Three cycles later: its instrument.
+        Two cycles later: its instrument.
     is_first : ``In(1)``
         Four cycles later: if the instrument has no tick size, it gets one by this price.
     o : ``Out({on_grid, is_unsure, is_low, reach})``
@@ -84,8 +84,16 @@ class EarlyGrid(wiring.Component):
         write, soon, late = (ticks.write_port(), ticks.read_port(domain="comb"),
                              ticks.read_port(domain="comb"))
         prices = stages(m, self.price, AGE, "price")
-        own_3 = Mux(prices[3] < DOLLAR, Tick.FINE, Tick.CENT)
-        is_new_4 = stages(m, late.data == Tick.NONE, 1, "is_new")[1]
+        is_low = [None, *stages(m, prices[1] < DOLLAR, 2, "is_low")]
+        own = Mux(is_low[2], Tick.FINE, Tick.CENT)
+        # What an order decides in this cycle holds in the next one, in which this is looked at.
+        is_new_4 = Signal()
+        own_4 = stages(m, own, 2, "own")[2]
+        address_4 = stages(m, self.instrument, 2, "instrument")[2]
+        is_first_4 = Signal()
+        m.d.comb += is_first_4.eq(self.is_first & is_new_4)
+        known = Mux(is_first_4 & (address_4 == self.instrument), own_4, late.data)
+        is_new = stages(m, known == Tick.NONE, 2, "is_new")
         given = Signal(Tick)
         with m.Switch(self.i_write.p.row.tick):
             with m.Case(0):
@@ -97,10 +105,9 @@ class EarlyGrid(wiring.Component):
                 m.d.comb += given.eq(Tick.OTHER)
         m.d.comb += [
             soon.addr.eq(self.soon), late.addr.eq(self.instrument),
-            write.en.eq(self.i_write.valid | self.is_first & is_new_4),
-            write.addr.eq(Mux(self.i_write.valid, self.i_write.p.instrument,
-                              stages(m, self.instrument, 1, "instrument")[1])),
-            write.data.eq(Mux(self.i_write.valid, given, stages(m, own_3, 1, "own")[1]))]
+            is_new_4.eq(is_new[2]), write.en.eq(self.i_write.valid | is_first_4),
+            write.addr.eq(Mux(self.i_write.valid, self.i_write.p.instrument, address_4)),
+            write.data.eq(Mux(self.i_write.valid, given, own_4))]
 
         # Ages 0 to 2: the remainder by 25, which is 0 for a sum of 0, 25, 50 ...
         parts = [stages(m, Array(C(place * pow(2, at, _ODD) % _ODD, _ODD.bit_length())
@@ -111,25 +118,23 @@ class EarlyGrid(wiring.Component):
         is_odd_free = stages(m, Cat(total == multiple for multiple in range(0, most + 1, _ODD))
                              .any(), AGE - 2, "is_odd_free")
         tick_2 = stages(m, soon.data, 1, "tick")[1]
-        tick_3 = Mux(late.data == Tick.NONE, own_3, late.data)
+        tick_3 = stages(m, Mux(is_new[0], own, known), 1, "tick_late")[1]
         m.d.comb += [self.o_soon.is_tick.eq(_is_tick(tick_2, is_odd_free[1], prices[2])),
-                     self.o_soon.is_low.eq(_is_low(tick_2, prices[2]))]
+                     self.o_soon.is_low.eq(_is_low(tick_2, is_low[2]))]
 
-        # Ages 3 and 4.
-        span = Signal(range(self._span * CENT_TICK + 1))
-        with m.Switch(tick_3):
-            for tick, size in _SIZES.items():
-                with m.Case(tick):
-                    m.d.comb += span.eq(self._span * size)
+        # Ages 3 and 4. Whether a window would begin below 0, is known with the price.
+        sizes = [tick_3 == tick for tick in _SIZES]
+        spans = [self._span * size for size in _SIZES.values()]
         m.d.sync += [
             self.o.on_grid.eq(_is_tick(tick_3, is_odd_free[2], prices[3])),
             self.o.is_unsure.eq(tick_3 == Tick.OTHER),
-            self.o.is_low.eq(_is_low(tick_3, prices[3]))]
-        for side, key in enumerate((prices[3], ~prices[3])):
-            reach = Signal(PRICE + 1, name=f"reach_{side}")
-            m.d.comb += reach.eq(key - span)
-            m.d.sync += self.o.reach[side].eq(Mux(reach[-1] | (tick_3 == Tick.OTHER), 0,
-                                                  reach[:PRICE]))
+            self.o.is_low.eq(_is_low(tick_3, is_low[3]))]
+        for side in range(2):
+            keys = [~price if side else price for price in prices]
+            is_short = stages(m, Cat(keys[2] < span for span in spans), 1, f"is_short_{side}")[1]
+            reach = keys[3] - select(*zip(sizes, spans, strict=True))
+            can_reach = select(*zip(sizes, ~is_short, strict=True))
+            m.d.sync += self.o.reach[side].eq(Mux(can_reach, reach[:PRICE], 0))
 
         return m
 
@@ -140,6 +145,6 @@ def _is_tick(tick: Value, is_odd_free: Value, price: Value) -> Value:
             & ((tick == Tick.HALF) | (tick == Tick.CENT) & ~price[1]))
 
 
-def _is_low(tick: Value, price: Value) -> Value:
-    """Whether a bid at this price is below every window."""
-    return (tick != Tick.FINE) & (price < DOLLAR)
+def _is_low(tick: Value, is_low: Value) -> Value:
+    """Whether a bid is below every window, at a price that is below a dollar or not."""
+    return (tick != Tick.FINE) & is_low

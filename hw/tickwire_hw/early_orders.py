@@ -4,9 +4,8 @@ A second order table, with the same content as that of ``Commit``, but asked the
 is there and changed the moment it has answered. So nothing has to be foreseen, and nobody waits.
 """
 
-from amaranth.hdl import Module, Mux, Signal
+from amaranth.hdl import C, Cat, Module, Mux, Signal, Value
 from amaranth.lib import data, stream, wiring
-from amaranth.lib.fifo import SyncFIFO
 from amaranth.lib.wiring import In, Out, connect, flipped
 from amaranth.utils import ceil_log2
 
@@ -20,8 +19,9 @@ from tickwire_hw.locates import TAUGHT_AGE, Locates
 from tickwire_hw.logic import stages
 from tickwire_hw.messages import LETTERS
 from tickwire_hw.order_message import ORDER_MESSAGE, order_message
-from tickwire_hw.order_table import PRICE, REFERENCE, left_bucket, order_layout, right_bucket
+from tickwire_hw.order_table import PRICE, REFERENCE, SHARES, left_bucket, right_bucket
 from tickwire_hw.touch_rules import operation_layout
+from tickwire_hw.waiting import Waiting
 
 DEPTH = 16
 """Messages that can wait."""
@@ -61,6 +61,8 @@ class EarlyOrders(wiring.Component):
         Five cycles after a message: no level table can be too full for what it adds.
     o : ``Out(stream.Signature(operation_layout(geometry), always_ready=True))``
         Four cycles after a message of a watched instrument: for ``Touch``.
+    soon_touched : ``Out({side, instrument})``
+        One cycle before ``o``: of what.
     is_accepted, is_doubtful : ``Out(1)``
         One cycle after ``o``: for ``Touch``.
     o_error : ``Out(1)``
@@ -79,12 +81,12 @@ class EarlyOrders(wiring.Component):
     """
 
     def __init__(self, geometry: Geometry) -> None:
-        self._geometry = geometry
+        self._geometry, self._bits = geometry, max(1, ceil_log2(geometry.instruments))
         self._locates, self._grid = Locates(geometry), EarlyGrid(geometry)
         self._table = HashedTable(
-            key=REFERENCE, tag=REFERENCE - geometry.orders_log2, value=order_layout(geometry),
+            key=REFERENCE, tag=REFERENCE - geometry.orders_log2, value=data.StructLayout(
+                {"shares": SHARES, "key": PRICE, "side": 1, "instrument": self._bits}),
             buckets_log2=geometry.orders_log2, stash=geometry.order_stash)
-        self._bits = max(1, ceil_log2(geometry.instruments))
         message = data.StructLayout({"is_valid": 1, "message": ORDER_MESSAGE,
                                      "instrument": self._bits})
         super().__init__({
@@ -93,6 +95,7 @@ class EarlyOrders(wiring.Component):
             "i_taught": self._locates.signature.members["i_taught"],
             "i_write": self._grid.signature.members["i_write"], "is_sure": In(1),
             "o": Out(stream.Signature(operation_layout(geometry), always_ready=True)),
+            "soon_touched": Out(data.StructLayout({"side": 1, "instrument": self._bits})),
             "is_accepted": Out(1), "is_doubtful": Out(1), "o_error": Out(1),
             "messages": Out(data.ArrayLayout(message, OPERATION_AGE + 2)),
             "can_add": Out(1), "soon": Out(self._grid.o_soon.shape()), "is_new": Out(1),
@@ -106,7 +109,9 @@ class EarlyOrders(wiring.Component):
         m.submodules.grid = grid = self._grid
         connect(m, locates.i_taught, flipped(self.i_taught))
         connect(m, grid.i_write, flipped(self.i_write))
-        taken, message, waited = self._take(m)
+        m.submodules.waiting = waiting = Waiting(ORDER_MESSAGE, DEPTH)
+        taken, message, coming = self._take(m, waiting)
+        waited = stages(m, waiting.has_any, TAUGHT_AGE - 1, "waited")[-1]
         given = stages(m, message, OPERATION_AGE + _SECOND, "given")
         valid = stages(m, taken, OPERATION_AGE + _SECOND, "valid")
         watched = [None, *stages(m, locates.o.is_watched, OPERATION_AGE + 1, "watched")]
@@ -115,7 +120,7 @@ class EarlyOrders(wiring.Component):
             locates.watch_all.eq(self.watch_all),
             self.is_lost.eq(locates.is_split | locates.is_changed & waited),
             locates.locate.eq(message.locate), grid.price.eq(message.price),
-            grid.soon.eq(instrument[1]), grid.instrument.eq(instrument[3]),
+            grid.soon.eq(instrument[1]), grid.instrument.eq(instrument[2]),
             self.soon.eq(grid.o_soon), self.is_new.eq(table.is_new),
             self.ready.eq(table.ready), self.fill.eq(table.fill)]
         for age, entry in enumerate(self.messages):
@@ -124,14 +129,16 @@ class EarlyOrders(wiring.Component):
             if age:
                 m.d.comb += entry.instrument.eq(instrument[age])
 
-        # Ages 0 to 2: requests.
+        # Ages 0 to 2: requests. Which one it is comes late, so each has its own buckets.
         is_asked, is_second = (valid[age] & given[age].is_replace for age in (1, _SECOND))
+        is_again = stages(m, taken & message.is_replace | is_asked, 1, "is_again")[1]
+        own = [self._request(reference) for reference in (
+            given[_SECOND].new_reference, given[1].new_reference, waiting.o.p.reference,
+            coming.reference)]
         m.d.comb += [
-            table.i.valid.eq(valid[0] | is_asked | is_second), table.i.p.is_look_up.eq(is_asked),
-            table.i.p.key.eq(Mux(is_second, given[_SECOND].new_reference,
-                                 Mux(is_asked, given[1].new_reference, message.reference))),
-            table.i.p.left.eq(left_bucket(table.i.p.key, self._geometry.orders_log2)),
-            table.i.p.right.eq(right_bucket(table.i.p.key, self._geometry.orders_log2))]
+            table.i.valid.eq(valid[0] | is_again), table.i.p.eq(Mux(
+                is_again, Mux(is_second, own[0], own[1]), Mux(waiting.o.valid, own[2], own[3]))),
+            table.i.p.is_look_up.eq(is_asked)]
         first = given[1]
         has_shares_2 = stages(m, first.shares != 0, 1, "has_shares")[1]
         reference = Mux(first.is_replace, first.new_reference, first.reference)
@@ -148,30 +155,32 @@ class EarlyOrders(wiring.Component):
         self._accept(m, table, given, is_same)
         return m
 
-    def _take(self, m: Module) -> tuple:
-        """Return whether a message is taken now, and which: the one that comes, if none waits.
+    def _take(self, m: Module, waiting: Waiting) -> tuple:
+        """Return whether a message is taken now, and which; and the one that comes.
 
-        And whether one waited when the message of the directory came that teaches now.
+        It is the one that comes, if none waits. None does that is not shown, unless one was taken
+        in the cycle before.
         """
         is_order, message = order_message(m, self.i.p, "coming")
-        is_directory = self.i.valid & (self.i.p.kind == EventKind.MESSAGE) & (
-            message.letter == LETTERS[STOCK_DIRECTORY.tag])
-        m.submodules.queue = queue = SyncFIFO(width=ORDER_MESSAGE.size, depth=DEPTH)
-        pause = Signal(2)
+        comes, is_directory = Signal(), self.i.valid & (
+            self.i.p.kind == EventKind.MESSAGE) & (message.letter == LETTERS[STOCK_DIRECTORY.tag])
+        rests, can_take = Signal(_PAUSE), Signal()
         taken, current = Signal(), Signal(ORDER_MESSAGE)
         m.d.comb += [
-            taken.eq((queue.r_rdy | self.i.valid & is_order) & (pause == 0)),
-            current.eq(Mux(queue.r_rdy, queue.r_data, message)),
-            queue.r_en.eq(pause == 0), queue.w_data.eq(message),
-            queue.w_en.eq(self.i.valid & is_order & (queue.r_rdy | (pause != 0))),
-            self.hold.eq(queue.level > DEPTH - _LATE)]
-        with m.If(is_directory):            # it teaches a locate, and nobody is asked until then
-            m.d.sync += pause.eq(_PAUSE)
-        with m.Elif(taken):
-            m.d.sync += pause.eq(Mux(current.is_replace, _PAUSE, 1))
-        with m.Elif(pause != 0):
-            m.d.sync += pause.eq(pause - 1)
-        return taken, current, stages(m, queue.r_rdy, TAUGHT_AGE - 1, "waited")[-1]
+            can_take.eq(~rests[0]), comes.eq(self.i.valid & is_order),
+            taken.eq(can_take & (waiting.o.valid | comes)),
+            current.eq(Mux(waiting.o.valid, waiting.o.p, message)),
+            waiting.i.valid.eq(comes & (waiting.o.valid | ~can_take)), waiting.i.p.eq(message),
+            waiting.o.ready.eq(can_take), self.hold.eq(waiting.level > DEPTH - _LATE)]
+        # A message of the directory teaches a locate, and nobody is asked until then.
+        m.d.sync += rests.eq(rests >> 1 | taken | (
+            is_directory | taken & current.is_replace).replicate(_PAUSE))
+        return taken, current, message
+
+    def _request(self, reference: Value) -> Value:
+        """Return what the table is asked for an order reference."""
+        log2 = self._geometry.orders_log2
+        return Cat(reference, left_bucket(reference, log2), right_bucket(reference, log2), C(0, 1))
 
     def _answer(self, m: Module, table: HashedTable, given: list, valid: list, watched: list,
                 instrument: list, sound: list, has_shares: list) -> None:
@@ -190,8 +199,11 @@ class EarlyOrders(wiring.Component):
         m.d.comb += self._grid.is_first.eq(valid[OPERATION_AGE] & can_join & ~record.found)
 
         # A replace goes on with the side of the order that left.
-        side = Signal()
-        m.d.comb += side.eq(Mux(now.is_add, now.side, order.side))
+        before, side = given[OPERATION_AGE - 1], Signal()
+        m.d.comb += [
+            self.soon_touched.instrument.eq(instrument[OPERATION_AGE - 1]),
+            self.soon_touched.side.eq(Mux(before.is_add, before.side, table.o_next.side)),
+            side.eq(stages(m, self.soon_touched.side, 1, "side_now")[1])]
         joins_later = stages(m, is_mine & now.is_replace & sound[OPERATION_AGE], _SECOND, "joins")
         sides = stages(m, side, _SECOND, "side")
         is_second = valid[-1] & given[-1].is_replace
@@ -199,8 +211,8 @@ class EarlyOrders(wiring.Component):
         source = Mux(is_second, given[-1], now)
         source = data.View(ORDER_MESSAGE, source)
         m.d.comb += [
-            added.shares.eq(source.shares), added.price.eq(source.price),
-            added.side.eq(Mux(is_second, sides[-1], now.side)),
+            added.shares.eq(source.shares), added.side.eq(Mux(is_second, sides[-1], now.side)),
+            added.key.eq(source.price[:PRICE] ^ added.side.replicate(PRICE)),
             added.instrument.eq(Mux(is_second, instrument[-1], instrument[OPERATION_AGE])),
             answer.value.eq(Mux(record.found, order, added))]
         with m.If(is_second):
@@ -219,7 +231,8 @@ class EarlyOrders(wiring.Component):
                                    "is_operation")[1]),
             touch.instrument.eq(instrument[OPERATION_AGE]), touch.side.eq(side),
             touch.takes.eq(is_mine & (whole | has_shares[OPERATION_AGE])),
-            touch.take_key.eq(order.price ^ order.side.replicate(PRICE)), touch.taken.eq(taken),
+            touch.take_key.eq(order.key), touch.taken.eq(taken),
+            touch.gain.eq(now.shares - order.shares),
             touch.is_gone.eq(is_gone), touch.adds.eq(joins), touch.key.eq(now.price[:PRICE] ^ flip),
             touch.value.shares.eq(now.shares), touch.value.orders.eq(1),
             touch.on_grid.eq(grid.on_grid), touch.is_unsure.eq(grid.is_unsure),

@@ -61,6 +61,8 @@ class HashedTable(wiring.Component):
         Two cycles after a request, so two before ``o``: the key is not in, for sure. Of a key that
         is not in this is told but for one in some hundreds, and but for those of the last two
         updates.
+    o_next : ``Out(value)``
+        One cycle before ``o``: the value, 0 if the key is not in.
     i_answer : ``In({exists, value})``
         In the cycle of ``o``: whether the key is in from now on, and with what value. A key that
         was not found and has no room is not. Ignored for a look-up.
@@ -84,7 +86,7 @@ class HashedTable(wiring.Component):
                 always_ready=True)),
             "o": Out(stream.Signature(data.StructLayout(
                 {"found": 1, "room": 1, "value": value}), always_ready=True)),
-            "is_new": Out(1),
+            "is_new": Out(1), "o_next": Out(value),
             "i_answer": In(data.StructLayout({"exists": 1, "value": value})),
             "fill": Out(range(self._slots + 1))})
 
@@ -151,6 +153,7 @@ class HashedTable(wiring.Component):
                                     (is_older_in_3, results[1].value))),
             found_3.place.eq(select((is_newer_3, results[0].place), (is_older_3, results[1].place),
                                     (is_neither_3, Cat(hits_3, is_stash_3, stash.o.slot))))]
+        m.d.comb += self.o_next.eq(found_3.value)
         found = stages(m, found_3, 1, "found")[1]
         free = stages(m, ~Cat(taken_3), 1, "free")[1]
         has_free = stages(m, ~Cat(taken_3).all(), 1, "has_free")[1]

@@ -6,7 +6,7 @@ nothing that came meanwhile can have changed it, unless it changed a level that 
 that is told (``shaken``): then all is void.
 """
 
-from amaranth.hdl import Cat, Module, Mux, Signal, signed
+from amaranth.hdl import Cat, Module, Mux, Signal, Value, signed
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 from amaranth.utils import ceil_log2
@@ -15,7 +15,7 @@ from tickwire.spec.geometry import WINDOW_WORD, Geometry
 from tickwire_hw.commit import LOOK_UP_AGE
 from tickwire_hw.grid import KEY_AGE, PRICE_AGE
 from tickwire_hw.level_table import LEVEL, level_key
-from tickwire_hw.logic import encode, lowest, stages
+from tickwire_hw.logic import encode, lowest, select, stages
 from tickwire_hw.order_table import PRICE
 from tickwire_hw.ram import RAM, READ_AGE
 from tickwire_hw.sweep import KEY
@@ -25,8 +25,8 @@ from tickwire_hw.window_rules import TICK_BITS, row_layout
 
 SERIAL = 9
 """Bits of the number of an operation; fewer than half as many are under way."""
-_ROW_READ = 3                               # cycles from a side to its row in registers
-_WORD_READ = 3                              # and from a word to its first bits
+_WORD_READ = 7                              # cycles from a word's place to its highest bit
+_GROUP = 8                                  # bits of a word that are looked at together
 
 
 class Refill(wiring.Component):
@@ -86,9 +86,11 @@ class Refill(wiring.Component):
         found, floor, level = Signal(PRICE), Signal(PRICE), Signal(LEVEL)
         next_key, has_next = Signal(signed(KEY)), Signal()
         behind, lead = Signal(signed(SERIAL)), Signal(signed(SERIAL))
+        has_caught_up, is_all = Signal(), Signal()
         instrument = side[1:]
         flip = side[0].replicate(PRICE)
-        m.d.sync += waited.eq(waited + 1)
+        m.d.sync += [waited.eq(waited + 1), has_caught_up.eq(behind <= 0),
+                     is_all.eq(row.levels == known.count + has_next)]
         m.d.comb += [behind.eq(serial - self.done), lead.eq(self.done - self.issued)]
         # What has come to the book but not to the lists would be seen too early.
         with m.If(self.shaken.valid & (Cat(self.shaken.p.side, self.shaken.p.instrument) == side)
@@ -99,17 +101,20 @@ class Refill(wiring.Component):
         m.d.comb += [
             given.instrument.eq(instrument), given.side.eq(side[0]), given.key.eq(found ^ flip),
             given.value.eq(level), given.reach.eq(floor ^ flip), given.adds.eq(has_next),
-            given.is_all.eq(row.levels == known.count + has_next)]
+            given.is_all.eq(is_all)]
         for port in (self.o_price.p, self.o_key.p, self.o_level.p):
             m.d.comb += [port.side.eq(side[0]), port.instrument.eq(instrument)]
         last = data.View(ROW["entries"].shape.elem_shape, _last(m, list_))
         m.d.comb += [self.o_price.p.price.eq(last.key ^ flip), self.o_level.p.price.eq(found)]
 
-        is_own_word = Signal()
-        lower, place, has_place, next_bit = self._search(m, row, known, word, is_own_word)
-        floor_word = row.floor.shift_right(TICK_BITS)
-        floor_place = floor_word[:len(place)]
-        distance = (place - floor_place)[:len(place)]
+        is_own = Signal()
+        lower, place, has_place = self._search(m, row, known, word)
+        has_bit, next_bit = _highest(m, Mux(is_own, lower, word), _GROUP, "bit")
+        floor_word, distance = row.floor.shift_right(TICK_BITS), Signal.like(place)
+        word_key = Signal(signed(KEY - TICK_BITS))
+        m.d.sync += [distance.eq(place - floor_word[:len(place)]),
+                     word_key.eq(floor_word + distance)]
+        m.d.comb += address.eq(Mux(is_own, known.key.shift_right(TICK_BITS), place))
 
         def goes(state: str) -> None:
             m.next = state
@@ -143,23 +148,20 @@ class Refill(wiring.Component):
             with m.State("Wait"):
                 with m.If(is_void):
                     goes("Leave")
-                with m.Elif(behind <= 0):
+                with m.Elif(has_caught_up):
                     goes("Row")
             with m.State("Row"):
-                m.d.comb += [address.eq(known.key.shift_right(TICK_BITS)), is_own_word.eq(1)]
-                with m.If(waited == _ROW_READ + _WORD_READ):
-                    m.d.sync += [has_next.eq(lower.any()), next_key.eq(Cat(
+                m.d.comb += is_own.eq(1)
+                with m.If(waited == _WORD_READ):
+                    m.d.sync += [has_next.eq(has_bit), next_key.eq(Cat(
                         next_bit, known.key.shift_right(TICK_BITS)))]
-                    with m.If(lower.any()):
+                    with m.If(has_bit):
                         goes("Ask-Price")
                     with m.Else():
                         goes("Word")
-            with m.State("Word"):
-                m.d.comb += address.eq(place)
-                with m.If(waited == _WORD_READ):
-                    m.d.sync += [has_next.eq(has_place), next_key.eq(
-                        Cat(next_bit, floor_word + distance))]
-                    goes("Ask-Price")
+            with m.State("Word"), m.If(waited == _WORD_READ):
+                m.d.sync += [has_next.eq(has_place), next_key.eq(Cat(next_bit, word_key))]
+                goes("Ask-Price")
             with m.State("Ask-Price"):
                 m.d.comb += [self.o_key.valid.eq(1), self.o_key.p.key.eq(next_key)]
                 with m.If(self.is_granted[1]):
@@ -203,14 +205,17 @@ class Refill(wiring.Component):
         """Add copies of rows and words; return the row and the word, and the word's place."""
         m.submodules.rows = rows = RAM(self._row, 2 << self._bits)
         m.submodules.bits = bits = RAM(WINDOW_WORD, 2 * self._words << self._bits)
-        written, place = self.i_window.p, Signal(ceil_log2(self._words))
+        written, is_written = (stages(m, value, 1, name)[1] for value, name in (
+            (self.i_window.p, "written"), (self.i_window.valid, "is_written")))
+        place, asked = Signal(ceil_log2(self._words)), Signal(ceil_log2(self._words))
         where = Cat(written.side, written.instrument)
+        m.d.sync += asked.eq(place)
         m.d.comb += [
-            rows.write_enable.eq(self.i_window.valid), rows.write_address.eq(where),
+            rows.write_enable.eq(is_written), rows.write_address.eq(where),
             rows.write_data.eq(written.row), rows.read_address.eq(side),
-            bits.write_enable.eq(self.i_window.valid),
+            bits.write_enable.eq(is_written),
             bits.write_address.eq(Cat(written.place, where)), bits.write_data.eq(written.word),
-            bits.read_address.eq(Cat(place, side))]
+            bits.read_address.eq(Cat(asked, side))]
         found = []
         for ram, data_, name in ((rows, written.row, "row"), (bits, written.word, "word")):
             value, is_hit = Signal(data_.shape(), name=name), Signal(name=f"{name}_is_hit")
@@ -224,38 +229,44 @@ class Refill(wiring.Component):
             found.append(value)
         return *found, place
 
-    def _search(self, m: Module, row: data.View, known: data.View, word: Signal,
-                is_own: Signal) -> tuple:
+    def _search(self, m: Module, row: data.View, known: data.View, word: Signal) -> tuple:
         """Return, each some cycles after what it needs is there: bits of the word below the key;
-        the place of the next lower word, and whether there is one; and the highest bit.
+        the place of the next lower word, and whether there is one.
         """
         words, bits = self._words, ceil_log2(self._words)
         start = row.floor.shift_right(TICK_BITS)
         end = known.key.shift_right(TICK_BITS)
         distance, lower, below = Signal(bits), Signal(WINDOW_WORD), Signal(words)
-        has_word, place, has_place = Signal(), Signal(bits), Signal()
+        has_word, upper, nearest = Signal(), Signal(words), Signal(words)
+        m.d.comb += upper.eq(Cat(below[place] & (start[:bits] > place) for place in range(words)))
         m.d.sync += [
             distance.eq(end - start),
             has_word.eq(known.has_level & row.summary.bit_select(end[:bits], 1)),
             below.eq(Cat(row.summary[place] & (~known.has_level | (
-                (place - start[:bits])[:bits] < distance)) for place in range(words)))]
-        upper = Signal(words)
-        m.d.comb += [
+                (place - start[:bits])[:bits] < distance)) for place in range(words))),
+            nearest.eq(Mux(upper.any(), upper, below)),
             lower.eq(Mux(has_word, word & Cat(known.key[:TICK_BITS] > place
-                                              for place in range(WINDOW_WORD)), 0)),
-            upper.eq(Cat(below[place] & (start[:bits] > place) for place in range(words)))]
-        m.d.sync += [place.eq(_highest(m, Mux(upper.any(), upper, below), "place")),
-                     has_place.eq(below.any())]
-        next_bit = _highest(m, Mux(is_own, lower, word), "bit")
-        return lower, place, has_place, next_bit
+                                              for place in range(WINDOW_WORD)), 0))]
+        has_place, place = _highest(m, nearest, min(words, _GROUP), "place")
+        return lower, place, has_place
 
 
-def _highest(m: Module, bits, name: str) -> Signal:
-    """Return the place of the highest bit that is set."""
-    turned, first = Signal(len(bits), name=f"{name}_turned"), Signal(len(bits), name=f"{name}_hot")
-    found = Signal(ceil_log2(len(bits)), name=name)
-    m.d.comb += [turned.eq(bits[::-1]), first.eq(lowest(turned)), found.eq(encode(first[::-1]))]
-    return found
+def _highest(m: Module, bits: Value, group: int, name: str) -> tuple[Signal, Signal]:
+    """Return whether a bit is set, and the place of the highest one, two cycles later."""
+    found = []
+    for at in range(0, len(bits), group):
+        part, first = (Signal(group, name=f"{name}_{what}_{at}") for what in ("part", "first"))
+        top = Signal(ceil_log2(group), name=f"{name}_in_{at}")
+        m.d.comb += [part.eq(bits[at:at + group][::-1]), first.eq(lowest(part))]
+        m.d.sync += top.eq(encode(first[::-1]))
+        found.append((stages(m, part.any(), 1, f"{name}_any_{at}")[1], top))
+    has, first = Signal(len(found), name=f"{name}_has"), Signal(len(found), name=f"{name}_group")
+    turned = Signal(len(found), name=f"{name}_turned")
+    m.d.comb += [has.eq(Cat(any_ for any_, _ in found)), turned.eq(lowest(has[::-1])),
+                 first.eq(turned[::-1])]
+    place = Cat(select(*zip(first, (top for _, top in found), strict=True)), encode(first))
+    return (stages(m, has.any(), 1, f"{name}_is_any")[1],
+            stages(m, place[:ceil_log2(len(bits))], 1, f"{name}_found")[1])
 
 
 def _last(m: Module, list_: data.View) -> Signal:

@@ -36,6 +36,8 @@ class Touch(wiring.Component):
     -------
     ready : ``Out(1)``
         Whether all sides are clear; operations that come before are lost.
+    soon : ``In({side, instrument})``
+        The side and instrument of the operation that comes in the next cycle, if one comes.
     i : ``In(stream.Signature(operation_layout(geometry), always_ready=True))``
         An operation; ``APPEND`` and ``SHOW`` are of ``Refill``.
     is_accepted, is_doubtful : ``In(1)``
@@ -59,7 +61,7 @@ class Touch(wiring.Component):
         self._geometry = geometry
         self._bits = bits = max(1, ceil_log2(geometry.instruments))
         super().__init__({
-            "ready": Out(1),
+            "ready": Out(1), "soon": In(data.StructLayout({"side": 1, "instrument": bits})),
             "i": In(stream.Signature(operation_layout(geometry), always_ready=True)),
             "is_accepted": In(1), "is_doubtful": In(1),
             "o": Out(stream.Signature(data.StructLayout(
@@ -82,19 +84,23 @@ class Touch(wiring.Component):
         done = [Cat(side, given.instrument)]
         done += stages(m, done[0], 1, "done")[1:]
         places = [Mux(self.ready, place, clear[:-1]) for place in done]
+        # A row that is read in the cycle in which it is written, is taken from there.
+        asked = stages(m, Cat(self.soon.side, self.soon.instrument), 1, "asked")[1]
+        is_again = stages(m, Cat(is_changed[0] & (done[0] == Cat(number, self.soon.instrument))
+                                 for number in range(SIDES)), 1, "is_again")[1]
         row, best = Signal(ROW), Signal(BEST)
         m.d.comb += [
             row.eq(rules.o_row), row.used.eq(Mux(self.ready, rules.o_row.used, 0)),
             row.more.eq(self.ready & rules.o_row.more),
-            best.eq(Mux(self.ready, rules.o_best, BEST.const({"is_known": 1})))]
+            best.eq(rules.o_best), best.has_best.eq(self.ready & rules.o_best.has_best),
+            best.is_known.eq(~self.ready | rules.o_best.is_known)]
 
         m.submodules.levels = levels = memory.Memory(shape=ROW, depth=SIDES << self._bits, init=[])
         read, write = levels.read_port(domain="comb"), levels.write_port()
-        asked = Cat(self.i.p.side, self.i.p.instrument)
         m.d.comb += [
             read.addr.eq(asked), write.data.eq(row), write.en.eq(~self.ready | is_changed[1]),
             write.addr.eq(places[1]),
-            rules.row.eq(read.data), rules.is_again.eq(is_changed[1] & (asked == done[1]))]
+            rules.row.eq(read.data), rules.is_again.eq(is_again.bit_select(asked[0], 1))]
         others = []
         for number, name in enumerate(("bid", "ask")):
             m.submodules[f"{name}s"] = bests = memory.Memory(shape=BEST, depth=1 << self._bits,
@@ -104,7 +110,7 @@ class Touch(wiring.Component):
             m.d.comb += [
                 best_write.en.eq((~self.ready | is_changed[0]) & (places[0][0] == number)),
                 best_write.data.eq(best),
-                best_write.addr.eq(places[0][1:]), other.addr.eq(self.i.p.instrument),
+                best_write.addr.eq(places[0][1:]), other.addr.eq(asked[1:]),
                 now.addr.eq(self.instrument), self.o_now[number].eq(now.data)]
             others.append(stages(m, other.data, 1, f"{name}_other")[1])
         m.d.comb += [

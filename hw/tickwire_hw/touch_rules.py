@@ -1,6 +1,6 @@
 """What a message makes of the best levels of a side (kernel ``touch``: ``apply``, ``append``)."""
 
-from amaranth.hdl import Cat, Module, Mux, ShapeLike, Signal, Value, unsigned
+from amaranth.hdl import Cat, Module, Mux, ShapeLike, Signal, Value, signed, unsigned
 from amaranth.lib import data, enum, wiring
 from amaranth.lib.wiring import In, Out
 from amaranth.utils import ceil_log2
@@ -17,7 +17,7 @@ ROW = data.StructLayout({"entries": data.ArrayLayout(ENTRY, LEVELS), "used": LEV
                          "floor": PRICE})
 """A side; entries are used from the first one on without a hole, others mean nothing."""
 BEST = data.StructLayout({"is_known": 1, "has_best": 1, "price": PRICE, "value": LEVEL})
-"""Best level of a side; ``price`` and ``value`` are 0 without one."""
+"""Best level of a side; ``price`` and ``value`` mean nothing without one."""
 
 
 class TouchKind(enum.Enum, shape=unsigned(2)):
@@ -31,12 +31,13 @@ class TouchKind(enum.Enum, shape=unsigned(2)):
 def operation_layout(geometry: Geometry) -> data.StructLayout:
     """Layout of an operation; fields as the kernel's, ``value`` is the new order's or level's.
 
-    ``reach`` is not above ``key``. ``APPEND``: ``adds`` says whether there is a level, ``reach``
-    is the floor.
+    ``reach`` is not above ``key``. ``gain``, where an order leaves and one joins: new shares less
+    those that leave. ``APPEND``: ``adds`` says whether there is a level, ``reach`` is the floor.
     """
     return data.StructLayout({
         "kind": TouchKind, "instrument": max(1, ceil_log2(geometry.instruments)), "side": 1,
         "takes": 1, "take_key": PRICE, "taken": SHARES, "is_gone": 1,
+        "gain": signed(SHARES + 1),
         "adds": 1, "key": PRICE, "value": LEVEL, "on_grid": 1, "is_unsure": 1, "is_low": 1,
         "reach": PRICE, "is_all": 1})
 
@@ -78,136 +79,147 @@ class TouchRules(wiring.Component):
         """Return the comparisons and, a cycle later, the decision."""
         m = Module()
 
-        given = stages(m, self.i, 1, "given")[1]
-        before = data.View(ROW, Mux(self.is_again, self.o_row.as_value(), self.row.as_value()))
+        given, before = stages(m, self.i, 1, "given")[1], Signal(ROW)
+        m.d.comb += before.eq(Mux(self.is_again, self.o_row.as_value(), self.row.as_value()))
         row = stages(m, before, 1, "row")[1]
         m.d.comb += [self.o_before.eq(row), self.o_operation.eq(given)]
         is_message, is_append = (self.i.kind == kind for kind in (TouchKind.MESSAGE,
                                                                   TouchKind.APPEND))
-        takes, appends = (stages(m, value, 1, name)[1] for name, value in (
-            ("takes", is_message & self.i.takes), ("appends", is_append & self.i.adds)))
-        is_append_1, accepts = stages(m, is_append, 1, "is_append")[1], self.is_accepted
-        is_same_key = stages(m, self.i.key == self.i.take_key, 1, "is_same_key")[1]
-        both = stages(m, self.i.value.shares - self.i.taken, 1, "both")[1]
+        takes, ends, appends, is_append_1, fits, is_same_key, is_over, is_up = (
+            stages(m, value, 1, name)[1] for name, value in (
+                ("takes", is_message & self.i.takes),
+                ("ends", is_message & self.i.takes & self.i.is_gone),
+                ("appends", is_append & self.i.adds), ("is_append", is_append),
+                ("fits", self.i.on_grid & ~self.i.is_unsure & ~self.i.is_low),
+                ("is_same_key", self.i.key == self.i.take_key),
+                ("is_over", ~is_less(self.i.key, before.floor)),
+                ("is_up", is_less(before.floor, self.i.reach))))
+        accepts = self.is_accepted
 
-        def either(name: str, test) -> Signal:
-            """Compare both rows that it can be: which one it is, comes late."""
-            return stages(m, Mux(self.is_again, test(self.o_row), test(self.row)), 1, name)[1]
-
-        def compared(name: str, test) -> Value:
-            return row.used & either(name, lambda row: Cat(test(entry) for entry in row.entries))
-        is_over = either("is_over", lambda row: ~is_less(self.i.key, row.floor))
-        is_up = either("is_up", lambda row: is_less(row.floor, self.i.reach))
+        def compared(name: str, test) -> Signal:
+            return stages(m, before.used & Cat(test(entry) for entry in before.entries), 1, name)[1]
         better = compared("better", lambda entry: is_less(self.i.key, entry.key))
         hit = compared("hit", lambda entry: entry.key == self.i.key)
         hit_take = compared("hit_take", lambda entry: entry.key == self.i.take_key)
+        lone = compared("lone", lambda entry: (entry.key == self.i.take_key)
+                        & (entry.value.orders == 1))
         kept = compared("kept", lambda entry: ~is_less(entry.key, self.i.reach))
-        single = compared("single", lambda entry: entry.value.orders == 1)
-        fits = stages(m, self.i.on_grid & ~self.i.is_unsure & ~self.i.is_low, 1, "fits")[1]
-        is_full = compared("full", lambda entry: (entry.key == self.i.key)
-                           & entry.value.shares[SHARES:].all()).any()
+        full = compared("full", lambda entry: (entry.key == self.i.key)
+                        & entry.value.shares[SHARES:].all())
 
-        # The removal: the struck entry and those behind it come from the one behind.
-        dies, struck, moves = Signal(), Signal(LEVELS), Signal(LEVELS)
+        # The removal: the struck entry and those behind it come from the one behind. Each of these
+        # sets is entries from the first one on, so it loses its last one, if the struck is in it.
+        strikes, moves = Signal(), Signal(LEVELS)
         m.d.comb += [
-            dies.eq(takes & given.is_gone & (hit_take & single).any()),
-            struck.eq(Mux(takes & given.is_gone & ~(accepts & is_same_key), hit_take & single, 0)),
-            moves.eq(Cat(struck[:place + 1].any() for place in range(LEVELS)))]
+            strikes.eq(ends & ~(accepts & is_same_key)),
+            moves.eq(Cat(strikes & lone[:place + 1].any() for place in range(LEVELS)))]
 
-        def removed(bits: Value) -> Value:
-            return Cat(Mux(moves[place], bits[place + 1] if place + 1 < LEVELS else 0, bits[place])
-                       for place in range(LEVELS))
-        used, ahead, stays = Signal(LEVELS), Signal(LEVELS), Signal(LEVELS)
-        m.d.comb += [used.eq(removed(row.used)), ahead.eq(removed(better)),
-                     stays.eq(removed(kept))]
+        def removed(bits: Value, name: str) -> Signal:
+            left, loses = Signal(LEVELS, name=name), Signal(name=f"{name}_loses")
+            m.d.comb += [loses.eq(strikes & (lone & bits).any()),
+                         left.eq(bits & ~(bits & ~(bits >> 1) & loses.replicate(LEVELS)))]
+            return left
+        used, ahead, stays = (removed(bits, name) for bits, name in (
+            (row.used, "used"), (better, "ahead"), (kept, "stays")))
+        behind = row.used & ~better             # so are these, but for where they begin
+        is_behind = ((behind & behind >> 1).any()
+                     | behind.any() & ~(strikes & (lone & behind).any()))
 
-        # The addition, by what stays in its place: nothing waits for a shift.
-        left, is_listed, is_first, is_blind, is_last = (
-            Signal(LEVELS), Signal(), Signal(), Signal(), Signal())
-        can, inserts, cuts, misses, rises = (Signal() for _ in range(5))
+        # The addition. `inserts` is the last to be known, so both cases of it are worked out.
+        is_listed, has_left, has_better, can = Signal(), Signal(), Signal(), Signal()
+        inserts, misses, rises, leaves, is_forgotten = (Signal() for _ in range(5))
         m.d.comb += [
-            left.eq(row.used & ~struck), is_listed.eq(hit.any()),
-            is_first.eq(~left.any() & ~row.more), is_blind.eq(~left.any() & row.more),
-            is_last.eq(~(left & ~better).any()),
-            cuts.eq(accepts & ~is_listed & ~is_blind & given.is_unsure),
-            can.eq(fits & ~is_blind & (is_first | ~is_last | ~row.more & is_over)),
+            is_listed.eq(hit.any()), has_left.eq(row.used[1] | row.used[0] & ~moves[0]),
+            has_better.eq(better[1] | better[0] & ~moves[0]),
+            can.eq(Mux(has_left, fits & (is_behind | ~row.more & is_over), fits & ~row.more)),
             inserts.eq(appends | accepts & ~is_listed & can),
             misses.eq(accepts & ~is_listed & ~can),
-            rises.eq(accepts & (is_listed | can) & ~(left & better).any())]
+            rises.eq(accepts & ~has_better & (is_listed | can)),
+            leaves.eq(accepts & ~has_better & (used & ~stays).any()),
+            is_forgotten.eq(accepts & (self.is_doubtful | full.any()))]
 
         # Entry by entry, in the cycle after that: new, or one of three with its new value.
-        values = [stages(m, self._value(m, entry, place, given, both, accepts & hit[place],
-                                        takes & hit_take[place]), 1, f"valued_{place}")
+        values = [stages(m, self._value(entry, given, accepts & hit[place],
+                                        takes & hit_take[place]), 1, f"valued_{place}")[1]
                   for place, entry in enumerate(row.entries)]
         added = stages(m, Cat(given.key, given.value), 1, "added")[1]
-        placed, shown, after = Signal(LEVELS), Signal(LEVELS), Signal(ROW)
+        cuts = accepts & ~is_listed & given.is_unsure
+        listed, after = Signal(LEVELS), Signal(ROW)
         for place, entry in enumerate(self.o_row.entries):
-            is_behind = inserts & ~ahead[place]
-            is_new = is_behind & ahead[place - 1] if place else is_behind
-            is_moved = is_behind & ~ahead[place - 1] if place else 0
-            falls = is_moved & moves[place - 1] if place else 0      # what moved up, moves back
-            chosen = stages(m, Cat(is_new, is_moved & ~falls, falls | ~is_behind & ~moves[place],
-                                   ~is_behind & moves[place]), 1, f"chosen_{place}")[1]
+            passed, moved, shown = (Cat(1, ahead)[place], Cat(0, moves)[place],
+                                    Cat(1, used & (stays | (~accepts | has_better).replicate(
+                                        LEVELS)))[place])
+            chosen = stages(m, Mux(
+                inserts, Cat(~ahead[place] & passed, ~passed & ~moved,
+                             Mux(ahead[place], ~moves[place], ~passed & moved),
+                             ahead[place] & moves[place]),
+                Cat(0, 0, ~moves[place], moves[place])), 1, f"chosen_{place}")[1]
             m.d.comb += [
                 entry.eq(select(*zip(chosen, (
-                    added, values[place - 1][1] if place else 0, values[place][1],
-                    values[place + 1][1] if place + 1 < LEVELS else 0), strict=True))),
-                placed[place].eq(Mux(inserts, used[place - 1] if place else 1, used[place])),
-                shown[place].eq(~rises | is_new | Mux(is_moved, stays[place - 1] if place else 0,
-                                                      stays[place]))]
-
-        is_forgotten = Signal()
+                    added, values[place - 1] if place else 0, values[place],
+                    values[place + 1] if place + 1 < LEVELS else 0), strict=True))),
+                listed[place].eq(Mux(inserts, shown, used[place] & Mux(cuts, ahead[place], ~(
+                    accepts & is_listed & ~has_better) | stays[place])))]
         m.d.comb += [
-            is_forgotten.eq(accepts & (self.is_doubtful | is_full)),
-            after.used.eq(Mux(cuts, ahead, placed & shown)),
-            after.more.eq(row.more | misses | cuts | inserts & used[-1]
-                          | (placed & ~shown).any()),
-            after.floor.eq(Mux(rises & (is_first | is_up), given.reach, row.floor)),
-            self.is_shaken.eq(takes & (~hit_take.any() | dies) | accepts & ~is_listed
+            after.used.eq(Mux(is_forgotten, 0, listed)),
+            after.more.eq(Mux(is_append_1, ~given.is_all, row.more | is_forgotten | misses
+                              | inserts & (used[-1] | leaves) | is_listed & leaves)),
+            after.floor.eq(Mux(is_append_1 | rises & (~has_left & ~row.more | is_up), given.reach,
+                               row.floor)),
+            self.is_shaken.eq(takes & ~hit_take.any() | ends & lone.any() | accepts & ~is_listed
                               | is_forgotten)]
-        with m.If(is_append_1):
-            m.d.comb += [after.more.eq(~given.is_all), after.floor.eq(given.reach)]
-        with m.If(is_forgotten):
-            m.d.comb += [after.used.eq(0), after.more.eq(1)]
         for name in ("used", "more", "floor"):
             m.d.comb += self.o_row[name].eq(stages(m, after[name], 1, f"after_{name}")[1])
 
         is_dark = Mux(is_append_1, ~given.is_all, row.more | accepts)
-        self._best(m, given, row, [value[0] for value in values], struck[0], better | hit, appends,
-                   fits, is_dark, is_forgotten)
+        self._best(m, given, row, hit, takes & hit_take[0], moves[0], better | hit, appends, fits,
+                   is_dark, is_forgotten)
         return m
 
-    def _best(self, m: Module, given, row, values: list, moves, over, appends, fits, is_dark,
+    def _best(self, m: Module, given, row, hit, less, moves, over, appends, fits, is_dark,
               is_forgotten) -> None:
         """Tell the best level at once: new, or one of the first two, as these alone show it.
 
         A new key is the best when the first that stays is not better; no other can be equal then.
+        What the first two can have is worked out before it is known which of it they have.
         """
-        accepts = self.is_accepted
+        accepts, best, (first, second) = self.is_accepted, self.o_best, row.entries[:2]
         is_new, stays = Signal(2), Signal(2)        # if this one is the first that stays
         for place in range(2):
             is_used, adds = row.used[place], accepts & ~over[place]
             m.d.comb += [
                 is_new[place].eq(appends & ~is_used | adds & fits & (is_used | ~row.more)),
-                stays[place].eq(is_used & ~is_new[place] & ~(adds & given.is_unsure))]
-        level, best, chosen = Signal(ENTRY), self.o_best, Signal(3)
+                stays[place].eq(is_used & ~(adds & (fits | given.is_unsure)))]
+        chosen, joins = Signal(3), Cat(accepts & hit[0], accepts & hit[1])
         m.d.comb += [
-            chosen.eq(Mux(is_forgotten, 0, Cat(Mux(moves, is_new[1], is_new[0]),
-                                               ~moves & stays[0], moves & stays[1]))),
-            level.eq(select(*zip(chosen, (
-                Cat(entry[:PRICE] ^ given.side.replicate(PRICE), entry[PRICE:])
-                for entry in (Cat(given.key, given.value), *values[:2])), strict=True))),
-            best.has_best.eq(chosen.any()),
-            best.is_known.eq(best.has_best | ~is_dark & ~is_forgotten),
-            best.price.eq(level.key), best.value.eq(level.value)]
+            chosen.eq(Cat(Mux(moves, is_new[1], is_new[0]), ~moves & stays[0], moves & stays[1])),
+            best.has_best.eq(chosen.any() & ~is_forgotten),
+            best.is_known.eq((chosen.any() | ~is_dark) & ~is_forgotten),
+            best.price.eq(select(*zip(chosen, (
+                key ^ given.side.replicate(PRICE) for key in (given.key, first.key, second.key)),
+                strict=True)))]
+        gone, new = less & given.is_gone, given.value
+        old, last, left, more, both, beside = (Signal(LEVEL) for _ in range(6))
+        m.d.comb += [
+            old.eq(first.value), last.eq(second.value),
+            left.shares.eq(Mux(less, old.shares - given.taken, old.shares)),
+            left.orders.eq(old.orders - gone),
+            more.shares.eq(old.shares + new.shares), more.orders.eq(old.orders + 1),
+            both.shares.eq(old.shares + given.gain), both.orders.eq(old.orders + ~gone),
+            beside.shares.eq(last.shares + new.shares), beside.orders.eq(last.orders + 1),
+            best.value.eq(select(
+                (chosen[0], new.as_value()), (chosen[1] & ~joins[0], left.as_value()),
+                (chosen[1] & joins[0] & ~less, more.as_value()),
+                (chosen[1] & joins[0] & less, both.as_value()),
+                (chosen[2] & ~joins[1], last.as_value()),
+                (chosen[2] & joins[1], beside.as_value())))]
 
     @staticmethod
-    def _value(m: Module, entry, place: int, given, both, more, less) -> Value:
+    def _value(entry, given, more, less) -> Value:
         """Return an entry with what the message makes of its value."""
-        value, gone = Signal(LEVEL, name=f"value_{place}"), less & given.is_gone
-        m.d.comb += [
-            value.shares.eq(entry.value.shares + select(
-                (more & ~less, given.value.shares), (less & more, both),
-                (less & ~more, -given.taken))),
-            value.orders.eq(entry.value.orders + (more & ~gone) - (gone & ~more))]
-        return Cat(entry.key, value)
+        gone, value = less & given.is_gone, entry.value
+        shares = value.shares + select(
+            (more & ~less, given.value.shares), (less & more, given.gain),
+            (less & ~more, -given.taken))
+        orders = value.orders + (more & ~gone) - (gone & ~more)
+        return Cat(entry.key, shares[:len(value.shares)], orders[:len(value.orders)])
