@@ -1,16 +1,19 @@
-"""What the early port knows of a price and of a locate: as ``Grid`` and ``Sequencer`` know it.
+"""What the early port knows of a price and of a locate, and what waits in front of it.
 
 Method: prices around every multiple that matters and at random, on all ticks that are known and one
-that is not; locates that the directory gives, and gives away, against a dictionary.
+that is not, as ``Grid`` knows them; locates that the directory gives, and gives away, against a
+dictionary; entries that come and go at random, more than there is room for too, against a list.
 """
 
 import random
 
 import numpy as np
+import pytest
 
 from tickwire.spec.geometry import CARD_SMALL, DOLLAR, tick_grid
 from tickwire_hw.early_grid import AGE, EarlyGrid
 from tickwire_hw.locates import Locates
+from tickwire_hw.waiting import Waiting
 from tickwire_sim.verilate import verilate
 
 TICKS = (1, 50, 100, 25)                    # of the instruments; nothing is known of the last one
@@ -98,3 +101,31 @@ def test_every_locate_is_its_own_instrument_where_all_are_watched():
     found = model.run(rows)
     assert model.get(found, "o", "is_watched")[1:].tolist() == [0, 1, 1, 0, 0, 0, 1, 0]
     assert model.get(found, "o", "instrument")[[2, 3, 7]].tolist() == [1, 3, 2]
+
+
+@pytest.mark.parametrize("arrive, take", [(.2, .9), (.6, .9), (.9, .3)])
+def test_what_waits_is_shown_in_order_and_nothing_is_lost_while_there_is_room(arrive, take):
+    depth, count, draw = 4, 4_000, random.Random(f"{arrive} {take}")
+    model = verilate(Waiting(8, depth), "waiting")
+    model.restart()
+    rows, kept, was_taken, shown, levels, lost = model.rows(count), [], False, [], [], 0
+    for number in range(count):
+        is_shown = bool(kept) and not was_taken
+        shown.append(kept[0] if is_shown else None)
+        levels.append(len(kept) - is_shown)
+        rows["i__payload"][number] = value = draw.randrange(256)
+        rows["i__valid"][number] = comes = draw.random() < arrive
+        rows["o__ready"][number] = takes = draw.random() < take
+        if comes:
+            has_room = levels[-1] < depth
+            lost += not has_room
+            kept += [value] * has_room
+        was_taken = is_shown and takes
+        del kept[:was_taken]
+    found = model.run(rows)
+    assert [int(value) if valid else None for value, valid in zip(
+        found["o__payload"], found["o__valid"], strict=True)] == shown
+    assert found["level"].tolist() == levels
+    assert found["has_any"].tolist() == [level > 0 or entry is not None
+                                         for level, entry in zip(levels, shown, strict=True)]
+    assert lost or arrive < .5
