@@ -80,7 +80,7 @@ class Refill(wiring.Component):
 
         side = Signal(1 + self._bits)
         row, word, address = self._memory(m, side)
-        list_, is_void, waited = Signal(ROW), Signal(), Signal(range(16))
+        list_, is_void, left = Signal(ROW), Signal(), Signal(range(16))
         known, serial = Signal(data.StructLayout({"has_level": 1, "key": signed(KEY),
                                                   "count": range(LEVELS + 1)})), Signal(SERIAL)
         found, floor, level = Signal(PRICE), Signal(PRICE), Signal(LEVEL)
@@ -89,7 +89,7 @@ class Refill(wiring.Component):
         has_caught_up, is_all = Signal(), Signal()
         instrument = side[1:]
         flip = side[0].replicate(PRICE)
-        m.d.sync += [waited.eq(waited + 1), has_caught_up.eq(behind <= 0),
+        m.d.sync += [left.eq(left - left.any()), has_caught_up.eq(behind <= 0),
                      is_all.eq(row.levels == known.count + has_next)]
         m.d.comb += [behind.eq(serial - self.done), lead.eq(self.done - self.issued)]
         # What has come to the book but not to the lists would be seen too early.
@@ -116,9 +116,10 @@ class Refill(wiring.Component):
                      word_key.eq(floor_word + distance)]
         m.d.comb += address.eq(Mux(is_own, known.key.shift_right(TICK_BITS), place))
 
-        def goes(state: str) -> None:
+        def goes(state: str, cycles: int = 0) -> None:
+            """Go to a state that is left that many cycles after its first one."""
             m.next = state
-            m.d.sync += waited.eq(0)
+            m.d.sync += left.eq(cycles)
 
         with m.FSM():
             with m.State("Scan"):
@@ -141,46 +142,46 @@ class Refill(wiring.Component):
             with m.State("Ask-Key"):
                 m.d.comb += self.o_price.valid.eq(known.has_level)
                 with m.If(~known.has_level | self.is_granted[0]):
-                    goes("Key")
-            with m.State("Key"), m.If(waited == KEY_AGE - 1):
+                    goes("Key", KEY_AGE - 1)
+            with m.State("Key"), m.If(left == 0):
                 m.d.sync += known.key.eq(self.i_key)
                 goes("Wait")
             with m.State("Wait"):
                 with m.If(is_void):
                     goes("Leave")
                 with m.Elif(has_caught_up):
-                    goes("Row")
+                    goes("Row", _WORD_READ)
             with m.State("Row"):
                 m.d.comb += is_own.eq(1)
-                with m.If(waited == _WORD_READ):
+                with m.If(left == 0):
                     m.d.sync += [has_next.eq(has_bit), next_key.eq(Cat(
                         next_bit, known.key.shift_right(TICK_BITS)))]
                     with m.If(has_bit):
                         goes("Ask-Price")
                     with m.Else():
-                        goes("Word")
-            with m.State("Word"), m.If(waited == _WORD_READ):
+                        goes("Word", _WORD_READ)
+            with m.State("Word"), m.If(left == 0):
                 m.d.sync += [has_next.eq(has_place), next_key.eq(Cat(next_bit, word_key))]
                 goes("Ask-Price")
             with m.State("Ask-Price"):
                 m.d.comb += [self.o_key.valid.eq(1), self.o_key.p.key.eq(next_key)]
                 with m.If(self.is_granted[1]):
-                    goes("Price")
-            with m.State("Price"), m.If(waited == PRICE_AGE - 1):
+                    goes("Price", PRICE_AGE - 1)
+            with m.State("Price"), m.If(left == 0):
                 m.d.sync += found.eq(self.i_price)
                 goes("Ask-Floor")
             with m.State("Ask-Floor"):
                 m.d.comb += [self.o_key.valid.eq(1), self.o_key.p.key.eq(row.floor)]
                 with m.If(self.is_granted[1]):
-                    goes("Floor")
-            with m.State("Floor"), m.If(waited == PRICE_AGE - 1):
+                    goes("Floor", PRICE_AGE - 1)
+            with m.State("Floor"), m.If(left == 0):
                 m.d.sync += floor.eq(self.i_price)
                 goes("Ask-Level")
             with m.State("Ask-Level"):
                 m.d.comb += self.o_level.valid.eq(has_next)
                 with m.If(~has_next | self.is_granted[2]):
-                    goes("Level")
-            with m.State("Level"), m.If(waited == LOOK_UP_AGE - 1):
+                    goes("Level", LOOK_UP_AGE - 1)
+            with m.State("Level"), m.If(left == 0):
                 m.d.sync += level.eq(self.i_level.value)
                 with m.If(has_next & ~self.i_level.found):
                     goes("Leave")
@@ -194,7 +195,7 @@ class Refill(wiring.Component):
                 with m.Elif(self.is_taken):
                     m.d.sync += [known.count.eq(known.count + 1), known.has_level.eq(1),
                                  known.key.eq(next_key)]
-                    goes("Row")
+                    goes("Row", _WORD_READ)
             with m.State("Leave"):
                 m.d.sync += side.eq(side + 1)
                 goes("Scan")
