@@ -32,7 +32,7 @@ _GROUP = 8                                  # bits of a word that are looked at 
 class Refill(wiring.Component):
     """Look the next level of a side up, for one that wants one; for as long as there are any.
 
-    About 60 cycles for the first level of a side, 25 for each further one, more when the ports that
+    About 60 cycles for the first level of a side, 22 for each further one, more when the ports that
     it shares are taken; never holds anything up. Sides take turns.
 
     Members
@@ -87,6 +87,7 @@ class Refill(wiring.Component):
         next_key, has_next = Signal(signed(KEY)), Signal()
         behind, lead = Signal(signed(SERIAL)), Signal(signed(SERIAL))
         has_caught_up, is_all = Signal(), Signal()
+        asks_price, asks_floor, has_floor = Signal(), Signal(), Signal()
         instrument = side[1:]
         flip = side[0].replicate(PRICE)
         m.d.sync += [left.eq(left - left.any()), has_caught_up.eq(behind <= 0),
@@ -121,6 +122,14 @@ class Refill(wiring.Component):
             m.next = state
             m.d.sync += left.eq(cycles)
 
+        # The floor of the window is asked once, beside the search: it moves with new levels only.
+        is_floor = self.is_granted[1] & asks_floor & ~asks_price
+        m.d.comb += [self.o_key.valid.eq(asks_price | asks_floor),
+                     self.o_key.p.key.eq(Mux(asks_price, next_key, row.floor))]
+        with m.If(is_floor):
+            m.d.sync += asks_floor.eq(0)
+        with m.If(stages(m, is_floor, PRICE_AGE, "is_floor")[-1]):
+            m.d.sync += [floor.eq(self.i_price), has_floor.eq(1)]
         with m.FSM():
             with m.State("Scan"):
                 with m.If(self.wants.bit_select(side, 1)):
@@ -150,6 +159,7 @@ class Refill(wiring.Component):
                 with m.If(is_void):
                     goes("Leave")
                 with m.Elif(has_caught_up):
+                    m.d.sync += [asks_floor.eq(1), has_floor.eq(0)]
                     goes("Row", _WORD_READ)
             with m.State("Row"):
                 m.d.comb += is_own.eq(1)
@@ -164,18 +174,11 @@ class Refill(wiring.Component):
                 m.d.sync += [has_next.eq(has_place), next_key.eq(Cat(next_bit, word_key))]
                 goes("Ask-Price")
             with m.State("Ask-Price"):
-                m.d.comb += [self.o_key.valid.eq(1), self.o_key.p.key.eq(next_key)]
+                m.d.comb += asks_price.eq(1)
                 with m.If(self.is_granted[1]):
                     goes("Price", PRICE_AGE - 1)
             with m.State("Price"), m.If(left == 0):
                 m.d.sync += found.eq(self.i_price)
-                goes("Ask-Floor")
-            with m.State("Ask-Floor"):
-                m.d.comb += [self.o_key.valid.eq(1), self.o_key.p.key.eq(row.floor)]
-                with m.If(self.is_granted[1]):
-                    goes("Floor", PRICE_AGE - 1)
-            with m.State("Floor"), m.If(left == 0):
-                m.d.sync += floor.eq(self.i_price)
                 goes("Ask-Level")
             with m.State("Ask-Level"):
                 m.d.comb += self.o_level.valid.eq(has_next)
@@ -188,7 +191,8 @@ class Refill(wiring.Component):
                 with m.Else():
                     goes("Append")
             with m.State("Append"):
-                m.d.comb += [self.o.valid.eq(~is_void), given.kind.eq(TouchKind.APPEND)]
+                m.d.comb += [self.o.valid.eq(~is_void & has_floor),
+                             given.kind.eq(TouchKind.APPEND)]
                 with m.If(is_void | self.is_taken & (given.is_all | ~has_next
                                                      | (known.count == LEVELS - 1))):
                     goes("Leave")
@@ -197,7 +201,7 @@ class Refill(wiring.Component):
                                  known.key.eq(next_key)]
                     goes("Row", _WORD_READ)
             with m.State("Leave"):
-                m.d.sync += side.eq(side + 1)
+                m.d.sync += [side.eq(side + 1), asks_floor.eq(0)]
                 goes("Scan")
 
         return m
