@@ -170,7 +170,7 @@ class Book(wiring.Component):
     def _to_early(self, m: Module, early: Early, commit: Commit, grid: Grid, window: Window,
                   value: BestValue) -> None:
         """Tell the early port what is done, and lend it every port that is free in a cycle."""
-        phase, result = Signal(), commit.o.p
+        phase, result = Signal(init=1), commit.o.p
         m.d.sync += phase.eq(~phase)            # operations come when it is 0
         named, places = commit.o_level, -(-self._geometry.level_stash // WAYS) * WAYS
         is_named = stages(m, self._sequencer.o.valid, FORESEEN_AGE + 1, "is_named")[-1]

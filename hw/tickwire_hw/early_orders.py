@@ -171,7 +171,8 @@ class EarlyOrders(wiring.Component):
             taken.eq(can_take & (waiting.o.valid | comes)),
             current.eq(Mux(waiting.o.valid, waiting.o.p, message)),
             waiting.i.valid.eq(comes & (waiting.o.valid | ~can_take)), waiting.i.p.eq(message),
-            waiting.o.ready.eq(can_take), self.hold.eq(waiting.level > DEPTH - _LATE)]
+            waiting.o.ready.eq(can_take)]
+        m.d.sync += self.hold.eq(waiting.level >= DEPTH - _LATE)    # and one that comes now
         # A message of the directory teaches a locate, and nobody is asked until then.
         m.d.sync += rests.eq(rests >> 1 | taken | (
             is_directory | taken & current.is_replace).replicate(_PAUSE))

@@ -24,7 +24,7 @@ from tickwire_hw.sweep import KEY, STEP_DISTANCE
 DEPTH = 32
 """Events that can wait."""
 _LATE = 12                                  # events that may still come after `hold`
-_COMING = ENTRY_AGE + 1                     # those that are between `i` and the queue
+_COMING = ENTRY_AGE + 2                     # and those that the queue does not show yet
 _NAMED_SIZE = 3                             # octets of a message that name its instrument
 CONTEXT = ("kind", "is_last", "is_watched", "sequence", "timestamp", "feed_flags", "data",
            "is_desync_all", "line", "state", "received", "session")
@@ -55,7 +55,7 @@ class Sequencer(wiring.Component):
     An event waits in a queue of ``DEPTH`` while operations of earlier ones are issued: one for a
     message, two for a replace, one more for the step of a sweep after every fourth message, one an
     instrument for what marks or shows all. Messages that mean nothing to any watched book take no
-    operation. The first operation comes 4 to 5 cycles after its event when nothing waits.
+    operation. The first operation comes 5 to 6 cycles after its event when nothing waits.
 
     Members
     -------
@@ -120,8 +120,8 @@ class Sequencer(wiring.Component):
         m.submodules.queue = queue = SyncFIFOBuffered(width=waiting.size, depth=DEPTH)
         head = data.View(waiting, queue.r_data)
         m.d.comb += [
-            queue.w_en.eq(valid[-1]), queue.w_data.eq(Cat(events[-1], filter_.o, judged)),
-            self.hold.eq(queue.w_level >= DEPTH - _LATE - _COMING)]
+            queue.w_en.eq(valid[-1]), queue.w_data.eq(Cat(events[-1], filter_.o, judged))]
+        m.d.sync += self.hold.eq(queue.w_level >= DEPTH - _LATE - _COMING)
 
         self._issue(m, queue, head.event, head.entry, head.judged)
         return m
@@ -160,8 +160,10 @@ class Sequencer(wiring.Component):
 
     def _issue(self, m: Module, queue: SyncFIFOBuffered, event, entry, judged) -> None:
         """Choose the next operation; the queue's head stays until its last one is issued."""
-        octets = event.message.data
-        given, context = self.o.p, self.o_context
+        octets, issues = event.message.data, Signal()
+        given, context = (Signal(port.shape(), name=name) for port, name in (
+            (self.o.p, "given"), (self.o_context, "context")))
+        m.d.sync += [self.o.valid.eq(issues), self.o.p.eq(given), self.o_context.eq(context)]
         phase, is_second, is_step, is_showing = (Signal() for _ in range(4))
         shown, flags = Signal(self._instrument), Signal(FLAGS_SHAPE)
         sequence, number, stamp = Signal(64), Signal(range(SWEEP_DELAY)), Signal(64)
@@ -184,16 +186,16 @@ class Sequencer(wiring.Component):
         is_start = Signal()                     # it needs one for each instrument
         with m.If(is_step):
             m.d.comb += [
-                self.o.valid.eq(~phase & (pause == 0)), given.operation.eq(BookOperation.STEP),
+                issues.eq(~phase & (pause == 0)), given.operation.eq(BookOperation.STEP),
                 given.side.eq(asked.side), given.instrument.eq(asked.instrument),
                 given.price.eq(self.i_asked), context.kind.eq(PublishKind.STEP),
                 given.context.eq(asked.instrument), context.sequence.eq(sequence),
                 context.timestamp.eq(stamp), context.is_watched.eq(1)]
-            with m.If(self.o.valid):
+            with m.If(issues):
                 m.d.sync += [is_step.eq(0), number.eq(number + 1), pause.eq(STEP_DISTANCE - 1)]
         with m.Elif(is_showing):
             m.d.comb += [
-                self.o.valid.eq(~phase), context.kind.eq(PublishKind.SHOW),
+                issues.eq(~phase), context.kind.eq(PublishKind.SHOW),
                 given.context.eq(shown), context.sequence.eq(sequence),
                 context.is_desync_all.eq(event.kind != EventKind.FLAGS),
                 context.is_watched.eq(self._filter.has_symbol.bit_select(shown, 1))]
@@ -205,7 +207,7 @@ class Sequencer(wiring.Component):
         with m.Elif(queue.r_rdy):
             with m.Switch(event.kind):
                 with m.Case(EventKind.FEED):
-                    m.d.comb += [self.o.valid.eq(~phase), context.kind.eq(PublishKind.FEED),
+                    m.d.comb += [issues.eq(~phase), context.kind.eq(PublishKind.FEED),
                                  is_done.eq(~phase)]
                 with m.Case(EventKind.DESYNC_ALL):
                     m.d.sync += [flags.eq(event.flags), sequence.eq(event.sequence)]
@@ -219,15 +221,15 @@ class Sequencer(wiring.Component):
                     is_last = ~phase & ~judged.is_for_all & (~judged.is_replace | is_second)
                     m.d.comb += [
                         is_start.eq(judged.is_for_all),
-                        self.o.valid.eq(~phase & ~judged.is_void & ~judged.is_for_all),
+                        issues.eq(~phase & ~judged.is_void & ~judged.is_for_all),
                         is_done.eq(judged.is_void | is_last),
                         context.is_last.eq(~judged.is_replace | is_second)]
-                    with m.If(self.o.valid):
+                    with m.If(issues):
                         m.d.sync += is_second.eq(judged.is_replace & ~is_second)
                     with m.If(judged.is_readable | ~judged.is_void):
                         m.d.sync += sequence.eq(event.sequence)
                     with m.If(judged.is_readable):
-                        self._message(m, octets, judged.is_bad_side)
+                        self._message(m, octets, judged.is_bad_side, given, context)
                         with m.If(is_second):
                             m.d.comb += [
                                 given.operation.eq(BookOperation.REPLACE), given.reference.eq(
@@ -246,9 +248,9 @@ class Sequencer(wiring.Component):
         for name in COUNTED[1:]:
             m.d.sync += self.counts[name].eq(is_counted & judged[name])
 
-    def _message(self, m: Module, octets, is_bad_side) -> None:
+    @staticmethod
+    def _message(m: Module, octets, is_bad_side, given, context) -> None:
         """Set what a readable message means to the book of its instrument."""
-        given, context = self.o.p, self.o_context
         side = field(octets, itch50.ADD_ORDER, "side")
         m.d.comb += [
             given.reference.eq(field(octets, itch50.ORDER_DELETE, "order_reference"))]

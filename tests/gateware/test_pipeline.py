@@ -46,7 +46,7 @@ EXAMPLES = int(os.environ.get("TICKWIRE_CARD_EXAMPLES", "30"))
 CROWDED = Space(prices=(1_999_900, 2_000_000, 2_000_050, 2_600_000, 0), quantities=(1, 2, 100, 0))
 SIZE = 1_300                                # octets of messages in a packet, at most
 EARLY_CYCLES = {"early": 8, "early_add": 4, "glimpses": 3}
-RECORD_CYCLES = 47                          # the grid adds 0 or 1, a step right before it 0 to 2
+RECORD_CYCLES = 48                          # the grid adds 0 or 1, a step right before it 0 to 2
 
 
 @functools.cache
