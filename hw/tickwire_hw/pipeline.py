@@ -29,7 +29,7 @@ class Pipeline(wiring.Component):
 
     A port for each line's MAC and one for frames of the host, all alike: the destination of a
     frame says whose it is. Nothing is held back at the ports. From the word with a message's last
-    octet: message 1, arbitration 1, operation 4 or 5, books 38, first record 6 cycles, in order;
+    octet: message 1, arbitration 1, operation 5 or 6, books 38, first record 6 cycles, in order;
     more when messages before it wait. Each operation takes two cycles, a replace is two, and every
     fourth message gives one to the sweep: messages of 21 octets and more never wait for long at
     line rate. Shorter ones, system events alone, wait in the ports' queues of 1,024 words.

@@ -22,7 +22,7 @@ from tickwire_sim.traffic import generate
 
 DEEP = dataclasses.replace(CARD_SMALL, instruments=5, depth=8)
 MESSAGES = int(os.environ.get("TICKWIRE_CARD_DAY", "20000"))
-RECORD_CYCLES = 48                          # one more than without levels; the grid adds 0 or 1
+RECORD_CYCLES = 49                          # one more than without levels; the grid adds 0 or 1
 LEVEL, TRADE, BBO = (kind.value for kind in (RecordType.LEVEL, RecordType.TRADE, RecordType.BBO))
 
 
