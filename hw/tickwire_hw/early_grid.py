@@ -1,6 +1,6 @@
 """Whether a price is a tick, two cycles after it came: for the tick sizes that equities have.
 
-``Grid`` serves every tick size and takes 7 cycles. Here a price is divided by 25, by the sum of
+``Grid`` serves every tick size and takes 8 cycles. Here a price is divided by 25, by the sum of
 what each seven of its bits leave over, and by 2 or 4.
 """
 

@@ -16,7 +16,8 @@ from tickwire_hw.product import AGE as PRODUCT_AGE
 from tickwire_hw.product import product
 from tickwire_hw.sweep import KEY
 
-KEY_AGE = 2 + 2 * PRODUCT_AGE + 1
+_ROW_AGE = 2                                # cycles from a price to its row in a register
+KEY_AGE = _ROW_AGE + 2 * PRODUCT_AGE + 2
 """Cycles from a price to its tick key."""
 PRICE_AGE = 1 + PRODUCT_AGE
 """Cycles from a tick key to its price."""
@@ -31,7 +32,7 @@ ROW = data.StructLayout({"tick": TICK_BITS, "bits": TICK_BITS.bit_length(), "mul
 class Grid(wiring.Component):
     """Turn prices into tick keys and tick keys into prices, by the grids of all instruments.
 
-    Takes a price, and two tick keys, in every cycle; keys follow 7 cycles, prices 3 cycles later.
+    Takes a price, and two tick keys, in every cycle; keys follow 8 cycles, prices 3 cycles later.
     Never exerts backpressure. Tick sizes are 0 at configuration.
 
     Members
@@ -81,17 +82,16 @@ class Grid(wiring.Component):
                      write.data.eq(Mux(self.i_write.valid, self.i_write.p.row, row_1))]
         kept = [None, *stages(m, row_1, KEY_AGE - 1, "row")]
 
-        ages = 1 + PRODUCT_AGE
-        ticks_3 = product(m, given[1].price, row_1.multiplier, "ticks")
+        ages = _ROW_AGE + PRODUCT_AGE
+        ticks = product(m, given[_ROW_AGE].price, kept[_ROW_AGE].multiplier, "ticks")
         number = Signal(PRICE)
-        m.d.sync += number.eq((ticks_3 >> GRID_SHIFT) >> kept[ages].bits)
+        m.d.sync += number.eq((ticks >> GRID_SHIFT) >> kept[ages].bits)
         numbers = stages(m, number, PRODUCT_AGE, "number")
-        floor_6 = product(m, number, kept[ages + 1].tick, "floor", PRICE)
-        last = given[KEY_AGE - 1]
-        number_6 = numbers[-1]
+        floor = product(m, number, kept[ages + 1].tick, "floor", PRICE)
+        last, number = given[KEY_AGE - 1], numbers[-1]
         m.d.sync += [
-            self.o.on_grid.eq(floor_6 == last.price),
-            self.o.key.eq(Cat(number_6 ^ last.side.replicate(PRICE), last.side)),
+            self.o.on_grid.eq(floor == last.price),
+            self.o.key.eq(Cat(number ^ last.side.replicate(PRICE), last.side)),
             self.o.least_floor.eq(Mux(last.side, (-1 << KEY - 1) + 1,
                                          kept[KEY_AGE - 1].least))]
 
