@@ -50,11 +50,11 @@ def _run(model: Model, size: int, tags: int, lines: tuple[int, ...], lag: int) -
                   ("message", messages.ravel()), ("end", ends), ("verdict", ends + 1))
         for name, cycles in events:
             given[f"i__{line}__{name}__valid"][at + cycles] = 1
-        _put(model, given, f"i__{line}__header__payload", at + events[0][1], line=line, stamp=1_000,
+        model.put(given, f"i__{line}__header__payload", line=line, stamp=1_000)
+        _put(model, given, f"i__{line}__header__payload", at + events[0][1],
              first=1 + MESSAGES * np.arange(PACKETS), count=MESSAGES)
         _put(model, given, f"i__{line}__message__payload", at + events[1][1], length=size)
-        _put(model, given, f"i__{line}__end__payload", at + ends, passed=MESSAGES, line=line,
-             stamp=1_000)
+        _put(model, given, f"i__{line}__end__payload", at + ends, passed=MESSAGES)
     found = model.run(given, when="o__valid")
     is_message = model.get(found, "o__payload", "kind") == 0
     came = messages.ravel() + min(lag * line for line in lines)
