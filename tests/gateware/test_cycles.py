@@ -1,0 +1,32 @@
+"""The published cycles are what simulations count now.
+
+Method: each program of ``bench/cycle`` is run and its rows are those in ``cycles.json``.
+"""
+
+import importlib
+import json
+from dataclasses import asdict
+
+import pytest
+
+from bench.cycles import OUTPUT, components
+
+_LONG = {"armed", "host_interface", "order_path", "pipeline"}
+
+
+@pytest.mark.parametrize("name", [pytest.param(
+    name, marks=pytest.mark.long if name in _LONG else ()) for name in components()])
+def test_cycles_are_as_published(name):
+    rows = [asdict(row) for row in importlib.import_module(f"bench.cycle.{name}").rows()]
+    figures = {row["figure"] for row in rows}
+    kept = [row for row in json.loads(OUTPUT.read_text())["rows"] if row["figure"] in figures]
+
+    def key(row: dict) -> tuple:
+        return row["figure"], row["message"], row["alignment"]
+    assert sorted(rows, key=key) == sorted(kept, key=key)
+
+
+def test_no_published_row_stands_twice():
+    rows = json.loads(OUTPUT.read_text())["rows"]
+    places = [(row["figure"], row["message"], row["alignment"]) for row in rows]
+    assert len(set(places)) == len(places)
