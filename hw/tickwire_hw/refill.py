@@ -26,13 +26,14 @@ from tickwire_hw.window_rules import TICK_BITS, row_layout
 SERIAL = 9
 """Bits of the number of an operation; fewer than half as many are under way."""
 _WORD_READ = 7                              # cycles from a word's place to its highest bit
+assert 1 + PRICE_AGE + 1 + LOOK_UP_AGE >= _WORD_READ      # so they do while a level is asked
 _GROUP = 8                                  # bits of a word that are looked at together
 
 
 class Refill(wiring.Component):
     """Look the next level of a side up, for one that wants one; for as long as there are any.
 
-    About 60 cycles for the first level of a side, 22 for each further one, more when the ports that
+    About 60 cycles for the first level of a side, 14 for each further one, more when the ports that
     it shares are taken; never holds anything up. Sides take turns.
 
     Members
@@ -84,7 +85,7 @@ class Refill(wiring.Component):
         known, serial = Signal(data.StructLayout({"has_level": 1, "key": signed(KEY),
                                                   "count": range(LEVELS + 1)})), Signal(SERIAL)
         found, floor, level = Signal(PRICE), Signal(PRICE), Signal(LEVEL)
-        next_key, has_next = Signal(signed(KEY)), Signal()
+        has_next = Signal()
         behind, lead = Signal(signed(SERIAL)), Signal(signed(SERIAL))
         has_caught_up, is_all = Signal(), Signal()
         asks_price, asks_floor, has_floor = Signal(), Signal(), Signal()
@@ -108,7 +109,7 @@ class Refill(wiring.Component):
         last = data.View(ROW["entries"].shape.elem_shape, _last(m, list_))
         m.d.comb += [self.o_price.p.price.eq(last.key ^ flip), self.o_level.p.price.eq(found)]
 
-        is_own = Signal()
+        is_own = Signal(init=1)
         lower, place, has_place = self._search(m, row, known, word)
         has_bit, next_bit = _highest(m, Mux(is_own, lower, word), _GROUP, "bit")
         floor_word, distance = row.floor.shift_right(TICK_BITS), Signal.like(place)
@@ -125,7 +126,7 @@ class Refill(wiring.Component):
         # The floor of the window is asked once, beside the search: it moves with new levels only.
         is_floor = self.is_granted[1] & asks_floor & ~asks_price
         m.d.comb += [self.o_key.valid.eq(asks_price | asks_floor),
-                     self.o_key.p.key.eq(Mux(asks_price, next_key, row.floor))]
+                     self.o_key.p.key.eq(Mux(asks_price, known.key, row.floor))]
         with m.If(is_floor):
             m.d.sync += asks_floor.eq(0)
         with m.If(stages(m, is_floor, PRICE_AGE, "is_floor")[-1]):
@@ -161,19 +162,20 @@ class Refill(wiring.Component):
                 with m.Elif(has_caught_up):
                     m.d.sync += [asks_floor.eq(1), has_floor.eq(0)]
                     goes("Row", _WORD_READ)
-            with m.State("Row"):
-                m.d.comb += is_own.eq(1)
+            with m.State("Row"), m.If(left == 0):
+                m.d.sync += has_next.eq(has_bit)
+                with m.If(has_bit):
+                    m.d.sync += known.key.eq(Cat(next_bit, known.key.shift_right(TICK_BITS)))
+                    goes("Ask-Price")
+                with m.Else():
+                    goes("Word", _WORD_READ)
+            with m.State("Word"):
+                m.d.comb += is_own.eq(0)
                 with m.If(left == 0):
-                    m.d.sync += [has_next.eq(has_bit), next_key.eq(Cat(
-                        next_bit, known.key.shift_right(TICK_BITS)))]
-                    with m.If(has_bit):
-                        goes("Ask-Price")
-                    with m.Else():
-                        goes("Word", _WORD_READ)
-            with m.State("Word"), m.If(left == 0):
-                m.d.sync += [has_next.eq(has_place), next_key.eq(Cat(next_bit, word_key))]
-                goes("Ask-Price")
-            with m.State("Ask-Price"):
+                    m.d.sync += [has_next.eq(has_place), known.key.eq(Cat(next_bit, word_key))]
+                    goes("Ask-Price")
+            with m.State("Ask-Price"):          # from here on the one behind it is searched
+                m.d.sync += known.has_level.eq(1)
                 m.d.comb += asks_price.eq(1)
                 with m.If(self.is_granted[1]):
                     goes("Price", PRICE_AGE - 1)
@@ -197,9 +199,8 @@ class Refill(wiring.Component):
                                                      | (known.count == LEVELS - 1))):
                     goes("Leave")
                 with m.Elif(self.is_taken):
-                    m.d.sync += [known.count.eq(known.count + 1), known.has_level.eq(1),
-                                 known.key.eq(next_key)]
-                    goes("Row", _WORD_READ)
+                    m.d.sync += known.count.eq(known.count + 1)
+                    goes("Row")
             with m.State("Leave"):
                 m.d.sync += [side.eq(side + 1), asks_floor.eq(0)]
                 goes("Scan")

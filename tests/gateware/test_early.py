@@ -6,6 +6,7 @@ late, is counted. What is refused, unknown, doubled, off the grid or too much is
 """
 
 import random
+from collections import Counter
 
 import pytest
 from hypothesis import given, settings
@@ -36,8 +37,11 @@ def shifted(messages: list[bytes], octets: int):
 
 @pytest.mark.parametrize("rate", (line_rate, distant))
 def test_a_flow_of_all_types_is_answered_as_the_book_will(rate):
-    messages = flow(4_000, 11)
-    seen = compare(small(), messages, rate(messages))
+    # How long a level takes to come back hangs on a cycle here and there, so flows are summed up.
+    seen = Counter()
+    for seed in range(11, 12 if rate is distant else 19):
+        messages = flow(4_000, seed)
+        seen += compare(small(), messages, rate(messages))
     least = .99 if rate is distant else .9      # all that is lost comes back between messages
     for letter in "AFDUECX":
         assert share(seen, f"{letter} known") >= least, seen
