@@ -32,6 +32,11 @@ def count(names: Sequence[str]) -> list[Row]:
             for row in importlib.import_module(f"bench.cycle.{name}").rows()]
 
 
+def place(row: dict) -> tuple[str, str, str]:
+    """Return what no other row of ``cycles.json`` has."""
+    return row["figure"], row["message"], row["alignment"]
+
+
 def table(rows: Sequence[Row]) -> str:
     """Return the rows as a text table, columns aligned."""
     heads = [field.name for field in fields(Row)]
@@ -46,8 +51,7 @@ def save(rows: Sequence[Row], path: Path, *, is_whole: bool) -> None:
     counted = {row.figure for row in rows}
     kept = [] if is_whole or not path.exists() else [
         row for row in json.loads(path.read_text())["rows"] if row["figure"] not in counted]
-    found = sorted([*kept, *map(asdict, rows)],
-                   key=lambda row: (row["figure"], row["message"], row["alignment"]))
+    found = sorted([*kept, *map(asdict, rows)], key=place)
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps({"name": "cycles", "rows": found}, indent=1) + "\n")
 

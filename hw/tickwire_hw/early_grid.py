@@ -87,11 +87,9 @@ class EarlyGrid(wiring.Component):
         is_low = [None, *stages(m, prices[1] < DOLLAR, 2, "is_low")]
         own = Mux(is_low[2], Tick.FINE, Tick.CENT)
         # What an order decides in this cycle holds in the next one, in which this is looked at.
-        is_new_4 = Signal()
         own_4 = stages(m, own, 2, "own")[2]
         address_4 = stages(m, self.instrument, 2, "instrument")[2]
         is_first_4 = Signal()
-        m.d.comb += is_first_4.eq(self.is_first & is_new_4)
         known = Mux(is_first_4 & (address_4 == self.instrument), own_4, late.data)
         is_new = stages(m, known == Tick.NONE, 2, "is_new")
         given = Signal(Tick)
@@ -105,7 +103,7 @@ class EarlyGrid(wiring.Component):
                 m.d.comb += given.eq(Tick.OTHER)
         m.d.comb += [
             soon.addr.eq(self.soon), late.addr.eq(self.instrument),
-            is_new_4.eq(is_new[2]), write.en.eq(self.i_write.valid | is_first_4),
+            is_first_4.eq(self.is_first & is_new[2]), write.en.eq(self.i_write.valid | is_first_4),
             write.addr.eq(Mux(self.i_write.valid, self.i_write.p.instrument, address_4)),
             write.data.eq(Mux(self.i_write.valid, given, own_4))]
 
@@ -130,9 +128,9 @@ class EarlyGrid(wiring.Component):
             self.o.is_unsure.eq(tick_3 == Tick.OTHER),
             self.o.is_low.eq(_is_low(tick_3, is_low[3]))]
         for side in range(2):
-            keys = [~price if side else price for price in prices]
-            is_short = stages(m, Cat(keys[2] < span for span in spans), 1, f"is_short_{side}")[1]
-            reach = keys[3] - select(*zip(sizes, spans, strict=True))
+            key_2, key_3 = (~price if side else price for price in prices[2:4])
+            is_short = stages(m, Cat(key_2 < span for span in spans), 1, f"is_short_{side}")[1]
+            reach = key_3 - select(*zip(sizes, spans, strict=True))
             can_reach = select(*zip(sizes, ~is_short, strict=True))
             m.d.sync += self.o.reach[side].eq(Mux(can_reach, reach[:PRICE], 0))
 

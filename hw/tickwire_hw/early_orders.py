@@ -129,7 +129,8 @@ class EarlyOrders(wiring.Component):
             if age:
                 m.d.comb += entry.instrument.eq(instrument[age])
 
-        # Ages 0 to 2: requests. Which one it is comes late, so each has its own buckets.
+        # Ages 0 to 2: requests. Which one it is comes late, so each has its own buckets, and that
+        # it is one of the first two, which registers show, is in a register of its own.
         is_asked, is_second = (valid[age] & given[age].is_replace for age in (1, _SECOND))
         is_again = stages(m, taken & message.is_replace | is_asked, 1, "is_again")[1]
         own = [self._request(reference) for reference in (

@@ -314,8 +314,7 @@ class Receive(wiring.Component):
         # Counted from lane 0 of a word, the datagram's last octet is in this lane or beyond.
         last_lane, last_now = Signal(16), Signal(16)
         m.d.comb += last_now.eq(Mux(
-            is_first, self._length + Mux(self._has[1], START[1], START[0]) - UDP.size - 1,
-            last_lane))
+            is_first, self._length + start - UDP.size - 1, last_lane))
         is_far = last_now[4:].any()              # not in this word nor in the next one
         with m.If(words.valid):
             m.d.sync += [

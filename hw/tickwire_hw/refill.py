@@ -111,7 +111,9 @@ class Refill(wiring.Component):
 
         is_own = Signal(init=1)
         lower, place, has_place = self._search(m, row, known, word)
-        has_bit, next_bit = _highest(m, Mux(is_own, lower, word), _GROUP, "bit")
+        searched = Signal(WINDOW_WORD)
+        m.d.comb += searched.eq(Mux(is_own, lower, word))
+        has_bit, next_bit = _highest(m, searched, _GROUP, "bit")
         floor_word, distance = row.floor.shift_right(TICK_BITS), Signal.like(place)
         word_key = Signal(signed(KEY - TICK_BITS))
         m.d.sync += [distance.eq(place - floor_word[:len(place)]),
@@ -213,9 +215,8 @@ class Refill(wiring.Component):
         m.submodules.bits = bits = RAM(WINDOW_WORD, 2 * self._words << self._bits)
         written, is_written = (stages(m, value, 1, name)[1] for value, name in (
             (self.i_window.p, "written"), (self.i_window.valid, "is_written")))
-        place, asked = Signal(ceil_log2(self._words)), Signal(ceil_log2(self._words))
-        where = Cat(written.side, written.instrument)
-        m.d.sync += asked.eq(place)
+        place, where = Signal(ceil_log2(self._words)), Cat(written.side, written.instrument)
+        asked = stages(m, place, 1, "asked")[1]
         m.d.comb += [
             rows.write_enable.eq(is_written), rows.write_address.eq(where),
             rows.write_data.eq(written.row), rows.read_address.eq(side),
@@ -261,18 +262,21 @@ def _highest(m: Module, bits: Value, group: int, name: str) -> tuple[Signal, Sig
     """Return whether a bit is set, and the place of the highest one, two cycles later."""
     found = []
     for at in range(0, len(bits), group):
-        part, first = (Signal(group, name=f"{name}_{what}_{at}") for what in ("part", "first"))
-        top = Signal(ceil_log2(group), name=f"{name}_in_{at}")
-        m.d.comb += [part.eq(bits[at:at + group][::-1]), first.eq(lowest(part))]
-        m.d.sync += top.eq(encode(first[::-1]))
-        found.append((stages(m, part.any(), 1, f"{name}_any_{at}")[1], top))
-    has, first = Signal(len(found), name=f"{name}_has"), Signal(len(found), name=f"{name}_group")
-    turned = Signal(len(found), name=f"{name}_turned")
-    m.d.comb += [has.eq(Cat(any_ for any_, _ in found)), turned.eq(lowest(has[::-1])),
-                 first.eq(turned[::-1])]
+        part = bits[at:at + group]
+        found.append((stages(m, part.any(), 1, f"{name}_any_{at}")[1],
+                      stages(m, encode(_top(m, part, f"{name}_{at}")), 1, f"{name}_in_{at}")[1]))
+    has = Cat(any_ for any_, _ in found)
+    first = _top(m, has, f"{name}_group")
     place = Cat(select(*zip(first, (top for _, top in found), strict=True)), encode(first))
     return (stages(m, has.any(), 1, f"{name}_is_any")[1],
             stages(m, place[:ceil_log2(len(bits))], 1, f"{name}_found")[1])
+
+
+def _top(m: Module, bits: Value, name: str) -> Value:
+    """Return a one-hot choice of the highest bit that is set."""
+    turned, first = (Signal(len(bits), name=f"{name}_{what}") for what in ("turned", "first"))
+    m.d.comb += [turned.eq(bits[::-1]), first.eq(lowest(turned))]
+    return first[::-1]
 
 
 def _last(m: Module, list_: data.View) -> Signal:

@@ -281,7 +281,5 @@ class Sequencer(wiring.Component):
                     given.shares.eq(field(octets, itch50.ORDER_EXECUTED, "executed_shares"))]
             with m.Case(*(LETTERS[tag] for tag in "PQB")):
                 m.d.comb += context.kind.eq(PublishKind.PRINT)
-            with m.Case(*(LETTERS[tag] for tag in _OF_ALL)):
-                m.d.comb += context.kind.eq(PublishKind.OTHER)
-            with m.Case(*(LETTERS[tag] for tag in "HYJKIh")):
+            with m.Case(*(LETTERS[tag] for tag in _OF_ALL + "HYJKIh")):
                 m.d.comb += context.kind.eq(PublishKind.OTHER)

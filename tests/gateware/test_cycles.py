@@ -9,7 +9,7 @@ from dataclasses import asdict
 
 import pytest
 
-from bench.cycles import OUTPUT, components
+from bench.cycles import OUTPUT, components, place
 
 _LONG = {"armed", "host_interface", "order_path", "pipeline"}
 
@@ -20,13 +20,9 @@ def test_cycles_are_as_published(name):
     rows = [asdict(row) for row in importlib.import_module(f"bench.cycle.{name}").rows()]
     figures = {row["figure"] for row in rows}
     kept = [row for row in json.loads(OUTPUT.read_text())["rows"] if row["figure"] in figures]
-
-    def key(row: dict) -> tuple:
-        return row["figure"], row["message"], row["alignment"]
-    assert sorted(rows, key=key) == sorted(kept, key=key)
+    assert sorted(rows, key=place) == sorted(kept, key=place)
 
 
 def test_no_published_row_stands_twice():
-    rows = json.loads(OUTPUT.read_text())["rows"]
-    places = [(row["figure"], row["message"], row["alignment"]) for row in rows]
+    places = [place(row) for row in json.loads(OUTPUT.read_text())["rows"]]
     assert len(set(places)) == len(places)
