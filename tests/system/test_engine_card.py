@@ -62,6 +62,18 @@ def submit(bench, number):
     return bench.heard()
 
 
+def test_between_the_arming_keys_nobody_sleeps_nor_reads_histograms(bench, monkeypatch):
+    """Both have to come within a millisecond of the machine's clock, on any machine."""
+    read, slept = [], []
+    histograms = bench.device.card.histograms
+    monkeypatch.setattr(bench.device.card, "histograms", lambda: read.append(1) or histograms())
+    monkeypatch.setattr("tickwire.device.base.time.sleep", slept.append)
+    bench.device.arm()
+    assert bench.device.killed == 0
+    assert not slept
+    assert len(read) <= 1                      # those that are shown every two seconds
+
+
 def test_intents_of_an_engine_become_orders_and_its_positions_follow_the_records(bench):
     card = bench.device
     bench.open_market()

@@ -40,6 +40,7 @@ from tickwire.spec.stages import HISTOGRAM_WORDS, STAGES
 _U16, _U32 = 0xFFFF, 0xFFFF_FFFF
 _REGISTERS = {row.name: row for row in REGISTERS}
 _POLL_SECONDS = 0.000_05
+_EAGER_TURNS = 8                           # without a sleep: both arming keys have to be in time
 _ARM_ATTEMPTS = 20
 RECORD_DTYPES = {kind: dtype(message) for kind, message in records.RECORDS.items()}
 INTENT_DTYPE = dtype(INTENT)
@@ -191,13 +192,14 @@ class Device(abc.ABC):
     def wait(self, is_done: Callable[[], bool], seconds: float, what: str) -> None:
         """Let the device work until ``is_done()``; raises after ``seconds`` with ``what``."""
         deadline = time.monotonic() + seconds
+        turns = 0
         while not is_done():
             if time.monotonic() > deadline:
                 raise TickwireError(f"Device {self.name!r} did not {what} within {seconds:g} s.")
             self.work()
-            if is_done():                      # no sleep: the other arming key must follow in time
-                return
-            time.sleep(_POLL_SECONDS)
+            turns += 1
+            if turns > _EAGER_TURNS and not is_done():
+                time.sleep(_POLL_SECONDS)
 
     def kill(self, cause: KillCause = KillCause.REGISTER) -> None:
         """Latch the kill; no order passes from the device's next look at the register on."""

@@ -41,7 +41,7 @@ class MirroredDevice(OwnedDevice):
     def counters(self) -> dict[str, int]:
         """Return every counter by its name, taken anew first where nobody else does."""
         if not self.is_shown:
-            self.mirror.show(has_counters=True)
+            self.mirror.count()
         return super().counters()
 
     def histograms(self) -> dict[str, np.ndarray]:
