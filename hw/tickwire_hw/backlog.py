@@ -58,7 +58,7 @@ class Backlog(wiring.Component):
     is_again : ``In(1)``
         The word in hand is needed once more, in the next cycle. It follows ``is_next``.
     is_overflow : ``Out(1)``
-        Strobe: a datagram was cut or dropped.
+        Strobe, a cycle later: a datagram was cut or dropped.
     """
 
     payload: In(stream.Signature(Payload, always_ready=True))
@@ -74,7 +74,7 @@ class Backlog(wiring.Component):
     is_again: In(1)
     is_overflow: Out(1)
 
-    _RESERVED = 3        # a cut, a verdict, and a word that comes while the level is looked at
+    _RESERVED = 5        # a cut, a verdict, and three words until the level shows the first
 
     def __init__(self, depth: int) -> None:
         """Make room for ``depth`` entries, at least 8."""
@@ -96,14 +96,15 @@ class Backlog(wiring.Component):
         m.d.comb += passes.eq(is_empty & ~is_repeat)
 
         # What arrives, and what of it is taken on.
-        is_partial, is_dropped, has_room = Signal(), Signal(), Signal()
+        is_partial, is_dropped, has_room = Signal(), Signal(), Signal(init=1)
         begins, goes_on, is_cut, is_verdict = Signal(), Signal(), Signal(), Signal()
         m.d.comb += [
-            has_room.eq(queue.level < self._depth - self._RESERVED),
             begins.eq(payload.valid & payload.p.first & (passes | has_room)),
             goes_on.eq(payload.valid & ~payload.p.first & ~is_partial),
             is_cut.eq(goes_on & ~passes & ~has_room),
-            is_verdict.eq(verdict.valid & verdict.p.is_for_line & ~is_dropped),
+            is_verdict.eq(verdict.valid & verdict.p.is_for_line & ~is_dropped)]
+        m.d.sync += [
+            has_room.eq(queue.level < self._depth - self._RESERVED),
             self.is_overflow.eq(is_cut | (payload.valid & payload.p.first & ~begins))]
         with m.If(payload.valid & payload.p.first):
             m.d.sync += [is_dropped.eq(~begins), is_partial.eq(~begins)]
@@ -135,14 +136,17 @@ class Backlog(wiring.Component):
         m.d.sync += [repeated.eq(self.entry), is_repeat.eq(self.is_again | (is_repeat & self.hold))]
 
         # What waits.
-        is_stored = Signal()
+        is_stored, is_drained = Signal(), Signal(init=1)       # the latter a cycle later
+        stored, was_stored = Signal(Entry), Signal()           # what came goes into the queue
+        m.d.sync += [stored.eq(arriving), was_stored.eq(is_stored)]
         m.d.comb += [
             is_stored.eq((begins | goes_on | is_verdict) & ~passes),
-            queue.w_data.eq(arriving), queue.w_en.eq(is_stored),
+            queue.w_data.eq(stored), queue.w_en.eq(was_stored),
             queue.r_en.eq(~is_waiting | is_resumed)]
         with m.If(queue.r_en):
             m.d.sync += [waiting.eq(queue.r_data), is_waiting.eq(queue.r_rdy)]
-        m.d.sync += is_empty.eq(~self.hold & ~is_stored & (
-            is_empty | (queue.r_en & (queue.level == 0))))
+        m.d.sync += [
+            is_drained.eq(~is_stored & ~was_stored & (queue.level == 0)),
+            is_empty.eq(~self.hold & ~is_stored & (is_empty | (queue.r_en & is_drained)))]
 
         return m

@@ -7,6 +7,7 @@ from amaranth.lib.wiring import In, Out
 from tickwire.spec import itch50, moldudp64
 from tickwire_hw.backlog import Entry
 from tickwire_hw.blocks_port import MESSAGE_SIZE_MAX, Header, Message, PacketSignature
+from tickwire_hw.frame_layout import START
 from tickwire_hw.logic import select
 from tickwire_hw.stream import LANES, big_endian, octets, offset_of
 
@@ -18,6 +19,7 @@ EARLY_SIZE = offset_of(itch50.ORDER_DELETE, "order_reference") \
     + itch50.ORDER_DELETE.field("order_reference")[0].size
 """Octets of a message that tell type, stock and order."""
 
+assert START[1] == START[0] + 4, "bit 2 tells where a datagram starts"
 _COUNT = Header.as_shape()["count"].width
 _LENGTH = Message.as_shape()["length"].width
 
@@ -43,7 +45,8 @@ class BlockWalker(wiring.Component):
     Members
     -------
     entry, is_first, is_next, is_cut, is_verdict, may_be_first, is_start : ``In``
-        Words, cuts and verdicts in order, as :class:`tickwire_hw.backlog.Backlog` gives them.
+        Words, cuts and verdicts in order, as :class:`tickwire_hw.backlog.Backlog` gives them. A
+        datagram starts at one of ``frame_layout.START``.
     is_again : ``Out(1)``
         The word must come again in the next cycle that nothing holds. Follows ``is_next``.
     packet : ``Out(PacketSignature())``
@@ -78,7 +81,8 @@ class BlockWalker(wiring.Component):
         """Find where items end and blocks begin."""
         entry = self.entry
         self._is_open, self._is_header = Signal(), Signal()    # an item, the header, is in hand
-        self._has_due, is_last_due = Signal(), Signal()
+        self._has_due, self._is_last_due = Signal(), Signal()  # blocks; one, of `due`
+        is_last_due = self._is_last_due
         self._ends, self._starts = ends, starts = Signal(), Signal()
         self._due = Signal(_COUNT)               # blocks that the header promised, not ended yet
         self._before = before = Signal(8)        # last octet of the word before
@@ -108,8 +112,6 @@ class BlockWalker(wiring.Component):
             is_behind.eq(Cat(entry.mask[at + 1 - _PREFIX_SIZE]
                              for at in range(LANES)).bit_select(offset, 1)),
             self._is_beyond.eq(is_behind & ~(is_second & offset[0])),
-            self._has_due.eq(self._due.any() & ~self._due.all()),
-            is_last_due.eq(self._due == 1),
             ends.eq(self.is_next & self._is_open & is_last & self._is_near
                     & (is_second ^ (offset >= _PREFIX_SIZE)) & (self._is_header | self._has_due)),
             length.eq(Cat(entry.data.word_select(offset, 8),
@@ -198,11 +200,10 @@ class BlockWalker(wiring.Component):
 
         number, place = divmod(EARLY_SIZE - 1, LANES)
         self._octets, self._grown = Signal.like(held), grown
-        # The octets of a header's count, when it ends: they are not noise then, nor fresh ones.
-        count_at = offset_of(_HEADER, "message_count")
-        self._count_now = big_endian(Cat(
-            Mux(is_written[octet], turned[octet % LANES], held[octet])
-            for octet in range(count_at, count_at + _COUNT // 8)))
+        # When a header ends, its count's octets are in one of two places of the word.
+        count_at = [(start + offset_of(_HEADER, "message_count")) % LANES for start in START[:2]]
+        self._counted = lambda value: Mux(first[2], *(
+            value(big_endian(entry.data[8 * at:][:_COUNT])) for at in reversed(count_at)))
         self._is_early = (is_written[EARLY_SIZE - 1] & is_valid[place]
                           & entry.mask.bit_select((first + place)[:3], 1))
         m.d.sync += self._octets.eq(grown)
@@ -212,10 +213,17 @@ class BlockWalker(wiring.Component):
         entry, ends, is_header = self.entry, self._ends, self._is_header
         self._index = index = Signal(_COUNT)
         self._is_exact = is_exact = Signal()     # no octet has come behind the last end
+        counted = self._counted                  # a value of the header's count, in either place
+        self._count_now = counted(lambda count: count)
         with m.If(self.may_be_first):
-            m.d.sync += [index.eq(0), self._due.eq(0)]
+            m.d.sync += [index.eq(0), self._has_due.eq(0)]
         with m.If(ends):
-            m.d.sync += self._due.eq(Mux(is_header, self._count_now, self._due - 1))
+            m.d.sync += [
+                self._due.eq(Mux(is_header, self._count_now, self._due - 1)),
+                self._has_due.eq(Mux(is_header, counted(lambda count: count.any() & ~count.all()),
+                                     ~self._is_last_due)),
+                self._is_last_due.eq(Mux(is_header, counted(lambda count: count == 1),
+                                         self._due == 2))]
             with m.If(~is_header):
                 m.d.sync += index.eq(index + 1)
         with m.If(self.is_next & entry.mask.any()):

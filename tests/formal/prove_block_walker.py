@@ -27,7 +27,8 @@ Walk = data.StructLayout({
     "lane": range(LANES + 1)})              # lanes done of a word that comes again, else 0
 Inside = data.StructLayout({"is_open": 1, "is_header": 1, "due": COUNT, "index": COUNT,
                             "is_exact": 1, "at": LENGTH + 1, "before": 8, "length": LENGTH,
-                            "count": COUNT, "is_repeat": 1, "is_near": 1})
+                            "count": COUNT, "is_repeat": 1, "is_near": 1, "has_due": 1,
+                            "is_last": 1})
 
 
 class Walker(BlockWalker):
@@ -42,7 +43,7 @@ class Walker(BlockWalker):
         m.d.comb += self.inside.eq(Cat(
             self._is_open, self._is_header, self._due, self._index, self._is_exact, self._at,
             self._before, self._length, self._count_now, self._is_repeat,
-            self._is_near))
+            self._is_near, self._has_due, self._is_last_due))
         return m
 
 
@@ -205,13 +206,15 @@ class WalkerTellsMessages(wiring.Component):
                          Assert((state.lane != 0) == is_repeat)]
         with m.If(is_known & is_header):
             m.d.comb += [
-                Assert((state.header <= HEADER_SIZE) & (inside.due == 0) & ~inside.is_exact),
+                Assert((state.header <= HEADER_SIZE) & ~inside.has_due & ~inside.is_exact),
                 Assert(~state.is_in & ~state.has_high & (state.passed == 0) & ~is_repeat)]
             with m.If(is_open):
                 m.d.comb += Assert(inside.is_open & (inside.at == state.header + 1)
                                    & ~state.is_beyond)
         with m.Elif(is_known):
             m.d.comb += [Assert(inside.due == number - state.passed),
+                         Assert(inside.has_due == is_due),
+                         Assert(inside.is_last == (inside.due == 1)),
                          Assert(~number.all() | (state.passed == 0))]
             with m.If(~is_due):
                 m.d.comb += [Assert(inside.is_exact == ~state.is_beyond),

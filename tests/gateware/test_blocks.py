@@ -32,6 +32,8 @@ from tickwire_hw.line_port import LinePort
 from tickwire_sim.verilate import verilate
 
 STARTS = (2, 6)                                # lanes that Ethernet with and without a tag leave
+PLACES = [(start, shift) for start in STARTS for shift in range(4)]
+"""A start, and octets that leading messages shift what follows by: all eight alignments."""
 SIZES = {message.tag: message.size for message in itch50.MESSAGES}
 SHORTEST = min(SIZES.values())
 
@@ -114,17 +116,17 @@ def test_every_type_at_every_alignment_first_in_the_middle_and_last(model):
 
 
 @pytest.mark.parametrize("tag", "DSU")
-@pytest.mark.parametrize("start", range(8))
-def test_a_flood_of_one_type_at_line_rate(model, tag, start):
-    source = random.Random(start)
-    count = 1_400 // (SIZES[tag] + 2)
-    datagrams = [Datagram(mold(number + 1, *(message(tag, source) for _ in range(count))), start)
-                 for number in range(3)]
+@pytest.mark.parametrize(("start", "shift"), PLACES)
+def test_a_flood_of_one_type_at_line_rate(model, tag, start, shift):
+    source = random.Random(start + shift)
+    count, lead = 1_200 // (SIZES[tag] + 2), lead_of(shift, source)
+    datagrams = [Datagram(mold(number + 1, *lead, *(message(tag, source) for _ in range(count))),
+                          start) for number in range(3)]
     seen = compare(model, datagrams, is_exact=True)
-    assert sum(len(one.messages) for one in seen) == 3 * count
+    assert sum(len(one.messages) for one in seen) == 3 * (len(lead) + count)
 
 
-@pytest.mark.parametrize("start", range(8))
+@pytest.mark.parametrize("start", STARTS)
 def test_random_legal_packets_with_idle_cycles(model, start):
     source = random.Random(100 + start)
     datagrams = []
@@ -138,14 +140,15 @@ def test_random_legal_packets_with_idle_cycles(model, start):
 
 
 def test_a_packet_cut_at_every_octet(model):
-    octets = mold(5, MESSAGE_D, MESSAGE_S, bytes(50), b"U" * 35, b"", b"x")
-    for start in range(8):
+    for start, shift in PLACES:
+        octets = mold(5, *lead_of(shift, random.Random(shift)), MESSAGE_D, MESSAGE_S, bytes(50),
+                      b"U" * 35, b"", b"x")
         compare(model, [Datagram(octets[:size], start, is_late_end=late)
                         for size in range(len(octets) + 1) for late in (False, True)], start)
 
 
 def test_heartbeats_and_the_end_of_a_session_have_no_blocks(model):
-    for start in range(8):
+    for start in STARTS:
         for tails in (b"", b"\0", binary_file(MESSAGE_D)), (b"\0\0", b"\0\5", bytes(40)):
             # A tail that looks like blocks shorter than any message may cost a cycle.
             compare(model, [Datagram(mold(9, count=count) + tail, start)
@@ -155,8 +158,10 @@ def test_heartbeats_and_the_end_of_a_session_have_no_blocks(model):
 
 @pytest.mark.parametrize("count", [1, 2, 3, 4, 5, 1_000, 0xFFFE])
 def test_only_as_many_blocks_are_walked_as_the_header_promises(model, count):
-    octets = mold(1, MESSAGE_D, MESSAGE_S, MESSAGE_D, count=count)
-    for start in range(8):
+    for start, shift in PLACES:
+        lead = lead_of(shift, random.Random(shift))
+        octets = mold(1, *lead, MESSAGE_D, MESSAGE_S, MESSAGE_D,
+                      count=min(len(lead) + count, 0xFFFE))
         compare(model, [Datagram(octets, start), Datagram(octets + b"\0", start),
                         Datagram(octets + bytes(2), start)], is_exact=count < 4)
 
@@ -164,8 +169,9 @@ def test_only_as_many_blocks_are_walked_as_the_header_promises(model, count):
 @pytest.mark.parametrize("length", [*range(8, 20), 49, 50, 51, 52, 57, 64, 255, 256, 1_000, 9_000])
 def test_a_block_of_any_length_from_8_octets_on_is_told_in_time(model, length):
     source = random.Random(length)
-    for start in range(8):
-        octets = mold(1, *(source.randbytes(length) for _ in range(9 if length < 100 else 2)))
+    for start, shift in PLACES:
+        octets = mold(1, *lead_of(shift, source), *(
+            source.randbytes(length) for _ in range(9 if length < 100 else 2)))
         compare(model, [Datagram(octets, start), Datagram(mold(1, MESSAGE_S), start)],
                 is_exact=True)
 
@@ -176,19 +182,21 @@ def test_a_block_of_any_length_from_8_octets_on_is_told_in_time(model, length):
 @pytest.mark.parametrize("length", range(8))
 def test_blocks_shorter_than_any_message_are_told_in_order(model, length):
     source = random.Random(length)
-    for start in range(8):
-        datagrams = [Datagram(mold(1, *(source.randbytes(length) for _ in range(count))), start)
-                     for count in (1, 2, 3, 4, 5, 30)]
+    for start, shift in PLACES:
+        datagrams = [Datagram(mold(1, *lead_of(shift, source), *(
+            source.randbytes(length) for _ in range(count))), start)
+            for count in (1, 2, 3, 4, 5, 30)]
         compare(model, [*datagrams, Datagram(mold(1, MESSAGE_D, MESSAGE_S), start)],
                 idle_after=100)
 
 
 def test_lengths_that_lie(model):
-    for start in range(8):
-        datagrams = []
+    for start, shift in PLACES:
+        datagrams, lead = [], lead_of(shift, random.Random(shift))
+        at = HEADER_SIZE + sum(2 + len(one) for one in [*lead, MESSAGE_D])
         for length in (*range(40), 50, 51, 255, 256, 0x1000, 0x7FFF, 0x8000, 0xFFF8, 0xFFFF):
-            octets = bytearray(mold(3, MESSAGE_D, MESSAGE_S, MESSAGE_D))
-            octets[20 + 21:20 + 23] = struct.pack(">H", length)
+            octets = bytearray(mold(3, *lead, MESSAGE_D, MESSAGE_S, MESSAGE_D))
+            octets[at:at + 2] = struct.pack(">H", length)
             datagrams.append(Datagram(bytes(octets), start))
         compare(model, datagrams, idle_after=200)
 
@@ -206,7 +214,7 @@ def hostile(draw):
     del octets[draw(st.one_of(st.just(len(octets)), st.integers(0, len(octets)))):]
     octets += draw(st.binary(max_size=3))
     gaps = draw(st.one_of(st.just((0,)), st.lists(st.integers(0, 3), min_size=1, max_size=4)))
-    return Datagram(bytes(octets), draw(st.integers(0, 7)), gaps, draw(st.integers(0, 2)),
+    return Datagram(bytes(octets), draw(st.sampled_from(STARTS)), gaps, draw(st.integers(0, 2)),
                     draw(st.booleans()), is_late_end=draw(st.booleans()))
 
 
@@ -238,7 +246,7 @@ def test_what_finds_no_room_is_cut_off_or_dropped_whole_and_told(model):
         lengths = [source.choice([0, 0, 0, 1, 2, 30])
                    for _ in range(source.randrange(source.choice([4, 10, 80])))]
         datagrams.append(Datagram(mold(number + 1, *map(source.randbytes, lengths)),
-                                  source.randrange(8), line=number % 3, idle_before=3,
+                                  source.choice(STARTS), line=number % 3, idle_before=3,
                                   is_damaged=number % 5 == 0))
     # Then nothing for a while, and legal packets: these are told to the cycle again.
     legal = [Datagram(mold(1, MESSAGE_D, MESSAGE_S), 2, idle_before=600), Datagram(mold(2), 6)]
