@@ -186,7 +186,7 @@ class Early(wiring.Component):
             self.o.p.traded.eq(self._traded(answered.message, operation)),
             self.o.p.is_touched.eq(operation.takes | operation.adds),
             self.o.p.is_repeated.eq(told[-1]), self.o_add.valid.eq(told[0]),
-            self.o_add.p.side.eq(first.message.side), self.o_add.p.is_touched.eq(1),
+            self.o_add.p.side.eq(first.message.side), self.o_add.p.is_touched.eq(add.changes),
             self.o_glimpse.valid.eq(add.glimpse.valid),
             self.o_glimpse.p.side.eq(orders.messages[1].message.side)]
 

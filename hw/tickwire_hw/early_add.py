@@ -32,6 +32,8 @@ class EarlyAdd(wiring.Component):
     o : ``Out(stream.Signature(BESTS, always_ready=True))``
         Two cycles after the message: both sides after it. From registers, through one adder's
         result and one multiplexer.
+    changes : ``Out(1)``
+        With ``o``: the order is in its side's best level.
     glimpse : ``Out(stream.Signature(BESTS, always_ready=True))``
         One cycle after the message: what ``o`` will be, if it comes, of the message's instrument
         nothing was under way, and a best level changes. So its price is the order's, and is
@@ -42,8 +44,8 @@ class EarlyAdd(wiring.Component):
         super().__init__({
             "messages": In(messages), "can_add": In(1),
             "soon": In(data.StructLayout({"is_tick": 1, "is_low": 1})),
-            "is_new": In(1), "now": In(BESTS),
-            "is_sure": In(1), "o": Out(stream.Signature(BESTS, always_ready=True)),
+            "is_new": In(1), "now": In(BESTS), "is_sure": In(1), "changes": Out(1),
+            "o": Out(stream.Signature(BESTS, always_ready=True)),
             "glimpse": Out(stream.Signature(BESTS, always_ready=True))})
 
     def elaborate(self, platform):
@@ -87,10 +89,10 @@ class EarlyAdd(wiring.Component):
         m.d.comb += [
             self.o.valid.eq(can & self.is_new & self.soon.is_tick & ~(is_equal & sum_shares[-1])
                             & ~(is_first & self.soon.is_low & ~side)),
-            self.o.p.eq(kept)]
+            self.changes.eq(is_better | is_equal), self.o.p.eq(kept)]
         for number in range(len(self.o.p.as_value()) // BEST.size):
             mine = self.o.p[number]
-            with m.If((side == number) & (is_better | is_equal)):
+            with m.If((side == number) & self.changes):
                 m.d.comb += [
                     mine.has_best.eq(1), mine.price.eq(price),
                     mine.value.shares.eq(Mux(is_equal, sum_shares, shares)),

@@ -1,6 +1,6 @@
 """What a BBO record will show, as soon as the early port has it and nothing else is under way."""
 
-from amaranth.hdl import Cat, Module, Mux, Signal
+from amaranth.hdl import Cat, Module, Mux, Signal, Value
 from amaranth.lib import data, memory, stream, wiring
 from amaranth.lib.wiring import In, Out, connect, flipped
 from amaranth.utils import ceil_log2
@@ -16,6 +16,7 @@ from tickwire_hw.locates import Locates
 from tickwire_hw.logic import stages
 from tickwire_hw.messages import field
 from tickwire_hw.records import line_layout
+from tickwire_hw.touch import BESTS
 from tickwire_hw.triggers_port import Sight
 
 LATEST = 255
@@ -74,7 +75,7 @@ class EarlySight(wiring.Component):
             "o_glimpse": Out(stream.Signature(Sight, always_ready=True))})
 
     def elaborate(self, platform):
-        """Return the wait for silence, the newest quotes, and one comparison with them."""
+        """Return the wait for silence, the newest quotes, and what is compared with them."""
         m = Module()
 
         m.submodules.locates = locates = self._locates
@@ -91,43 +92,37 @@ class EarlySight(wiring.Component):
             m.d.sync += idle.eq(0)
         with m.Elif(idle != self._quiet):
             m.d.sync += idle.eq(idle + 1)
-        is_alone, instrument = Signal(), Signal(self._bits)    # that of the last one alone
+        is_alone = Signal()
         m.d.comb += is_alone.eq(is_telling & (idle == self._quiet))
-        with m.If(is_alone):
-            m.d.sync += instrument.eq(locates.o.instrument)
         alone = [None, *stages(m, is_alone, ANSWER_AGE - 1, "alone")]
         m.d.comb += self.o_glimpse.valid.eq(alone[ADD_AGE - 1] & self.early_glimpse.valid)
-        is_add, given = alone[ADD_AGE], Signal(self._layout)
-        comes = Mux(is_add, self.early_add.valid, alone[ANSWER_AGE] & self.early.valid
-                    & ~self.early.p.is_repeated)
-        m.d.comb += given.eq(Mux(is_add, self.early_add.p, self.early.p))
 
+        # The quote of an instrument whose message comes alone stays as it is until the answer.
         m.submodules.quotes = quotes = memory.Memory(shape=_QUOTE, depth=1 << self._bits, init=[])
         read, write = quotes.read_port(domain="comb"), quotes.write_port()
-        line, before = self.lines.p.line, read.data
+        line, before = self.lines.p.line, Signal(_QUOTE)
         m.d.comb += [
-            read.addr.eq(instrument), write.en.eq(self.lines.valid),
+            read.addr.eq(locates.o.instrument), write.en.eq(self.lines.valid),
             write.addr.eq(self.lines.p.instrument)]
         m.d.comb += [write.data[name].eq(line[name]) for name in dict(_QUOTE)]
+        with m.If(is_alone):
+            m.d.sync += before.eq(read.data)
 
-        shown, differs, is_sure = self.o.p, [], [
-            ~given.is_desynced, ~given.feed_flags.any(),
-            ~(before.flags & BookFlag.SATURATED.value).any(),
-            ~self.watch_all | given.instrument.any(),
-            given.traded.any() | ~Cat(given.letter == letter for letter in _EXECUTIONS).any()]
-        for number, (side, price, quantity) in enumerate((
-                ("bid", shown.bid, shown.bid_quantity), ("ask", shown.ask, shown.ask_quantity))):
-            best, orders = given.bests[number], Signal(len(before[f"{side}_orders"]))
-            level = best.value
-            m.d.comb += orders.eq(Mux(best.has_best, level.orders, 0))
-            is_sure += [best.is_known, ~best.has_best | ~Cat(
-                level.shares[len(quantity):], level.orders[len(orders):]).any()]
-            differs += [price != before[f"{side}_price"],
-                        quantity != before[f"{side}_quantity"],
-                        orders != before[f"{side}_orders"]]
-        m.d.comb += [
-            self.o.valid.eq(comes & Cat(is_sure).all() & Cat(differs).any()),
-            shown.last.eq(given.traded)]
+        # An added order that comes alone, and is in a best level, makes of it what was glimpsed.
+        glimpsed, given, is_add = Signal(BESTS), Signal(self._layout), alone[ADD_AGE]
+        m.d.sync += glimpsed.eq(self.early_glimpse.p.bests)
+        m.d.comb += given.eq(Mux(is_add, self.early_add.p, self.early.p))
+        with m.If(is_add):
+            m.d.comb += given.bests.eq(glimpsed)
+        comes = Mux(
+            is_add,
+            self.early_add.valid & self.early_add.p.is_touched & self._shows(
+                before, self.early_add.p, glimpsed),
+            alone[ANSWER_AGE] & self.early.valid & ~self.early.p.is_repeated & self._shows(
+                before, self.early.p, self.early.p.bests))
+
+        shown = self.o.p
+        m.d.comb += [self.o.valid.eq(comes), shown.last.eq(given.traded)]
         for sight, answer in ((shown, given), (self.o_glimpse.p, self.early_glimpse.p)):
             m.d.comb += [
                 sight.is_early.eq(1), sight.instrument.eq(answer.instrument),
@@ -139,3 +134,20 @@ class EarlySight(wiring.Component):
                              quantity.eq(Mux(best.has_best, best.value.shares, 0))]
 
         return m
+
+    def _shows(self, before, given, bests) -> Value:
+        """Whether a record comes of an answer with ``bests``, behind a quote, and shows just them.
+        """
+        differs, is_sure = [], [
+            ~given.is_desynced, ~given.feed_flags.any(),
+            ~(before.flags & BookFlag.SATURATED.value).any(),
+            ~self.watch_all | given.instrument.any(),
+            given.traded.any() | ~Cat(given.letter == letter for letter in _EXECUTIONS).any()]
+        for best, side in zip(bests, ("bid", "ask"), strict=True):
+            level, was = best.value, {name: before[f"{side}_{name}"]
+                                      for name in ("price", "quantity", "orders")}
+            is_sure += [best.is_known, ~best.has_best | ~Cat(
+                level.shares[len(was["quantity"]):], level.orders[len(was["orders"]):]).any()]
+            differs += [Mux(best.has_best, now[:len(was[name])], 0) != was[name] for name, now in (
+                ("price", best.price), ("quantity", level.shares), ("orders", level.orders))]
+        return Cat(is_sure).all() & Cat(differs).any()
