@@ -86,8 +86,8 @@ class Arbiter(wiring.Component):
     state, expected, highest : ``Out``
         Registers of the same names; highest is two cycles late.
     hold : ``In(1)``
-        Begin nothing, from this cycle on: no message leaves, events wait in their queues. What a
-        sequence under way still says (7 events at most) comes.
+        Begin nothing, from the next cycle on: no message is taken, events wait in their queues.
+        What a sequence under way still says (7 events at most) comes.
     holds : ``Out(PORTS)``
         Of each port: its queue is nearly full; what comes 4 cycles later or more may be lost. For
         ``hold`` of `Blocks`, which has room for more.

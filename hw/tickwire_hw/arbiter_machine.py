@@ -192,7 +192,6 @@ class Machine:
         for number, lane in enumerate(self.lanes):
             m.d.comb += [
                 lane.clock.eq(clock), lane.is_ready.eq(self.is_ready),
-                lane.hold.eq(ports.hold),
                 lane.accepts.eq(self.accepts), lane.accepted.eq(accepted),
                 lane.is_any.eq(would.any()),
                 lane.wins.eq(self.wins[number]),
@@ -264,7 +263,7 @@ class Machine:
             self.is_refused_known.eq(
                 Cat(lane.is_refused & lane.is_known for lane in lanes).any()),
             self.is_held_up.eq(self.is_refused | self.retracts | self.concludes),
-            self.goes.eq(self.is_free & ~self.ports.hold & ~self.is_held_up),
+            self.goes.eq(self.is_free & ~self.is_held_up),
             *(lane.take.eq(self.oldest[number] & self.goes & lane.is_judged)
               for number, lane in enumerate(lanes)),
             taken.eq(Cat(lane.take for lane in lanes))]

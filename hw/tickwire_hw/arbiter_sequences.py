@@ -56,8 +56,9 @@ class _Sequences:
         m.d.comb += is_ready.eq(((machine.is_idle & ~machine.leaves) | machine.returns)
                                 & ~machine.is_jumping & ~machine.does.jumps)
         is_asked = machine.is_asked | self.ports.tick | self.ports.give_up | self.ports.restart
-        m.d.sync += [machine.is_ready.eq(is_ready), machine.is_telling.eq(~is_ready),
-                     machine.is_free.eq(is_ready & ~is_asked)]
+        m.d.sync += [machine.is_ready.eq(is_ready & ~self.ports.hold),
+                     machine.is_free.eq(is_ready & ~self.ports.hold & ~is_asked),
+                     machine.is_telling.eq(~is_ready)]
 
     def _go(self, then) -> None:
         """Go on where ``then`` says."""
@@ -85,7 +86,7 @@ class _Sequences:
         # Not in the cycle behind one in which something may have been taken.
         was_free = Signal()
         m.d.sync += was_free.eq(self.machine.is_free)
-        m.d.comb += [self.is_turn.eq(self.machine.is_ready & ~ports.hold & ~was_free)]
+        m.d.comb += self.is_turn.eq(self.machine.is_ready & ~was_free)
         with m.If(self.is_turn):
             m.d.sync += self.is_restarting.eq(0)
             with m.If(~self.is_restarting):
@@ -103,7 +104,7 @@ class _Sequences:
             self.is_ticking | self.is_giving_up | self.is_restarting)
         m.d.comb += self.machine.asks.eq(self.is_turn & self.machine.is_asked)
         # The hand takes what may be asked for whether it is or not: nobody looks there else.
-        with m.If(self.machine.is_ready & ~was_free):
+        with m.If(self.is_turn):
             m.d.sync += [self.hand.eq(0), self.hand.is_tick.eq(~self.is_giving_up),
                          self.hand.line.eq(Mux(self.is_giving_up, Line.RECOVERY, 0)),
                          self.hand.stamp.eq(Mux(

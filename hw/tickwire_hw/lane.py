@@ -40,9 +40,9 @@ class Lane(wiring.Component):
     -------
     i : ``In(PacketSignature())``
         The port.
-    clock, is_ready, hold, accepts, accepted, wins : ``In``
-        Cycle number; whether messages may be taken, unless they are held; whether any lane's
-        message is accepted in this cycle, and was in the one before; whether it is this one's.
+    clock, is_ready, accepts, accepted, wins : ``In``
+        Cycle number; whether messages may be taken; whether any lane's message is accepted in this
+        cycle, and was in the one before; whether it is this one's.
     is_any : ``In(1)``
         Whether any lane's message would be accepted if messages may be taken.
     is_clear, is_alone : ``In(1)``
@@ -108,7 +108,6 @@ class Lane(wiring.Component):
     i: In(PacketSignature())
     clock: In(CLOCK)
     is_ready: In(1)
-    hold: In(1)
     accepts: In(1)
     accepted: In(1)
     wins: In(1)
@@ -207,7 +206,7 @@ class Lane(wiring.Component):
             self.is_valid.eq(due.is_valid | opened | part.as_value().any()),
             queue.takes.header.eq(~due.is_valid), queue.takes.end.eq(~due.is_valid),
             queue.takes.damaged.eq(~due.is_valid | due.part.end),
-            queue.takes.good.eq(Mux(due.is_valid, due.part.end, self.is_ready & ~self.hold)),
+            queue.takes.good.eq(Mux(due.is_valid, due.part.end, self.is_ready)),
             queue.takes_message.eq(takes),
         ]
 
@@ -216,7 +215,7 @@ class Lane(wiring.Component):
         may_leave, has_waited = Signal(), Signal()
         stand = self._stand(m, due, counts)
         m.d.comb += [
-            has_message.eq(part.message & (self.is_ready & ~due.is_valid) & ~self.hold),
+            has_message.eq(part.message & (self.is_ready & ~due.is_valid)),
             moves.eq(has_message & packet.is_in),
             is_sure.eq(has_message & Mux(packet.is_in, ~self.is_far, ~opened)),
             may_leave.eq(moves & queue.is_stored & self.is_first),
@@ -224,7 +223,7 @@ class Lane(wiring.Component):
             counts.eq(takes & packet.is_in),
             self.might_offer.eq(queue.has_message & packet.is_in & is_at),
             self.would_offer.eq(part.message & ~due.is_valid & packet.is_in & is_at),
-            self.offers.eq(self.would_offer & self.is_ready & ~self.hold),
+            self.offers.eq(self.would_offer & self.is_ready),
             self.is_duplicate.eq(moves & (is_below | (is_at & ~self.wins))),
             self.is_far.eq(~is_at & ~is_below), self.is_ahead.eq(counts & self.is_far),
         ]

@@ -491,7 +491,7 @@ def test_what_is_held_comes_later_in_the_same_order(seed):
         rows["tick"][2_900], rows["tick_stamp"][2_900] = 1, 99_000
         for at in range(0, 3_800, 20):
             rows["hold"][at:at + 15] = chance.random() < chance_of_hold
-        held = rows["hold"].nonzero()[0] + 1                # the events are registered
+        held = rows["hold"].nonzero()[0] + 2    # heeded a cycle later; events are registered
         found = rig.run(rows)
         assert not {cycle for cycle, one in found
                     if one["kind"] == EventKind.MESSAGE.value} & set(held)
@@ -508,7 +508,7 @@ def test_a_port_is_held_before_its_queue_is_full():
     rig.put(rows, 1, spaced(1, 2, *[1] * (DEPTH - 5)))
     found = rig.model.run(rows)
     assert not found["is_lost"].any()
-    assert list(np.flatnonzero(found["holds"])) == list(range(DEPTH - 3, 50 + 3))
+    assert list(np.flatnonzero(found["holds"])) == list(range(DEPTH - 3, 50 + 4))
     assert set(found["holds"]) == {0, 2}
     assert np.count_nonzero(found["o__valid"]) == DEPTH - 5
 
