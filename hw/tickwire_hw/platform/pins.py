@@ -16,13 +16,12 @@ class ThreePins(wiring.Component):
     and from there through one look-up table a cycle into a single bit. So all of the component is
     kept, and every path of the harness is a register, at most one table, and a register.
 
-    Ports are ``i``, ``o``, ``clk`` and ``rst``; the reset is registered twice.
+    Ports are ``i``, ``o`` and ``clk``. Nothing is reset: registers begin as they are configured.
     """
 
     i: wiring.In(1)
     o: wiring.Out(1)
     clk: wiring.In(1)
-    rst: wiring.In(1)
 
     def __init__(self, component: wiring.Component) -> None:
         self._component = component
@@ -33,7 +32,7 @@ class ThreePins(wiring.Component):
         """Registers that the harness adds."""
         widths = {is_input: sum(port.width for port in ports(self._component).values()
                                 if port.is_input == is_input) for is_input in (True, False)}
-        count, width = widths[True] + 2, widths[False]
+        count, width = widths[True], widths[False]
         while width > 1:
             count += width
             width = -(-width // FOLD)
@@ -43,23 +42,20 @@ class ThreePins(wiring.Component):
         """Return the component between its registers."""
         m = Module()
 
-        m.domains.sync = domain = ClockDomain()
-        m.domains.pins = pins = ClockDomain(reset_less=True)   # the same clock
+        m.domains.sync = domain = ClockDomain(reset_less=True)
         m.submodules.component = self._component
         found = ports(self._component).values()
         inputs = Cat(port.value for port in found if port.is_input)
         outputs: Value = Cat(port.value for port in found if not port.is_input)
 
-        reset = Signal(2)
-        m.d.pins += reset.eq(Cat(self.rst, reset))
-        m.d.comb += [domain.clk.eq(self.clk), pins.clk.eq(self.clk), domain.rst.eq(reset[1])]
+        m.d.comb += domain.clk.eq(self.clk)
         chain = Signal(len(inputs))
-        m.d.pins += chain.eq(Cat(self.i, chain))
+        m.d.sync += chain.eq(Cat(self.i, chain))
         m.d.comb += inputs.eq(chain)
         while len(outputs) > 1:
             level = Signal(len(outputs))
-            m.d.pins += level.eq(outputs)
+            m.d.sync += level.eq(outputs)
             outputs = Cat(level[at:at + FOLD].xor() for at in range(0, len(level), FOLD))
-        m.d.pins += self.o.eq(outputs)
+        m.d.sync += self.o.eq(outputs)
 
         return m
