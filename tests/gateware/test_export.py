@@ -20,7 +20,7 @@ from tickwire_hw.plain import Plain, fields
 from tickwire_hw.platform import ecp5, ultrascale
 from tickwire_hw.platform.output_register import absorb
 from tickwire_hw.platform.pins import FOLD, ThreePins
-from tickwire_hw.platform.yowasp import ToolError
+from tickwire_hw.platform.yowasp import ToolError, write_netlist
 from tickwire_hw.skid import Skid
 from tickwire_hw.stream import Word
 from tickwire_sim.verilate import verilate
@@ -184,6 +184,18 @@ def test_few_pins_reach_every_input_and_see_every_output():
     simulator.add_testbench(bench)
     simulator.run()
     assert dut.harness_registers == 6 + 11 + 3 + 1
+
+
+def test_the_reset_of_ecp5_reaches_no_register_that_it_comes_through(tmp_path):
+    dut = ecp5.Pins(Swap())
+    netlist = write_netlist(dut, tmp_path).read_text()
+    cells = re.findall(r"cell \\(\w+) [^\n]*\n((?: +(?:parameter|connect) [^\n]*\n)*)", netlist)
+    registers = [body for kind, body in cells if kind == "FD1S3AX"]
+    assert len(registers) == 2 and all('\\GSR "DISABLED"' in body for body in registers)
+    [(_, reset)] = [cell for cell in cells if cell[0] == "SGSR"]
+    [source] = re.findall(r"\\GSR (\S+)", reset)
+    assert any(f"\\Q {source}\n" in body for body in registers)
+    assert dut.harness_registers == 6 + 11 + 3 + 1 + 2
 
 
 def test_a_report_of_place_and_route_is_read():
