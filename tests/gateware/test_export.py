@@ -17,7 +17,7 @@ from amaranth.sim import Simulator
 
 from tickwire_hw import catalogue, export
 from tickwire_hw.plain import Plain, fields
-from tickwire_hw.platform import ecp5, ultrascale
+from tickwire_hw.platform import ecp5, floorplan, ultrascale
 from tickwire_hw.platform.output_register import absorb
 from tickwire_hw.platform.pins import FOLD, ThreePins
 from tickwire_hw.platform.yowasp import ToolError, write_netlist
@@ -196,6 +196,36 @@ def test_the_reset_of_ecp5_reaches_no_register_that_it_comes_through(tmp_path):
     [source] = re.findall(r"\\GSR (\S+)", reset)
     assert any(f"\\Q {source}\n" in body for body in registers)
     assert dut.harness_registers == 6 + 11 + 3 + 1 + 2
+
+
+def netlist_of(counts):
+    cells = {f"component.{prefix}rows.0.{number}": {"type": "DP16KD"}
+             for prefix, count in counts.items() for number in range(count)}
+    cells["component.port_0.walker_TRELLIS_FF_Q"] = {"type": "TRELLIS_FF"}
+    return {"modules": {"top": {"cells": cells}}}
+
+
+def test_every_memory_of_the_pipeline_has_a_site_of_its_own():
+    counts = {prefix: len(sites) for prefix, sites in floorplan.PLAN.items()}
+    netlist = netlist_of(counts)
+    assert floorplan.place(netlist) == sum(counts.values())
+    sites = [cell["attributes"]["BEL"] for cell in netlist["modules"]["top"]["cells"].values()
+             if cell["type"] == "DP16KD"]
+    assert len(set(sites)) == len(sites) <= 208
+    assert all(re.fullmatch(r"X\d+/Y(22|46|70|82)/EBR[0-3]", site) for site in sites)
+
+
+def test_other_components_are_placed_freely():
+    netlist = netlist_of({"orders.": 32, "levels.": 24})
+    assert floorplan.place(netlist) == 0
+    assert not any("attributes" in cell for cell in netlist["modules"]["top"]["cells"].values())
+
+
+def test_a_memory_that_the_plan_has_no_site_for_is_refused():
+    counts = {prefix: len(sites) for prefix, sites in floorplan.PLAN.items()}
+    with pytest.raises(ToolError, match="book.commit.orders has 33 block RAMs, and the floorplan "
+                                        "32 places"):
+        floorplan.place(netlist_of(counts | {"book.commit.orders.": 33}))
 
 
 def test_a_report_of_place_and_route_is_read():

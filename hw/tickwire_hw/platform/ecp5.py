@@ -18,7 +18,7 @@ from amaranth.hdl import Instance, Signal
 from amaranth.lib import wiring
 
 from tickwire_hw.catalogue import GEOMETRIES, component
-from tickwire_hw.platform import yowasp
+from tickwire_hw.platform import floorplan, yowasp
 from tickwire_hw.platform.output_register import absorb
 from tickwire_hw.platform.pins import ThreePins
 
@@ -106,6 +106,7 @@ def place_and_route(name: str, geometry: str, folder: Path, *, mhz: float = MHZ,
     yowasp.run("yosys", ["-q", "-p", "; ".join([yowasp.READ, *_synthesis(wire_ps, flow)])], folder)
     netlist = json.loads((folder / "top.json").read_text())
     absorb(netlist)
+    floorplan.place(netlist)
     (folder / "top.json").write_text(json.dumps(netlist))
     yowasp.run("nextpnr-ecp5", [
         "--85k", "--package", "CABGA381", "--speed", "8", "--json", "top.json", "--freq", mhz,

@@ -1,0 +1,67 @@
+"""Where the block RAM of the small pipeline lies on an LFE5U-85F.
+
+nextpnr finds a place for each of the 179 memories by itself, 86 % of the device's, and takes what
+is left when its place is taken. So the memories of one table came to lie across the device, and
+what goes from one to the next passed half of it, 4 to 7 ns a wire. The plan has ports at the top,
+the early port right of them, and below both the tables of the book and of the records; logic
+follows its memories.
+"""
+
+import re
+from collections import defaultdict
+from itertools import chain
+
+from tickwire_hw.platform.yowasp import ToolError
+
+_ROWS = (22, 46, 70, 82)
+_COLUMNS = (4, 13, 22, 31, 40, 49, 58, 69, 78, 87, 96, 105, 114)
+
+
+def _sites(row: int, *columns: int) -> tuple[str, ...]:
+    """Names of the four block RAMs at each of the columns, which are numbered from the left."""
+    return tuple(f"X{_COLUMNS[column] + 2 * place}/Y{_ROWS[row]}/EBR{place}"
+                 for column in columns for place in range(4))
+
+
+def _pairs(*columns: int) -> tuple[str, ...]:
+    """Names of those in the two lowest rows, one above the other in turn."""
+    return tuple(chain(*zip(_sites(2, *columns), _sites(3, *columns), strict=True)))
+
+
+PLAN = {
+    "port_0.": _sites(0, 0, 1), "port_1.": _sites(0, 2, 3), "port_2.": _sites(0, 4, 5),
+    "counters.": _sites(0, 6),
+    "book.sequencer.": _sites(1, 4, 5, 6),
+    "book.window.": (*_sites(1, 7, 8), *_sites(1, 9)[:3]),
+    "book.early.refill.": (*_sites(1, 9)[3:], *_sites(1, 10)),
+    "book.early.orders.": (*_sites(0, 7, 8, 9, 10, 11, 12), *_sites(1, 11, 12)),
+    "publish.": (*_sites(2, 0, 1), *_sites(3, 0, 1)),
+    "book.contexts.": (*_pairs(2, 3), *_sites(2, 4)[:3]),
+    "book.commit.levels.": _pairs(5, 6, 7),
+    "book.commit.orders.": _pairs(8, 9, 10, 11),
+}
+"""Sites of each component's memories, in the order of their names."""
+
+
+def place(netlist: dict) -> int:
+    """Give the pipeline's memories their sites in a netlist as Yosys writes it; returns how many.
+
+    Of any other component none. Raises :class:`ToolError` where the plan has too few.
+    """
+    cells = netlist["modules"]["top"]["cells"]
+    found: dict[str, list[str]] = defaultdict(list)
+    for name, cell in cells.items():
+        part = re.match(r"component\.(.+)", name)
+        if cell["type"] == "DP16KD" and part:
+            for prefix in PLAN:
+                if part[1].startswith(prefix):
+                    found[prefix].append(name)
+    if set(found) != set(PLAN):
+        return 0
+    for prefix, names in found.items():
+        if len(names) > len(PLAN[prefix]):
+            raise ToolError(f"{prefix[:-1]} has {len(names)} block RAMs, and the floorplan "
+                            f"{len(PLAN[prefix])} places for them.")
+        for name, site in zip(sorted(names), PLAN[prefix], strict=False):
+            cells[name].setdefault("attributes", {})["BEL"] = site
+    return sum(map(len, found.values()))
