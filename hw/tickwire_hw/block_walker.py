@@ -81,8 +81,8 @@ class BlockWalker(wiring.Component):
         """Find where items end and blocks begin."""
         entry = self.entry
         self._is_open, self._is_header = Signal(), Signal()    # an item, the header, is in hand
-        self._has_due, self._is_last_due = Signal(), Signal()  # blocks; one, of `due`
-        is_last_due = self._is_last_due
+        self._has_due = Signal()                 # blocks
+        self._is_last_due = is_last_due = Signal()             # and no more than one
         self._ends, self._starts = ends, starts = Signal(), Signal()
         self._due = Signal(_COUNT)               # blocks that the header promised, not ended yet
         self._before = before = Signal(8)        # last octet of the word before

@@ -109,20 +109,19 @@ class EarlySight(wiring.Component):
             m.d.sync += before.eq(read.data)
 
         # An added order that comes alone, and is in a best level, makes of it what was glimpsed.
-        glimpsed, given, is_add = Signal(BESTS), Signal(self._layout), alone[ADD_AGE]
+        added, given, is_add = Signal(self._layout), Signal(self._layout), alone[ADD_AGE]
+        glimpsed = Signal(BESTS)
         m.d.sync += glimpsed.eq(self.early_glimpse.p.bests)
-        m.d.comb += given.eq(Mux(is_add, self.early_add.p, self.early.p))
-        with m.If(is_add):
-            m.d.comb += given.bests.eq(glimpsed)
-        comes = Mux(
-            is_add,
-            self.early_add.valid & self.early_add.p.is_touched & self._shows(
-                before, self.early_add.p, glimpsed),
-            alone[ANSWER_AGE] & self.early.valid & ~self.early.p.is_repeated & self._shows(
-                before, self.early.p, self.early.p.bests))
+        m.d.comb += [added.eq(self.early_add.p), added.bests.eq(glimpsed)]
+        m.d.comb += given.eq(Mux(is_add, added, self.early.p))
 
         shown = self.o.p
-        m.d.comb += [self.o.valid.eq(comes), shown.last.eq(given.traded)]
+        m.d.comb += [
+            self.o.valid.eq(Mux(
+                is_add, self.early_add.valid & added.is_touched & self._shows(before, added),
+                alone[ANSWER_AGE] & self.early.valid & ~self.early.p.is_repeated
+                & self._shows(before, self.early.p))),
+            shown.last.eq(given.traded)]
         for sight, answer in ((shown, given), (self.o_glimpse.p, self.early_glimpse.p)):
             m.d.comb += [
                 sight.is_early.eq(1), sight.instrument.eq(answer.instrument),
@@ -135,15 +134,14 @@ class EarlySight(wiring.Component):
 
         return m
 
-    def _shows(self, before, given, bests) -> Value:
-        """Whether a record comes of an answer with ``bests``, behind a quote, and shows just them.
-        """
+    def _shows(self, before, given) -> Value:
+        """Whether a record comes of an answer, behind a quote, and shows just its best levels."""
         differs, is_sure = [], [
             ~given.is_desynced, ~given.feed_flags.any(),
             ~(before.flags & BookFlag.SATURATED.value).any(),
             ~self.watch_all | given.instrument.any(),
             given.traded.any() | ~Cat(given.letter == letter for letter in _EXECUTIONS).any()]
-        for best, side in zip(bests, ("bid", "ask"), strict=True):
+        for best, side in zip(given.bests, ("bid", "ask"), strict=True):
             level, was = best.value, {name: before[f"{side}_{name}"]
                                       for name in ("price", "quantity", "orders")}
             is_sure += [best.is_known, ~best.has_best | ~Cat(

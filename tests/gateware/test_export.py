@@ -198,6 +198,9 @@ def test_the_reset_of_ecp5_reaches_no_register_that_it_comes_through(tmp_path):
     assert dut.harness_registers == 6 + 11 + 3 + 1 + 2
 
 
+PLANNED = {prefix: len(sites) for prefix, sites in floorplan.PLAN.items()}
+
+
 def netlist_of(counts):
     cells = {f"component.{prefix}rows.0.{number}": {"type": "DP16KD"}
              for prefix, count in counts.items() for number in range(count)}
@@ -206,9 +209,8 @@ def netlist_of(counts):
 
 
 def test_every_memory_of_the_pipeline_has_a_site_of_its_own():
-    counts = {prefix: len(sites) for prefix, sites in floorplan.PLAN.items()}
-    netlist = netlist_of(counts)
-    assert floorplan.place(netlist) == sum(counts.values())
+    netlist = netlist_of(PLANNED)
+    assert floorplan.place(netlist) == sum(PLANNED.values())
     sites = [cell["attributes"]["BEL"] for cell in netlist["modules"]["top"]["cells"].values()
              if cell["type"] == "DP16KD"]
     assert len(set(sites)) == len(sites) <= 208
@@ -222,10 +224,9 @@ def test_other_components_are_placed_freely():
 
 
 def test_a_memory_that_the_plan_has_no_site_for_is_refused():
-    counts = {prefix: len(sites) for prefix, sites in floorplan.PLAN.items()}
     with pytest.raises(ToolError, match="book.commit.orders has 33 block RAMs, and the floorplan "
                                         "32 places"):
-        floorplan.place(netlist_of(counts | {"book.commit.orders.": 33}))
+        floorplan.place(netlist_of(PLANNED | {"book.commit.orders.": 33}))
 
 
 def test_a_report_of_place_and_route_is_read():

@@ -7,6 +7,7 @@ and tests.
 
 import abc
 import ctypes
+import itertools
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -192,14 +193,14 @@ class Device(abc.ABC):
     def wait(self, is_done: Callable[[], bool], seconds: float, what: str) -> None:
         """Let the device work until ``is_done()``; raises after ``seconds`` with ``what``."""
         deadline = time.monotonic() + seconds
-        turns = 0
-        while not is_done():
+        for turn in itertools.count():
+            if is_done():
+                return
             if time.monotonic() > deadline:
                 raise TickwireError(f"Device {self.name!r} did not {what} within {seconds:g} s.")
-            self.work()
-            turns += 1
-            if turns > _EAGER_TURNS and not is_done():
+            if turn > _EAGER_TURNS:
                 time.sleep(_POLL_SECONDS)
+            self.work()
 
     def kill(self, cause: KillCause = KillCause.REGISTER) -> None:
         """Latch the kill; no order passes from the device's next look at the register on."""

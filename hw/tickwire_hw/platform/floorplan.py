@@ -7,8 +7,6 @@ the early port right of them, and below both the tables of the book and of the r
 follows its memories.
 """
 
-import re
-from collections import defaultdict
 from itertools import chain
 
 from tickwire_hw.platform.yowasp import ToolError
@@ -49,19 +47,15 @@ def place(netlist: dict) -> int:
     Of any other component none. Raises :class:`ToolError` where the plan has too few.
     """
     cells = netlist["modules"]["top"]["cells"]
-    found: dict[str, list[str]] = defaultdict(list)
-    for name, cell in cells.items():
-        part = re.match(r"component\.(.+)", name)
-        if cell["type"] == "DP16KD" and part:
-            for prefix in PLAN:
-                if part[1].startswith(prefix):
-                    found[prefix].append(name)
-    if set(found) != set(PLAN):
+    memories = sorted(name for name, cell in cells.items() if cell["type"] == "DP16KD")
+    found = {prefix: [name for name in memories if name.startswith(f"component.{prefix}")]
+             for prefix in PLAN}
+    if not all(found.values()):
         return 0
     for prefix, names in found.items():
         if len(names) > len(PLAN[prefix]):
             raise ToolError(f"{prefix[:-1]} has {len(names)} block RAMs, and the floorplan "
                             f"{len(PLAN[prefix])} places for them.")
-        for name, site in zip(sorted(names), PLAN[prefix], strict=False):
+        for name, site in zip(names, PLAN[prefix], strict=False):
             cells[name].setdefault("attributes", {})["BEL"] = site
     return sum(map(len, found.values()))
