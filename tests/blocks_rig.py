@@ -135,8 +135,9 @@ class Cycles:
             column[idle] = self.noise.integers(0, limit, idle.sum())
         rows = model.rows(len(self.data))
         rows["payload__valid"] = valid
-        model.put(rows, "payload__payload", data=self.data, mask=mask, first=first, last=last,
-                  start=start, line=line, stamp=number + 1_000)
+        model.put(rows, "payload__payload", data=self.data, mask=mask, first=first,
+                  goes_on=valid & ~first & 1, last=last, start=start, line=line,
+                  stamp=number + 1_000)
         for one, cycle in zip(self.datagrams, self.verdicts, strict=True):
             rows["verdict__valid"][cycle] = 1
             rows["verdict__payload"][cycle] = 1 | one.is_damaged << 1

@@ -100,7 +100,7 @@ class Backlog(wiring.Component):
         begins, goes_on, is_cut, is_verdict = Signal(), Signal(), Signal(), Signal()
         m.d.comb += [
             begins.eq(payload.valid & payload.p.first & (passes | has_room)),
-            goes_on.eq(payload.valid & ~payload.p.first & ~is_partial),
+            goes_on.eq(payload.p.goes_on & ~is_partial),
             is_cut.eq(goes_on & ~passes & ~has_room),
             is_verdict.eq(verdict.valid & verdict.p.is_for_line & ~is_dropped)]
         m.d.sync += [

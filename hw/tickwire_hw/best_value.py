@@ -95,7 +95,7 @@ class BestValue(wiring.Component):
 
         last, soon = given[RECORD_AGE], given[RECORD_AGE - 1]
         same, first = Signal(_YOUNGER), Signal(_YOUNGER)
-        m.d.sync += same.eq(self._same(m, changes, self.serial - soon.serial, Cat(
+        m.d.sync += same.eq(self._same(m, changes, given[RECORD_AGE - 2].serial, Cat(
             price[RECORD_AGE - 1], soon.side, soon.instrument)))
         m.d.comb += first.eq(Cat(same[number] & ~same[number + 1:].any()
                                  for number in range(_YOUNGER)))
@@ -109,12 +109,15 @@ class BestValue(wiring.Component):
 
         return m
 
-    def _same(self, m, changes, younger, key):
-        """Return which changes, as they stand after this cycle, are younger and of a level."""
-        is_new, same = Signal(), Signal(len(changes))
+    def _same(self, m, changes, serial, key):
+        """Return which changes, as they stand after this cycle, are younger and of a level.
+
+        ``serial`` is that of the level's operation a cycle before ``key``.
+        """
+        is_new, same, younger = Signal(), Signal(len(changes)), Signal(SERIAL)
+        is_younger = Signal(len(changes))        # of each change, as they stand
         m.d.comb += [is_new.eq(self.i_change.p.key.as_value() == key),
-                     same.eq(Cat(one.key.as_value() == key for one in changes))]
-        after = Mux(self.i_change.valid, Cat(is_new, same[:-1]), same)
-        count = Signal(SERIAL)
-        m.d.comb += count.eq(younger)
-        return after & Cat(number < count for number in range(len(changes)))
+                     same.eq(Cat(one.key.as_value() == key for one in changes) & is_younger),
+                     younger.eq(self.serial - serial)]
+        m.d.sync += is_younger.eq(Cat(number < younger for number in range(len(changes))))
+        return Mux(self.i_change.valid, Cat(is_new, same[:-1]), same)

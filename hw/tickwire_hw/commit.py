@@ -96,6 +96,8 @@ class Commit(wiring.Component):
         ``change`` and the level ``before`` and after. The flags from ``is_unknown`` to
         ``is_order_overflow`` are the kernel's counters of the same name; ``is_level_found``
         answers a ``STEP``, whose level is ``order`` and ``before``.
+    changes : ``Out(1)``
+        With ``o``, where that is valid: ``change`` is not ``NONE``. From a register.
     order_stash, level_stash : ``Out``
         With ``o``: entries of the stashes.
     i_look_up : ``In(stream.Signature(level_key, always_ready=True))``
@@ -118,7 +120,7 @@ class Commit(wiring.Component):
             "ready": Out(1),
             "i": In(stream.Signature(operation_layout(geometry, context), always_ready=True)),
             "o": Out(stream.Signature(result_layout(geometry, context), always_ready=True)),
-            "o_level": Out(data.StructLayout({"key": key, "is_first": 1})),
+            "changes": Out(1), "o_level": Out(data.StructLayout({"key": key, "is_first": 1})),
             "i_look_up": In(stream.Signature(key, always_ready=True)),
             "o_look_up": Out(data.StructLayout({"found": 1, "value": LEVEL})),
             "order_stash": Out(self._orders.fill.shape()),
@@ -307,6 +309,7 @@ class Commit(wiring.Component):
             levels.i_answer.exists.eq(is_placed | level.found & ~is_lost),
             levels.i_answer.value.eq(after)]
 
+        m.d.sync += self.changes.eq(is_valid & (is_placed | is_taken))
         with m.If(is_valid):
             m.d.sync += [
                 result.operation.eq(given.operation), result.context.eq(given.context),

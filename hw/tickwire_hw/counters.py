@@ -79,9 +79,10 @@ class PageSignature(wiring.Signature):
 class Counters(wiring.Component):
     """Add up what happens in every cycle; show all sums of one instant.
 
-    What comes is gathered in a few bits a counter. Every 128 cycles these are put aside, and while
-    the next are gathered, one word of RAM a cycle is brought up to date. Nothing is lost,
-    whatever comes in whichever cycle. Reset begins anew from 0.
+    What comes is gathered in a few bits a counter, from a register, as it comes from all over the
+    device. Every 128 cycles these are put aside, and while the next are gathered, one word of RAM
+    a cycle is brought up to date. Nothing is lost, whatever comes in whichever cycle. Reset begins
+    anew from 0.
 
     Members
     -------
@@ -133,9 +134,9 @@ class Counters(wiring.Component):
 
     def _gather(self, m: Module, is_round: Signal) -> dict[CounterIndex, Signal]:
         """Return what is put aside at the end of the first cycle of every round, by counter."""
-        due = {}
+        due, steps = {}, stages(m, self.i, 1, "step")[1]
         for counter, width in WIDTHS.items():
-            step = self.i[counter.name.lower()]
+            step = steps[counter.name.lower()]
             bits = min(WORD, width + _SLOT)
             gathered, due[counter] = (Signal(bits, name=f"{counter.name.lower()}_{name}")
                                       for name in ("gathered", "due"))
@@ -154,12 +155,15 @@ class Counters(wiring.Component):
 
     def _take(self, m: Module, is_round: Signal) -> Signal:
         """Return whether the sums of age 3 belong to the picture."""
-        is_wanted, is_taking_1 = Signal(), Signal()
+        is_asked, is_wanted, is_taking_1 = Signal(), Signal(), Signal()
+        m.d.sync += is_asked.eq(self.page.take)      # as old as what is gathered
         with m.If(is_round):
             m.d.sync += [is_taking_1.eq(is_wanted), is_wanted.eq(0)]
-        with m.If(self.page.take):
-            m.d.sync += [is_wanted.eq(1), self.page.is_shown.eq(0)]
+        with m.If(is_asked):
+            m.d.sync += is_wanted.eq(1)
         is_taking = stages(m, is_taking_1, _SUM_AGE - 1, "is_taking")
-        with m.If(is_taking[-1] & ~is_taking[-2] & ~is_wanted & ~self.page.take):
+        with m.If(is_taking[-1] & ~is_taking[-2] & ~is_wanted & ~is_asked):
             m.d.sync += self.page.is_shown.eq(1)
+        with m.If(self.page.take):
+            m.d.sync += self.page.is_shown.eq(0)
         return is_taking[-1]

@@ -19,7 +19,8 @@ class EarlyAdd(wiring.Component):
     Two cycles after its message, if all of this holds: the best level is known; the price is a
     tick; no order has the reference and both tables have room, which can be told for sure nearly
     always; and of the instrument's messages of the last four cycles there is none but orders
-    that were answered like this. Else there is no answer here. Never exerts backpressure.
+    that were answered like this, with no order of another instrument behind them of which all but
+    the tick and the reference held. Else there is no answer here. Never exerts backpressure.
 
     Members
     -------
@@ -55,19 +56,21 @@ class EarlyAdd(wiring.Component):
         entry, given = self.messages[1], self.messages[1].message
 
         # What is under way on this instrument and not in its row: nothing, or the last answer.
-        told = [None, None, *stages(m, self.o.valid, _SHOWN_AGE - 1 - ANSWER_AGE, "told")]
+        # The answer is kept before it is known whether it is one.
+        can = Signal()                          # be one
+        told, kept_any = ([None, None, *stages(m, value, _SHOWN_AGE - 1 - ANSWER_AGE, name)]
+                          for value, name in ((self.o.valid, "told"), (can, "can_be")))
         last = Signal(BESTS)
         ages = range(ANSWER_AGE + 1, _SHOWN_AGE)
         is_near = Cat(self.messages[age].is_valid & (self.messages[age].instrument
                                                      == entry.instrument) for age in ages)
-        is_last = Cat(told[age] for age in ages)
         is_usable, has_near = Signal(), Signal()
-        with m.If(self.o.valid):
+        with m.If(can):
             m.d.sync += last.eq(self.o.p)
         m.d.comb += has_near.eq(is_near.any())
-        for number in reversed(range(len(ages))):
-            with m.If(is_near[number] | is_last[number]):
-                m.d.comb += is_usable.eq(is_near[number] & is_last[number])
+        for number, age in reversed(list(enumerate(ages))):
+            with m.If(is_near[number] | kept_any[age]):
+                m.d.comb += is_usable.eq(is_near[number] & told[age])
 
         def either(name: str, value) -> Value:
             """Take both best levels that it can be: which one it is, comes late."""
@@ -83,8 +86,9 @@ class EarlyAdd(wiring.Component):
             given.side, is_less(given.price, best.price), is_less(best.price, given.price)))
         is_equal = either("is_equal", lambda best: best.has_best & (given.price == best.price))
         is_first = either("is_first", lambda best: ~best.has_best)
-        can = either("is_known", lambda best: best.is_known) & stages(
-            m, entry.is_valid & self.can_add & self.is_sure & (~has_near | is_usable), 1, "can")[1]
+        m.d.comb += can.eq(either("is_known", lambda best: best.is_known) & stages(
+            m, entry.is_valid & self.can_add & self.is_sure & (~has_near | is_usable), 1,
+            "may")[1])
 
         m.d.comb += [
             self.o.valid.eq(can & self.is_new & self.soon.is_tick & ~(is_equal & sum_shares[-1])

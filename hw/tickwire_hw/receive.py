@@ -300,13 +300,13 @@ class Receive(wiring.Component):
         lanes, is_end = Signal(LANES), Signal()  # those of it in the coming word; whether its last
         self._is_passed = Signal()
         start = Mux(self._has[1], START[1], START[0])
-        is_first_end = self._is_first_end
+        is_first_end, goes_on = self._is_first_end, words.valid & is_open
         self._payload_lanes = Mux(is_first, self._first_lanes, lanes & is_open.replicate(LANES))
 
         m.d.comb += [
-            payload.valid.eq((is_first & self._is_let_in) | (words.valid & is_open)),
+            payload.valid.eq((is_first & self._is_let_in) | goes_on),
             payload.p.data.eq(words.p.data), payload.p.mask.eq(words.p.keep & lanes),
-            payload.p.first.eq(is_first),
+            payload.p.first.eq(is_first), payload.p.goes_on.eq(goes_on),
             payload.p.last.eq(words.p.last | Mux(is_first, is_first_end, is_end)),
             payload.p.start.eq(start),
             payload.p.line.eq(Mux(is_first, self._line_now, self._line)),

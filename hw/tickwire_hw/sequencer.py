@@ -183,6 +183,10 @@ class Sequencer(wiring.Component):
         last = self._geometry.instruments - 1
         is_due = event.sequence[:ceil_log2(SWEEP_PERIOD)] == 0
         is_done = Signal()                      # with the head
+        # Flags that the head takes back, which takes a cycle to see.
+        is_seen, is_lapse = Signal(), Signal()
+        m.d.sync += [is_seen.eq(queue.r_rdy & ~is_done),
+                     is_lapse.eq((flags & ~event.flags).any())]
         is_start = Signal()                     # it needs one for each instrument
         with m.If(is_step):
             m.d.comb += [
@@ -213,9 +217,10 @@ class Sequencer(wiring.Component):
                     m.d.sync += [flags.eq(event.flags), sequence.eq(event.sequence)]
                     m.d.comb += is_start.eq(1)
                 with m.Case(EventKind.FLAGS):
-                    m.d.sync += flags.eq(event.flags)
-                    m.d.comb += [is_start.eq((flags & ~event.flags).any()),
-                                 is_done.eq(~is_start)]
+                    with m.If(is_seen):
+                        m.d.sync += flags.eq(event.flags)
+                    m.d.comb += [is_start.eq(is_seen & is_lapse),
+                                 is_done.eq(is_seen & ~is_lapse)]
                 with m.Case(EventKind.MESSAGE):
                     # The last operation of a message that is not for all of them.
                     is_last = ~phase & ~judged.is_for_all & (~judged.is_replace | is_second)

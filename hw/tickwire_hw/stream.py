@@ -38,12 +38,14 @@ class Payload(data.Struct):
     last one too, nothing fits into it. Other fields are the same in all of a datagram.
 
     Whether a first word is valid is known late in its cycle; ``first`` is set early, and only
-    there, even where the word turns out not to be valid.
+    there, even where the word turns out not to be valid. ``goes_on`` is set early in every valid
+    word behind it, and only there.
     """
 
     data: WORD_BITS
     mask: LANES                            # of all words but the first one
     first: 1
+    goes_on: 1
     last: 1
     start: range(LANES)
     line: range(len(Line))
