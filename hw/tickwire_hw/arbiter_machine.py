@@ -347,6 +347,12 @@ class Machine:
 
     # Outputs
 
+    def _offered(self, value):
+        """Return a value of the lane whose message leaves, of any lane when none does."""
+        *others, last = self.lanes
+        return reduce(lambda found, lane: Mux(lane.might_offer, value(lane), found),
+                      reversed(others), value(last))
+
     def _finish(self) -> None:
         m, ports, does = self.m, self.ports, self.does
         touched, touched_before, is_new = Signal(), Signal(), self.is_new
@@ -370,15 +376,12 @@ class Machine:
                 lane.loses_end.eq(marks.ends & ~is_own),
                 lane.shut.eq((marks.shut & is_own) | (marks.changes_session & ~is_own)
                              | marks.restarts)]
-        might = logic.lowest(Cat(lane.might_offer for lane in self.lanes))
-        def offered(values):
-            return logic.select(*zip(might, values, strict=True))
         payload = ports.o.payload
-        m.d.sync += payload.message.eq(offered(lane.message for lane in self.lanes))
+        m.d.sync += payload.message.eq(self._offered(lambda lane: lane.message))
         for name in ("stamp", "line"):
             m.d.sync += payload[name].eq(Mux(
                 self.is_telling, self.hand[name],
-                offered(lane.header[name] for lane in self.lanes)))
+                self._offered(lambda lane, name=name: lane.header[name])))
         for counter, values in self._counted.items():
             terms = [Signal(WIDTHS[counter]) for _ in values]
             m.d.sync += [*(term.eq(value) for term, value in zip(terms, values, strict=True)),

@@ -46,7 +46,7 @@ class Backlog(wiring.Component):
     verdict : ``In(stream.Signature(FrameVerdict, always_ready=True))``
         Verdicts of their frames, never in the cycle of a word.
     hold : ``In(1)``
-        The walker shall rest; one more entry may pass in the cycle in which it rises.
+        The walker shall rest from the next cycle on; one more entry may pass in that one.
     entry : ``Out(Entry)``
         The entry in hand; its kind is told by the following.
     is_first, is_next, is_cut, is_verdict : ``Out(1)``
@@ -90,6 +90,8 @@ class Backlog(wiring.Component):
         m.submodules.queue = queue = fifo.SyncFIFOBuffered(
             width=Entry.as_shape().size, depth=self._depth)
 
+        is_held = Signal()
+        m.d.sync += is_held.eq(self.hold)
         is_empty = Signal(init=1)                # nothing waits
         is_repeat = Signal()                     # the entry of the last cycle is in hand again
         passes = Signal()                        # what arrives is in hand in this cycle
@@ -125,15 +127,15 @@ class Backlog(wiring.Component):
             is_resumed & (waiting.kind == kind) for kind in EntryKind)
         m.d.comb += [
             self.entry.eq(Mux(is_repeat, repeated, Mux(is_empty, arriving, waiting))),
-            is_resumed.eq(is_waiting & ~is_repeat & ~self.hold),
+            is_resumed.eq(is_waiting & ~is_repeat & ~is_held),
             self.is_first.eq(Mux(passes, begins, was_first)),
             self.is_start.eq(~is_repeat & Mux(is_empty, payload.p.first,
                                               waiting.kind == EntryKind.FIRST)),
             self.may_be_first.eq(self.is_start & (is_empty | is_resumed)),
-            self.is_next.eq(Mux(passes, goes_on, was_next | (is_repeat & ~self.hold))),
+            self.is_next.eq(Mux(passes, goes_on, was_next | (is_repeat & ~is_held))),
             self.is_cut.eq(was_cut),
             self.is_verdict.eq(Mux(passes, is_verdict, was_verdict))]
-        m.d.sync += [repeated.eq(self.entry), is_repeat.eq(self.is_again | (is_repeat & self.hold))]
+        m.d.sync += [repeated.eq(self.entry), is_repeat.eq(self.is_again | (is_repeat & is_held))]
 
         # What waits.
         is_stored, is_drained = Signal(), Signal(init=1)       # the latter a cycle later
@@ -147,6 +149,6 @@ class Backlog(wiring.Component):
             m.d.sync += [waiting.eq(queue.r_data), is_waiting.eq(queue.r_rdy)]
         m.d.sync += [
             is_drained.eq(~is_stored & ~was_stored & (queue.level == 0)),
-            is_empty.eq(~self.hold & ~is_stored & (is_empty | (queue.r_en & is_drained)))]
+            is_empty.eq(~is_held & ~is_stored & (is_empty | (queue.r_en & is_drained)))]
 
         return m

@@ -93,13 +93,9 @@ class BestValue(wiring.Component):
             self.o_look_up.p.price.eq(price[_ASK_AGE]), self.o_look_up.p.side.eq(asked.side),
             self.o_look_up.p.instrument.eq(asked.instrument)]
 
-        last, soon = given[RECORD_AGE], given[RECORD_AGE - 1]
-        same, first = Signal(_YOUNGER), Signal(_YOUNGER)
-        m.d.sync += same.eq(self._same(m, changes, given[RECORD_AGE - 2].serial, Cat(
-            price[RECORD_AGE - 1], soon.side, soon.instrument)))
-        m.d.comb += first.eq(Cat(same[number] & ~same[number + 1:].any()
-                                 for number in range(_YOUNGER)))
-        value = select((~same.any(), self.i_look_up.value),
+        last, first, is_unchanged = given[RECORD_AGE], Signal(_YOUNGER), Signal()
+        self._find(m, changes, given, price, first, is_unchanged)
+        value = select((is_unchanged, self.i_look_up.value),
                        *((this, one.before) for this, one in zip(first, changes, strict=True)))
         m.d.sync += [
             self.o.p.has_best.eq(last.has_best),
@@ -109,15 +105,25 @@ class BestValue(wiring.Component):
 
         return m
 
-    def _same(self, m, changes, serial, key):
-        """Return which changes, as they stand after this cycle, are younger and of a level.
+    def _find(self, m, changes, given, price, first, is_unchanged):
+        """Find the oldest change that is younger than a level's operation, and is of that level.
 
-        ``serial`` is that of the level's operation a cycle before ``key``.
+        Those that are there are compared in the cycle before the last one, in which a new one may
+        come: that is the one only when none of the others is.
         """
-        is_new, same, younger = Signal(), Signal(len(changes)), Signal(SERIAL)
-        is_younger = Signal(len(changes))        # of each change, as they stand
-        m.d.comb += [is_new.eq(self.i_change.p.key.as_value() == key),
-                     same.eq(Cat(one.key.as_value() == key for one in changes) & is_younger),
-                     younger.eq(self.serial - serial)]
-        m.d.sync += is_younger.eq(Cat(number < younger for number in range(len(changes))))
-        return Mux(self.i_change.valid, Cat(is_new, same[:-1]), same)
+        def key(age):
+            return Cat(price[age], given[age].side, given[age].instrument)
+        same, younger, is_younger = Signal(_YOUNGER), Signal(SERIAL), Signal(_YOUNGER)
+        is_new, comes = Signal(), self.i_change.valid
+
+        # How many are younger is known a cycle before they are compared, as they stand then.
+        m.d.comb += younger.eq(self.serial - given[RECORD_AGE - 3].serial)
+        m.d.sync += is_younger.eq(Cat(number < younger for number in range(_YOUNGER)))
+        is_coming = self.i_change.p.key.as_value() == key(RECORD_AGE - 2)
+        there = Cat(one.key.as_value() == key(RECORD_AGE - 2) for one in changes) & is_younger
+        m.d.sync += same.eq(Mux(comes, Cat(is_coming, there[:-1]), there))
+
+        oldest = Cat(same[number] & ~same[number + 1:].any() for number in range(_YOUNGER))
+        m.d.comb += is_new.eq(comes & (self.i_change.p.key.as_value() == key(RECORD_AGE - 1)))
+        m.d.sync += [is_unchanged.eq(~is_new & ~same.any()),
+                     first.eq(Mux(comes, Cat(is_new & ~same.any(), oldest[:-1]), oldest))]

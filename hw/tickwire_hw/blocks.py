@@ -31,7 +31,7 @@ class Blocks(wiring.Component):
     verdict : ``In(stream.Signature(FrameVerdict, always_ready=True))``
         Verdicts of the same.
     hold : ``In(1)``
-        Say nothing from the second cycle on; words wait in the queue.
+        Say nothing from the third cycle on; words wait in the queue.
     packet : ``Out(PacketSignature())``
         Headers, messages, ends, verdicts.
     early : ``Out(stream.Signature(Early, always_ready=True))``

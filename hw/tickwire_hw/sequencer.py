@@ -38,8 +38,12 @@ _Read = data.StructLayout(dict.fromkeys((
     1))
 """What a message shows by itself; ``is_short``: its instrument is not in it."""
 _Judged = data.StructLayout(dict.fromkeys((
-    "is_readable", "is_replace", "is_bad_side", "is_void", "is_for_all", *COUNTED[1:]), 1))
-"""What it is for the book: ``is_void`` has no operation, ``is_for_all`` one an instrument."""
+    "is_readable", "is_replace", "is_bad_side", "is_void", "is_for_all", *COUNTED[1:],
+    "passes", "is_one", "are_two"), 1))
+"""What it is for the book: ``is_void`` has no operation, ``is_for_all`` one an instrument.
+
+The last three are of every event, not of a message alone: it has no operation, one, or two.
+"""
 
 
 def context_layout(geometry: Geometry) -> data.StructLayout:
@@ -114,7 +118,7 @@ class Sequencer(wiring.Component):
         valid = stages(m, self.i.valid, ENTRY_AGE, "valid")
         read = Signal(_Read)                    # as old as the last of `events`
         m.d.sync += self._read(m, events[-2].message, read)
-        judged = self._judge(m, read, filter_.o)
+        judged = self._judge(m, events[-1].kind, read, filter_.o)
         waiting = data.StructLayout({
             "event": FeedEvent, "entry": entry_layout(self._geometry), "judged": _Judged})
         m.submodules.queue = queue = SyncFIFOBuffered(width=waiting.size, depth=DEPTH)
@@ -139,10 +143,15 @@ class Sequencer(wiring.Component):
             read.is_replace.eq(letter(octets) == LETTERS["U"]),
             read.is_bad_side.eq(is_add & (side != ord("B")) & (side != ord("S")))]
 
-    def _judge(self, m: Module, read, entry) -> Signal:
+    def _judge(self, m: Module, kind, read, entry) -> Signal:
         """Return what a message is for the book, and how it is counted."""
         judged, is_stranger = Signal(_Judged), Signal()
+        is_message = kind == EventKind.MESSAGE
+        counts = is_message & ~judged.is_void & ~judged.is_for_all
         m.d.comb += [
+            judged.passes.eq(is_message & judged.is_void),
+            judged.is_one.eq((kind == EventKind.FEED) | counts & ~judged.is_replace),
+            judged.are_two.eq(counts & judged.is_replace),
             is_stranger.eq(read.is_readable & ~read.is_of_all & ~entry.is_watched),
             judged.is_readable.eq(read.is_readable),
             judged.is_replace.eq(read.is_readable & read.is_replace),
@@ -183,10 +192,12 @@ class Sequencer(wiring.Component):
         last = self._geometry.instruments - 1
         is_due = event.sequence[:ceil_log2(SWEEP_PERIOD)] == 0
         is_done = Signal()                      # with the head
-        # Flags that the head takes back, which takes a cycle to see.
-        is_seen, is_lapse = Signal(), Signal()
-        m.d.sync += [is_seen.eq(queue.r_rdy & ~is_done),
-                     is_lapse.eq((flags & ~event.flags).any())]
+        # Whether the head takes flags back needs a cycle to see; it sets them in the next one.
+        is_seen, lapses, stands = Signal(), Signal(), Signal()
+        is_flags = queue.r_rdy & ~is_done & (event.kind == EventKind.FLAGS)
+        is_lapse = (flags & ~event.flags).any()
+        m.d.sync += [is_seen.eq(is_flags), lapses.eq(is_flags & is_lapse),
+                     stands.eq(is_flags & ~is_lapse)]
         is_start = Signal()                     # it needs one for each instrument
         with m.If(is_step):
             m.d.comb += [
@@ -207,27 +218,21 @@ class Sequencer(wiring.Component):
                 m.d.sync += shown.eq(shown + 1)
                 with m.If(shown == last):
                     m.d.sync += [shown.eq(0), is_showing.eq(0)]
-                    m.d.comb += is_done.eq(1)
         with m.Elif(queue.r_rdy):
             with m.Switch(event.kind):
                 with m.Case(EventKind.FEED):
-                    m.d.comb += [issues.eq(~phase), context.kind.eq(PublishKind.FEED),
-                                 is_done.eq(~phase)]
+                    m.d.comb += [issues.eq(~phase), context.kind.eq(PublishKind.FEED)]
                 with m.Case(EventKind.DESYNC_ALL):
                     m.d.sync += [flags.eq(event.flags), sequence.eq(event.sequence)]
                     m.d.comb += is_start.eq(1)
                 with m.Case(EventKind.FLAGS):
                     with m.If(is_seen):
                         m.d.sync += flags.eq(event.flags)
-                    m.d.comb += [is_start.eq(is_seen & is_lapse),
-                                 is_done.eq(is_seen & ~is_lapse)]
+                    m.d.comb += is_start.eq(lapses)
                 with m.Case(EventKind.MESSAGE):
-                    # The last operation of a message that is not for all of them.
-                    is_last = ~phase & ~judged.is_for_all & (~judged.is_replace | is_second)
                     m.d.comb += [
                         is_start.eq(judged.is_for_all),
                         issues.eq(~phase & ~judged.is_void & ~judged.is_for_all),
-                        is_done.eq(judged.is_void | is_last),
                         context.is_last.eq(~judged.is_replace | is_second)]
                     with m.If(issues):
                         m.d.sync += is_second.eq(judged.is_replace & ~is_second)
@@ -245,7 +250,10 @@ class Sequencer(wiring.Component):
                     with m.Else():
                         m.d.comb += context.kind.eq(PublishKind.UNREADABLE)
             m.d.sync += is_showing.eq(is_start)
-        m.d.comb += queue.r_en.eq(is_done)
+        # That the head is done enables all that it is made of.
+        done = judged.passes | stands | ~phase & (judged.is_one | judged.are_two & is_second)
+        m.d.comb += [queue.r_en.eq(is_done), is_done.eq(
+            ~is_step & Mux(is_showing, ~phase & (shown == last), queue.r_rdy & done))]
 
         # The head is counted when it is done.
         is_counted = is_done & (event.kind == EventKind.MESSAGE)

@@ -292,7 +292,7 @@ def test_nothing_is_told_while_held_and_nothing_is_lost(model):
         check(one, walk(one.octets), found, number)
         for cycle in (found.header_cycle, *found.message_cycles, *found.early_cycles,
                       found.end_cycle, found.verdict_cycle):
-            assert not (hold[cycle - 1] and hold[cycle - 2])
+            assert not (hold[cycle - 2] and hold[cycle - 3])
 
 
 def test_a_queue_has_a_least_depth():
