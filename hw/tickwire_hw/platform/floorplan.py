@@ -3,8 +3,9 @@
 nextpnr finds a place for each of the 179 memories by itself, 86 % of the device's, and takes what
 is left when its place is taken. So the memories of one table came to lie across the device, and
 what goes from one to the next passed half of it, 4 to 7 ns a wire. The plan has ports at the top,
-the early port right of them, and below both the tables of the book and of the records; logic
-follows its memories.
+right of them the early port's orders, near the arbiter that asks for them, then the window, which
+only the book asks, and below them the tables of the book and of the records; logic follows its
+memories.
 """
 
 from itertools import chain
@@ -29,10 +30,10 @@ def _pairs(*columns: int) -> tuple[str, ...]:
 PLAN = {
     "port_0.": _sites(0, 0, 1), "port_1.": _sites(0, 2, 3), "port_2.": _sites(0, 4, 5),
     "counters.": _sites(0, 6),
-    "book.sequencer.": _sites(1, 4, 5, 6),
-    "book.window.": (*_sites(1, 7, 8), *_sites(1, 9)[:3]),
-    "book.early.refill.": (*_sites(1, 9)[3:], *_sites(1, 10)),
-    "book.early.orders.": (*_sites(0, 7, 8, 9, 10, 11, 12), *_sites(1, 11, 12)),
+    "book.sequencer.": _sites(1, 3, 4, 5),
+    "book.window.": (*_sites(0, 11, 12), *_sites(1, 12)[:3]),
+    "book.early.refill.": (*_sites(1, 12)[3:], *_sites(1, 11)),
+    "book.early.orders.": (*_sites(0, 7, 8, 9, 10), *_sites(1, 7, 8, 9, 10)),
     "publish.": (*_sites(2, 0, 1), *_sites(3, 0, 1)),
     "book.contexts.": (*_pairs(2, 3), *_sites(2, 4)[:3]),
     "book.commit.levels.": _pairs(5, 6, 7),
