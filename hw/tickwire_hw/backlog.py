@@ -138,7 +138,10 @@ class Backlog(wiring.Component):
         m.d.sync += [repeated.eq(self.entry), is_repeat.eq(self.is_again | (is_repeat & is_held))]
 
         # What waits.
+        # Whether a first word is stored is known late. Where it turns out not to be, what comes
+        # next passes through the queue, too.
         is_stored, is_drained = Signal(), Signal(init=1)       # the latter a cycle later
+        may_store = (payload.p.first | goes_on | is_verdict) & ~passes
         stored, was_stored = Signal(Entry), Signal()           # what came goes into the queue
         m.d.sync += [stored.eq(arriving), was_stored.eq(is_stored)]
         m.d.comb += [
@@ -148,7 +151,7 @@ class Backlog(wiring.Component):
         with m.If(queue.r_en):
             m.d.sync += [waiting.eq(queue.r_data), is_waiting.eq(queue.r_rdy)]
         m.d.sync += [
-            is_drained.eq(~is_stored & ~was_stored & (queue.level == 0)),
-            is_empty.eq(~is_held & ~is_stored & (is_empty | (queue.r_en & is_drained)))]
+            is_drained.eq(~may_store & ~was_stored & (queue.level == 0)),
+            is_empty.eq(~is_held & ~may_store & (is_empty | (queue.r_en & is_drained)))]
 
         return m

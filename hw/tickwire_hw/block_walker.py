@@ -226,7 +226,7 @@ class BlockWalker(wiring.Component):
                                          self._due == 2))]
             with m.If(~is_header):
                 m.d.sync += index.eq(index + 1)
-        with m.If(self.is_next & entry.mask.any()):
+        with m.If(self.is_next & entry.mask[0]):
             m.d.sync += is_exact.eq(ends & ~self._is_beyond)
         with m.If(self.may_be_first | self.is_cut):
             m.d.sync += is_exact.eq(0)

@@ -134,7 +134,9 @@ class Counters(wiring.Component):
 
     def _gather(self, m: Module, is_round: Signal) -> dict[CounterIndex, Signal]:
         """Return what is put aside at the end of the first cycle of every round, by counter."""
-        due, steps = {}, stages(m, self.i, 1, "step")[1]
+        due = {}
+        steps, fills = (stages(m, value, 1, name)[1] for name, value in (
+            ("step", self.i), ("fill", self.i_peak)))
         for counter, width in WIDTHS.items():
             step = steps[counter.name.lower()]
             bits = min(WORD, width + _SLOT)
@@ -144,7 +146,7 @@ class Counters(wiring.Component):
             with m.If(is_round):
                 m.d.sync += due[counter].eq(gathered)
         for name, entry in self._peaks:
-            counter, fill = _C[name.upper()], self.i_peak[name]
+            counter, fill = _C[name.upper()], fills[name]
             greatest, due[counter] = (Signal(entry.shape, name=f"{name}_{part}")
                                       for part in ("greatest", "due"))
             with m.If(fill > greatest):

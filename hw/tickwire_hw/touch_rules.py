@@ -198,17 +198,17 @@ class TouchRules(wiring.Component):
             best.price.eq(select(*zip(chosen, (
                 key ^ given.side.replicate(PRICE) for key in (given.key, first.key, second.key)),
                 strict=True)))]
-        gone, new = less & given.is_gone, given.value
+        new = given.value
         old, last, left, more, both, beside = (Signal(LEVEL) for _ in range(6))
         m.d.comb += [
             old.eq(first.value), last.eq(second.value),
-            left.shares.eq(Mux(less, old.shares - given.taken, old.shares)),
-            left.orders.eq(old.orders - gone),
+            left.shares.eq(old.shares - given.taken), left.orders.eq(old.orders - given.is_gone),
             more.shares.eq(old.shares + new.shares), more.orders.eq(old.orders + 1),
-            both.shares.eq(old.shares + given.gain), both.orders.eq(old.orders + ~gone),
+            both.shares.eq(old.shares + given.gain), both.orders.eq(old.orders + ~given.is_gone),
             beside.shares.eq(last.shares + new.shares), beside.orders.eq(last.orders + 1),
             best.value.eq(select(
-                (chosen[0], new.as_value()), (chosen[1] & ~joins[0], left.as_value()),
+                (chosen[0], new.as_value()), (chosen[1] & ~joins[0] & ~less, old.as_value()),
+                (chosen[1] & ~joins[0] & less, left.as_value()),
                 (chosen[1] & joins[0] & ~less, more.as_value()),
                 (chosen[1] & joins[0] & less, both.as_value()),
                 (chosen[2] & ~joins[1], last.as_value()),
