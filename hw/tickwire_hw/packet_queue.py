@@ -124,7 +124,7 @@ class PacketQueue(wiring.Component):
             write.data.eq(entered), write_mark.data.eq(incoming), write.en.eq(~is_full),
             write_mark.en.eq(~is_full), write_mark.addr.eq(write.addr),
             following.addr.eq(read.addr + 1),
-            is_full.eq(level == self._depth), self.head.eq(Mux(is_empty, came, read.data)),
+            self.head.eq(Mux(is_empty, came, read.data)),
             self.message.eq(Mux(is_empty, self.i.message.payload, read.data.body.message)),
             self.has_message.eq(Mux(is_empty, parts.message, mark.parts.message)),
             self.arrival.eq(mark.arrival),
@@ -187,6 +187,7 @@ class PacketQueue(wiring.Component):
         m.d.sync += [self.is_stored.eq(is_stored), is_empty.eq(~is_stored)]
         for value, more, less in (
                 (level, level + 1, level - 1), (is_last, level == 0, level == 2),
+                (is_full, level == self._depth - 1, 0),
                 (self.is_filling, level >= bound - 1, level >= bound + 1)):
             self._settle(m, has_rest, value, Mux(room, more, value), Mux(sinks, less, value))
         after = [Signal.like(port.addr) for port in (write, read)]
