@@ -140,7 +140,7 @@ def received(model: Model, rows: np.ndarray, lanes: Lanes, now: int = 0) -> list
     model.reset()
     found = model.run(rows, when=["payload__valid", "verdict__valid"])
     get = {name: model.get(found, "payload__payload", name)
-           for name in ("data", "mask", "first", "last", "start", "line", "stamp")}
+           for name in ("data", "mask", "first", "goes_on", "last", "start", "line", "stamp")}
     is_for_line = model.get(found, "verdict__payload", "is_for_line")
     is_damaged = model.get(found, "verdict__payload", "is_damaged")
     seen: list[Seen] = []
@@ -157,6 +157,8 @@ def received(model: Model, rows: np.ndarray, lanes: Lanes, now: int = 0) -> list
             code = line if codes[0] else OTHER if codes[1] else MALFORMED
             seen.append(Seen(code, payload, bool(is_damaged[place]), starts))
             payload, starts, line = b"", [], None
+        goes_on = row["payload__valid"] and not get["first"][place]
+        assert bool(get["goes_on"][place]) == goes_on
         if not row["payload__valid"]:
             continue
         number, keep = len(seen), int(lanes.keep[cycle])
