@@ -8,6 +8,7 @@ late, is counted. What is refused, unknown, doubled, off the grid or too much is
 import random
 from collections import Counter
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -95,6 +96,20 @@ def test_as_many_best_levels_as_are_kept_are_lost_in_a_row_at_line_rate(gap):
     messages = falling(30, gap)                # and then some: they are told to be unknown
     seen = compare(small(), messages, line_rate(messages))
     assert LEVELS - 1 <= seen["D known"] < 30
+
+
+def test_orders_two_cycles_apart_are_told_from_the_answer_before_or_later():
+    """Of some all looks well until it shows that the price is no tick, or the reference taken."""
+    draw, messages, cycles = random.Random(11), [], []
+    for burst in range(400):
+        for place in range(6):
+            number = 6 * burst + place + 1
+            price = 2_000_000 + 100 * draw.randrange(6) + draw.choice((0, 0, 0, 50))
+            taken = number > 1 and draw.random() < .2
+            messages.append(itch.add(draw.choice((1, 1, 2)), number - taken, b"S", 10, price))
+            cycles.append(60 * burst + 2 * place)
+    seen = compare(small(), messages, np.array(cycles))
+    assert .3 < share(seen, "A told") < .9, seen
 
 
 def hazards() -> dict[str, list[bytes]]:
