@@ -136,7 +136,7 @@ class Cycles:
         rows = model.rows(len(self.data))
         rows["payload__valid"] = valid
         model.put(rows, "payload__payload", data=self.data, mask=mask, first=first,
-                  goes_on=valid & ~first & 1, last=last, start=start, line=line,
+                  goes_on=valid & ~first, last=last, start=start, line=line,
                   stamp=number + 1_000)
         for one, cycle in zip(self.datagrams, self.verdicts, strict=True):
             rows["verdict__valid"][cycle] = 1

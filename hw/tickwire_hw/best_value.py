@@ -14,7 +14,7 @@ from tickwire_hw.commit import LOOK_UP_AGE
 from tickwire_hw.commit import RESULT_AGE as COMMIT_AGE
 from tickwire_hw.grid import PRICE_AGE
 from tickwire_hw.level_table import LEVEL, level_key
-from tickwire_hw.logic import select, stages
+from tickwire_hw.logic import lowest, select, stages
 from tickwire_hw.order_table import PRICE
 from tickwire_hw.sweep import KEY
 from tickwire_hw.window import RESULT_AGE as WINDOW_AGE
@@ -119,11 +119,12 @@ class BestValue(wiring.Component):
         # How many are younger is known a cycle before they are compared, as they stand then.
         m.d.comb += younger.eq(self.serial - given[RECORD_AGE - 3].serial)
         m.d.sync += is_younger.eq(Cat(number < younger for number in range(_YOUNGER)))
-        is_coming = self.i_change.p.key.as_value() == key(RECORD_AGE - 2)
-        there = Cat(one.key.as_value() == key(RECORD_AGE - 2) for one in changes) & is_younger
+        is_coming, *are = (one.key.as_value() == key(RECORD_AGE - 2)
+                           for one in (self.i_change.p, *changes))
+        there = Cat(are) & is_younger
         m.d.sync += same.eq(Mux(comes, Cat(is_coming, there[:-1]), there))
 
-        oldest = Cat(same[number] & ~same[number + 1:].any() for number in range(_YOUNGER))
+        oldest = lowest(same[::-1])[::-1]
         m.d.comb += is_new.eq(comes & (self.i_change.p.key.as_value() == key(RECORD_AGE - 1)))
         m.d.sync += [is_unchanged.eq(~is_new & ~same.any()),
                      first.eq(Mux(comes, Cat(is_new & ~same.any(), oldest[:-1]), oldest))]

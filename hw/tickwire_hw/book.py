@@ -199,7 +199,7 @@ class Book(wiring.Component):
         """Give the window what a committed operation did, and the value what it was before."""
         result, given = commit.o.p, window.i.p
         is_step = result.operation == BookOperation.STEP
-        has_changed = result.change != LevelChange.NONE
+        has_changed = commit.changes
         effect = given.context.effect
         m.d.comb += [
             window.i.valid.eq(commit.o.valid), given.instrument.eq(result.order.instrument),
@@ -213,7 +213,7 @@ class Book(wiring.Component):
             effect.moved_order.eq(has_changed & (result.is_placed | result.is_gone)),
             effect.moved_shares.eq(Mux(~has_changed, 0, Mux(
                 result.is_placed, result.order.shares, result.taken))),
-            value.i_change.valid.eq(commit.changes),
+            value.i_change.valid.eq(has_changed),
             value.i_change.p.key.price.eq(result.order.price),
             value.i_change.p.key.side.eq(result.order.side),
             value.i_change.p.key.instrument.eq(result.order.instrument),

@@ -193,11 +193,10 @@ class Sequencer(wiring.Component):
         is_due = event.sequence[:ceil_log2(SWEEP_PERIOD)] == 0
         is_done = Signal()                      # with the head
         # Whether the head takes flags back needs a cycle to see; it sets them in the next one.
-        is_seen, lapses, stands = Signal(), Signal(), Signal()
+        lapses, stands = Signal(), Signal()
         is_flags = queue.r_rdy & ~is_done & (event.kind == EventKind.FLAGS)
         is_lapse = (flags & ~event.flags).any()
-        m.d.sync += [is_seen.eq(is_flags), lapses.eq(is_flags & is_lapse),
-                     stands.eq(is_flags & ~is_lapse)]
+        m.d.sync += [lapses.eq(is_flags & is_lapse), stands.eq(is_flags & ~is_lapse)]
         is_start = Signal()                     # it needs one for each instrument
         with m.If(is_step):
             m.d.comb += [
@@ -219,20 +218,20 @@ class Sequencer(wiring.Component):
                 with m.If(shown == last):
                     m.d.sync += [shown.eq(0), is_showing.eq(0)]
         with m.Elif(queue.r_rdy):
+            m.d.comb += issues.eq(~phase & (judged.is_one | judged.are_two))
             with m.Switch(event.kind):
                 with m.Case(EventKind.FEED):
-                    m.d.comb += [issues.eq(~phase), context.kind.eq(PublishKind.FEED)]
+                    m.d.comb += context.kind.eq(PublishKind.FEED)
                 with m.Case(EventKind.DESYNC_ALL):
                     m.d.sync += [flags.eq(event.flags), sequence.eq(event.sequence)]
                     m.d.comb += is_start.eq(1)
                 with m.Case(EventKind.FLAGS):
-                    with m.If(is_seen):
+                    with m.If(lapses | stands):
                         m.d.sync += flags.eq(event.flags)
                     m.d.comb += is_start.eq(lapses)
                 with m.Case(EventKind.MESSAGE):
                     m.d.comb += [
                         is_start.eq(judged.is_for_all),
-                        issues.eq(~phase & ~judged.is_void & ~judged.is_for_all),
                         context.is_last.eq(~judged.is_replace | is_second)]
                     with m.If(issues):
                         m.d.sync += is_second.eq(judged.is_replace & ~is_second)
