@@ -5,7 +5,7 @@ component takes an operation each two cycles and none holds another up.
 """
 
 from amaranth.hdl import Cat, Module, Mux, Signal
-from amaranth.lib import data, stream, wiring
+from amaranth.lib import data, memory, stream, wiring
 from amaranth.lib.wiring import In, Out, connect, flipped
 from amaranth.utils import ceil_log2
 
@@ -27,7 +27,15 @@ from tickwire_hw.product import product
 from tickwire_hw.publish import AHEAD
 from tickwire_hw.publish_port import Operation
 from tickwire_hw.ram import RAM, READ_AGE
-from tickwire_hw.sequencer import CONTEXT, COUNTED, Sequencer, context_layout
+from tickwire_hw.sequencer import (
+    CONTEXT,
+    COUNTED,
+    DEPTH,
+    STORED,
+    TOLD,
+    Sequencer,
+    context_layout,
+)
 from tickwire_hw.window import RESULT_AGE as WINDOW_AGE
 from tickwire_hw.window import Window
 from tickwire_hw.window_rules import WindowOperation
@@ -36,6 +44,7 @@ OUTCOME_AGE = COMMIT_AGE + WINDOW_AGE + VALUE_AGE + AHEAD
 """Cycles from an operation to its outcome."""
 assert AHEAD == PRODUCT_AGE + 1             # the checksum's product takes that long
 _IN_FLIGHT = OUTCOME_AGE // 2 + 1
+assert STORED >= DEPTH + OUTCOME_AGE + 16   # events from one whose outcome comes to the newest
 _KINDS = {LevelChange.NONE: WindowOperation.NONE, LevelChange.CHANGED: WindowOperation.CHANGE,
           LevelChange.NEW: WindowOperation.NEW, LevelChange.LOST: WindowOperation.LOST}
 _ERRORS = {"unknown": "unknown_order", "over": "over_execution", "zero": "zero_quantity",
@@ -245,11 +254,20 @@ class Book(wiring.Component):
         moved_total = (shares + orders)[:64]
         m.d.sync += moved.eq(Mux(last.side ^ last.is_found, -moved_total, moved_total))
         outcome, seen = self.o.p, shown.context
-        context = contexts.read_data
+        # Which event it was is known before the rest, so both come together.
+        m.submodules.numbers = numbers = memory.Memory(
+            shape=range(STORED), depth=1 << ceil_log2(_IN_FLIGHT), init=[])
+        write, read = numbers.write_port(), numbers.read_port(domain="comb")
+        m.d.comb += [write.en.eq(contexts.write_enable), write.addr.eq(contexts.write_address),
+                     write.data.eq(self._sequencer.o_context.number),
+                     read.addr.eq(contexts.read_address)]
+        m.d.sync += self._sequencer.i_number.eq(read.data)
+        context, told = contexts.read_data, self._sequencer.o_told
         m.d.comb += [
             self.o_ahead.valid.eq(value.o.valid), self.o_ahead.p.eq(effect.instrument),
             self.o.valid.eq(valid),
             *(outcome[name].eq(context[name]) for name in CONTEXT),
+            *(outcome[name].eq(told[name]) for name in TOLD),
             outcome.is_found.eq(seen.effect.is_found), outcome.price.eq(seen.effect.price),
             outcome.side.eq(seen.effect.side),
             outcome.is_desync.eq(seen.effect.is_desync | seen.is_desync | context.is_bad_side),

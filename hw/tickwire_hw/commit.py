@@ -281,10 +281,10 @@ class Commit(wiring.Component):
 
         # An addition. What is not in a table has the value 0.
         is_new, is_blocked, is_placed = Signal(), Signal(), Signal()
-        stepped = Signal(signed(len(before.shares) + 2))
+        stepped = Signal.like(before.shares)
         m.d.comb += [
             stepped.eq(before.shares + step), is_new.eq(is_sound & ~order.found),
-            is_blocked.eq(Mux(level.found, stepped[len(before.shares)], ~level.room)),
+            is_blocked.eq(Mux(level.found, before.shares[SHARES:].all(), ~level.room)),
             is_placed.eq(is_new & ~is_blocked & order.room)]
 
         # One answer for both tables. The order goes with all its shares, or its level has some less

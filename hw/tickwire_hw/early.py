@@ -40,9 +40,9 @@ class Early(wiring.Component):
     any more, until reset; its book is marked by then. So it is when the directory gives an
     instrument a second locate, or one while older messages wait.
 
-    Between the refusal of a level with 2^40 shares and the news of it, some 20 cycles, the refused
-    order is taken for one that is there, if its level is not listed. That is seen only where
-    that level comes to be listed within these cycles.
+    Between the refusal of a level with too many shares and the news of it, some 20 cycles, the
+    refused order is taken for one that is there, if its level is not listed. That is seen only
+    where that level comes to be listed within these cycles.
 
     Members
     -------

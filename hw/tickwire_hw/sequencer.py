@@ -4,8 +4,8 @@ What the kernels do within one message - both halves of a replace, a sweep's ste
 after the other where all are marked - is one operation each here, in the same order.
 """
 
-from amaranth.hdl import Cat, Module, Mux, Signal, signed
-from amaranth.lib import data, stream, wiring
+from amaranth.hdl import C, Cat, Module, Mux, Signal, signed
+from amaranth.lib import data, memory, stream, wiring
 from amaranth.lib.fifo import SyncFIFOBuffered
 from amaranth.lib.wiring import In, Out, connect, flipped
 from amaranth.utils import ceil_log2
@@ -19,6 +19,8 @@ from tickwire_hw.logic import stages
 from tickwire_hw.messages import LETTERS, field, is_known, is_readable, letter
 from tickwire_hw.order_table import PRICE
 from tickwire_hw.publish_port import Operation, PublishKind
+from tickwire_hw.ram import ANY_COLLISION, RAM
+from tickwire_hw.stream import offset_of
 from tickwire_hw.sweep import KEY, STEP_DISTANCE
 
 DEPTH = 32
@@ -26,9 +28,13 @@ DEPTH = 32
 _LATE = 12                                  # events that may still come after `hold`
 _COMING = ENTRY_AGE + 2                     # and those that the queue does not show yet
 _NAMED_SIZE = 3                             # octets of a message that name its instrument
-CONTEXT = ("kind", "is_last", "is_watched", "sequence", "timestamp", "feed_flags", "data",
-           "is_desync_all", "line", "state", "received", "session")
-"""What the sequencer knows of an ``Operation``."""
+STORED = 128
+"""Newest events whose ``TOLD`` can be read."""
+TOLD = ("data", "line", "state", "received", "session")
+"""What an ``Operation`` has from its event as it came, and only records show."""
+CONTEXT = ("kind", "is_last", "is_watched", "sequence", "timestamp", "feed_flags",
+           "is_desync_all")
+"""What else the sequencer knows of an ``Operation``."""
 COUNTED = ("messages", "unknown_type", "wrong_length", "zero_length", "unknown_locate", "filtered",
            "bad_side")
 """Counters of messages as they are read."""
@@ -44,13 +50,29 @@ _Judged = data.StructLayout(dict.fromkeys((
 
 The last three are of every event, not of a message alone: it has no operation, one, or two.
 """
+_BODY_FIRST = offset_of(itch50.ORDER_DELETE, "order_reference")
+_BODY_SIZE = itch50.ADD_ORDER.size - _BODY_FIRST
+"""Octets of a message that are for the book, behind its type."""
+_Body = data.StructLayout({"sequence": 64, "stamp": 64, "octets": 8 * _BODY_SIZE})
+assert all(itch50_message.size <= _BODY_FIRST + _BODY_SIZE for itch50_message in (
+    itch50.ORDER_REPLACE, itch50.ORDER_CANCEL, itch50.ORDER_EXECUTED))
 
 
 def context_layout(geometry: Geometry) -> data.StructLayout:
-    """Layout of what goes beside an operation to the records; fields as ``publish_port`` has."""
+    """Layout of what goes beside an operation to the records; fields as ``publish_port`` has.
+
+    ``number`` is the event's: how many came before it, modulo ``STORED``.
+    """
     operation = Operation.as_shape()
     return data.StructLayout({
-        **{name: operation[name].shape for name in CONTEXT}, "is_bad_side": 1})
+        **{name: operation[name].shape for name in CONTEXT}, "is_bad_side": 1,
+        "number": range(STORED)})
+
+
+def told_layout() -> data.StructLayout:
+    """Layout of what waits for the records meanwhile; fields as ``publish_port`` has."""
+    operation = Operation.as_shape()
+    return data.StructLayout({name: operation[name].shape for name in TOLD})
 
 
 class Sequencer(wiring.Component):
@@ -60,6 +82,10 @@ class Sequencer(wiring.Component):
     message, two for a replace, one more for the step of a sweep after every fourth message, one an
     instrument for what marks or shows all. Messages that mean nothing to any watched book take no
     operation. The first operation comes 5 to 6 cycles after its event when nothing waits.
+
+    Block RAM keeps the most of an event, from the cycle in which it comes: for the operations what
+    the queue's head needs beside the few bits that decide what is done with it, and for the
+    records what passes no decision.
 
     Members
     -------
@@ -76,6 +102,8 @@ class Sequencer(wiring.Component):
         For ``Commit``, at even distances; ``context`` is the instrument that it belongs to.
     o_context : ``Out(context_layout)``
         With ``o``.
+    i_number, o_told : ``In(range(STORED))``, ``Out(told_layout())``
+        An event's number, and two cycles later what it told.
     counts : ``Out``
         Strobes of the counters in ``COUNTED``, at most once for each message.
     """
@@ -97,6 +125,7 @@ class Sequencer(wiring.Component):
             "o": Out(stream.Signature(operation_layout(geometry, instrument),
                                       always_ready=True)),
             "o_context": Out(context_layout(geometry)),
+            "i_number": In(range(STORED)), "o_told": Out(told_layout()),
             "counts": Out(data.StructLayout(dict.fromkeys(COUNTED, 1)))})
 
     def elaborate(self, platform):
@@ -118,17 +147,45 @@ class Sequencer(wiring.Component):
         valid = stages(m, self.i.valid, ENTRY_AGE, "valid")
         read = Signal(_Read)                    # as old as the last of `events`
         m.d.sync += self._read(m, events[-2].message, read)
-        judged = self._judge(m, events[-1].kind, read, filter_.o)
+        event = events[-1]
+        judged = self._judge(m, event.kind, read, filter_.o)
         waiting = data.StructLayout({
-            "event": FeedEvent, "entry": entry_layout(self._geometry), "judged": _Judged})
+            "kind": EventKind, "flags": FLAGS_SHAPE, "letter": 8, "is_due": 1,
+            "entry": entry_layout(self._geometry), "judged": _Judged})
         m.submodules.queue = queue = SyncFIFOBuffered(width=waiting.size, depth=DEPTH)
-        head = data.View(waiting, queue.r_data)
+        is_due = event.sequence[:ceil_log2(SWEEP_PERIOD)] == 0
         m.d.comb += [
-            queue.w_en.eq(valid[-1]), queue.w_data.eq(Cat(events[-1], filter_.o, judged))]
+            queue.w_en.eq(valid[-1]), queue.w_data.eq(Cat(
+                event.kind, event.flags, letter(event.message.data), is_due, filter_.o, judged))]
         m.d.sync += self.hold.eq(queue.w_level >= DEPTH - _LATE - _COMING)
 
-        self._issue(m, queue, head.event, head.entry, head.judged)
+        self._issue(m, queue, data.View(waiting, queue.r_data), *self._store(m, queue.r_en))
         return m
+
+    def _store(self, m: Module, is_done: Signal) -> tuple:
+        """Keep each event as it comes; return the queue's head: its number, and its ``_Body``.
+
+        The row behind the newest event is written in every cycle, and becomes one or not.
+        """
+        came, place, following = (Signal(range(STORED), init=init) for init in (0, 0, 1))
+        event, message = self.i.p, self.i.p.message
+        m.d.sync += came.eq(came + self.i.valid)
+        with m.If(is_done):
+            m.d.sync += [place.eq(following), following.eq(following + 1)]
+        m.submodules.told = told = RAM(told_layout(), STORED)
+        m.submodules.bodies = bodies = memory.Memory(
+            shape=_Body, depth=STORED, init=[], attrs=ANY_COLLISION)
+        write, read = bodies.write_port(), bodies.read_port()
+        octets = message.data[8 * _BODY_FIRST:8 * (_BODY_FIRST + _BODY_SIZE)]
+        m.d.comb += [
+            write.en.eq(1), write.addr.eq(came),
+            write.data.eq(Cat(event.sequence, event.stamp, octets)),
+            read.en.eq(1), read.addr.eq(Mux(is_done, following, place)),
+            told.write_enable.eq(1), told.write_address.eq(came),
+            told.write_data.data.eq(message.data),
+            *(told.write_data[name].eq(event[name]) for name in TOLD[1:]),
+            told.read_address.eq(self.i_number), self.o_told.eq(told.read_data)]
+        return place, read.data
 
     def _read(self, m: Module, message, read: Signal) -> list:
         """Return what sets ``read`` to what a message shows by itself."""
@@ -167,9 +224,10 @@ class Sequencer(wiring.Component):
             judged.is_bad_side.eq(read.is_bad_side)]
         return judged
 
-    def _issue(self, m: Module, queue: SyncFIFOBuffered, event, entry, judged) -> None:
+    def _issue(self, m: Module, queue: SyncFIFOBuffered, head, place, body) -> None:
         """Choose the next operation; the queue's head stays until its last one is issued."""
-        octets, issues = event.message.data, Signal()
+        entry, judged, issues = head.entry, head.judged, Signal()
+        octets = Cat(head.letter, C(0, 8 * (_BODY_FIRST - 1)), body.octets)
         given, context = (Signal(port.shape(), name=name) for port, name in (
             (self.o.p, "given"), (self.o_context, "context")))
         m.d.sync += [self.o.valid.eq(issues), self.o.p.eq(given), self.o_context.eq(context)]
@@ -179,23 +237,20 @@ class Sequencer(wiring.Component):
         pause = Signal(range(STEP_DISTANCE))    # cycles until a step may follow the last one
         m.d.sync += [phase.eq(~phase), pause.eq(Mux(pause == 0, 0, pause - 1))]
         m.d.comb += [
-            context.sequence.eq(event.sequence), context.timestamp.eq(event.stamp),
-            context.data.eq(octets), given.context.eq(entry.instrument),
+            context.sequence.eq(body.sequence), context.timestamp.eq(body.stamp),
+            context.number.eq(place), given.context.eq(entry.instrument),
             context.is_watched.eq(entry.is_watched), context.is_last.eq(1),
-            context.line.eq(event.line), context.state.eq(event.state),
-            context.received.eq(event.received), context.session.eq(event.session),
             context.feed_flags.eq(flags), given.instrument.eq(entry.instrument)]
 
         asked = self.i_ask[number]
         m.d.comb += [self.o_ask.side.eq(asked.side), self.o_ask.key.eq(asked.key),
                      self.o_ask.instrument.eq(asked.instrument)]
         last = self._geometry.instruments - 1
-        is_due = event.sequence[:ceil_log2(SWEEP_PERIOD)] == 0
         is_done = Signal()                      # with the head
         # Whether the head takes flags back needs a cycle to see; it sets them in the next one.
         lapses, stands = Signal(), Signal()
-        is_flags = queue.r_rdy & ~is_done & (event.kind == EventKind.FLAGS)
-        is_lapse = (flags & ~event.flags).any()
+        is_flags = queue.r_rdy & ~is_done & (head.kind == EventKind.FLAGS)
+        is_lapse = (flags & ~head.flags).any()
         m.d.sync += [lapses.eq(is_flags & is_lapse), stands.eq(is_flags & ~is_lapse)]
         is_start = Signal()                     # it needs one for each instrument
         with m.If(is_step):
@@ -211,7 +266,7 @@ class Sequencer(wiring.Component):
             m.d.comb += [
                 issues.eq(~phase), context.kind.eq(PublishKind.SHOW),
                 given.context.eq(shown), context.sequence.eq(sequence),
-                context.is_desync_all.eq(event.kind != EventKind.FLAGS),
+                context.is_desync_all.eq(head.kind != EventKind.FLAGS),
                 context.is_watched.eq(self._filter.has_symbol.bit_select(shown, 1))]
             with m.If(~phase):
                 m.d.sync += shown.eq(shown + 1)
@@ -219,15 +274,15 @@ class Sequencer(wiring.Component):
                     m.d.sync += [shown.eq(0), is_showing.eq(0)]
         with m.Elif(queue.r_rdy):
             m.d.comb += issues.eq(~phase & (judged.is_one | judged.are_two))
-            with m.Switch(event.kind):
+            with m.Switch(head.kind):
                 with m.Case(EventKind.FEED):
                     m.d.comb += context.kind.eq(PublishKind.FEED)
                 with m.Case(EventKind.DESYNC_ALL):
-                    m.d.sync += [flags.eq(event.flags), sequence.eq(event.sequence)]
+                    m.d.sync += [flags.eq(head.flags), sequence.eq(body.sequence)]
                     m.d.comb += is_start.eq(1)
                 with m.Case(EventKind.FLAGS):
                     with m.If(lapses | stands):
-                        m.d.sync += flags.eq(event.flags)
+                        m.d.sync += flags.eq(head.flags)
                     m.d.comb += is_start.eq(lapses)
                 with m.Case(EventKind.MESSAGE):
                     m.d.comb += [
@@ -236,16 +291,16 @@ class Sequencer(wiring.Component):
                     with m.If(issues):
                         m.d.sync += is_second.eq(judged.is_replace & ~is_second)
                     with m.If(judged.is_readable | ~judged.is_void):
-                        m.d.sync += sequence.eq(event.sequence)
+                        m.d.sync += sequence.eq(body.sequence)
                     with m.If(judged.is_readable):
                         self._message(m, octets, judged.is_bad_side, given, context)
                         with m.If(is_second):
                             m.d.comb += [
                                 given.operation.eq(BookOperation.REPLACE), given.reference.eq(
                                     field(octets, itch50.ORDER_REPLACE, "new_reference"))]
-                        m.d.sync += stamp.eq(event.stamp)
+                        m.d.sync += stamp.eq(body.stamp)
                         with m.If(is_done):
-                            m.d.sync += is_step.eq(is_due)
+                            m.d.sync += is_step.eq(head.is_due)
                     with m.Else():
                         m.d.comb += context.kind.eq(PublishKind.UNREADABLE)
             m.d.sync += is_showing.eq(is_start)
@@ -255,7 +310,7 @@ class Sequencer(wiring.Component):
             ~is_step & Mux(is_showing, ~phase & (shown == last), queue.r_rdy & done))]
 
         # The head is counted when it is done.
-        is_counted = is_done & (event.kind == EventKind.MESSAGE)
+        is_counted = is_done & (head.kind == EventKind.MESSAGE)
         m.d.sync += self.counts.messages.eq(is_counted)
         for name in COUNTED[1:]:
             m.d.sync += self.counts[name].eq(is_counted & judged[name])

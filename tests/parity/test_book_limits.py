@@ -121,17 +121,23 @@ def test_an_order_without_a_place_does_not_leave_its_new_level_behind():
     book.finish()
 
 
-def test_a_level_holds_at_most_2_to_the_40_less_1_shares():
+def test_a_level_takes_no_more_orders_from_2_to_the_40_less_2_to_the_32_shares_on():
     largest = (1 << 32) - 1
     book = CheckedBook(dataclasses.replace(TINY, orders_log2=10), tick=100)
-    for reference in range(1, 257):
+    for reference in range(1, 256):
         book.apply(itch.add(1, reference, b"S", largest, 10_000))
-    assert "level_overflow" not in book.device.counters()
-    book.apply(itch.add(1, 257, b"S", 255, 10_000))
+    book.apply(itch.add(1, 256, b"S", 254, 10_000))         # 2^40 - 2^32 - 1 shares
+    book.apply(itch.add(1, 257, b"S", largest, 10_000))
     assert "level_overflow" not in book.device.counters()
     book.apply(itch.add(1, 258, b"S", 1, 10_000))
     assert book.device.counters()["level_overflow"] == 1
-    for reference in range(1, 258):
+    book.apply(itch.delete(1, 256))
+    book.apply(itch.add(1, 259, b"S", 1, 10_000))           # 2^40 - 256 shares
+    assert book.device.counters()["level_overflow"] == 2
+    book.apply(itch.delete(1, 257))
+    book.apply(itch.add(1, 260, b"S", 1, 10_000))
+    assert book.device.counters()["level_overflow"] == 2
+    for reference in (*range(1, 256), 260):
         book.apply(itch.delete(1, reference))
     book.finish()
 

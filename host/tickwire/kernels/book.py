@@ -20,6 +20,7 @@ from tickwire.spec.geometry import (
     CENT_TICK,
     DOLLAR,
     FINE_TICK,
+    LEVEL_FULL,
     ONE_ORDER,
     SHARE_LIMIT,
     SWEEP_DELAY,
@@ -186,7 +187,7 @@ def add_to(book, instrument, side, reference, quantity, price, order_bucket, lev
             desync(book, instrument, LEVEL_OVERFLOW)
             return
     before = load64(level + level_table.VALUES)
-    if unlikely((before & SHARE_LIMIT) + quantity > SHARE_LIMIT):
+    if unlikely((before & SHARE_LIMIT) >= LEVEL_FULL):
         desync(book, instrument, LEVEL_OVERFLOW)
         return
     entry = order_table.place(book, order_bucket, reference)

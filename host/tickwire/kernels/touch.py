@@ -22,11 +22,10 @@ import numpy as np
 
 from tickwire.kernels.jit import kernel
 from tickwire.kernels.memory import load64, store64, view
-from tickwire.spec.geometry import ONE_ORDER, SHARE_LIMIT
+from tickwire.spec.geometry import LEVEL_FULL, ONE_ORDER, SHARE_LIMIT
 
 LEVELS = 8
 PRICE_MAX = (1 << 31) - 1
-ORDER_LIMIT = 1 << 32              # shares of an order are fewer
 
 TOUCH = np.dtype([
     ("count", "i8"),             # levels that are listed
@@ -122,10 +121,10 @@ def _forget(row):
 
 @kernel
 def _is_full(row, key):
-    """Whether one more order may be more than the listed level of a key can hold."""
+    """Whether the level of a key is listed and takes no more orders."""
     place = _better(row, key)
     return (_is_listed(row, key, place)
-            and (load64(row + _VALUES + 8 * place) & SHARE_LIMIT) > SHARE_LIMIT - ORDER_LIMIT)
+            and (load64(row + _VALUES + 8 * place) & SHARE_LIMIT) >= LEVEL_FULL)
 
 
 @kernel

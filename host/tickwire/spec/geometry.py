@@ -20,6 +20,7 @@ SWEEP_PERIOD = 4                           # messages from one step of a sweep t
 SWEEP_DELAY = 4                            # steps from asking for a tick to its answer
 MAX_DEPTH = 8
 SHARE_LIMIT = (1 << 40) - 1                # shares that one level can hold
+LEVEL_FULL = (1 << 40) - (1 << 32)         # with so many it takes no order: any that joins fits
 ONE_ORDER = 1 << 40                        # a level is orders << 40 | shares
 
 
