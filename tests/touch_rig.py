@@ -12,7 +12,7 @@ import numpy as np
 from tickwire.kernels import touch
 from tickwire.kernels.jit import kernel
 from tickwire.kernels.memory import load64, view
-from tickwire.kernels.touch import LEVELS, TOUCH, TOUCH_OPERATION
+from tickwire.kernels.touch import TOUCH, TOUCH_OPERATION
 from tickwire.spec.geometry import ONE_ORDER, SHARE_LIMIT, Geometry
 from tickwire_hw.order_table import SHARES
 from tickwire_hw.touch import RESULT_AGE, SIDES, Touch, TouchKind
@@ -123,10 +123,11 @@ def _apply(rows, steps, answers, count):
 
 
 class Rows:
-    """Rows of the kernel, one a side."""
+    """Rows of the kernel, one a side, each of up to ``cached`` levels."""
 
-    def __init__(self) -> None:
+    def __init__(self, cached: int) -> None:
         self.rows = np.zeros(2 * INSTRUMENTS, TOUCH)
+        self.rows["limit"] = cached
 
     def apply(self, steps: np.ndarray) -> np.ndarray:
         """Apply steps; return the answers."""
@@ -140,11 +141,12 @@ class Rows:
         return row["keys"][:row["count"]].tolist()
 
 
-def play(seed: int, count: int, keys: int, appends: float) -> tuple[np.ndarray, np.ndarray]:
+def play(seed: int, count: int, keys: int, appends: float,
+         cached: int) -> tuple[np.ndarray, np.ndarray]:
     """Draw steps and let the kernel answer; every answer that is known is the book's."""
     draw = random.Random(seed)
     sides = [Side(draw, keys) for _ in range(2 * INSTRUMENTS)]
-    kernel_rows, steps, answers, cycle, last = Rows(), [], [], 0, -1
+    kernel_rows, steps, answers, cycle, last = Rows(cached), [], [], 0, -1
     for _ in range(count):
         number = draw.choice((0, 1, 0, 1, draw.randrange(2 * INSTRUMENTS)))
         side, step = sides[number], np.zeros(1, STEP)
@@ -152,7 +154,7 @@ def play(seed: int, count: int, keys: int, appends: float) -> tuple[np.ndarray, 
         cycle += draw.choice((2, 2, 3, 5)) if number >> 1 == last else draw.choice((1, 1, 2))
         last = number >> 1
         step["instrument"], step["side"], step["cycle"] = number >> 1, number & 1, cycle
-        if row["count"] < LEVELS and row["more"] and draw.random() < appends:
+        if row["count"] < cached and row["more"] and draw.random() < appends:
             given = {"kind": APPEND, **side.appended(kernel_rows.listed(number))}
         else:
             given = {"kind": MESSAGE, **side.step()} if draw.random() < .95 else {"kind": SHOW}
@@ -178,7 +180,7 @@ class Card:
     """The compiled component."""
 
     def __init__(self, geometry: Geometry) -> None:
-        self.model = verilate(Touch(geometry), "touch_small")
+        self.model = verilate(Touch(geometry), f"touch_{geometry.cached}")
 
     def answers(self, steps: np.ndarray) -> np.ndarray:
         """Answers of the component, from empty rows on; each comes exactly when it should."""

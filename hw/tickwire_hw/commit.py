@@ -6,7 +6,7 @@ to be reduced is known from the order alone, therefore the order is looked up fi
 operations between will make of it by then is foreseen.
 """
 
-from amaranth.hdl import Cat, Module, Mux, ShapeLike, Signal, signed, unsigned
+from amaranth.hdl import Cat, Module, Mux, ShapeLike, Signal, unsigned
 from amaranth.lib import data, enum, stream, wiring
 from amaranth.lib.wiring import In, Out
 from amaranth.utils import ceil_log2

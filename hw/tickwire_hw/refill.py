@@ -19,7 +19,7 @@ from tickwire_hw.logic import encode, lowest, select, stages
 from tickwire_hw.order_table import PRICE
 from tickwire_hw.ram import RAM, READ_AGE
 from tickwire_hw.sweep import KEY
-from tickwire_hw.touch_rules import LEVELS, ROW, TouchKind, operation_layout
+from tickwire_hw.touch_rules import ENTRY, TouchKind, list_layout, operation_layout
 from tickwire_hw.window import write_layout
 from tickwire_hw.window_rules import TICK_BITS, row_layout
 
@@ -59,13 +59,13 @@ class Refill(wiring.Component):
 
     def __init__(self, geometry: Geometry) -> None:
         self._words, self._bits = geometry.window_words, max(1, ceil_log2(geometry.instruments))
-        self._row = row_layout(geometry)
+        self._row, self._levels = row_layout(geometry), geometry.cached
         side = {"side": 1, "instrument": self._bits}
 
         def request(**fields):
             return Out(stream.Signature(data.StructLayout({**side, **fields}), always_ready=True))
         super().__init__({
-            "wants": In(2 << self._bits), "row": In(ROW),
+            "wants": In(2 << self._bits), "row": In(list_layout(geometry)),
             "shaken": In(stream.Signature(data.StructLayout(side), always_ready=True)),
             "o": Out(stream.Signature(operation_layout(geometry), always_ready=True)),
             "is_taken": In(1), "issued": In(SERIAL), "done": In(SERIAL),
@@ -81,9 +81,9 @@ class Refill(wiring.Component):
 
         side = Signal(1 + self._bits)
         row, word, address = self._memory(m, side)
-        list_, is_void, left = Signal(ROW), Signal(), Signal(range(16))
-        known, serial = Signal(data.StructLayout({"has_level": 1, "key": signed(KEY),
-                                                  "count": range(LEVELS + 1)})), Signal(SERIAL)
+        list_, is_void, left = Signal(self.row.shape()), Signal(), Signal(range(16))
+        known, serial = Signal(data.StructLayout({
+            "has_level": 1, "key": signed(KEY), "count": range(self._levels + 1)})), Signal(SERIAL)
         found, floor, level = Signal(PRICE), Signal(PRICE), Signal(LEVEL)
         has_next = Signal()
         behind, lead = Signal(signed(SERIAL)), Signal(signed(SERIAL))
@@ -106,7 +106,7 @@ class Refill(wiring.Component):
             given.is_all.eq(is_all)]
         for port in (self.o_price.p, self.o_key.p, self.o_level.p):
             m.d.comb += [port.side.eq(side[0]), port.instrument.eq(instrument)]
-        last = data.View(ROW["entries"].shape.elem_shape, _last(m, list_))
+        last = data.View(ENTRY, _last(m, list_))
         m.d.comb += [self.o_price.p.price.eq(last.key ^ flip), self.o_level.p.price.eq(found)]
 
         is_own = Signal(init=1)
@@ -198,7 +198,7 @@ class Refill(wiring.Component):
                 m.d.comb += [self.o.valid.eq(~is_void & has_floor),
                              given.kind.eq(TouchKind.APPEND)]
                 with m.If(is_void | self.is_taken & (given.is_all | ~has_next
-                                                     | (known.count == LEVELS - 1))):
+                                                     | (known.count == self._levels - 1))):
                     goes("Leave")
                 with m.Elif(self.is_taken):
                     m.d.sync += known.count.eq(known.count + 1)

@@ -7,14 +7,7 @@ from amaranth.utils import ceil_log2
 
 from tickwire.spec.geometry import Geometry
 from tickwire_hw.logic import stages
-from tickwire_hw.touch_rules import (
-    BEST,
-    LEVELS,
-    ROW,
-    TouchKind,
-    TouchRules,
-    operation_layout,
-)
+from tickwire_hw.touch_rules import BEST, TouchKind, TouchRules, list_layout, operation_layout
 
 RESULT_AGE = 2
 """Cycles from an operation to its result."""
@@ -44,7 +37,7 @@ class Touch(wiring.Component):
         One cycle later: see :class:`tickwire_hw.touch_rules.TouchRules`.
     o : ``Out(stream.Signature({instrument, bests, is_message}, always_ready=True))``
         Two cycles later: both sides' best levels after the operation.
-    row : ``Out(ROW)``
+    row : ``Out(list_layout(geometry))``
         One cycle after ``i``: the row of its side as it was before.
     shaken : ``Out(stream.Signature({side, instrument}, always_ready=True))``
         In that cycle, of a ``MESSAGE``: levels of the side came, went, or changed that are not
@@ -66,7 +59,7 @@ class Touch(wiring.Component):
             "is_accepted": In(1), "is_doubtful": In(1),
             "o": Out(stream.Signature(data.StructLayout(
                 {"instrument": bits, "bests": BESTS, "is_message": 1}), always_ready=True)),
-            "row": Out(ROW),
+            "row": Out(list_layout(geometry)),
             "shaken": Out(stream.Signature(data.StructLayout({"side": 1, "instrument": bits}),
                                            always_ready=True)),
             "wants": Out(SIDES << bits), "instrument": In(bits), "o_now": Out(BESTS)})
@@ -88,14 +81,15 @@ class Touch(wiring.Component):
         asked = stages(m, Cat(self.soon.side, self.soon.instrument), 1, "asked")[1]
         is_again = stages(m, Cat(is_changed[0] & (done[0] == Cat(number, self.soon.instrument))
                                  for number in range(SIDES)), 1, "is_again")[1]
-        row, best = Signal(ROW), Signal(BEST)
+        row, best = Signal(self.row.shape()), Signal(BEST)
         m.d.comb += [
             row.eq(rules.o_row), row.used.eq(Mux(self.ready, rules.o_row.used, 0)),
             row.more.eq(self.ready & rules.o_row.more),
             best.eq(rules.o_best), best.has_best.eq(self.ready & rules.o_best.has_best),
             best.is_known.eq(~self.ready | rules.o_best.is_known)]
 
-        m.submodules.levels = levels = memory.Memory(shape=ROW, depth=SIDES << self._bits, init=[])
+        m.submodules.levels = levels = memory.Memory(shape=row.shape(),
+                                                           depth=SIDES << self._bits, init=[])
         read, write = levels.read_port(domain="comb"), levels.write_port()
         m.d.comb += [
             read.addr.eq(asked), write.data.eq(row), write.en.eq(~self.ready | is_changed[1]),
@@ -128,6 +122,6 @@ class Touch(wiring.Component):
             m.d.sync += self.o.p.bests[number].eq(Mux(mine, rules.o_best, other))
         with m.If(is_changed[1]):
             m.d.sync += self.wants.bit_select(done[1], 1).eq(
-                rules.o_row.more & ~rules.o_row.used[LEVELS - 1])
+                rules.o_row.more & ~rules.o_row.used[-1])
 
         return m

@@ -10,12 +10,7 @@ from tickwire_hw.level_table import LEVEL
 from tickwire_hw.logic import is_less, select, stages
 from tickwire_hw.order_table import PRICE, SHARES
 
-LEVELS = 8
-"""Levels that are kept of a side."""
 ENTRY = data.StructLayout({"key": PRICE, "value": LEVEL})
-ROW = data.StructLayout({"entries": data.ArrayLayout(ENTRY, LEVELS), "used": LEVELS, "more": 1,
-                         "floor": PRICE})
-"""A side; entries are used from the first one on without a hole, others mean nothing."""
 BEST = data.StructLayout({"is_known": 1, "has_best": 1, "price": PRICE, "value": LEVEL})
 """Best level of a side; ``price`` and ``value`` mean nothing without one."""
 
@@ -26,6 +21,14 @@ class TouchKind(enum.Enum, shape=unsigned(2)):
     MESSAGE = 0          # the removal and the addition of a message, one of them, or neither
     SHOW = 1             # nothing
     APPEND = 2           # the next level is listed
+
+
+def list_layout(geometry: Geometry) -> data.StructLayout:
+    """Layout of a side; entries are used from the first one on without a hole, others mean nothing.
+    """
+    return data.StructLayout({
+        "entries": data.ArrayLayout(ENTRY, geometry.cached), "used": geometry.cached, "more": 1,
+        "floor": PRICE})
 
 
 def operation_layout(geometry: Geometry) -> data.StructLayout:
@@ -63,23 +66,25 @@ class TouchRules(wiring.Component):
         In that cycle: the best level as the operation leaves it; not of ``SHOW``.
     is_shaken : ``Out(1)``
         In that cycle: as the kernel's ``apply`` returns it.
-    o_row : ``Out(ROW)``
+    o_row : ``Out(list_layout(geometry))``
         Two cycles later than ``i``: the row as the operation leaves it, from registers through
         one multiplexer.
     """
 
     def __init__(self, geometry: Geometry) -> None:
         operation: ShapeLike = operation_layout(geometry)
+        self._row, self._levels = list_layout(geometry), geometry.cached
         super().__init__({
-            "i": In(operation), "row": In(ROW), "is_again": In(1), "is_accepted": In(1),
-            "is_doubtful": In(1), "o_before": Out(ROW), "o_operation": Out(operation),
-            "o_best": Out(BEST), "is_shaken": Out(1), "o_row": Out(ROW)})
+            "i": In(operation), "row": In(self._row), "is_again": In(1), "is_accepted": In(1),
+            "is_doubtful": In(1), "o_before": Out(self._row), "o_operation": Out(operation),
+            "o_best": Out(BEST), "is_shaken": Out(1), "o_row": Out(self._row)})
 
     def elaborate(self, platform):
         """Return the comparisons and, a cycle later, the decision."""
         m = Module()
 
-        given, before = stages(m, self.i, 1, "given")[1], Signal(ROW)
+        levels = self._levels
+        given, before = stages(m, self.i, 1, "given")[1], Signal(self._row)
         m.d.comb += before.eq(Mux(self.is_again, self.o_row.as_value(), self.row.as_value()))
         row = stages(m, before, 1, "row")[1]
         m.d.comb += [self.o_before.eq(row), self.o_operation.eq(given)]
@@ -109,15 +114,15 @@ class TouchRules(wiring.Component):
 
         # The removal: the struck entry and those behind it come from the one behind. Each of these
         # sets is entries from the first one on, so it loses its last one, if the struck is in it.
-        strikes, moves = Signal(), Signal(LEVELS)
+        strikes, moves = Signal(), Signal(levels)
         m.d.comb += [
             strikes.eq(ends & ~(accepts & is_same_key)),
-            moves.eq(Cat(strikes & lone[:place + 1].any() for place in range(LEVELS)))]
+            moves.eq(Cat(strikes & lone[:place + 1].any() for place in range(levels)))]
 
         def removed(bits: Value, name: str) -> Signal:
-            left, loses = Signal(LEVELS, name=name), Signal(name=f"{name}_loses")
+            left, loses = Signal(levels, name=name), Signal(name=f"{name}_loses")
             m.d.comb += [loses.eq(strikes & (lone & bits).any()),
-                         left.eq(bits & ~(bits & ~(bits >> 1) & loses.replicate(LEVELS)))]
+                         left.eq(bits & ~(bits & ~(bits >> 1) & loses.replicate(levels)))]
             return left
         used, ahead, stays = (removed(bits, name) for bits, name in (
             (row.used, "used"), (better, "ahead"), (kept, "stays")))
@@ -144,11 +149,11 @@ class TouchRules(wiring.Component):
                   for place, entry in enumerate(row.entries)]
         added = stages(m, Cat(given.key, given.value), 1, "added")[1]
         cuts = accepts & ~is_listed & given.is_unsure
-        listed, after = Signal(LEVELS), Signal(ROW)
+        listed, after = Signal(levels), Signal(self._row)
         for place, entry in enumerate(self.o_row.entries):
             passed, moved, shown = (Cat(1, ahead)[place], Cat(0, moves)[place],
                                     Cat(1, used & (stays | (~accepts | has_better).replicate(
-                                        LEVELS)))[place])
+                                        levels)))[place])
             chosen = stages(m, Mux(
                 inserts, Cat(~ahead[place] & passed, ~passed & ~moved,
                              Mux(ahead[place], ~moves[place], ~passed & moved),
@@ -157,7 +162,7 @@ class TouchRules(wiring.Component):
             m.d.comb += [
                 entry.eq(select(*zip(chosen, (
                     added, values[place - 1] if place else 0, values[place],
-                    values[place + 1] if place + 1 < LEVELS else 0), strict=True))),
+                    values[place + 1] if place + 1 < levels else 0), strict=True))),
                 listed[place].eq(Mux(inserts, shown, used[place] & Mux(cuts, ahead[place], ~(
                     accepts & is_listed & ~has_better) | stays[place])))]
         m.d.comb += [

@@ -5,6 +5,8 @@ answers to every order message are compared with the kernels' books, and who is 
 late, is counted. What is refused, unknown, doubled, off the grid or too much is among them.
 """
 
+import dataclasses
+import functools
 import random
 from collections import Counter
 
@@ -13,17 +15,25 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.book_rig import distant, line_rate
+from tests.book_rig import Card, distant, line_rate
 from tests.early_rig import compare, stamped
-from tests.gateware.test_book import OFF_GRID, WIDE, falling, narrow, small
+from tests.gateware.test_book import OFF_GRID, SMALL, WIDE, falling, narrow, small
 from tests.reference import itch
 from tests.reference.flow import flow
 from tests.reference.sequences import flows, sequences
-from tickwire_hw.touch_rules import LEVELS
+from tickwire.spec.geometry import MAX_CACHED
 from tickwire_sim.traffic import generate
 
 LANES = 8
+CACHED = (SMALL.cached, MAX_CACHED)
 PAUSES = 3                                  # cycles that a message may wait: behind a replace
+
+
+@functools.cache
+def keeps(cached: int) -> Card:
+    """The card that keeps so many levels a side."""
+    return small() if cached == SMALL.cached else Card(
+        dataclasses.replace(SMALL, cached=cached), f"small_5_{cached}")
 
 
 def share(seen, name: str) -> float:
@@ -36,14 +46,15 @@ def shifted(messages: list[bytes], octets: int):
     return line_rate([bytes(octets), *messages])[1:]
 
 
-@pytest.mark.parametrize("rate", (line_rate, distant))
-def test_a_flow_of_all_types_is_answered_as_the_book_will(rate):
+@pytest.mark.parametrize("rate, cached, least", (
+    (line_rate, SMALL.cached, .85), (line_rate, MAX_CACHED, .9), (distant, SMALL.cached, .99),
+    (distant, MAX_CACHED, .99)))            # distant: all that is lost comes back in between
+def test_a_flow_of_all_types_is_answered_as_the_book_will(rate, cached, least):
     # How long a level takes to come back hangs on a cycle here and there, so flows are summed up.
     seen = Counter()
     for seed in range(11, 12 if rate is distant else 19):
         messages = flow(4_000, seed)
-        seen += compare(small(), messages, rate(messages))
-    least = .99 if rate is distant else .9      # all that is lost comes back between messages
+        seen += compare(keeps(cached), messages, rate(messages))
     for letter in "AFDUECX":
         assert share(seen, f"{letter} known") >= least, seen
     assert share(seen, "lost known") >= least and share(seen, "A told") > .85, seen
@@ -70,32 +81,35 @@ def test_a_long_flow_in_a_narrow_window_is_answered_as_the_book_will():
         assert seen["D known"] > 1_000
 
 
-def test_real_order_flow_is_known_early(shared_data):
+@pytest.mark.parametrize("cached", CACHED)
+def test_real_order_flow_is_known_early(shared_data, cached):
     octets = (shared_data / "lobster/AAPL_2012-06-21_oracle.itch").read_bytes()
     messages = list(itch.messages_of(octets))
-    seen = compare(small(), messages, stamped(messages))
+    seen = compare(keeps(cached), messages, stamped(messages))
     assert seen["lost"] > 100 and share(seen, "lost known") >= .99, seen
     assert share(seen, "A known") >= .99 and share(seen, "A told") >= .9, seen
 
 
-def test_a_generated_day_is_known_early():
+@pytest.mark.parametrize("cached", CACHED)
+def test_a_generated_day_is_known_early(cached):
     octets = bytearray()
     generate(octets.extend, 20_000, 4, 1_200, 3)
     messages = list(itch.messages_of(bytes(octets)))
-    seen = compare(small(), messages, stamped(messages))
+    seen = compare(keeps(cached), messages, stamped(messages))
     assert seen["lost"] > 150 and share(seen, "lost known") >= .99, seen
     assert share(seen, "A known") >= .99 and share(seen, "A told") >= .9, seen
 
 
+@pytest.mark.parametrize("cached", CACHED)
 @pytest.mark.parametrize("gap", (1, 7, 64))
-def test_as_many_best_levels_as_are_kept_are_lost_in_a_row_at_line_rate(gap):
-    messages = falling(LEVELS, gap)
+def test_as_many_best_levels_as_are_kept_are_lost_in_a_row_at_line_rate(gap, cached):
+    messages = falling(cached, gap)
     for octets in range(LANES):
-        seen = compare(small(), messages, shifted(messages, octets))
-        assert seen["D known"] == seen["D"] == LEVELS and seen["A known"] == LEVELS, seen
+        seen = compare(keeps(cached), messages, shifted(messages, octets))
+        assert seen["D known"] == seen["D"] == cached and seen["A known"] == cached, seen
     messages = falling(30, gap)                # and then some: they are told to be unknown
-    seen = compare(small(), messages, line_rate(messages))
-    assert LEVELS - 1 <= seen["D known"] < 30
+    seen = compare(keeps(cached), messages, line_rate(messages))
+    assert cached - 1 <= seen["D known"] < 30
 
 
 def test_orders_two_cycles_apart_are_told_from_the_answer_before_or_later():

@@ -1,9 +1,9 @@
 """Touch: the best levels of a side as they are known early, and what each message makes of them.
 
-A row lists the best ``LEVELS`` levels that the window of the side can show, best first, or the best
-few of them while the rest is not known. It is never wrong: what a message would make of it and
-cannot be decided at once makes it shorter, and :func:`append` makes it longer again, from the
-book itself. Three facts hold after every message:
+A row lists the best levels that the window of the side can show, best first, as many as the
+geometry says (``cached``), or the best few of them while the rest is not known. It is never wrong:
+what a message would make of it and cannot be decided at once makes it shorter, and :func:`append`
+makes it longer again, from the book itself. Three facts hold after every message:
 
 - the listed levels are on the grid, not below the floor of the window, and no other such level is
   better than the last of them;
@@ -22,17 +22,17 @@ import numpy as np
 
 from tickwire.kernels.jit import kernel
 from tickwire.kernels.memory import load64, store64, view
-from tickwire.spec.geometry import LEVEL_FULL, ONE_ORDER, SHARE_LIMIT
+from tickwire.spec.geometry import LEVEL_FULL, MAX_CACHED, ONE_ORDER, SHARE_LIMIT
 
-LEVELS = 8
 PRICE_MAX = (1 << 31) - 1
 
 TOUCH = np.dtype([
+    ("limit", "i8"),             # levels that it lists at most, 2 or more
     ("count", "i8"),             # levels that are listed
     ("more", "i8"),              # the side may have others
     ("floor", "i8"),             # key; the window's floor is not above it, while any is listed
-    ("keys", "i8", LEVELS),
-    ("values", "i8", LEVELS),    # orders << 40 | shares
+    ("keys", "i8", MAX_CACHED),
+    ("values", "i8", MAX_CACHED),  # orders << 40 | shares
 ], align=True)
 
 TOUCH_OPERATION = np.dtype([
@@ -98,11 +98,11 @@ def _take_out(row, place):
 def _put_in(row, place, key, value):
     """List a level; the last one falls off a full list."""
     t = touch_at(row)
-    if t["count"] == LEVELS:
+    if t["count"] == t["limit"]:
         t["more"] = 1
-    if place == LEVELS:
+    if place == t["limit"]:
         return
-    t["count"] = min(np.int64(t["count"]) + 1, LEVELS)
+    t["count"] = min(np.int64(t["count"]) + 1, np.int64(t["limit"]))
     for index in range(np.int64(t["count"]) - 1, place, -1):
         store64(row + _KEYS + 8 * index, load64(row + _KEYS + 8 * index - 8))
         store64(row + _VALUES + 8 * index, load64(row + _VALUES + 8 * index - 8))
@@ -196,7 +196,7 @@ def apply(row, operation):
 
 @kernel
 def append(row, has_level, key, value, is_all, floor):
-    """List the next level, if there is one, after fewer than ``LEVELS``.
+    """List the next level, if there is one, after fewer than ``limit``.
 
     ``is_all``: the side has no further one; ``floor`` is the window's.
     """

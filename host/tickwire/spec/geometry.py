@@ -19,6 +19,7 @@ WINDOW_WORD = 64                           # ticks of one bitmap word
 SWEEP_PERIOD = 4                           # messages from one step of a sweep to the next
 SWEEP_DELAY = 4                            # steps from asking for a tick to its answer
 MAX_DEPTH = 8
+MAX_CACHED = 8
 SHARE_LIMIT = (1 << 40) - 1                # shares that one level can hold
 LEVEL_FULL = (1 << 40) - (1 << 32)         # with so many it takes no order: any that joins fits
 ONE_ORDER = 1 << 40                        # a level is orders << 40 | shares
@@ -32,7 +33,7 @@ class Geometry:
     tables; ``levels_log2`` the same for price levels; ``window_words`` 64-tick words of a side's
     price window, a power of two up to 64; ``lookups`` level look-ups of one step of
     re-centring; ``depth`` levels a side that readers keep, 0 to 8: LEVEL records are written
-    when it is not 0.
+    when it is not 0; ``cached`` best levels a side that a card keeps for its early answers, 2 to 8.
     """
 
     instruments: int = 64
@@ -44,12 +45,14 @@ class Geometry:
     lookups: int = 16
     sweep_queue: int = 64
     depth: int = 0
+    cached: int = MAX_CACHED
 
     def __post_init__(self) -> None:
         """Check every size; the sentence names the field, the rule and the value."""
         rules = (("instruments", 1, 65_536), ("orders_log2", 4, 26), ("order_stash", 1, 4_096),
                  ("levels_log2", 4, 24), ("level_stash", 1, 4_096), ("window_words", 4, 64),
-                 ("lookups", 1, 64), ("sweep_queue", 2, 4_096), ("depth", 0, MAX_DEPTH))
+                 ("lookups", 1, 64), ("sweep_queue", 2, 4_096), ("depth", 0, MAX_DEPTH),
+                 ("cached", 2, MAX_CACHED))
         for name, least, most in rules:
             value = getattr(self, name)
             if not isinstance(value, int) or not least <= value <= most:
@@ -80,7 +83,8 @@ class Geometry:
                 token_log2)
         return ((self.instruments - 1) | sum(value << 16 + 8 * place
                                              for place, value in enumerate(book)),
-                self.order_stash | self.level_stash << 16 | self.sweep_queue << 32)
+                self.order_stash | self.level_stash << 16 | self.sweep_queue << 32
+                | self.cached << 48)
 
     @classmethod
     def of(cls, book: int, queues: int) -> tuple["Geometry", int]:
@@ -89,15 +93,15 @@ class Geometry:
         Raises ``ValueError`` as the constructor does.
         """
         octets = [book >> 16 + 8 * place & 0xFF for place in range(6)]
-        stashes = [queues >> 16 * place & 0xFFFF for place in range(3)]
+        stashes = [queues >> 16 * place & 0xFFFF for place in range(4)]
         return cls(instruments=(book & 0xFFFF) + 1, orders_log2=octets[0], levels_log2=octets[1],
                    window_words=octets[2], lookups=octets[3], depth=octets[4],
                    order_stash=stashes[0], level_stash=stashes[1],
-                   sweep_queue=stashes[2]), octets[5]
+                   sweep_queue=stashes[2], cached=stashes[3]), octets[5]
 
 
 CARD_SMALL = Geometry(instruments=4, orders_log2=9, order_stash=8, levels_log2=8, level_stash=8,
-                      window_words=16, lookups=1)
+                      window_words=16, lookups=1, cached=6)
 CARD_LARGE = Geometry(instruments=64, orders_log2=14, order_stash=64, levels_log2=12,
                       level_stash=32, window_words=64, lookups=1)
 DEMO = Geometry(instruments=64, orders_log2=14, levels_log2=12, depth=8)

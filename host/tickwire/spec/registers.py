@@ -167,7 +167,7 @@ REGISTERS = (
     Register("INTERRUPT_MASK", 0x0048, 4, "rw", "Interrupt: events that may send a message."),
     Register("INTERRUPT_CAUSE", 0x004C, 4, "rw", "Interrupt: events since they were cleared; a bit written as 1 clears it."),
     Register("GEOMETRY_BOOK",  0x0050, 8, "ro", "Octets from the lowest: instruments - 1 (two), orders_log2, levels_log2, window_words, lookups, depth, token_log2."),
-    Register("GEOMETRY_QUEUES", 0x0058, 8, "ro", "Two octets each: order_stash, level_stash, sweep_queue; zero."),
+    Register("GEOMETRY_QUEUES", 0x0058, 8, "ro", "Two octets each: order_stash, level_stash, sweep_queue, cached."),
     Register("COUNTERS_TAKE",  0x0064, 4, "wo", "A write takes a picture of all counters of one instant, which the counter page shows from then on."),
     Register("LINE_A",         0x0200, 8, "rw", "UDP port in 16 bits, IPv4 group in the 32 above, bit 48: line A listens there."),
     Register("LINE_B",         0x0208, 8, "rw", "The same for line B."),

@@ -30,12 +30,14 @@ def _pairs(*columns: int) -> tuple[str, ...]:
 PLAN = {
     "port_0.": _sites(0, 0, 1), "port_1.": _sites(0, 2, 3), "port_2.": _sites(0, 4, 5),
     "counters.": _sites(0, 6),
-    "book.sequencer.": _sites(1, 3, 4, 5),
+    "book.sequencer.bodies.": (*_sites(1, 4)[2:], *_sites(1, 5, 6)),
+    "book.sequencer.filter.": (*_sites(1, 2, 3), *_sites(1, 1)[2:], *_sites(1, 4)[:2]),
+    "book.sequencer.told.": _pairs(2, 3),
     "book.window.": (*_sites(0, 11, 12), *_sites(1, 12)[:3]),
     "book.early.refill.": (*_sites(1, 12)[3:], *_sites(1, 11)),
     "book.early.orders.": (*_sites(0, 7, 8, 9, 10), *_sites(1, 7, 8, 9, 10)),
     "publish.": (*_sites(2, 0, 1), *_sites(3, 0, 1)),
-    "book.contexts.": (*_pairs(2, 3), *_sites(2, 4)[:3]),
+    "book.contexts.": _sites(2, 4),
     "book.commit.levels.": _pairs(5, 6, 7),
     "book.commit.orders.": _pairs(8, 9, 10, 11),
 }
