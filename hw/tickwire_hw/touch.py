@@ -81,32 +81,32 @@ class Touch(wiring.Component):
         asked = stages(m, Cat(self.soon.side, self.soon.instrument), 1, "asked")[1]
         is_again = stages(m, Cat(is_changed[0] & (done[0] == Cat(number, self.soon.instrument))
                                  for number in range(SIDES)), 1, "is_again")[1]
-        row, best = Signal(self.row.shape()), Signal(BEST)
+        row = Signal(self.row.shape())
         m.d.comb += [
             row.eq(rules.o_row), row.used.eq(Mux(self.ready, rules.o_row.used, 0)),
-            row.more.eq(self.ready & rules.o_row.more),
-            best.eq(rules.o_best), best.has_best.eq(self.ready & rules.o_best.has_best),
-            best.is_known.eq(~self.ready | rules.o_best.is_known)]
+            row.more.eq(self.ready & rules.o_row.more)]
 
-        m.submodules.levels = levels = memory.Memory(shape=row.shape(),
-                                                           depth=SIDES << self._bits, init=[])
+        m.submodules.levels = levels = memory.Memory(
+            shape=row.shape(), depth=SIDES << self._bits, init=[])
         read, write = levels.read_port(domain="comb"), levels.write_port()
         m.d.comb += [
             read.addr.eq(asked), write.data.eq(row), write.en.eq(~self.ready | is_changed[1]),
             write.addr.eq(places[1]),
             rules.row.eq(read.data), rules.is_again.eq(is_again.bit_select(asked[0], 1))]
-        others = []
-        for number, name in enumerate(("bid", "ask")):
-            m.submodules[f"{name}s"] = bests = memory.Memory(shape=BEST, depth=1 << self._bits,
-                                                             init=[])
+        for number, name in enumerate(("bids", "asks")):
+            m.submodules[name] = bests = memory.Memory(shape=BEST, depth=1 << self._bits, init=[])
             other, now = bests.read_port(domain="comb"), bests.read_port(domain="comb")
             best_write = bests.write_port()
+            best = best_write.data
             m.d.comb += [
                 best_write.en.eq((~self.ready | is_changed[0]) & (places[0][0] == number)),
-                best_write.data.eq(best),
-                best_write.addr.eq(places[0][1:]), other.addr.eq(asked[1:]),
+                best_write.addr.eq(places[0][1:]), best.eq(rules.o_best),
+                best.has_best.eq(self.ready & rules.o_best.has_best),
+                best.is_known.eq(~self.ready | rules.o_best.is_known),
+                other.addr.eq(given.instrument),
                 now.addr.eq(self.instrument), self.o_now[number].eq(now.data)]
-            others.append(stages(m, other.data, 1, f"{name}_other")[1])
+            mine = (side == number) & (given.kind != TouchKind.SHOW)
+            m.d.sync += self.o.p.bests[number].eq(Mux(mine, rules.o_best, other.data))
         m.d.comb += [
             self.ready.eq(clear[-1]), rules.i.eq(self.i.p),
             rules.is_accepted.eq(self.is_accepted), rules.is_doubtful.eq(self.is_doubtful),
@@ -117,9 +117,6 @@ class Touch(wiring.Component):
         m.d.sync += [
             self.o.valid.eq(valid_1), self.o.p.instrument.eq(given.instrument),
             self.o.p.is_message.eq(given.kind == TouchKind.MESSAGE)]
-        for number, other in enumerate(others):
-            mine = (side == number) & (given.kind != TouchKind.SHOW)
-            m.d.sync += self.o.p.bests[number].eq(Mux(mine, rules.o_best, other))
         with m.If(is_changed[1]):
             m.d.sync += self.wants.bit_select(done[1], 1).eq(
                 rules.o_row.more & ~rules.o_row.used[-1])

@@ -57,7 +57,8 @@ def test_a_flow_of_all_types_is_answered_as_the_book_will(rate, cached, least):
         seen += compare(keeps(cached), messages, rate(messages))
     for letter in "AFDUECX":
         assert share(seen, f"{letter} known") >= least, seen
-    assert share(seen, "lost known") >= least and share(seen, "A told") > .85, seen
+    assert share(seen, "lost known") >= least, seen
+    assert share(seen, "A told") >= min(.85, least - .05), seen
     if rate is distant:
         assert seen["late"] == 0
 
