@@ -17,8 +17,7 @@ from tickwire_hw.commit import RESULT_AGE as COMMIT_AGE
 from tickwire_hw.counters import BookCounts, peak_layout
 from tickwire_hw.early import Early
 from tickwire_hw.feed_port import FeedEvent
-from tickwire_hw.grid import KEY_AGE, Grid
-from tickwire_hw.grid import ROW as GRID_ROW
+from tickwire_hw.grid import KEY_AGE, Grid, grid_layout
 from tickwire_hw.level_table import CHANGE, LEVEL
 from tickwire_hw.logic import stages
 from tickwire_hw.order_table import PRICE, SHARES
@@ -92,9 +91,7 @@ class Book(wiring.Component):
             "ready": Out(1), "hold": Out(1),
             "i": In(stream.Signature(FeedEvent, always_ready=True)),
             "watch_all": In(1), "i_watch": self._sequencer.signature.members["i_watch"],
-            "i_grid": In(stream.Signature(data.StructLayout(
-                {"instrument": max(1, ceil_log2(geometry.instruments)), "row": GRID_ROW}),
-                always_ready=True)),
+            "i_grid": In(stream.Signature(grid_layout(geometry), always_ready=True)),
             "o_ahead": Out(stream.Signature(max(1, ceil_log2(geometry.instruments)),
                                             always_ready=True)),
             "o": Out(stream.Signature(Operation, always_ready=True)),

@@ -7,10 +7,13 @@ from pathlib import Path
 
 from amaranth.lib import wiring
 
-from tickwire.spec.geometry import CARD_LARGE, CARD_SMALL
+from tickwire.spec.geometry import CARD_LARGE, CARD_PLAIN, CARD_SMALL
 
-GEOMETRIES = {"small": CARD_SMALL, "large": CARD_LARGE}
-"""Sizes that the gateware is built in: ``small`` for ECP5, ``large`` for UltraScale+."""
+GEOMETRIES = {"plain": CARD_PLAIN, "small": CARD_SMALL, "large": CARD_LARGE}
+"""Sizes that the gateware is built in: ``large`` for UltraScale+, the others for ECP5.
+
+``plain`` is ``small`` without early answers.
+"""
 
 
 def component(name: str, geometry: str = "small") -> wiring.Component:

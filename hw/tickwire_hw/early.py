@@ -15,10 +15,12 @@ from tickwire_hw.early_add import EarlyAdd
 from tickwire_hw.early_orders import OPERATION_AGE, EarlyOrders
 from tickwire_hw.early_port import early_layout
 from tickwire_hw.feed_port import FLAGS_SHAPE, EventKind, FeedEvent
+from tickwire_hw.grid import grid_layout
+from tickwire_hw.instrument_filter import taught_layout
 from tickwire_hw.logic import stages
 from tickwire_hw.messages import LETTERS
 from tickwire_hw.order_table import PRICE
-from tickwire_hw.refill import SERIAL, Refill
+from tickwire_hw.refill import SERIAL, Refill, book_ports
 from tickwire_hw.touch import RESULT_AGE, Touch
 from tickwire_hw.window_rules import DECISION_AGE
 
@@ -26,8 +28,6 @@ ANSWER_AGE = OPERATION_AGE + RESULT_AGE
 """Cycles from a message to its answer."""
 _IN_FLIGHT = 3                              # messages in the order table that have no answer yet
 _WRITTEN_AGE = DECISION_AGE + 3             # cycles from a result of `Commit` to rows of `Refill`
-_REFILL_PORTS = ("i_window", "o_price", "o_key", "o_level", "is_granted", "i_key", "i_price",
-                 "i_level")
 
 
 class Early(wiring.Component):
@@ -43,6 +43,8 @@ class Early(wiring.Component):
     Between the refusal of a level with too many shares and the news of it, some 20 cycles, the
     refused order is taken for one that is there, if its level is not listed. That is seen only
     where that level comes to be listed within these cycles.
+
+    In a geometry that keeps no levels (``cached`` is 0) there is nothing of it, and no answer.
 
     Members
     -------
@@ -69,24 +71,27 @@ class Early(wiring.Component):
     def __init__(self, geometry: Geometry) -> None:
         self._geometry = geometry
         self._bits = max(1, ceil_log2(geometry.instruments))
-        self._orders, self._refill = EarlyOrders(geometry), Refill(geometry)
-        orders, refill = self._orders.signature.members, self._refill.signature.members
         answer = stream.Signature(early_layout(geometry), always_ready=True)
         super().__init__({
             "ready": Out(1), "i": In(stream.Signature(FeedEvent, always_ready=True)),
-            "hold": Out(1), "watch_all": In(1), "i_taught": orders["i_taught"],
-            "i_write": orders["i_write"],
+            "hold": Out(1), "watch_all": In(1),
+            "i_taught": In(stream.Signature(taught_layout(geometry), always_ready=True)),
+            "i_write": In(stream.Signature(grid_layout(geometry), always_ready=True)),
             "o": Out(answer), "o_add": Out(answer), "o_glimpse": Out(answer),
             "is_committed": In(1), "has_added": In(1),
             "is_refused": In(1), "level_room": In(range(geometry.level_stash + WAYS)),
             "i_desync": In(stream.Signature(self._bits, always_ready=True)),
-            **{name: refill[name] for name in _REFILL_PORTS}})
+            **book_ports(geometry)})
 
     def elaborate(self, platform):
-        """Return the components and the few registers between them."""
+        """Return the components and the few registers between them; or none of it."""
         m = Module()
 
-        m.submodules.orders, m.submodules.refill = orders, refill = self._orders, self._refill
+        if not self._geometry.cached:
+            m.d.comb += self.ready.eq(1)
+            return m
+        m.submodules.orders = orders = EarlyOrders(self._geometry)
+        m.submodules.refill = refill = Refill(self._geometry)
         m.submodules.touch = touch = Touch(self._geometry)
         m.submodules.add = add = EarlyAdd(orders.messages.shape())
         connect(m, orders.i, flipped(self.i))

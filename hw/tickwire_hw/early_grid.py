@@ -13,7 +13,7 @@ from amaranth.lib.wiring import In, Out
 from amaranth.utils import ceil_log2
 
 from tickwire.spec.geometry import CENT_TICK, DOLLAR, FINE_TICK, WINDOW_WORD, Geometry
-from tickwire_hw.grid import ROW
+from tickwire_hw.grid import grid_layout
 from tickwire_hw.logic import select, stages
 from tickwire_hw.order_table import PRICE
 
@@ -68,8 +68,7 @@ class EarlyGrid(wiring.Component):
         self._span = geometry.window_words // 4 * 3 * WINDOW_WORD      # see window_rules, moved
         bits = max(1, ceil_log2(geometry.instruments))
         super().__init__({
-            "i_write": In(stream.Signature(data.StructLayout({"instrument": bits, "row": ROW}),
-                                           always_ready=True)),
+            "i_write": In(stream.Signature(grid_layout(geometry), always_ready=True)),
             "price": In(PRICE), "soon": In(bits), "instrument": In(bits), "is_first": In(1),
             "o_soon": Out(data.StructLayout({"is_tick": 1, "is_low": 1})),
             "o": Out(data.StructLayout({

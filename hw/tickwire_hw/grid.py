@@ -29,6 +29,11 @@ ROW = data.StructLayout({"tick": TICK_BITS, "bits": TICK_BITS.bit_length(), "mul
 """What is kept of an instrument's grid."""
 
 
+def grid_layout(geometry: Geometry) -> data.StructLayout:
+    """Layout of what sets the grid of an instrument."""
+    return data.StructLayout({"instrument": max(1, ceil_log2(geometry.instruments)), "row": ROW})
+
+
 class Grid(wiring.Component):
     """Turn prices into tick keys and tick keys into prices, by the grids of all instruments.
 
@@ -61,8 +66,7 @@ class Grid(wiring.Component):
             "o": Out(data.StructLayout({"key": signed(KEY), "on_grid": 1,
                                         "least_floor": signed(KEY)})),
             "i_key": In(key), "o_price": Out(PRICE), "i_ask": In(key), "o_asked": Out(PRICE),
-            "i_write": In(stream.Signature(data.StructLayout(
-                {"instrument": side["instrument"], "row": ROW}), always_ready=True))})
+            "i_write": In(stream.Signature(grid_layout(geometry), always_ready=True))})
 
     def elaborate(self, platform):
         """Return the table and its products; a number behind a name is the age of the price."""

@@ -59,7 +59,8 @@ class Pipeline(wiring.Component):
         With these, when nothing else is under way: what the message's BBO record will show; see
         ``EarlySight``.
     glimpses : ``Out(stream.Signature(Sight, always_ready=True))``
-        Of an added order a cycle before, whether it comes or not.
+        Of an added order a cycle before, whether it comes or not. A geometry that keeps no best
+        levels (``cached`` is 0) has none of these four: who waits for them waits for the record.
     is_overflow, is_lost : ``Out(PORTS)``
         Strobes: a port lost octets of a datagram, see ``Blocks``, or an event, see ``Arbiter``.
     other_counts : ``In(OtherCounts)``
@@ -72,7 +73,8 @@ class Pipeline(wiring.Component):
 
     def __init__(self, geometry: Geometry) -> None:
         self._arbiter, self._book, self._publish = Arbiter(), Book(geometry), Publish(geometry)
-        self._counters, self._sight = Counters(geometry), EarlySight(geometry)
+        self._counters = Counters(geometry)
+        self._sight = EarlySight(geometry) if geometry.cached else None
         self._levels = Levels(geometry) if geometry.depth else None
         arbiter, book, publish = (part.signature.members for part in (
             self._arbiter, self._book, self._publish))
@@ -95,7 +97,6 @@ class Pipeline(wiring.Component):
         m.submodules.arbiter, m.submodules.book = arbiter, book = self._arbiter, self._book
         m.submodules.publish = publish = self._publish
         m.submodules.counters = counters = self._counters
-        m.submodules.sight = sight = self._sight
         told, hold = publish, book.hold         # records come from here, messages wait for this
         if self._levels is not None:
             m.submodules.levels = told = levels = self._levels
@@ -129,14 +130,16 @@ class Pipeline(wiring.Component):
         connect(m, book.early, flipped(self.early))
         connect(m, book.early_add, flipped(self.early_add))
         connect(m, told.state, flipped(self.lines_out))
-        connect(m, sight.o, flipped(self.sights))
-        connect(m, sight.o_glimpse, flipped(self.glimpses))
-        for ours, theirs in ((sight.early, book.early), (sight.early_add, book.early_add),
-                             (sight.early_glimpse, book.early_glimpse),
-                             (sight.lines, told.state), (sight.i, arbiter.o),
-                             (sight.i_taught, book.o_taught)):
-            m.d.comb += [ours.valid.eq(theirs.valid), ours.p.eq(theirs.p)]
-        m.d.comb += sight.watch_all.eq(self.watch_all)
+        if self._sight is not None:
+            m.submodules.sight = sight = self._sight
+            connect(m, sight.o, flipped(self.sights))
+            connect(m, sight.o_glimpse, flipped(self.glimpses))
+            for ours, theirs in ((sight.early, book.early), (sight.early_add, book.early_add),
+                                 (sight.early_glimpse, book.early_glimpse),
+                                 (sight.lines, told.state), (sight.i, arbiter.o),
+                                 (sight.i_taught, book.o_taught)):
+                m.d.comb += [ours.valid.eq(theirs.valid), ours.p.eq(theirs.p)]
+            m.d.comb += sight.watch_all.eq(self.watch_all)
         connect(m, counters.page, flipped(self.counters))
         for source, names in ((arbiter.counts, dict(arbiter.counts.shape())),
                               (book.counts, dict(book.counts.shape())),

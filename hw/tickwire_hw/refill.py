@@ -30,6 +30,20 @@ assert 1 + PRICE_AGE + 1 + LOOK_UP_AGE >= _WORD_READ      # so they do while a l
 _GROUP = 8                                  # bits of a word that are looked at together
 
 
+def book_ports(geometry: Geometry) -> dict[str, wiring.Member]:
+    """Return what goes between a ``Refill`` and the book."""
+    side = {"side": 1, "instrument": max(1, ceil_log2(geometry.instruments))}
+
+    def request(**fields):
+        return Out(stream.Signature(data.StructLayout({**side, **fields}), always_ready=True))
+    return {
+        "i_window": In(stream.Signature(write_layout(geometry), always_ready=True)),
+        "o_price": request(price=PRICE), "o_key": request(key=signed(KEY)),
+        "o_level": Out(stream.Signature(level_key(geometry), always_ready=True)),
+        "is_granted": In(3), "i_key": In(signed(KEY)), "i_price": In(PRICE),
+        "i_level": In(data.StructLayout({"found": 1, "value": LEVEL}))}
+
+
 class Refill(wiring.Component):
     """Look the next level of a side up, for one that wants one; for as long as there are any.
 
@@ -60,20 +74,12 @@ class Refill(wiring.Component):
     def __init__(self, geometry: Geometry) -> None:
         self._words, self._bits = geometry.window_words, max(1, ceil_log2(geometry.instruments))
         self._row, self._levels = row_layout(geometry), geometry.cached
-        side = {"side": 1, "instrument": self._bits}
-
-        def request(**fields):
-            return Out(stream.Signature(data.StructLayout({**side, **fields}), always_ready=True))
+        side = data.StructLayout({"side": 1, "instrument": self._bits})
         super().__init__({
             "wants": In(2 << self._bits), "row": In(list_layout(geometry)),
-            "shaken": In(stream.Signature(data.StructLayout(side), always_ready=True)),
+            "shaken": In(stream.Signature(side, always_ready=True)),
             "o": Out(stream.Signature(operation_layout(geometry), always_ready=True)),
-            "is_taken": In(1), "issued": In(SERIAL), "done": In(SERIAL),
-            "i_window": In(stream.Signature(write_layout(geometry), always_ready=True)),
-            "o_price": request(price=PRICE), "o_key": request(key=signed(KEY)),
-            "o_level": Out(stream.Signature(level_key(geometry), always_ready=True)),
-            "is_granted": In(3), "i_key": In(signed(KEY)), "i_price": In(PRICE),
-            "i_level": In(data.StructLayout({"found": 1, "value": LEVEL}))})
+            "is_taken": In(1), "issued": In(SERIAL), "done": In(SERIAL), **book_ports(geometry)})
 
     def elaborate(self, platform):
         """Return copies of the window's memory and the search."""

@@ -54,6 +54,11 @@ def card() -> Card:
     return Card(SMALL, "small_5")
 
 
+@functools.cache
+def plain() -> Card:
+    return Card(dataclasses.replace(SMALL, cached=0), "plain_5")
+
+
 def packets(messages: list[bytes], line: int = 0, each: int = 20) -> list[bytes]:
     return [packet(1 + at, messages[at:at + each], line)
             for at in range(0, len(messages), each)]
@@ -89,7 +94,8 @@ def states(records: np.ndarray) -> set[int]:
 
 
 @pytest.mark.parametrize("each", (1, 20))
-def test_a_flow_of_all_types_on_one_line_gives_the_kernels_records(each):
+@pytest.mark.parametrize("card", (card, plain))
+def test_a_flow_of_all_types_on_one_line_gives_the_kernels_records(card, each):
     records = compare(card(), [Sent(frame) for frame in packets(flow(2_500, 3), each=each)])
     assert kinds(records) == {kind.value for kind in (
         RecordType.BBO, RecordType.TRADE, RecordType.FEED_STATE, RecordType.STATUS,
@@ -105,6 +111,17 @@ def test_records_of_messages_that_come_alone_are_told_ahead_as_they_will_be():
     assert len(told) > .8 * (records[:, -1] == RecordType.BBO).sum()
     assert {messages[number - 1][:1] for number in told} == {
         letter.encode() for letter in "AFDUECX"}
+
+
+def test_a_card_that_keeps_no_best_levels_tells_nothing_ahead():
+    frames = [Sent(packet(1 + number, [message]), cycle=APART * number)
+              for number, message in enumerate(flow(300, 5))]
+    records = compare(plain(), frames)
+    assert (records[:, -1] == RecordType.BBO).sum() > 100 and not plain().sights
+    plain().start()
+    found = plain().send(frames)
+    assert not any(found[f"{port}__valid"].any() for port in (
+        "early", "early_add", "sights", "glimpses"))
 
 
 @settings(max_examples=EXAMPLES)

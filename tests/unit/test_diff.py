@@ -93,7 +93,7 @@ def test_what_came_before_damage_is_compared_and_the_damage_told(path, capsys):
 
 @pytest.mark.parametrize(("arguments", "sentence"), (
     (("software", "card"), "replayed on software or verilated, not on 'card'"),
-    (("software", "software", "tiny"), "--geometry must be one of small, large, market"),
+    (("software", "software", "tiny"), "--geometry must be one of plain, small, large, market"),
     (("software", "verilated", "market"), "does not fit a card")))
 def test_what_is_no_device_or_geometry_is_refused(path, arguments, sentence):
     first, second, *geometry = arguments

@@ -30,7 +30,8 @@ def diff(
     tick: Annotated[Whole, Parameter(
         help="Tick size in 1e-4 dollars; 0 is that of each instrument's first order.")] = 0,
     geometry: Annotated[str, Parameter(
-        help="Room of both devices: small, large or market; the small card's by default.")] = "",
+        help="Room of both devices: plain, small, large or market; by default the small "
+             "card's.")] = "",
     intents: Annotated[Path | None, Parameter(
         help="Intents to give both while they replay: a JSON object a line.")] = None,
 ) -> int:

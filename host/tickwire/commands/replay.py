@@ -43,8 +43,8 @@ def replay(
     device: Annotated[str, Parameter(
         help="software, or verilated: the card's own gateware, compiled.")] = "software",
     geometry: Annotated[str, Parameter(
-        help="Room of the device: small, large or market; by default a whole market, and the "
-             "small card's for verilated.")] = "",
+        help="Room of the device: plain, small, large or market; by default a whole market, and "
+             "the small card's for verilated.")] = "",
     progress: Annotated[bool, Parameter(help="Show progress on a terminal.")] = True,
 ) -> int:
     """Rebuild the books of FILE: an ITCH 5.0 BinaryFILE, pcap or pcapng capture, or one in gzip.

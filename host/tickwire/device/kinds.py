@@ -8,9 +8,9 @@ from tickwire.config import Config
 from tickwire.device.discovery import Candidate
 from tickwire.device.owned import OwnedDevice
 from tickwire.errors import TickwireError
-from tickwire.spec.geometry import CARD_LARGE, CARD_SMALL, MARKET, Geometry
+from tickwire.spec.geometry import CARD_LARGE, CARD_PLAIN, CARD_SMALL, MARKET, Geometry
 
-GEOMETRIES = {"small": CARD_SMALL, "large": CARD_LARGE, "market": MARKET}
+GEOMETRIES = {"plain": CARD_PLAIN, "small": CARD_SMALL, "large": CARD_LARGE, "market": MARKET}
 _REPLAYS = {"software": "tickwire.device.replay:Replay",
             "verilated": "tickwire_sim.replay:VerilatedReplay"}
 _TRADING = {"pcie": "tickwire.device.card_device:CardDevice",
@@ -32,7 +32,7 @@ def geometry_of(name: str, device: str) -> Geometry | None:
         raise TickwireError(f"--geometry must be one of {', '.join(GEOMETRIES)}, not {name!r}.")
     if device == "verilated" and name == "market":
         raise TickwireError("A whole market does not fit a card: --device verilated takes "
-                            "--geometry small or large.")
+                            "--geometry plain, small or large.")
     if not name:
         return CARD_SMALL if device == "verilated" else None
     return GEOMETRIES[name]

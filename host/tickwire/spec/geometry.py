@@ -4,7 +4,7 @@ The same kernels and gateware serve a 64-instrument card and a whole market. Two
 record for record only when their geometry agrees, overflow included.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 HASH_MULTIPLIER = 0x9E3779B97F4A7C15       # 2^64 / golden ratio, odd (Knuth, TAOCP 3, 6.4)
 LEVEL_LEFT_MULTIPLIER = 0x9E3779B1         # hash of a level's left bucket, prime near 2^32 / golden ratio
@@ -33,7 +33,8 @@ class Geometry:
     tables; ``levels_log2`` the same for price levels; ``window_words`` 64-tick words of a side's
     price window, a power of two up to 64; ``lookups`` level look-ups of one step of
     re-centring; ``depth`` levels a side that readers keep, 0 to 8: LEVEL records are written
-    when it is not 0; ``cached`` best levels a side that a card keeps for its early answers, 2 to 8.
+    when it is not 0; ``cached`` best levels a side that a card keeps for its early answers, 2 to 8,
+    or 0 for a card without them.
     """
 
     instruments: int = 64
@@ -52,11 +53,13 @@ class Geometry:
         rules = (("instruments", 1, 65_536), ("orders_log2", 4, 26), ("order_stash", 1, 4_096),
                  ("levels_log2", 4, 24), ("level_stash", 1, 4_096), ("window_words", 4, 64),
                  ("lookups", 1, 64), ("sweep_queue", 2, 4_096), ("depth", 0, MAX_DEPTH),
-                 ("cached", 2, MAX_CACHED))
+                 ("cached", 0, MAX_CACHED))
         for name, least, most in rules:
             value = getattr(self, name)
             if not isinstance(value, int) or not least <= value <= most:
                 raise ValueError(f"geometry.{name} must be {least} to {most}, not {value!r}")
+        if self.cached == 1:
+            raise ValueError("geometry.cached must be 0 or 2 to 8, not 1")
         for name in ("window_words", "sweep_queue"):
             value = getattr(self, name)
             if value & value - 1:
@@ -102,6 +105,7 @@ class Geometry:
 
 CARD_SMALL = Geometry(instruments=4, orders_log2=9, order_stash=8, levels_log2=8, level_stash=8,
                       window_words=16, lookups=1, cached=6)
+CARD_PLAIN = replace(CARD_SMALL, cached=0)
 CARD_LARGE = Geometry(instruments=64, orders_log2=14, order_stash=64, levels_log2=12,
                       level_stash=32, window_words=64, lookups=1)
 DEMO = Geometry(instruments=64, orders_log2=14, levels_log2=12, depth=8)
