@@ -47,7 +47,8 @@ class VerilatedReplay(Pass):
     def __init__(self, source: Source, *, symbols: dict[str, int] | None = None, tick: int = 0,
                  depth: int = 0, geometry: Geometry | None = None) -> None:
         """Compile the model or load it; a minute and more the first time."""
-        geometry = dataclasses.replace(geometry or CARD_SMALL, depth=depth)
+        # No record depends on early answers, and nobody asks for them here.
+        geometry = dataclasses.replace(geometry or CARD_SMALL, depth=depth, cached=0)
         check_symbols(symbols, geometry)
         super().__init__(source, geometry)
         self._symbols, self._tick = symbols, tick

@@ -21,7 +21,7 @@ GOOD = {
     "sha256": f'"{hashlib.sha256(OCTETS).hexdigest()}"', "digest": f'"{digest():016x}"',
     "is_timing_met": "true",
     "geometry": "{ instruments = 4, orders_log2 = 9, order_stash = 8, levels_log2 = 8, "
-                "level_stash = 8, window_words = 16, lookups = 1 }"}
+                "level_stash = 8, window_words = 16, lookups = 1, cached = 6 }"}
 
 
 def make(folder, **changes):

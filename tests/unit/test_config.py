@@ -269,6 +269,7 @@ def test_text_is_held_to_its_rule(key, good, bad):
     ("strategy.parameters.x = 2024-01-01", "strategy.parameters.x must be a number, text, true or "
                                            "false, not 2024-01-01"),
     ("geometry.window_words = 48", "geometry.window_words must be a power of two, not 48"),
+    ("geometry.cached = 1", "geometry.cached must be 0 or 2 to 8, not 1"),
     ("device.busy_poll = true", "device.busy_poll needs device.core to be 0 or more, not -1"),
     ("feed.group_b = '239.192.64.1'\nfeed.port_b = 26401",
      "feed.group_b and port_b must differ from line A, not 239.192.64.1:26401 again"),
