@@ -12,7 +12,7 @@ import pytest
 from tests.reference import itch
 from tickwire.device.order_diff import MIDNIGHT, Driven, OrderComparison, Planned, packets_of
 from tickwire.feed import open_source
-from tickwire.spec.geometry import CARD_SMALL
+from tickwire.spec.geometry import CARD_PLAIN, CARD_SMALL
 from tickwire.spec.intents import INTENT, SETTLE, TRIGGER, Operation, TriggerKind
 from tickwire.spec.render import dtype
 from tickwire_sim.traffic import generate
@@ -66,7 +66,8 @@ def day(tmp_path_factory):
 
 
 @pytest.mark.parametrize("seed", [1, 2])
-def test_records_of_market_and_orders_are_the_kernels(day, seed):
+@pytest.mark.parametrize("geometry", [CARD_SMALL, CARD_PLAIN], ids=["small", "plain"])
+def test_records_of_market_and_orders_are_the_kernels(day, geometry, seed):
     path, messages = day
     draw, planned, prices = random.Random(seed), [], {}
     for number, message in enumerate(messages, 1):
@@ -74,7 +75,7 @@ def test_records_of_market_and_orders_are_the_kernels(day, seed):
             prices[int.from_bytes(message[1:3], "big")] = int.from_bytes(message[32:36], "big")
         if number > MESSAGES // 10 and draw.random() < INTENTS / MESSAGES:
             planned.append(drawn(draw, prices, len(planned), number))
-    devices = [Driven(kind, CARD_SMALL, {}, 1, MIDNIGHT) for kind in ("software", "verilated")]
+    devices = [Driven(kind, geometry, {}, 1, MIDNIGHT) for kind in ("software", "verilated")]
     try:
         found = OrderComparison(*devices)
         with open_source(path) as source:
