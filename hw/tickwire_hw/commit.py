@@ -13,7 +13,7 @@ from amaranth.utils import ceil_log2
 
 from tickwire.spec.geometry import Geometry
 from tickwire_hw.hashed_table import RECORD_AGE, HashedTable
-from tickwire_hw.level_table import HASH_AGE, LEVEL, LevelHash, level_key
+from tickwire_hw.level_table import HASH_AGE, LEVEL, LevelHash, is_full, level_key
 from tickwire_hw.logic import equal_pieces, is_less, lowest, select, stages
 from tickwire_hw.order_table import REFERENCE, SHARES, left_bucket, order_layout, right_bucket
 
@@ -284,7 +284,7 @@ class Commit(wiring.Component):
         stepped = Signal.like(before.shares)
         m.d.comb += [
             stepped.eq(before.shares + step), is_new.eq(is_sound & ~order.found),
-            is_blocked.eq(Mux(level.found, before.shares[SHARES:].all(), ~level.room)),
+            is_blocked.eq(Mux(level.found, is_full(before), ~level.room)),
             is_placed.eq(is_new & ~is_blocked & order.room)]
 
         # One answer for both tables. The order goes with all its shares, or its level has some less

@@ -4,12 +4,13 @@
 ``shares``; it is there while it has orders.
 """
 
-from amaranth.hdl import Cat, Module, Signal
+from amaranth.hdl import Cat, Module, Signal, Value
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 from amaranth.utils import ceil_log2
 
 from tickwire.spec.geometry import (
+    LEVEL_FULL,
     LEVEL_LEFT_MULTIPLIER,
     LEVEL_RIGHT_MULTIPLIER,
     ONE_ORDER,
@@ -26,6 +27,8 @@ LEVEL = data.StructLayout({"shares": SHARE_LIMIT.bit_length(),
 assert 1 << LEVEL["orders"].offset == ONE_ORDER
 CHANGE = data.StructLayout({"side": 1, "price": PRICE, "value": LEVEL})
 """A level as an operation left it; ``value`` is 0 when it is gone."""
+_FULL_FROM = (LEVEL_FULL & -LEVEL_FULL).bit_length() - 1
+assert LEVEL_FULL + (1 << _FULL_FROM) - 1 == SHARE_LIMIT     # so these bits are all set, or not
 _HALF = 16                                  # bits of one factor of a multiplier block
 
 
@@ -33,6 +36,11 @@ def level_key(geometry: Geometry) -> data.StructLayout:
     """Layout of a level's key; instruments are below ``geometry.instruments``."""
     return data.StructLayout({"price": PRICE, "side": 1,
                               "instrument": max(1, ceil_log2(geometry.instruments))})
+
+
+def is_full(level: data.View) -> Value:
+    """Whether a level has so many shares that it takes no more orders."""
+    return level.shares[_FULL_FROM:].all()
 
 
 class LevelHash(wiring.Component):

@@ -54,7 +54,7 @@ _BODY_FIRST = offset_of(itch50.ORDER_DELETE, "order_reference")
 _BODY_SIZE = itch50.ADD_ORDER.size - _BODY_FIRST
 """Octets of a message that are for the book, behind its type."""
 _Body = data.StructLayout({"sequence": 64, "stamp": 64, "octets": 8 * _BODY_SIZE})
-assert all(itch50_message.size <= _BODY_FIRST + _BODY_SIZE for itch50_message in (
+assert all(message.size <= _BODY_FIRST + _BODY_SIZE for message in (
     itch50.ORDER_REPLACE, itch50.ORDER_CANCEL, itch50.ORDER_EXECUTED))
 
 

@@ -6,7 +6,7 @@ from amaranth.lib.wiring import In, Out
 from amaranth.utils import ceil_log2
 
 from tickwire.spec.geometry import Geometry
-from tickwire_hw.level_table import LEVEL
+from tickwire_hw.level_table import LEVEL, is_full
 from tickwire_hw.logic import is_less, select, stages
 from tickwire_hw.order_table import PRICE, SHARES
 
@@ -110,7 +110,7 @@ class TouchRules(wiring.Component):
                         & (entry.value.orders == 1))
         kept = compared("kept", lambda entry: ~is_less(entry.key, self.i.reach))
         full = compared("full", lambda entry: (entry.key == self.i.key)
-                        & entry.value.shares[SHARES:].all())
+                        & is_full(entry.value))
 
         # The removal: the struck entry and those behind it come from the one behind. Each of these
         # sets is entries from the first one on, so it loses its last one, if the struck is in it.
