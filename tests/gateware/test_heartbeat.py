@@ -72,7 +72,7 @@ def test_no_heartbeat_changes_the_order_of_orders_or_holds_one_back_longer(card,
         else:
             card.update(step, SessionOperation.HEARTBEAT)
             asked.append(step)
-    card.drain(5 * BEAT_WORDS)
+    card.drain(10 * BEAT_WORDS)
     expected = [step for _, step in taken]
     sessions = [session for session, _ in _beats(card)]
     for _, octets in card.frames():
