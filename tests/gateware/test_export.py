@@ -198,7 +198,8 @@ def test_the_reset_of_ecp5_reaches_no_register_that_it_comes_through(tmp_path):
     assert dut.harness_registers == 6 + 11 + 3 + 1 + 2
 
 
-PLANNED = {prefix: len(sites) for prefix, sites in floorplan.PLAN.items()}
+PLANS = [{prefix: len(sites) for prefix, sites in plan.items()}
+         for plan in (floorplan.PLAN, floorplan.PLAIN)]
 
 
 def netlist_of(counts):
@@ -208,9 +209,10 @@ def netlist_of(counts):
     return {"modules": {"top": {"cells": cells}}}
 
 
-def test_every_memory_of_the_pipeline_has_a_site_of_its_own():
-    netlist = netlist_of(PLANNED)
-    assert floorplan.place(netlist) == sum(PLANNED.values())
+@pytest.mark.parametrize("planned", PLANS, ids=["small", "plain"])
+def test_every_memory_of_the_pipeline_has_a_site_of_its_own(planned):
+    netlist = netlist_of(planned)
+    assert floorplan.place(netlist) == sum(planned.values())
     sites = [cell["attributes"]["BEL"] for cell in netlist["modules"]["top"]["cells"].values()
              if cell["type"] == "DP16KD"]
     assert len(set(sites)) == len(sites) <= 208
@@ -223,10 +225,11 @@ def test_other_components_are_placed_freely():
     assert not any("attributes" in cell for cell in netlist["modules"]["top"]["cells"].values())
 
 
-def test_a_memory_that_the_plan_has_no_site_for_is_refused():
+@pytest.mark.parametrize("planned", PLANS, ids=["small", "plain"])
+def test_a_memory_that_the_plan_has_no_site_for_is_refused(planned):
     with pytest.raises(ToolError, match="book.commit.orders has 33 block RAMs, and the floorplan "
                                         "32 places"):
-        floorplan.place(netlist_of(PLANNED | {"book.commit.orders.": 33}))
+        floorplan.place(netlist_of(planned | {"book.commit.orders.": 33}))
 
 
 def test_a_report_of_place_and_route_is_read():
@@ -294,11 +297,36 @@ def test_registers_behind_block_ram_move_into_it():
     assert top["netnames"]["n"]["bits"] == [first, first, second]
 
 
+def multiplier(**changes):
+    """The netlist with a multiplier in the memory's place."""
+    found = netlist(**changes)
+    wires = {"A0": [2], "P0": [10], "P1": [11], "P2": [12]}
+    found["modules"]["top"]["cells"]["memory"] = {
+        "type": "MULT18X18D", "parameters": {}, "connections": wires,
+        "port_directions": {pin: "output" if pin.startswith("P") else "input" for pin in wires}}
+    return found
+
+
+def test_registers_behind_a_multiplier_move_into_it():
+    found = multiplier()
+    assert absorb(found) == 3
+    cells = found["modules"]["top"]["cells"]
+    assert set(cells) == {"memory", "reader"}
+    block, wires = cells["memory"], cells["memory"]["connections"]
+    assert block["parameters"] == {"REG_OUTPUT_CLK": "CLK0", "REG_OUTPUT_CE": "CE0",
+                                   "REG_OUTPUT_RST": "RST0"}
+    assert (wires["CLK0"], wires["CE0"], wires["RST0"]) == ([2], ["1"], ["0"])
+    assert all(block["port_directions"][pin] == "input" for pin in ("CLK0", "CE0", "RST0"))
+    assert cells["reader"]["connections"] == {
+        "A": wires["P0"], "B": wires["P0"], "C": wires["P1"]}
+
+
 @pytest.mark.parametrize("changes", [
     {"LSR": [9]}, {"CLK": [3]}, {"CEMUX": "CE"}, {"REGSET": "SET"}, {"CLKMUX": "INV"},
     {"type": "LUT4"}], ids=str)
-def test_a_register_that_block_ram_has_not_stays_and_all_beside_it(changes):
-    found = netlist(**changes)
+@pytest.mark.parametrize("make", [netlist, multiplier])
+def test_a_register_that_a_block_has_not_stays_and_all_beside_it(make, changes):
+    found = make(**changes)
     before = copy.deepcopy(found)
     assert absorb(found) == 0 and found == before
 

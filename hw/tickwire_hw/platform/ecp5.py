@@ -29,11 +29,15 @@ WIRE_PS = 300
 
 Placed, a hop takes 500 to 2,500 ps, but a larger number makes some components slower.
 """
-FLOWS = ("plain", "flow", "flow2", "flow3")
+FLOWS = ("plain", "flow", "flow2", "flow3", "choices")
 """How ``abc9`` chooses tables: by its own script, or by one of three that Yosys has beside it.
 
-``flow3`` restructures the logic three times and keeps the shallowest.
+``flow3`` restructures the logic three times and keeps the shallowest by levels of tables, which
+carry chains are none of. ``choices`` is of this project: twice over, it lets the mapper choose
+between structures that ABC has found to be equal (``&dch``), by delay.
 """
+_CHOICES = "&st; &if -g -K 6; &dch -f; &if {W} {D} {R} -v"
+_SCRIPTS = {"choices": f"+&scorr; &sweep; &dc2; {_CHOICES}; {_CHOICES}; &mfs"}
 PLACERS = ("heap", "static")
 """Placers of nextpnr: its own choice, which heeds delays all along, and one that wants short wires.
 
@@ -128,9 +132,11 @@ def _synthesis(wire_ps: int, flow: str) -> list[str]:
     Nets are bits there: with the pipeline's as they were, Yosys 0.70 failed an assertion behind
     ``abc9``.
     """
-    script = [] if flow == FLOWS[0] else [f"scratchpad -copy abc9.script.{flow} abc9.script"]
+    script = (f'scratchpad -set abc9.script "{_SCRIPTS[flow]}"' if flow in _SCRIPTS
+              else f"scratchpad -copy abc9.script.{flow} abc9.script")
     return [*_SMALLER, "synth_ecp5 -top top -run begin:map_luts",
-            "techmap -map +/lattice/latches_map.v", "splitnets", *script, f"abc9 -W {wire_ps}",
+            "techmap -map +/lattice/latches_map.v", "splitnets",
+            *([] if flow == FLOWS[0] else [script]), f"abc9 -W {wire_ps}",
             "clean", "synth_ecp5 -top top -run map_cells: -json top.json"]
 
 
