@@ -167,8 +167,10 @@ class Told:
 def told(model: Model, rows: np.ndarray) -> tuple[list[Told], int]:
     """Run rows and return what was told of each datagram, in order, and the overflows.
 
-    The order within a datagram is asserted: header, messages, end, verdict.
+    The order within a datagram is asserted: header, messages, end, verdict. Cycles are those of a
+    model without a hop: ``late`` of one that has it is 1.
     """
+    late = vars(model).get("late", 0)
     model.reset()
     found = model.run(rows, when=OUTPUTS)
 
@@ -184,7 +186,7 @@ def told(model: Model, rows: np.ndarray) -> tuple[list[Told], int]:
     done: list[Told] = []
     one, state = Told(), "out"
     for place, row in enumerate(found):
-        cycle = int(row["cycle"])
+        cycle = int(row["cycle"]) - late
         if row["packet__header__valid"]:
             assert state == "out" and not row["packet__message__valid"]
             session = np.ascontiguousarray(header["session"][place]).tobytes()[:10]

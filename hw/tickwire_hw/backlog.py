@@ -1,6 +1,6 @@
 """What waits in front of the block walker when it needs more than one cycle for a word."""
 
-from amaranth.hdl import Module, Mux, Signal
+from amaranth.hdl import Cat, Module, Mux, Signal
 from amaranth.lib import data, enum, fifo, stream, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -8,6 +8,10 @@ from tickwire_hw.stream import LANES, FrameVerdict, Payload
 
 _DATA, _START, _LINE, _STAMP = (Payload.as_shape()[name].shape
                                 for name in ("data", "start", "line", "stamp"))
+
+
+STROBES = ("is_first", "is_next", "is_cut", "is_verdict")
+"""What is said of an entry in hand, at most one: in the order of its kinds."""
 
 
 class EntryKind(enum.Enum, shape=2):
@@ -56,7 +60,8 @@ class Backlog(wiring.Component):
     is_start : ``Out(1)``
         Where it is ``may_be_first`` or ``is_next``, whether it is the former: earlier still.
     is_again : ``In(1)``
-        The word in hand is needed once more, in the next cycle. It follows ``is_next``.
+        The word in hand is needed once more, in the next cycle. It follows ``is_next``, or with
+        ``repeats_all`` whatever is in hand, or nothing.
     is_overflow : ``Out(1)``
         Strobe, a cycle later: a datagram was cut or dropped.
     """
@@ -76,11 +81,11 @@ class Backlog(wiring.Component):
 
     _RESERVED = 5        # a cut, a verdict, and three words until the level shows the first
 
-    def __init__(self, depth: int) -> None:
+    def __init__(self, depth: int, *, repeats_all: bool = False) -> None:
         """Make room for ``depth`` entries, at least 8."""
         if depth < 8:
             raise ValueError(f"depth must be at least 8, not {depth}")
-        self._depth = depth
+        self._depth, self._repeats_all = depth, repeats_all
         super().__init__()
 
     def elaborate(self, platform):
@@ -125,16 +130,22 @@ class Backlog(wiring.Component):
         is_waiting, is_resumed = Signal(), Signal()
         was_first, was_next, was_cut, was_verdict = (
             is_resumed & (waiting.kind == kind) for kind in EntryKind)
+        again = Cat(0, is_repeat & ~is_held, 0, 0)
+        if self._repeats_all:
+            kind = Signal(len(STROBES))          # of the entry of the last cycle
+            again = kind & (is_repeat & ~is_held).replicate(len(STROBES))
+            with m.If(~is_repeat):
+                m.d.sync += kind.eq(Cat(getattr(self, name) for name in STROBES))
         m.d.comb += [
             self.entry.eq(Mux(is_repeat, repeated, Mux(is_empty, arriving, waiting))),
             is_resumed.eq(is_waiting & ~is_repeat & ~is_held),
-            self.is_first.eq(Mux(passes, begins, was_first)),
+            self.is_first.eq(Mux(passes, begins, was_first | again[0])),
             self.is_start.eq(~is_repeat & Mux(is_empty, payload.p.first,
                                               waiting.kind == EntryKind.FIRST)),
             self.may_be_first.eq(self.is_start & (is_empty | is_resumed)),
-            self.is_next.eq(Mux(passes, goes_on, was_next | (is_repeat & ~is_held))),
-            self.is_cut.eq(was_cut),
-            self.is_verdict.eq(Mux(passes, is_verdict, was_verdict))]
+            self.is_next.eq(Mux(passes, goes_on, was_next | again[1])),
+            self.is_cut.eq(was_cut | again[2]),
+            self.is_verdict.eq(Mux(passes, is_verdict, was_verdict | again[3]))]
         m.d.sync += [repeated.eq(self.entry), is_repeat.eq(self.is_again | (is_repeat & is_held))]
 
         # What waits.

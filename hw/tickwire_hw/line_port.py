@@ -15,7 +15,8 @@ from tickwire_hw.stream import Word
 class LinePort(wiring.Component):
     """Receive frames and cut their datagrams into messages: `Receive`, then `Blocks`.
 
-    Latency is 1 from the word with a message's last octet to the message, at every alignment.
+    Latency is 1 from the word with a message's last octet to the message, at every alignment; with
+    ``has_hop`` it is 2.
     Line rate, no backpressure; what hostile frames can make it lose is said by `Blocks`.
 
     Members
@@ -42,9 +43,9 @@ class LinePort(wiring.Component):
     is_other: Out(1)
     is_malformed: Out(1)
 
-    def __init__(self, depth: int = DEPTH) -> None:
+    def __init__(self, depth: int = DEPTH, *, has_hop: bool = False) -> None:
         """Let up to ``depth`` words wait."""
-        self._depth = depth
+        self._depth, self._has_hop = depth, has_hop
         super().__init__()
 
     def elaborate(self, platform):
@@ -52,7 +53,7 @@ class LinePort(wiring.Component):
         m = Module()
 
         m.submodules.receive = receive = Receive()
-        m.submodules.blocks = blocks = Blocks(self._depth)
+        m.submodules.blocks = blocks = Blocks(self._depth, has_hop=self._has_hop)
         wiring.connect(m, wiring.flipped(self.words), receive.words)
         wiring.connect(m, receive.payload, blocks.payload)
         wiring.connect(m, receive.verdict, blocks.verdict)

@@ -29,10 +29,11 @@ class Pipeline(wiring.Component):
 
     A port for each line's MAC and one for frames of the host, all alike: the destination of a
     frame says whose it is. Nothing is held back at the ports. From the word with a message's last
-    octet: message 1, arbitration 1, operation 5 or 6, books 38, first record 6 cycles, in order;
-    more when messages before it wait. Each operation takes two cycles, a replace is two, and every
-    fourth message gives one to the sweep: messages of 21 octets and more never wait for long at
-    line rate. Shorter ones, system events alone, wait in the ports' queues of 1,024 words.
+    octet: message 1 (2 in a geometry without early answers), arbitration 1, operation 5 or 6,
+    books 38, first record 6 cycles, in order; more when messages before it wait. Each operation
+    takes two cycles, a replace is two, and every fourth message gives one to the sweep: messages
+    of 21 octets and more never wait for long at line rate. Shorter ones, system events alone, wait
+    in the ports' queues of 1,024 words.
 
     Members
     -------
@@ -75,6 +76,7 @@ class Pipeline(wiring.Component):
         self._arbiter, self._book, self._publish = Arbiter(), Book(geometry), Publish(geometry)
         self._counters = Counters(geometry)
         self._sight = EarlySight(geometry) if geometry.cached else None
+        self._has_hop = not geometry.cached
         self._levels = Levels(geometry) if geometry.depth else None
         arbiter, book, publish = (part.signature.members for part in (
             self._arbiter, self._book, self._publish))
@@ -105,7 +107,7 @@ class Pipeline(wiring.Component):
             connect(m, book.o_level, levels.i_level)
             m.d.comb += levels.i_found.eq(publish.o_found)
             hold = book.hold | levels.hold
-        line_ports = [LinePort() for _ in range(PORTS)]
+        line_ports = [LinePort(has_hop=self._has_hop) for _ in range(PORTS)]
         for number in range(PORTS):
             m.submodules[f"port_{number}"] = port = line_ports[number]
             connect(m, flipped(self.words[number]), port.words)

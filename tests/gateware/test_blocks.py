@@ -38,10 +38,17 @@ SIZES = {message.tag: message.size for message in itch50.MESSAGES}
 SHORTEST = min(SIZES.values())
 
 
-@pytest.fixture(scope="module")
-def model():
+@pytest.fixture(scope="module", params=[False, True], ids=["direct", "hop"])
+def model(request):
     """Blocks with a queue that many hostile frames fill."""
-    return verilate(Blocks(depth=128), has_reset=True)
+    return hopping(Blocks(depth=128, has_hop=request.param), request.param)
+
+
+def hopping(component, has_hop):
+    """Return a model of a component, and what it is later by."""
+    found = verilate(component, has_reset=True)
+    found.late = int(has_hop)
+    return found
 
 
 def message(tag, source):
@@ -312,15 +319,15 @@ def test_verdicts_on_frames_that_are_for_no_line_are_not_told(model):
 # Behind the receiver
 
 
-@pytest.fixture(scope="module")
-def port():
-    return verilate(LinePort(), has_reset=True)
+@pytest.fixture(scope="module", params=[False, True], ids=["direct", "hop"])
+def port(request):
+    return hopping(LinePort(has_hop=request.param), request.param)
 
 
 def through(port, frames, *, is_exact=True, idle_after=8):
     """Run frames through a port, and compare with the kernel and the walk."""
     kernel = Kernel({Line.A: A, Line.B: B}, FRAME_SIZE_MAX)
-    lanes = Lanes(frames, idle_after=idle_after)
+    lanes = Lanes(frames, idle_after=idle_after + port.late)
     rows = lanes.rows(port)
     kernel.configure(port, rows)
     seen, overflows = told(port, rows)
