@@ -66,7 +66,8 @@ class Doing:
         m, does, hand, packet = self.m, self.does, self.machine.hand, self.machine.packet
         know, saved = self.machine.know, self.machine.saved
         m.d.comb += self.shown_more.eq(
-            Cat(does.shows[line] & (hand.first > know.shown[line]) for line in range(LINES)))
+            Cat(does.shows[line] & logic.is_greater(hand.first, know.shown[line])
+                for line in range(LINES)))
         for line in range(LINES):
             with m.If(does.hears[line] | does.forgets[line] | does.restarts | does.restores):
                 m.d.sync += know.last[line].eq(logic.select(
@@ -87,8 +88,8 @@ class Doing:
         with m.If(does.replaces | does.restores | does.restarts):
             m.d.sync += know.previous.eq(logic.select(
                 (does.replaces, know.session), (does.restores, saved.previous)))
-        with m.If((does.ends & (hand.first > know.end)) | does.resumes | does.replaces
-                  | does.restores | does.restarts):
+        with m.If((does.ends & logic.is_greater(hand.first, know.end)) | does.resumes
+                  | does.replaces | does.restores | does.restarts):
             m.d.sync += know.end.eq(logic.select(
                 (does.ends, hand.first), (does.resumes, self.machine.end_before),
                 (does.restores, saved.end)))

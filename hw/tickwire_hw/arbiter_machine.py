@@ -277,13 +277,14 @@ class Machine:
                 self.count(counter)
         with m.If((taken & (is_short | is_wrong)).any()):
             self.count(_C.PACKETS_MALFORMED)
-        is_calm = Signal()
+        is_calm, has_ended = Signal(), Signal()
         m.d.sync += [
             self.taken.eq(taken), self.ended.eq(taken & counts),
+            has_ended.eq((taken & counts).any()),
             self.retracts.eq((taken & Cat(lane.part.verdict for lane in lanes)).any()),
             is_calm.eq(((self.ports.state == FeedState.LIVE) & (self.know.end == 0)
                         & (self.flags == 0)) | (self._is_settled & ~self.conclusion.is_due))]
-        m.d.comb += self.concludes.eq(self.ended.any() & ~is_calm)
+        m.d.comb += self.concludes.eq(has_ended & ~is_calm)
         hand = self.hand
         with m.If(self.taken.any()):
             m.d.sync += [

@@ -10,6 +10,7 @@ from amaranth.lib import enum
 from tickwire.spec.counters import CounterIndex
 from tickwire.spec.records import FeedState, Line
 from tickwire.spec.registers import GapPolicy
+from tickwire_hw import logic
 from tickwire_hw.arbiter_target import Aim, follow
 from tickwire_hw.feed_port import EventKind
 from tickwire_hw.feed_state import NARROW, flags_of
@@ -176,7 +177,7 @@ class _Sequences:
             m.next = "Line"
 
         is_joining = ~know.is_started & (ports.expected == 0)
-        is_ahead = (hand.first > ports.expected) & ~is_joining
+        is_ahead = logic.is_greater(hand.first, ports.expected) & ~is_joining
         own = ~hand.is_of_a
         with m.State("Line"):
             with m.If(~hand.is_new):
@@ -277,7 +278,8 @@ class _Sequences:
         machine, m, ports, know = self.machine, self.m, self.ports, self.know
         lost, is_above = Signal(64), Signal()
         m.d.sync += [lost.eq(self.target - ports.expected),
-                     is_above.eq(self.target.as_signed() > ports.expected.as_signed())]
+                     is_above.eq(
+                         logic.is_less(ports.expected.as_signed(), self.target.as_signed()))]
         with m.State("Give-Up-Number"):
             m.d.sync += self.aim.eq(Aim.NOTHING)
             m.next = "Give-Up"

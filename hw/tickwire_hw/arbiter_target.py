@@ -3,6 +3,7 @@
 from amaranth.hdl import Mux, Signal
 from amaranth.lib import enum
 
+from tickwire_hw import logic
 from tickwire_hw.feed_state import LINES
 
 
@@ -28,7 +29,7 @@ def follow(machine, aim, given_up) -> None:
         m.d.sync += [number.eq(Mux(is_own, hand.first, know.shown[line])),
                      can_bring[line].eq(is_own | (
                          comparisons.is_beyond[line] & ~comparisons.is_silent[line]))]
-    m.d.sync += is_less.eq(bring[0] < bring[1])
+    m.d.sync += is_less.eq(logic.is_less(*bring))
     m.d.comb += offer.eq(Mux(can_bring[0] & (~can_bring[1] | is_less), bring[0], Mux(
         can_bring[1], bring[1], machine.ports.highest)))
     with m.Switch(aim):

@@ -103,9 +103,8 @@ class Counters(wiring.Component):
         """Return registers and both RAMs; a number behind a name is the age of a slot's turn."""
         m = Module()
 
-        slot, is_round, is_written = Signal(_SLOT), Signal(), Signal()
-        m.d.comb += is_round.eq(slot == 0)
-        m.d.sync += slot.eq(slot + 1)
+        slot, is_round, is_written = Signal(_SLOT), Signal(init=1), Signal()
+        m.d.sync += [slot.eq(slot + 1), is_round.eq(slot == COUNTER_SLOTS - 1)]
         with m.If(slot == COUNTER_SLOTS - 1):
             m.d.sync += is_written.eq(1)
 

@@ -6,6 +6,7 @@ from amaranth.lib.wiring import In, Out
 
 from tickwire.spec import moldudp64
 from tickwire.spec.records import Line
+from tickwire_hw import logic
 from tickwire_hw.blocks_port import Header
 from tickwire_hw.feed_state import LINES, Knowledge
 from tickwire_hw.packet_queue import CLOCK, Entry, Part
@@ -169,7 +170,8 @@ class DueEvent(wiring.Component):
             judgement.is_line.eq(judged.line != Line.RECOVERY),
             judgement.is_heartbeat.eq(judged.count == moldudp64.HEARTBEAT),
             judgement.is_end.eq(judged.count == moldudp64.END_OF_SESSION),
-            judgement.is_in_time.eq(Cat(judged.stamp <= until for until in self.until)),
-            judgement.is_patient.eq(judged.stamp <= self.patient_until),
-            judgement.is_within_end.eq(judged.first <= know.end),
+            judgement.is_in_time.eq(
+                Cat(~logic.is_greater(judged.stamp, until) for until in self.until)),
+            judgement.is_patient.eq(~logic.is_greater(judged.stamp, self.patient_until)),
+            judgement.is_within_end.eq(~logic.is_greater(judged.first, know.end)),
         ]

@@ -5,6 +5,7 @@ from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
 from tickwire.spec.records import BookFlag, FeedState
+from tickwire_hw import logic
 from tickwire_hw.feed_port import FLAGS_SHAPE, SESSION_SHAPE, STATE_SHAPE
 
 LINES = 2
@@ -104,16 +105,16 @@ class Comparisons(wiring.Component):
         ages = [Signal(64, name=f"age_{'ab'[line]}") for line in range(LINES)]
         hole_age = Signal(64)
         m.d.sync += [
-            self.is_beyond.eq(Cat(know.shown[line] > expected for line in range(LINES))),
-            self.is_a_ahead.eq(know.shown[0] > know.shown[1]),
-            self.is_at_end.eq((know.end != 0) & (expected >= know.end)),
-            self.is_b_later.eq(know.last[1].as_signed() > know.last[0].as_signed()),
+            self.is_beyond.eq(Cat(logic.is_less(expected, shown) for shown in know.shown)),
+            self.is_a_ahead.eq(logic.is_less(know.shown[1], know.shown[0])),
+            self.is_at_end.eq((know.end != 0) & ~logic.is_less(expected, know.end)),
+            self.is_b_later.eq(logic.is_less(*(last.as_signed() for last in know.last))),
             *(age.eq(self.stamp - last) for age, last in zip(ages, know.last, strict=True)),
             hole_age.eq(self.stamp - know.hole_since),
         ]
 
         def is_above(age, limit):
-            return (limit != 0) & (age.as_signed() > limit.as_signed())
+            return (limit != 0) & logic.is_less(limit.as_signed(), age.as_signed())
 
         shown = Mux(self.is_a_ahead, know.shown[0], know.shown[1])
         m.d.sync += [

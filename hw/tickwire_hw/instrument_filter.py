@@ -90,11 +90,13 @@ class InstrumentFilter(wiring.Component):
         m.d.comb += self.has_symbol.eq(Mux(self.watch_all, (1 << count) - 2, has_symbol))
         same_1 = [stages(m, Cat(equal_pieces(symbol, known), known.any()), 1, f"same_{number}")[1]
                   for number, known in enumerate(symbols)]
-        hits_2 = stages(m, Cat(same.all() & is_directory_1 for same in same_1), 1, "hits")[1]
+        hits_1 = Cat(same.all() & is_directory_1 for same in same_1)
+        hits_2 = stages(m, hits_1, 1, "hits")[1]
 
         # What the last two messages have taught, memory did not show yet.
         found = Signal(data.StructLayout({"is_taught": 1, "instrument": instrument}))
-        m.d.comb += [found.is_taught.eq(hits_2.any()), found.instrument.eq(encode(hits_2))]
+        m.d.comb += [found.is_taught.eq(stages(m, hits_1.any(), 1, "is_hit")[1]),
+                     found.instrument.eq(encode(hits_2))]
         m.d.comb += [self.o_taught.valid.eq(found.is_taught),
                      self.o_taught.p.locate.eq(locates[-1]),
                      self.o_taught.p.instrument.eq(found.instrument)]
@@ -109,7 +111,8 @@ class InstrumentFilter(wiring.Component):
             entries.write_data.instrument.eq(found.instrument)]
 
         is_new, is_newer, is_older = Signal(), Signal(), Signal()
-        is_beyond_2 = stages(m, locate >= count, ENTRY_AGE, "is_beyond")[-1]
+        is_beyond_2, is_within_2 = (stages(m, bit, ENTRY_AGE, name)[-1] for name, bit in (
+            ("is_beyond", locate >= count), ("is_within", (locate < count) & locate.any())))
         m.d.comb += [
             is_new.eq(found.is_taught),
             is_newer.eq(~is_new & is_same[0] & taught[1].is_taught),
@@ -117,7 +120,7 @@ class InstrumentFilter(wiring.Component):
         is_known = is_new | is_newer | is_older
         with m.If(self.watch_all):
             m.d.comb += [self.o.instrument.eq(locates[-1]), self.o.is_beyond.eq(is_beyond_2),
-                         self.o.is_watched.eq(~is_beyond_2 & locates[-1].any())]
+                         self.o.is_watched.eq(is_within_2)]
         with m.Else():
             m.d.comb += [
                 self.o.is_watched.eq(is_known | entries.read_data.is_watched),

@@ -176,7 +176,7 @@ class Lane(wiring.Component):
         connect(m, flipped(self.i), queue.i)
         part, packet = queue.part, self.packet
         is_damaged, loads, is_passed = part.verdict & queue.is_damaged, Signal(), Signal()
-        has_message, opened, takes = Signal(), Signal(), Signal()
+        may_take, opened, takes, would_take = (Signal() for _ in range(4))
         m.d.comb += [
             queue.clock.eq(self.clock), self.is_lost.eq(queue.is_lost),
             self.is_filling.eq(queue.is_filling), self.message.eq(queue.message),
@@ -207,19 +207,22 @@ class Lane(wiring.Component):
             queue.takes.header.eq(~due.is_valid), queue.takes.end.eq(~due.is_valid),
             queue.takes.damaged.eq(~due.is_valid | due.part.end),
             queue.takes.good.eq(Mux(due.is_valid, due.part.end, self.is_ready)),
-            queue.takes_message.eq(takes),
+            queue.takes_message.eq(would_take),
         ]
 
         # Where the next message stands: at, below or beyond the expected number.
-        is_at, is_below, is_next, counts, moves, is_sure = (Signal() for _ in range(6))
+        is_at, is_below, is_next, counts, moves = (Signal() for _ in range(5))
         may_leave, has_waited = Signal(), Signal()
         stand = self._stand(m, due, counts)
         m.d.comb += [
-            has_message.eq(part.message & (self.is_ready & ~due.is_valid)),
-            moves.eq(has_message & packet.is_in),
-            is_sure.eq(has_message & Mux(packet.is_in, ~self.is_far, ~opened)),
+            may_take.eq(self.is_ready & ~due.is_valid),
+            moves.eq(part.message & may_take & packet.is_in),
             may_leave.eq(moves & queue.is_stored & self.is_first),
-            takes.eq(is_sure | (may_leave & (~is_next | has_waited))),
+            would_take.eq(may_take & Mux(
+                packet.is_in,
+                ~self.is_far | (queue.is_stored & self.is_first & (~is_next | has_waited)),
+                ~opened)),
+            takes.eq(part.message & would_take),
             counts.eq(takes & packet.is_in),
             self.might_offer.eq(queue.has_message & packet.is_in & is_at),
             self.would_offer.eq(part.message & ~due.is_valid & packet.is_in & is_at),

@@ -4,7 +4,7 @@ Give them signals: an expression is repeated in the netlist as often as its bits
 """
 
 from functools import reduce
-from operator import or_
+from operator import add, or_
 
 from amaranth.hdl import C, Cat, Module, Mux, Signal, Value, ValueCastable
 from amaranth.utils import ceil_log2
@@ -52,6 +52,27 @@ def is_less(value: Value, other: Value) -> Value:
     The sign of their difference: no table inverts ``value`` before the carry chain, none is behind.
     """
     return (value - other)[-1]
+
+
+def is_greater(value: Value, other: Value) -> Value:
+    """Whether a value is greater than another one, which may come earlier; both unsigned.
+
+    The carry of the value and the other's complement, as in `is_less`.
+    """
+    width = max(len(value), len(other))
+    return (value + ~(other | C(0, width)))[width]
+
+
+def sum_of(*values: Value) -> Value:
+    """Sum of unsigned values, with one carry chain however many they are.
+
+    Three become two, their bits and the carries between them, until two are left.
+    """
+    found = [*values]
+    while len(found) > 2:
+        a, b, c, *others = found
+        found = [a ^ b ^ c, Cat(0, a & b | (a | b) & c), *others]
+    return reduce(add, found)
 
 
 def encode(one_hot: Value) -> Value:

@@ -76,7 +76,7 @@ class PacketQueue(wiring.Component):
     takes : ``In(Takes)``
         What else than a message is taken at the end of a cycle in which it is next.
     takes_message : ``In(1)``
-        Whether to take the message that is next, and its end, too.
+        Whether to take the message, if one is next, and its end, too.
     is_stored, arrival : ``Out(1)``, ``Out(CLOCK)``
         Whether the oldest cycle is one before this, and which.
     is_good : ``Out(1)``

@@ -35,6 +35,7 @@ from tickwire_hw.frame_layout import (
     field_at,
 )
 from tickwire_hw.internet_sum import SUM, add_to, halves, is_right
+from tickwire_hw.logic import sum_of
 from tickwire_hw.stream import LANES, WORD_BITS, FrameVerdict, Payload, Word, offset_of
 
 _FRAGMENT = MORE_FRAGMENTS | FRAGMENT_OFFSET_MASK
@@ -207,18 +208,18 @@ class Receive(wiring.Component):
         with m.If(self._is_word[WORD_OF_LATER_TYPES]):
             m.d.sync += [waiting.eq(parts[1] + parts[2]), total.eq(parts[3])]
             with m.If(self._has[0]):
-                m.d.sync += total.eq(total + (parts[0] + parts[3]))
+                m.d.sync += total.eq(sum_of(total, parts[0], parts[3]))
         with m.If(self._is_word[WORD_AFTER]):
-            m.d.sync += [total.eq((total + Mux(self._has[2], 0, waiting)) + (parts[0] + parts[1])),
-                         waiting.eq(parts[2] + parts[3])]
+            m.d.sync += [waiting.eq(parts[2] + parts[3]), total.eq(
+                sum_of(total, parts[0], parts[1], Mux(self._has[2], 0, waiting)))]
         # Two tags have one word more; in what is the last one for one tag, there are three halves.
         with m.If(self._is_word[WORD_AFTER + 1]):
             m.d.sync += [
-                total.eq((total + waiting) + (parts[0] + Mux(self._has[0], 0, parts[1]))
-                         + Mux(self._has[1], parts[2], 0)),
+                total.eq(sum_of(total, waiting, parts[0], Mux(self._has[0], 0, parts[1]),
+                                Mux(self._has[1], parts[2], 0))),
                 waiting.eq(parts[2] + parts[3])]
         with m.If(self._is_word[WORD_AFTER + 2] & self._has[2]):
-            m.d.sync += total.eq((total + waiting) + parts[0])
+            m.d.sync += total.eq(sum_of(total, waiting, parts[0]))
         return total
 
     def _read_udp(self, m):
