@@ -198,8 +198,7 @@ def test_the_reset_of_ecp5_reaches_no_register_that_it_comes_through(tmp_path):
     assert dut.harness_registers == 6 + 11 + 3 + 1 + 2
 
 
-PLANS = [{prefix: len(sites) for prefix, sites in plan.items()}
-         for plan in (floorplan.PLAN, floorplan.PLAIN)]
+PLANNED = {prefix: len(sites) for prefix, sites in floorplan.PLAN.items()}
 
 
 def netlist_of(counts):
@@ -209,10 +208,9 @@ def netlist_of(counts):
     return {"modules": {"top": {"cells": cells}}}
 
 
-@pytest.mark.parametrize("planned", PLANS, ids=["small", "plain"])
-def test_every_memory_of_the_pipeline_has_a_site_of_its_own(planned):
-    netlist = netlist_of(planned)
-    assert floorplan.place(netlist) == sum(planned.values())
+def test_every_memory_of_the_pipeline_has_a_site_of_its_own():
+    netlist = netlist_of(PLANNED)
+    assert floorplan.place(netlist) == sum(PLANNED.values())
     sites = [cell["attributes"]["BEL"] for cell in netlist["modules"]["top"]["cells"].values()
              if cell["type"] == "DP16KD"]
     assert len(set(sites)) == len(sites) <= 208
@@ -225,11 +223,10 @@ def test_other_components_are_placed_freely():
     assert not any("attributes" in cell for cell in netlist["modules"]["top"]["cells"].values())
 
 
-@pytest.mark.parametrize("planned", PLANS, ids=["small", "plain"])
-def test_a_memory_that_the_plan_has_no_site_for_is_refused(planned):
+def test_a_memory_that_the_plan_has_no_site_for_is_refused():
     with pytest.raises(ToolError, match="book.commit.orders has 33 block RAMs, and the floorplan "
                                         "32 places"):
-        floorplan.place(netlist_of(planned | {"book.commit.orders.": 33}))
+        floorplan.place(netlist_of(PLANNED | {"book.commit.orders.": 33}))
 
 
 def test_a_report_of_place_and_route_is_read():

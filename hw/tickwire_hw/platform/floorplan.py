@@ -1,13 +1,11 @@
-"""Where the block RAM of the pipeline lies on an LFE5U-85F.
+"""Where the block RAM of the small pipeline lies on an LFE5U-85F.
 
-nextpnr finds a place for each of the memories by itself, and takes what is left when its place is
-taken. So the memories of one table came to lie across the device, and what goes from one to the
-next passed half of it, 4 to 7 ns a wire. Logic follows its memories.
-
-The small geometry's 189 are 91 % of the device's. Its plan has ports at the top, right of them the
-early port's orders, near the arbiter that asks for them, then the window, which only the book asks,
-and below them the tables of the book and of the records. Without the early port, 152, the window is
-at the left, above the book's tables, and the arbiter has the right side, below the ports.
+nextpnr finds a place for each of the 179 memories by itself, 86 % of the device's, and takes what
+is left when its place is taken. So the memories of one table came to lie across the device, and
+what goes from one to the next passed half of it, 4 to 7 ns a wire. The plan has ports at the top,
+right of them the early port's orders, near the arbiter that asks for them, then the window, which
+only the book asks, and below them the tables of the book and of the records; logic follows its
+memories.
 """
 
 from itertools import chain
@@ -44,19 +42,6 @@ PLAN = {
     "book.commit.orders.": _pairs(8, 9, 10, 11),
 }
 """Sites of each component's memories, in the order of their names."""
-PLAIN = {
-    "port_0.": _sites(0, 9, 10), "port_1.": _sites(0, 7, 8), "port_2.": _sites(0, 5, 6),
-    "counters.": _sites(0, 12),
-    "book.sequencer.bodies.": _sites(1, 5, 6, 7),
-    "book.sequencer.filter.": _sites(1, 8, 9, 10),
-    "book.sequencer.told.": _sites(2, 7, 8, 9, 10),
-    "book.window.": _sites(0, 0, 1, 2),
-    "publish.": _sites(3, 5, 6, 7, 8),
-    "book.contexts.": _sites(2, 6),
-    "book.commit.levels.": (*_sites(3, 0, 1, 2, 3), *_sites(2, 4, 5)),
-    "book.commit.orders.": (*_sites(1, 0, 1, 2, 3), *_sites(2, 0, 1, 2, 3)),
-}
-"""The same without the early port."""
 
 
 def place(netlist: dict) -> int:
@@ -66,19 +51,14 @@ def place(netlist: dict) -> int:
     """
     cells = netlist["modules"]["top"]["cells"]
     memories = sorted(name for name, cell in cells.items() if cell["type"] == "DP16KD")
-    for plan in (PLAN, PLAIN):
-        found = {prefix: [name for name in memories if name.startswith(f"component.{prefix}")]
-                 for prefix in plan}
-        if all(found.values()):
-            return _give(cells, plan, found)
-    return 0
-
-
-def _give(cells: dict, plan: dict, found: dict) -> int:
+    found = {prefix: [name for name in memories if name.startswith(f"component.{prefix}")]
+             for prefix in PLAN}
+    if not all(found.values()):
+        return 0
     for prefix, names in found.items():
-        if len(names) > len(plan[prefix]):
+        if len(names) > len(PLAN[prefix]):
             raise ToolError(f"{prefix[:-1]} has {len(names)} block RAMs, and the floorplan "
-                            f"{len(plan[prefix])} places for them.")
-        for name, site in zip(names, plan[prefix], strict=False):
+                            f"{len(PLAN[prefix])} places for them.")
+        for name, site in zip(names, PLAN[prefix], strict=False):
             cells[name].setdefault("attributes", {})["BEL"] = site
     return sum(map(len, found.values()))
