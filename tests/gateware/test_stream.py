@@ -8,35 +8,15 @@ import itertools
 import random
 
 import pytest
-from amaranth.hdl import Module, Signal
-from amaranth.sim import Simulator
+from amaranth.hdl import Signal
 
+from tests.gateware.evaluation import evaluate
 from tickwire.spec import itch50
 from tickwire.spec.network import ETHERNET, IPV4
 from tickwire_hw.internet_sum import SUM, add_to, halves, is_right
 from tickwire_hw.stream import LANES, WORD_BITS, Payload, Word, big_endian, octets, offset_of
 
 HALVES = (0, 1, 2, 7, 8, 0x7FFF, 0x8000, 0xFFF7, 0xFFF8, 0xFFFE, 0xFFFF)
-
-
-def evaluate(inputs, outputs, vectors):
-    """Return the outputs for each vector of inputs."""
-    m = Module()
-    results = [Signal(len(value), name=f"result_{place}") for place, value in enumerate(outputs)]
-    m.d.comb += [result.eq(value) for result, value in zip(results, outputs, strict=True)]
-    found = []
-
-    async def bench(context):
-        for vector in vectors:
-            for signal, value in zip(inputs, vector, strict=True):
-                context.set(signal, value)
-            await context.delay(1e-9)
-            found.append([context.get(result) for result in results])
-
-    simulator = Simulator(m)
-    simulator.add_testbench(bench)
-    simulator.run()
-    return found
 
 
 def test_octet_0_is_in_the_lowest_lane_and_fields_are_big_endian():

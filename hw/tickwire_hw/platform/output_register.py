@@ -76,12 +76,12 @@ def _registers(block: Mapping, cells: Mapping, users: Mapping) -> tuple[list, di
     found = {pin: users[bits[0]] for pin, bits in wires.items()
              if re.fullmatch(_OUTPUT[block["type"]], pin) and bits and bits[0] in users}
     readers = [reader for group in found.values() for reader in group]
-    clocks = [wires[pin] for pin in ("CLKA", "CLKB") if pin in wires] or [
-        cells[name]["connections"].get("CLK") for name, _ in readers[:1] if name in cells]
-    if not clocks or clocks[0] != clocks[-1] or not all(
-            _is_plain(cells.get(name), pin, clocks[0]) for name, pin in readers):
+    clock = next((cells[name]["connections"].get("CLK") for name, _ in readers if name in cells),
+                 None)
+    if any(wires.get(pin, clock) != clock for pin in ("CLKA", "CLKB")) or not all(
+            _is_plain(cells.get(name), pin, clock) for name, pin in readers):
         return [], {}
-    return clocks[0], {output: [name for name, _ in group] for output, group in found.items()}
+    return clock, {output: [name for name, _ in group] for output, group in found.items()}
 
 
 def _is_plain(cell: Mapping | None, pin: str, clock: list) -> bool:
