@@ -6,11 +6,12 @@ missed. The device is an LFE5U-85F of speed grade 8. (nextpnr's other database f
 """
 
 import argparse
+import dataclasses
 import json
 import re
 import shutil
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,9 +19,10 @@ from amaranth.hdl import Instance, Signal
 from amaranth.lib import wiring
 
 from tickwire_hw.catalogue import GEOMETRIES, component
-from tickwire_hw.platform import floorplan, yowasp
+from tickwire_hw.platform import floorplan, placement, yowasp
 from tickwire_hw.platform.output_register import absorb
 from tickwire_hw.platform.pins import ThreePins
+from tickwire_hw.platform.placement.delays import read as read_delays
 
 MHZ = 125.0
 """Clock of a board with gigabit Ethernet."""
@@ -73,6 +75,13 @@ class Result:
         """Time that the slowest path leaves; negative if the clock is missed."""
         return 1_000 / self.mhz_target - 1_000 / self.mhz
 
+    def with_path(self, steps: Iterable[tuple[str, str, int]]) -> "Result":
+        """Return the result with another longest path: type, name and picoseconds of its steps."""
+        steps = list(steps)
+        path = [{"type": kind, "net": name, "delay": ps / 1_000} for kind, name, ps in steps]
+        mhz = 1e6 / sum(ps for _, _, ps in steps)
+        return dataclasses.replace(self, mhz=mhz, path=tuple(_steps(path)))
+
     def text(self) -> str:
         """Return the result as lines."""
         return "\n".join([
@@ -109,8 +118,11 @@ class Pins(ThreePins):
 
 def place_and_route(name: str, geometry: str, folder: Path, *, mhz: float = MHZ,
                     seed: int = 1, wire_ps: int = WIRE_PS, flow: str = FLOWS[0],
-                    placer: str = PLACERS[0]) -> Result:
-    """Place and route ``name`` between shift registers; files stay in ``folder``."""
+                    placer: str = PLACERS[0], is_refined: bool = False) -> Result:
+    """Place and route ``name`` between shift registers; files stay in ``folder``.
+
+    With ``is_refined`` the placement is annealed before it is routed, and says so on the way.
+    """
     top = Pins(component(name, geometry))
     yowasp.write_netlist(top, folder)
     shutil.copy(Path(__file__).with_name(_COMPARE), folder)
@@ -119,11 +131,32 @@ def place_and_route(name: str, geometry: str, folder: Path, *, mhz: float = MHZ,
     absorb(netlist)
     floorplan.place(netlist)
     (folder / "top.json").write_text(json.dumps(netlist))
+    place = ["--json", "top.json", "--seed", seed, "--placer", placer]
+    route = ["--report", "report.json", "--textcfg", "top.config"]
+    if not is_refined:
+        _nextpnr(folder, mhz, *place, *route)
+        return read(json.loads((folder / "report.json").read_text()), mhz, top.harness_registers)
+    _nextpnr(folder, mhz, *place, "--no-route", "--write", "placed.json", "--sdf", "placed.sdf")
+    design = placement.refine(json.loads((folder / "placed.json").read_text()),
+                              read_delays(folder / "placed.sdf"),
+                              period=round(placement.AIM_PS * MHZ / mhz), seed=seed, say=_say)
+    (folder / "refined.json").write_text(json.dumps(design.netlist))
+    _nextpnr(folder, mhz, "--json", "refined.json", "--no-pack", "--no-place", *route,
+             "--sdf", "routed.sdf")
+    found = read(json.loads((folder / "report.json").read_text()), mhz, top.harness_registers)
+    return found.with_path(placement.routed(design, read_delays(folder / "routed.sdf").wires))
+
+
+def _say(line: str) -> None:
+    sys.stdout.write(f"{line}\n")
+    sys.stdout.flush()
+
+
+def _nextpnr(folder: Path, mhz: float, *arguments: str | int) -> None:
+    """Run nextpnr for the device."""
     yowasp.run("nextpnr-ecp5", [
-        "--85k", "--package", "CABGA381", "--speed", "8", "--json", "top.json", "--freq", mhz,
-        "--seed", seed, "--placer", placer, "--report", "report.json", "--textcfg", "top.config",
-        "--lpf-allow-unconstrained", "--timing-allow-fail"], folder)
-    return read(json.loads((folder / "report.json").read_text()), mhz, top.harness_registers)
+        "--85k", "--package", "CABGA381", "--speed", "8", "--freq", mhz,
+        "--lpf-allow-unconstrained", "--timing-allow-fail", *arguments], folder)
 
 
 def _synthesis(wire_ps: int, flow: str) -> list[str]:
@@ -181,17 +214,20 @@ def main(arguments: list[str]) -> int:
                         help="script by which abc9 chooses tables (plain)")
     parser.add_argument("--placer", choices=PLACERS, default=PLACERS[0],
                         help="nextpnr's placer (heap)")
+    parser.add_argument("--refine", action="store_true",
+                        help="anneal the placement before it is routed (10 minutes a pipeline)")
     options = parser.parse_args(arguments)
     folder = Path("build") / "ecp5" / f"{options.name}_{options.geometry}"
     try:
         found = place_and_route(options.name, options.geometry, folder, mhz=options.mhz,
                                 seed=options.seed, wire_ps=options.wire_ps,
-                                flow=options.flow, placer=options.placer)
+                                flow=options.flow, placer=options.placer,
+                                is_refined=options.refine)
     except (ValueError, yowasp.ToolError) as error:
         parser.error(str(error))
     sys.stdout.write(f"{options.name}, geometry {options.geometry}, LFE5U-85F speed 8, "
                      f"seed {options.seed}, wire {options.wire_ps} ps, flow {options.flow}, "
-                     f"placer {options.placer}\n"
+                     f"placer {options.placer}{', refined' if options.refine else ''}\n"
                      f"{found.text()}\n")
     return int(found.slack_ns < 0)
 

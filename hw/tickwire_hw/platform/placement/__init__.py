@@ -1,0 +1,159 @@
+"""Make the longest paths of a placement shorter: nextpnr's own refinement moves cells by few tiles.
+
+A placement comes from nextpnr, is annealed for what its paths may take, and goes back to nextpnr
+to be routed. What it moves are groups of cells that keep their places to each other; in between,
+tables and registers that drive wires to two places get a copy.
+"""
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from tickwire_hw.platform.placement import moves, placed, times
+from tickwire_hw.platform.placement.copies import copy_drivers
+from tickwire_hw.platform.placement.delays import Delays, Pin
+
+AIM_PS = 7_000
+"""For 125 MHz: an eighth less than its period, as wires take longer than in the mean, too."""
+_TRIES = 2_000
+"""Moves between two looks at all paths."""
+_ROUND = 100
+"""Looks between two changes of how far a move may go: less far if fewer are made than wanted."""
+_ACCEPTED, _LEAST_REACH = 0.2, 3.0
+_DIRECTED = 0.4
+"""Share of moves to where one of the group's wires leads."""
+_URGENCY, _TOLERANCE = 2.0, 400.0
+_NEAR_TILE = 78.0
+"""Picoseconds of a wire of one tile more, which weighs 1 if it has one sink."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """A part of the cooling; behind it come copies, but behind the last.
+
+    Attributes:
+        moves: tries a group.
+        heat: what a move may cost more at the start, in tiles of a wire to one sink.
+        cold: the same at the end.
+        reach: most tiles that a move goes, at the start.
+    """
+
+    moves: int
+    heat: float
+    cold: float
+    reach: float
+
+
+STAGES = (Stage(900, 5.0, 0.8, 40.0), Stage(400, 0.9, 0.3, 10.0), Stage(400, 0.5, 0.1, 10.0),
+          Stage(500, 0.3, 0.02, 8.0))
+
+
+class Work:
+    """A placement while it is worked on."""
+
+    def __init__(self, netlist: dict, delays: Delays, period: int) -> None:
+        self.design = placed.Placed(netlist, delays)
+        self.where = moves.floor(self.design)
+        graph = self.design.graph
+        self.period = period
+        self._arrival = np.empty(graph.cell.size, np.int64)
+        self._latest = np.empty(graph.cell.size, np.int64)
+        sinks = np.bincount(graph.source[graph.kind != times.INSIDE], minlength=graph.cell.size)
+        weight = 1 / (_NEAR_TILE * np.sqrt(np.maximum(sinks[graph.source], 1)))
+        arcs = graph.source.size
+        self._wish = moves.Wish(weight, np.empty(arcs, np.int64), np.zeros(arcs),
+                                _URGENCY, _TOLERANCE)
+        self._seen, self._stamp = np.zeros(arcs, np.int64), 0
+        self.look()
+
+    def look(self) -> None:
+        """Work out delays of wires, what each path takes, and what each wire may take and costs."""
+        graph, cells = self.design.graph, self.design.cells
+        times.place_wires(graph, cells.x, cells.y)
+        times.arrive(graph, self._arrival)
+        times.allow(graph, self.period, self._arrival, self._latest, self._wish.allowed)
+        moves.price(graph, self._wish)
+
+    @property
+    def ends(self) -> np.ndarray:
+        """Picoseconds of the longest path to each node that a clock waits for; 0 of others."""
+        return times.ends(self.design.graph, self._arrival)
+
+    @property
+    def slack(self) -> np.ndarray:
+        """Picoseconds that each wire could take more."""
+        return self._wish.allowed - self.design.graph.delay
+
+    def cool(self, stage: Stage, seed: int) -> None:
+        """Anneal the placement."""
+        design = self.design
+        looks = math.ceil(stage.moves * self.where.shape.size / _TRIES)
+        reach = stage.reach
+        possible = made = 0
+        for look in range(looks):
+            heat = stage.heat * (stage.cold / stage.heat) ** (look / looks)
+            self._stamp, could, did = moves.anneal(
+                _TRIES, seed * looks + look, heat, int(reach), _DIRECTED, self.where,
+                design.groups, design.cells, design.graph, self._wish, self._seen, self._stamp)
+            possible, made = possible + could, made + did
+            if look % _ROUND == _ROUND - 1:
+                change = 1 - _ACCEPTED + made / max(possible, 1)
+                reach = min(stage.reach, max(_LEAST_REACH, reach * change))
+                possible = made = 0
+            self.look()
+
+    def text(self) -> str:
+        """Return how long paths are as a line."""
+        took = self.ends
+        return (f"longest path {took.max() / 1000:.2f} ns, "
+                f"{np.count_nonzero(took > self.period)} beyond {self.period / 1000:g} ns")
+
+
+def refine(netlist: dict, delays: Delays, *, period: int = AIM_PS, seed: int = 1,
+           stages: Sequence[Stage] = STAGES, say: Callable[[str], None] = lambda _: None,
+           ) -> placed.Placed:
+    """Make the paths of a placement shorter that take more than ``period`` ps; return it.
+
+    Changes ``netlist``, as nextpnr writes it with ``--write`` before routing, and ``delays``, of
+    its SDF: there are copies in both, and cells have other places. Says how far it is. The same
+    seed gives the same placement.
+    """
+    work = Work(netlist, delays, period)
+    say(f"placed: {work.text()}")
+    for number, stage in enumerate(stages):
+        if number:
+            copies = 0
+            for kind in (placed.TABLE, placed.REGISTER):
+                copies += copy_drivers(work.design, work.where, work.slack, 0, kind)
+                work = Work(netlist, delays, period)
+            say(f"{copies} copies of what drives them")
+        work.cool(stage, seed + number)
+        say(f"refined: {work.text()}")
+    work.design.write()
+    return work.design
+
+
+def routed(design: placed.Placed, wires: Mapping[tuple[Pin, Pin], int],
+           ) -> list[tuple[str, str, int]]:
+    """Return the longest path of a routed design: what a step is, a name and its picoseconds.
+
+    ``wires`` are the delays of all wires by pins. Delays through cells are those that ``design``
+    was read with: when nextpnr reads a placement back, every bit of a carry chain counts as slow.
+    Raises :class:`KeyError` for a wire without a delay.
+    """
+    graph = design.graph
+    ends = [[(design.names[graph.cell[node]], design.pins[node]) for node in column]
+            for column in (graph.source, graph.target)]
+    for arc in np.flatnonzero(graph.kind != times.INSIDE):
+        graph.delay[arc] = wires[ends[0][arc], ends[1][arc]]
+    arrival = np.empty(graph.cell.size, np.int64)
+    times.arrive(graph, arrival)
+    path = times.longest(graph, arrival)
+    node = int(np.argmax(times.ends(graph, arrival)))
+    first = int(graph.source[path[0]]) if path else node
+    steps = [("clk-to-q", design.names[graph.cell[first]], int(graph.start[first]))]
+    steps += [("logic" if graph.kind[arc] == times.INSIDE else "routing",
+               design.names[graph.cell[graph.target[arc]]], int(graph.delay[arc])) for arc in path]
+    return [*steps, ("setup", design.names[graph.cell[node]], int(graph.setup[node]))]
