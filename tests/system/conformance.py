@@ -52,6 +52,9 @@ NEXT_NUMBER = struct.pack(">cQI", b"Q", 1, 1)
 class Bench:
     """A device, its two lines and its order session."""
 
+    PATIENCE = 0.2
+    """Seconds of a watchdog period in which a test surely kicks: the device has our time."""
+
     def __init__(self, device: Device, turn: Callable[[], None],
                  far: OwnedDevice | None) -> None:
         """Hold ``device``; ``turn`` lets it work until nothing is left to do.
@@ -269,6 +272,8 @@ def frame_of(line: int, packet: bytes) -> bytes:
 
 class CardBench(Bench):
     """The card's own gateware; the host's half of the order session is here."""
+
+    PATIENCE = 0.001                           # its time is counted in cycles
 
     def __init__(self, device: VerilatedDevice, slot: VerilatedSlot) -> None:
         """Hold ``device`` in ``slot``."""

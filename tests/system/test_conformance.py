@@ -29,6 +29,7 @@ from tests.system.conformance import (
 )
 from tickwire.device.pcie import PCIeDevice
 from tickwire.errors import TickwireError
+from tickwire.kernels.engine_card import KICK_NS
 from tickwire.spec.checks import CheckIndex
 from tickwire.spec.digest import digest
 from tickwire.spec.geometry import Geometry
@@ -215,11 +216,11 @@ def test_a_killed_instrument_stops_and_the_others_do_not(ready: Bench):
 
 
 def test_the_watchdog_bites_without_kicks(ready: Bench):
-    ready.device.write_register("WATCHDOG_PERIOD", 1_000)
+    ready.device.write_register("WATCHDOG_PERIOD", round(ready.PATIENCE * 1e6))
     ready.device.write_register("WATCHDOG_KICK", 1)
     ready.turn()
     assert ready.device.killed == 0
-    ready.pause(0.003)
+    ready.pause(3 * ready.PATIENCE)
     ready.turn()
     assert ready.device.killed == KillCause.WATCHDOG
     assert kinds(ready.answers()) == [RecordType.KILL]
@@ -228,6 +229,7 @@ def test_the_watchdog_bites_without_kicks(ready: Bench):
 def test_a_kick_must_rise(ready: Bench):
     before = ready.device.counters()
     for value in (5, 6, 6, 4, 7):
+        ready.pause(2e-9 * KICK_NS)            # a run gives its card no kick sooner
         ready.device.write_register("WATCHDOG_KICK", value)
         ready.turn()
     after = ready.device.counters()
