@@ -24,7 +24,7 @@ _ROUND = 100
 _ACCEPTED, _LEAST_REACH = 0.2, 3.0
 _DIRECTED = 0.4
 """Share of moves to where one of the group's wires leads."""
-_URGENCY, _TOLERANCE = 2.0, 400.0
+_URGENCY, _TOLERANCE = 10.0, 300.0
 _NEAR_TILE = 78.0
 """Picoseconds of a wire of one tile more, which weighs 1 if it has one sink."""
 
