@@ -235,10 +235,8 @@ def chains(netlist):
         if cell["parameters"].get("MODE") == "CCU2":
             x, y, bel = cell["attributes"]["NEXTPNR_BEL"].split("/")
             spots.append((int(x[1:]), int(y[1:]), bel))
-    return [[(x - chain[0][0], y - chain[0][1], bel) for x, y, bel in chain]
-            for chain in itertools.batched(spots, 24)] if hasattr(itertools, "batched") else [
-        [(x - spots[first][0], y - spots[first][1], bel) for x, y, bel in spots[first:first + 24]]
-        for first in range(0, len(spots), 24)]
+    return [[(x - spots[first][0], y - spots[first][1], bel)
+             for x, y, bel in spots[first:first + 24]] for first in range(0, len(spots), 24)]
 
 
 def test_a_placement_is_refined_to_shorter_paths_and_stays_legal(scattered):

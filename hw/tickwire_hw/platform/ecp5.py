@@ -135,7 +135,7 @@ def place_and_route(name: str, geometry: str, folder: Path, *, mhz: float = MHZ,
     route = ["--report", "report.json", "--textcfg", "top.config"]
     if not is_refined:
         _nextpnr(folder, mhz, *place, *route)
-        return read(json.loads((folder / "report.json").read_text()), mhz, top.harness_registers)
+        return _result(folder, mhz, top)
     _nextpnr(folder, mhz, *place, "--no-route", "--write", "placed.json", "--sdf", "placed.sdf")
     design = placement.refine(json.loads((folder / "placed.json").read_text()),
                               read_delays(folder / "placed.sdf"),
@@ -143,8 +143,12 @@ def place_and_route(name: str, geometry: str, folder: Path, *, mhz: float = MHZ,
     (folder / "refined.json").write_text(json.dumps(design.netlist))
     _nextpnr(folder, mhz, "--json", "refined.json", "--no-pack", "--no-place", *route,
              "--sdf", "routed.sdf")
-    found = read(json.loads((folder / "report.json").read_text()), mhz, top.harness_registers)
-    return found.with_path(placement.routed(design, read_delays(folder / "routed.sdf").wires))
+    wires = read_delays(folder / "routed.sdf").wires
+    return _result(folder, mhz, top).with_path(placement.routed(design, wires))
+
+
+def _result(folder: Path, mhz: float, top: Pins) -> Result:
+    return read(json.loads((folder / "report.json").read_text()), mhz, top.harness_registers)
 
 
 def _say(line: str) -> None:

@@ -12,13 +12,14 @@ from itertools import chain
 
 from tickwire_hw.platform.yowasp import ToolError
 
-_ROWS = (22, 46, 70, 82)
-_COLUMNS = (4, 13, 22, 31, 40, 49, 58, 69, 78, 87, 96, 105, 114)
+ROWS = (22, 46, 70, 82)
+COLUMNS = (4, 13, 22, 31, 40, 49, 58, 69, 78, 87, 96, 105, 114)
+"""Where the device has block RAM: four from each column on, two tiles from one to the next."""
 
 
 def _sites(row: int, *columns: int) -> tuple[str, ...]:
     """Names of the four block RAMs at each of the columns, which are numbered from the left."""
-    return tuple(f"X{_COLUMNS[column] + 2 * place}/Y{_ROWS[row]}/EBR{place}"
+    return tuple(f"X{COLUMNS[column] + 2 * place}/Y{ROWS[row]}/EBR{place}"
                  for column in columns for place in range(4))
 
 

@@ -116,8 +116,8 @@ def _copy(design: placed.Placed, node: int, near: NDArray, spot: tuple[int, int,
         given["parameters"]["SD"] = "0 "
         wires["M"] = wires.pop("DI")
         given["port_directions"]["M"] = given["port_directions"].pop("DI")
-        delays.setups[name] = [("M" if pin == "DI" else pin, needs)
-                               for pin, needs in delays.setups[name]]
+        delays.setups[name] = [("M" if entry == "DI" else entry, needs)
+                               for entry, needs in delays.setups[name]]
     for output, direction in given["port_directions"].items():
         if direction == "output":
             wires[output] = [bit] if output == pin else []

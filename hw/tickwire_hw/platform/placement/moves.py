@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tickwire.kernels.jit import kernel
+from tickwire_hw.platform.floorplan import COLUMNS, ROWS
 from tickwire_hw.platform.placement import placed, times
 
 PLACES = 4
@@ -25,8 +26,6 @@ _NEARBY = 3
 """A place beside what a wire leads to is this many tiles from it at most."""
 _STEEPEST = 18.0
 _CONTROLS = placed.CLOCK_INVERTED | placed.SET_INVERTED
-_MEMORY_ROWS = (22, 46, 70, 82)
-_MEMORY_COLUMNS = (4, 13, 22, 31, 40, 49, 58, 69, 78, 87, 96, 105, 114)
 
 
 class Floor(NamedTuple):
@@ -86,7 +85,7 @@ def floor(design: placed.Placed) -> Floor:
     is_fabric = np.zeros(holds.shape[:2], np.bool_)
     is_fabric[np.ix_(np.unique(cells.x[is_logic]), np.unique(cells.y[is_logic]))] = True
     memories = [(column + 2 * place, row, place)
-                for row in _MEMORY_ROWS for column in _MEMORY_COLUMNS for place in range(4)]
+                for row in ROWS for column in COLUMNS for place in range(4)]
     shapes = [_shape(cells, groups.cell[first:last])
               for first, last in zip(groups.first_cell[:-1], groups.first_cell[1:], strict=True)]
     shape, width, anchor = zip(*shapes, strict=True)

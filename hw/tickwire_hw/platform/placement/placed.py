@@ -73,7 +73,6 @@ class Placed:
     def __init__(self, netlist: dict, delays: Delays) -> None:
         self.netlist, self.delays = netlist, delays
         self.names = list(self.module["cells"])
-        self._number = {name: number for number, name in enumerate(self.names)}
         self._nets = self._read_nets()
         self.cells = self._read_cells()
         self._group()
