@@ -136,6 +136,19 @@ def test_a_path_is_the_sum_of_its_steps():
     assert work.slack[work.design.graph.kind != times.INSIDE].min() == 2_000 - expected
 
 
+def test_groups_are_urgent_where_a_path_is_too_long_or_almost():
+    drawing, found = Drawing(), {}
+    for row, x in ((20, 90), (30, 24), (40, 21)):
+        begin = drawing.register(f"X20/Y{row}/SLICEA.FF0", "0")
+        drawing.register(f"X{x}/Y{row}/SLICEA.FF0", begin)
+    for period in (2_000, 1_200, 1_000):
+        work = placement.Work(drawing.netlist(), drawing.delays, period)
+        rows = work.design.cells.y[np.isin(work.design.cells.group, work.urgent)]
+        found[period] = sorted(set(rows.tolist()))
+    # The paths take 3,541, 1,068 and 864 ps.
+    assert found == {2_000: [20], 1_200: [20, 30], 1_000: [20, 30, 40]}
+
+
 def test_a_routed_path_is_of_the_wires_that_were_routed():
     drawing = Drawing()
     begin = drawing.register("X20/Y20/SLICEA.FF0", "0")

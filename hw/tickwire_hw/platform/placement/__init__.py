@@ -17,14 +17,16 @@ from tickwire_hw.platform.placement.delays import Delays, Pin
 
 AIM_PS = 7_000
 """For 125 MHz: an eighth less than its period, as wires take longer than in the mean, too."""
-_TRIES = 2_000
+_TRIES = 10_000
 """Moves between two looks at all paths."""
-_ROUND = 100
+_ROUND = 20
 """Looks between two changes of how far a move may go: less far if fewer are made than wanted."""
 _ACCEPTED, _LEAST_REACH = 0.2, 3.0
 _DIRECTED = 0.4
 """Share of moves to where one of the group's wires leads."""
 _URGENCY, _TOLERANCE = 10.0, 300.0
+_ALMOST_PS = 200
+"""Groups are urgent whose wires' paths are less than this much shorter than wanted."""
 _NEAR_TILE = 78.0
 """Picoseconds of a wire of one tile more, which weighs 1 if it has one sink."""
 
@@ -38,12 +40,14 @@ class Stage:
         heat: what a move may cost more at the start, in tiles of a wire to one sink.
         cold: the same at the end.
         reach: most tiles that a move goes, at the start.
+        tolerance: picoseconds of a path too long that make its wires e times as dear.
     """
 
     moves: int
     heat: float
     cold: float
     reach: float
+    tolerance: float = _TOLERANCE
 
 
 STAGES = (Stage(900, 5.0, 0.8, 40.0), Stage(400, 0.9, 0.3, 10.0), Stage(400, 0.5, 0.1, 10.0),
@@ -82,6 +86,15 @@ class Work:
         return times.ends(self.design.graph, self._arrival)
 
     @property
+    def urgent(self) -> np.ndarray:
+        """Groups at the ends of wires of paths that are too long, or almost."""
+        graph, cells = self.design.graph, self.design.cells
+        wires = np.flatnonzero((graph.kind != times.INSIDE) & (self.slack < _ALMOST_PS))
+        ends = np.concatenate([graph.source[wires], graph.target[wires]])
+        found = np.unique(cells.group[graph.cell[ends]])
+        return found[(found >= 0) & (self.where.shape[found] != moves.STAYS)].astype(np.int32)
+
+    @property
     def slack(self) -> np.ndarray:
         """Picoseconds that each wire could take more."""
         return self._wish.allowed - self.design.graph.delay
@@ -89,13 +102,15 @@ class Work:
     def cool(self, stage: Stage, seed: int) -> None:
         """Anneal the placement."""
         design = self.design
+        self._wish = self._wish._replace(tolerance=stage.tolerance)
+        self.look()
         looks = math.ceil(stage.moves * self.where.shape.size / _TRIES)
         reach = stage.reach
         possible = made = 0
         for look in range(looks):
             heat = stage.heat * (stage.cold / stage.heat) ** (look / looks)
             self._stamp, could, did = moves.anneal(
-                _TRIES, seed * looks + look, heat, int(reach), _DIRECTED, self.where,
+                _TRIES, seed * looks + look, heat, int(reach), _DIRECTED, self.urgent, self.where,
                 design.groups, design.cells, design.graph, self._wish, self._seen, self._stamp)
             possible, made = possible + could, made + did
             if look % _ROUND == _ROUND - 1:

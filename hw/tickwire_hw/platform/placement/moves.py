@@ -25,6 +25,8 @@ _MOST_GROUPS, _MOST_ARCS = 64, 1 << 18
 _NEARBY = 3
 """A place beside what a wire leads to is this many tiles from it at most."""
 _STEEPEST = 18.0
+_HURRY = 0.5
+"""Share of tries that are of urgent groups."""
 _CONTROLS = placed.CLOCK_INVERTED | placed.SET_INVERTED
 
 
@@ -289,11 +291,13 @@ def _is_within(x, y, width, floor):
 
 
 @kernel
-def anneal(moves, seed, heat, reach, directed, floor, groups, cells, graph, wish, seen, stamp):
+def anneal(moves, seed, heat, reach, directed, urgent, floor, groups, cells, graph, wish, seen,
+           stamp):
     """Try moves of random groups; return the last stamp, moves that were possible, and those made.
 
-    A move that costs ``c`` more is made with the probability ``exp(-c / heat)``. ``seen`` has a
-    number of each wire that is below all stamps to come.
+    A move that costs ``c`` more is made with the probability ``exp(-c / heat)``. Half of the groups
+    that are tried are ``urgent`` ones, if there are any. ``seen`` has a number of each wire that is
+    below all stamps to come.
     """
     np.random.seed(seed)
     found, counts = np.empty(_MOST_GROUPS, np.int32), np.empty(_MOST_GROUPS, np.int32)
@@ -301,6 +305,8 @@ def anneal(moves, seed, heat, reach, directed, floor, groups, cells, graph, wish
     possible = made = 0
     for _ in range(moves):
         group = floor.turns[np.random.randint(floor.turns.size)]
+        if urgent.size and np.random.random() < _HURRY:
+            group = urgent[np.random.randint(urgent.size)]
         shape, width, anchor = floor.shape[group], floor.width[group], floor.anchor[group]
         x, y, z = cells.x[anchor], cells.y[anchor], _first_z(shape, cells.z[anchor])
         to_x, to_y, to_z = _aim(group, reach, directed, floor, groups, cells, graph, wish)
