@@ -17,8 +17,8 @@ from tickwire_hw.platform.placement.delays import Delays, Pin
 
 AIM_PS = 7_000
 """For 125 MHz: an eighth less than its period, as wires take longer than in the mean, too."""
-_TRIES = 10_000
-"""Moves between two looks at all paths."""
+_LOOKS = 7
+"""Looks at all paths while a move is tried for each group."""
 _ROUND = 20
 """Looks between two changes of how far a move may go: less far if fewer are made than wanted."""
 _ACCEPTED, _LEAST_REACH = 0.2, 3.0
@@ -104,13 +104,14 @@ class Work:
         design = self.design
         self._wish = self._wish._replace(tolerance=stage.tolerance)
         self.look()
-        looks = math.ceil(stage.moves * self.where.shape.size / _TRIES)
+        tries = math.ceil(self.where.shape.size / _LOOKS)
+        looks = math.ceil(stage.moves * _LOOKS)
         reach = stage.reach
         possible = made = 0
         for look in range(looks):
             heat = stage.heat * (stage.cold / stage.heat) ** (look / looks)
             self._stamp, could, did = moves.anneal(
-                _TRIES, seed * looks + look, heat, int(reach), _DIRECTED, self.urgent, self.where,
+                tries, seed * looks + look, heat, int(reach), _DIRECTED, self.urgent, self.where,
                 design.groups, design.cells, design.graph, self._wish, self._seen, self._stamp)
             possible, made = possible + could, made + did
             if look % _ROUND == _ROUND - 1:
