@@ -40,14 +40,12 @@ class Stage:
         heat: what a move may cost more at the start, in tiles of a wire to one sink.
         cold: the same at the end.
         reach: most tiles that a move goes, at the start.
-        tolerance: picoseconds of a path too long that make its wires e times as dear.
     """
 
     moves: int
     heat: float
     cold: float
     reach: float
-    tolerance: float = _TOLERANCE
 
 
 STAGES = (Stage(900, 5.0, 0.8, 40.0), Stage(400, 0.9, 0.3, 10.0), Stage(400, 0.5, 0.1, 10.0),
@@ -92,7 +90,7 @@ class Work:
         wires = np.flatnonzero((graph.kind != times.INSIDE) & (self.slack < _ALMOST_PS))
         ends = np.concatenate([graph.source[wires], graph.target[wires]])
         found = np.unique(cells.group[graph.cell[ends]])
-        return found[(found >= 0) & (self.where.shape[found] != moves.STAYS)].astype(np.int32)
+        return found[(found >= 0) & (self.where.shape[found] != moves.STAYS)]
 
     @property
     def slack(self) -> np.ndarray:
@@ -102,10 +100,8 @@ class Work:
     def cool(self, stage: Stage, seed: int) -> None:
         """Anneal the placement."""
         design = self.design
-        self._wish = self._wish._replace(tolerance=stage.tolerance)
-        self.look()
         tries = math.ceil(self.where.shape.size / _LOOKS)
-        looks = math.ceil(stage.moves * _LOOKS)
+        looks = stage.moves * _LOOKS
         reach = stage.reach
         possible = made = 0
         for look in range(looks):

@@ -295,8 +295,8 @@ def anneal(moves, seed, heat, reach, directed, urgent, floor, groups, cells, gra
            stamp):
     """Try moves of random groups; return the last stamp, moves that were possible, and those made.
 
-    A move that costs ``c`` more is made with the probability ``exp(-c / heat)``. Half of the groups
-    that are tried are ``urgent`` ones, if there are any. ``seen`` has a number of each wire that is
+    A move that costs ``c`` more is made with the probability ``exp(-c / heat)``. Groups that are
+    ``urgent``, if there are any, are tried more often. ``seen`` has a number of each wire that is
     below all stamps to come.
     """
     np.random.seed(seed)
