@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from tickwire_hw.platform import placement
-from tickwire_hw.platform.placement import copies, moves, placed, times
+from tickwire_hw.platform.placement import copies, moves, placed, routes, times
 from tickwire_hw.platform.placement.delays import Delays, read
 
 CLOCK_TO_OUTPUT, TABLE_PS, NEEDS = 395, 180, 7
@@ -149,18 +149,52 @@ def test_groups_are_urgent_where_a_path_is_too_long_or_almost():
     assert found == {2_000: [20], 1_200: [20, 30], 1_000: [20, 30, 40]}
 
 
-def test_a_routed_path_is_of_the_wires_that_were_routed():
+@pytest.fixture
+def routed_path():
+    """Return a register, a table and a register with 1,000 and 2,000 ps of wires between them."""
     drawing = Drawing()
     begin = drawing.register("X20/Y20/SLICEA.FF0", "0")
     drawing.register("X27/Y20/SLICEA.FF0", drawing.table("X21/Y20/SLICEA.K0", begin))
-    first, end, table = sorted(drawing.cells)[1], sorted(drawing.cells)[2], sorted(drawing.cells)[0]
-    wires = {((first, "Q"), (table, "D")): 1_000, ((table, "F"), (end, "M")): 2_000}
-    assert placement.routed(drawing.placed(), wires) == [
+    first, table, end = drawing.cells
+    return drawing, {((first, "Q"), (table, "D")): 1_000, ((table, "F"), (end, "M")): 2_000}
+
+
+def test_a_routed_path_is_of_the_wires_that_were_routed(routed_path):
+    drawing, wires = routed_path
+    first, table, end = drawing.cells
+    design = drawing.placed()
+    found = routes.Routed(design, wires)
+    routes.Routed(design, dict.fromkeys(wires, 1))      # what else is found leaves this as it is
+    assert found.path() == [
         ("clk-to-q", first, 395), ("routing", table, 1_000), ("logic", table, 180),
         ("routing", end, 2_000), ("setup", end, 7)]
+    assert found.lateness(3_581) == (1, 3_582)
+    assert found.lateness(3_582) == (0, 3_582)
     del wires[(first, "Q"), (table, "D")]
     with pytest.raises(KeyError, match="trellis_ff_0"):
-        placement.routed(drawing.placed(), wires)
+        routes.Routed(drawing.placed(), wires)
+
+
+@pytest.mark.parametrize(("first_ps", "period", "freed"), [
+    (1_000, 3_581, [3, 4]),       # both wires take longer than such ones do, 462 and 771 ps
+    (462, 3_043, [4]),            # the first does not
+    (462, 3_044, []),             # nothing is late
+    (1_000, 3_582, [])])
+def test_only_nets_of_late_paths_that_take_detours_are_routed_again(routed_path, first_ps, period,
+                                                                    freed):
+    drawing, wires = routed_path
+    first, table, _ = drawing.cells
+    wires[(first, "Q"), (table, "D")] = first_ps
+    netlist = drawing.netlist()
+    nets = netlist["modules"]["top"]["netnames"]
+    for net in nets.values():
+        net["attributes"]["ROUTING"] = "X20/Y20/Q0;;1"
+    nets["net_3"]["bits"].append(99)
+    nets["another name of net_4"] = {"bits": [4], "attributes": {}}
+    assert routes.Routed(drawing.placed(), wires).release(netlist, period) == len(freed)
+    assert [name for name, net in nets.items() if net["attributes"].get("ROUTING") == " "] == [
+        f"net_{bit}" for bit in freed]
+    assert nets["another name of net_4"]["attributes"] == {}
 
 
 def test_tables_that_lead_around_are_refused():

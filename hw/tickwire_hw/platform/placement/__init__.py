@@ -6,14 +6,14 @@ tables and registers that drive wires to two places get a copy.
 """
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from tickwire_hw.platform.placement import moves, placed, times
 from tickwire_hw.platform.placement.copies import copy_drivers
-from tickwire_hw.platform.placement.delays import Delays, Pin
+from tickwire_hw.platform.placement.delays import Delays
 
 AIM_PS = 7_000
 """For 125 MHz: an eighth less than its period, as wires take longer than in the mean, too."""
@@ -145,27 +145,3 @@ def refine(netlist: dict, delays: Delays, *, period: int = AIM_PS, seed: int = 1
         say(f"refined: {work.text()}")
     work.design.write()
     return work.design
-
-
-def routed(design: placed.Placed, wires: Mapping[tuple[Pin, Pin], int],
-           ) -> list[tuple[str, str, int]]:
-    """Return the longest path of a routed design: what a step is, a name and its picoseconds.
-
-    ``wires`` are the delays of all wires by pins. Delays through cells are those that ``design``
-    was read with: when nextpnr reads a placement back, every bit of a carry chain counts as slow.
-    Raises :class:`KeyError` for a wire without a delay.
-    """
-    graph = design.graph
-    ends = [[(design.names[graph.cell[node]], design.pins[node]) for node in column]
-            for column in (graph.source, graph.target)]
-    for arc in np.flatnonzero(graph.kind != times.INSIDE):
-        graph.delay[arc] = wires[ends[0][arc], ends[1][arc]]
-    arrival = np.empty(graph.cell.size, np.int64)
-    times.arrive(graph, arrival)
-    path = times.longest(graph, arrival)
-    node = int(np.argmax(times.ends(graph, arrival)))
-    first = int(graph.source[path[0]]) if path else node
-    steps = [("clk-to-q", design.names[graph.cell[first]], int(graph.start[first]))]
-    steps += [("logic" if graph.kind[arc] == times.INSIDE else "routing",
-               design.names[graph.cell[graph.target[arc]]], int(graph.delay[arc])) for arc in path]
-    return [*steps, ("setup", design.names[graph.cell[node]], int(graph.setup[node]))]
