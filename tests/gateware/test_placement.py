@@ -4,16 +4,15 @@ Method: small designs as nextpnr writes them, their paths added up by hand.
 """
 
 import copy
-import itertools
 
 import numpy as np
 import pytest
 
+from tests.gateware.drawing import CLOCK_TO_OUTPUT, NEEDS, TABLE_PS, Drawing
 from tickwire_hw.platform import placement
-from tickwire_hw.platform.placement import copies, moves, placed, routes, times
-from tickwire_hw.platform.placement.delays import Delays, read
+from tickwire_hw.platform.placement import copies, moves, placed, times
+from tickwire_hw.platform.placement.delays import read
 
-CLOCK_TO_OUTPUT, TABLE_PS, NEEDS = 395, 180, 7
 STAGES = (placement.Stage(400, 2.0, 0.1, 20.0), placement.Stage(400, 0.1, 0.01, 8.0))
 
 SDF = r'''(DELAYFILE
@@ -51,49 +50,6 @@ SDF = r'''(DELAYFILE
   )
 )
 '''
-
-
-class Drawing:
-    """A design as nextpnr writes it: registers, tables and carries at their places."""
-
-    def __init__(self):
-        self.cells, self.delays, self._bits = {}, Delays(), itertools.count(3)
-
-    def add(self, kind, bel, outputs, inputs, parameters, **delays):
-        name = f"{kind.lower()}_{len(self.cells)}"
-        bits = {pin: [next(self._bits)] for pin in outputs}
-        directions = {**dict.fromkeys(inputs, "input"), **dict.fromkeys(outputs, "output")}
-        self.cells[name] = {"type": kind, "parameters": parameters, "port_directions": directions,
-                            "attributes": {"NEXTPNR_BEL": bel},
-                            "connections": {**{pin: [bit] for pin, bit in inputs.items()}, **bits}}
-        self.delays.cells[name] = delays.get("paths", [])
-        self.delays.setups[name] = delays.get("setups", [])
-        return [bit for [bit] in bits.values()]
-
-    def register(self, bel, bit, pin="M", enable="1", reset="0"):
-        parameters = {"SD": "0 " if pin == "M" else "1 ", "CLKMUX": "CLK", "LSRMUX": "LSR",
-                      "CEMUX": "CE", "GSR": "ENABLED", "REGSET": "RESET"}
-        return self.add("TRELLIS_FF", bel, ["Q"], {pin: bit, "CLK": 2, "CE": enable, "LSR": reset},
-                        parameters, paths=[("CLK", "Q", CLOCK_TO_OUTPUT)], setups=[(pin, NEEDS)])[0]
-
-    def table(self, bel, *bits):
-        pins = dict(zip("DCBA", bits, strict=False))
-        return self.add("TRELLIS_COMB", bel, ["F"], pins, {"INITVAL": "0110"},
-                        paths=[(pin, "F", TABLE_PS) for pin in pins])[0]
-
-    def carry(self, bel, bit, carried=None):
-        given = {"A": bit} | ({} if carried is None else {"FCI": carried})
-        return self.add("TRELLIS_COMB", bel, ["F", "FCO"], given, {"MODE": "CCU2"}, paths=[
-            (pin, output, TABLE_PS) for pin in given for output in ("F", "FCO")])
-
-    def netlist(self):
-        bits = {bit for cell in self.cells.values() for wire in cell["connections"].values()
-                for bit in wire if isinstance(bit, int)}
-        return {"modules": {"top": {"cells": copy.deepcopy(self.cells), "netnames": {
-            f"net_{bit}": {"bits": [bit], "hide_name": 1, "attributes": {}} for bit in bits}}}}
-
-    def placed(self):
-        return placed.Placed(self.netlist(), copy.deepcopy(self.delays))
 
 
 def filler(drawing):
@@ -147,54 +103,6 @@ def test_groups_are_urgent_where_a_path_is_too_long_or_almost():
         found[period] = sorted(set(rows.tolist()))
     # The paths take 3,541, 1,068 and 864 ps.
     assert found == {2_000: [20], 1_200: [20, 30], 1_000: [20, 30, 40]}
-
-
-@pytest.fixture
-def routed_path():
-    """Return a register, a table and a register with 1,000 and 2,000 ps of wires between them."""
-    drawing = Drawing()
-    begin = drawing.register("X20/Y20/SLICEA.FF0", "0")
-    drawing.register("X27/Y20/SLICEA.FF0", drawing.table("X21/Y20/SLICEA.K0", begin))
-    first, table, end = drawing.cells
-    return drawing, {((first, "Q"), (table, "D")): 1_000, ((table, "F"), (end, "M")): 2_000}
-
-
-def test_a_routed_path_is_of_the_wires_that_were_routed(routed_path):
-    drawing, wires = routed_path
-    first, table, end = drawing.cells
-    design = drawing.placed()
-    found = routes.Routed(design, wires)
-    routes.Routed(design, dict.fromkeys(wires, 1))      # what else is found leaves this as it is
-    assert found.path() == [
-        ("clk-to-q", first, 395), ("routing", table, 1_000), ("logic", table, 180),
-        ("routing", end, 2_000), ("setup", end, 7)]
-    assert found.lateness(3_581) == (1, 3_582)
-    assert found.lateness(3_582) == (0, 3_582)
-    del wires[(first, "Q"), (table, "D")]
-    with pytest.raises(KeyError, match="trellis_ff_0"):
-        routes.Routed(drawing.placed(), wires)
-
-
-@pytest.mark.parametrize(("first_ps", "period", "freed"), [
-    (1_000, 3_581, [3, 4]),       # both wires take longer than such ones do, 462 and 771 ps
-    (462, 3_043, [4]),            # the first does not
-    (462, 3_044, []),             # nothing is late
-    (1_000, 3_582, [])])
-def test_only_nets_of_late_paths_that_take_detours_are_routed_again(routed_path, first_ps, period,
-                                                                    freed):
-    drawing, wires = routed_path
-    first, table, _ = drawing.cells
-    wires[(first, "Q"), (table, "D")] = first_ps
-    netlist = drawing.netlist()
-    nets = netlist["modules"]["top"]["netnames"]
-    for net in nets.values():
-        net["attributes"]["ROUTING"] = "X20/Y20/Q0;;1"
-    nets["net_3"]["bits"].append(99)
-    nets["another name of net_4"] = {"bits": [4], "attributes": {}}
-    assert routes.Routed(drawing.placed(), wires).release(netlist, period) == len(freed)
-    assert [name for name, net in nets.items() if net["attributes"].get("ROUTING") == " "] == [
-        f"net_{bit}" for bit in freed]
-    assert nets["another name of net_4"]["attributes"] == {}
 
 
 def test_tables_that_lead_around_are_refused():

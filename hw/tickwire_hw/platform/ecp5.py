@@ -144,12 +144,15 @@ def place_and_route(name: str, geometry: str, folder: Path, *, mhz: float = MHZ,
                               read_delays(folder / "placed.sdf"),
                               period=round(placement.AIM_PS * MHZ / mhz), seed=seed, say=_say)
     (folder / "refined.json").write_text(json.dumps(design.netlist))
-    path = _route(folder, mhz, design)
+    path = route(folder, mhz, design)
     return _result(folder, mhz, top).with_path(path)
 
 
-def _route(folder: Path, mhz: float, design: Placed) -> list[tuple[str, str, int]]:
-    """Route a placement until no path is late or more turns do not help; return its longest."""
+def route(folder: Path, mhz: float, design: Placed) -> list[tuple[str, str, int]]:
+    """Route ``refined.json`` until no path is late or a turn does not help; return the longest.
+
+    A path is of steps: what each is, a name and picoseconds. Says how far it is.
+    """
     period = round(1e6 / mhz)
     best = _routed(folder, mhz, design, "refined.json", "")
     for _ in range(_TURNS):
