@@ -13,7 +13,8 @@ from tickwire_hw.platform import placement
 from tickwire_hw.platform.placement import copies, moves, placed, times
 from tickwire_hw.platform.placement.delays import read
 
-STAGES = (placement.Stage(400, 2.0, 0.1, 20.0), placement.Stage(400, 0.1, 0.01, 8.0))
+STAGES = (placement.Stage(400, 2.0, 0.1, 20.0),
+          placement.Stage(400, 0.1, 0.01, 8.0, tolerance=200.0, copies=True))
 
 SDF = r'''(DELAYFILE
   (SDFVERSION "3.0")
@@ -198,7 +199,7 @@ def test_a_placement_is_refined_to_shorter_paths_and_stays_legal(scattered):
     netlist, said = scattered.netlist(), []
     before = longest(netlist, scattered.delays)
     delays = copy.deepcopy(scattered.delays)
-    design = placement.refine(netlist, delays, stages=STAGES, say=said.append)
+    design = placement.refine(netlist, delays, STAGES, period=7_000, say=said.append)
     again = placed.Placed(design.netlist, delays)
     assert moves.count_illegal(moves.floor(again), again.cells) == 0
     assert longest(design.netlist, delays) < before / 2 and len(said) == 4
@@ -216,7 +217,8 @@ def test_the_same_seed_gives_the_same_placement(scattered):
     found = []
     for seed in (1, 1, 2):
         netlist = scattered.netlist()
-        placement.refine(netlist, copy.deepcopy(scattered.delays), stages=STAGES, seed=seed)
+        placement.refine(netlist, copy.deepcopy(scattered.delays), STAGES, period=7_000,
+                         seed=seed)
         found.append(netlist)
     assert found[0] == found[1] != found[2]
 
@@ -287,7 +289,7 @@ def test_a_memory_moves_to_a_place_for_memories():
     drawing.register("X80/Y80/SLICEA.FF0", drawing.table("X80/Y79/SLICEA.K0", out))
     netlist = drawing.netlist()
     before = longest(netlist, drawing.delays)
-    placement.refine(netlist, drawing.delays, stages=STAGES, period=2_000)
+    placement.refine(netlist, drawing.delays, STAGES, period=2_000)
     cells = netlist["modules"]["top"]["cells"]
     [memory] = [cell["attributes"]["NEXTPNR_BEL"] for cell in cells.values()
                 if cell["type"] == "DP16KD"]

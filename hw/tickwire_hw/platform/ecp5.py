@@ -42,7 +42,7 @@ between structures that ABC has found to be equal (``&dch``), by delay.
 """
 _CHOICES = "&st; &if -g -K 6; &dch -f; &if {W} {D} {R} -v"
 _SCRIPTS = {"choices": f"+&scorr; &sweep; &dc2; {_CHOICES}; {_CHOICES}; &mfs"}
-PLACERS = ("heap", "static")
+PLACERS = tuple(placement.COOLINGS)
 """Placers of nextpnr: its own choice, which heeds delays all along, and one that wants short wires.
 
 ``static`` heeds delays only at its end. The small pipeline's wires are 9 % shorter with it, and its
@@ -140,9 +140,10 @@ def place_and_route(name: str, geometry: str, folder: Path, *, mhz: float = MHZ,
         _nextpnr(folder, mhz, *place, "--report", "report.json", "--textcfg", "top.config")
         return _result(folder, mhz, top)
     _nextpnr(folder, mhz, *place, "--no-route", "--write", "placed.json", "--sdf", "placed.sdf")
+    cooling = placement.COOLINGS[placer]
     design = placement.refine(json.loads((folder / "placed.json").read_text()),
-                              read_delays(folder / "placed.sdf"),
-                              period=round(placement.AIM_PS * MHZ / mhz), seed=seed, say=_say)
+                              read_delays(folder / "placed.sdf"), cooling.stages,
+                              period=round(cooling.aim * MHZ / mhz), seed=seed, say=_say)
     (folder / "refined.json").write_text(json.dumps(design.netlist))
     path = route(folder, mhz, design)
     return _result(folder, mhz, top).with_path(path)

@@ -15,8 +15,6 @@ from tickwire_hw.platform.placement import moves, placed, times
 from tickwire_hw.platform.placement.copies import copy_drivers
 from tickwire_hw.platform.placement.delays import Delays
 
-AIM_PS = 7_000
-"""For 125 MHz: an eighth less than its period, as wires take longer than in the mean, too."""
 _LOOKS = 7
 """Looks at all paths while a move is tried for each group."""
 _ROUND = 20
@@ -33,23 +31,48 @@ _NEAR_TILE = 78.0
 
 @dataclass(frozen=True, slots=True)
 class Stage:
-    """A part of the cooling; behind it come copies, but behind the last.
+    """A part of the cooling.
 
     Attributes:
         moves: tries a group.
         heat: what a move may cost more at the start, in tiles of a wire to one sink.
         cold: the same at the end.
         reach: most tiles that a move goes, at the start.
+        tolerance: picoseconds that a wire may take more until that costs e times as much.
+        copies: whether drivers are copied before it.
     """
 
     moves: int
     heat: float
     cold: float
     reach: float
+    tolerance: float = _TOLERANCE
+    copies: bool = False
 
 
-STAGES = (Stage(900, 5.0, 0.8, 40.0), Stage(400, 0.9, 0.3, 10.0), Stage(400, 0.5, 0.1, 10.0),
-          Stage(500, 0.3, 0.02, 8.0))
+@dataclass(frozen=True, slots=True)
+class Cooling:
+    """How a placement is annealed.
+
+    Attributes:
+        aim: picoseconds that paths may take for 125 MHz. Less than its period: once routed wires
+            take longer than in the mean, too.
+        stages: one after the other.
+    """
+
+    aim: int
+    stages: Sequence[Stage]
+
+
+COOLINGS = {
+    "heap": Cooling(6_600, (
+        Stage(400, 0.5, 0.1, 10.0), Stage(500, 0.4, 0.04, 8.0, 250.0, copies=True),
+        Stage(1_000, 0.4, 0.02, 8.0, 200.0), Stage(1_200, 0.4, 0.02, 10.0, 150.0))),
+    "static": Cooling(7_000, (
+        Stage(900, 5.0, 0.8, 40.0), Stage(400, 0.9, 0.3, 10.0, copies=True),
+        Stage(400, 0.5, 0.1, 10.0, copies=True), Stage(500, 0.3, 0.02, 8.0, copies=True))),
+}
+"""By nextpnr's placer: ``static`` heeds delays little, and what it places begins hot."""
 
 
 class Work:
@@ -100,6 +123,8 @@ class Work:
     def cool(self, stage: Stage, seed: int) -> None:
         """Anneal the placement."""
         design = self.design
+        self._wish = self._wish._replace(tolerance=stage.tolerance)
+        moves.price(design.graph, self._wish)
         tries = math.ceil(self.where.shape.size / _LOOKS)
         looks = stage.moves * _LOOKS
         reach = stage.reach
@@ -123,9 +148,8 @@ class Work:
                 f"{np.count_nonzero(took > self.period)} beyond {self.period / 1000:g} ns")
 
 
-def refine(netlist: dict, delays: Delays, *, period: int = AIM_PS, seed: int = 1,
-           stages: Sequence[Stage] = STAGES, say: Callable[[str], None] = lambda _: None,
-           ) -> placed.Placed:
+def refine(netlist: dict, delays: Delays, stages: Sequence[Stage], *, period: int, seed: int = 1,
+           say: Callable[[str], None] = lambda _: None) -> placed.Placed:
     """Make the paths of a placement shorter that take more than ``period`` ps; return it.
 
     Changes ``netlist``, as nextpnr writes it with ``--write`` before routing, and ``delays``, of
@@ -135,7 +159,7 @@ def refine(netlist: dict, delays: Delays, *, period: int = AIM_PS, seed: int = 1
     work = Work(netlist, delays, period)
     say(f"placed: {work.text()}")
     for number, stage in enumerate(stages):
-        if number:
+        if stage.copies:
             copies = 0
             for kind in (placed.TABLE, placed.REGISTER):
                 copies += copy_drivers(work.design, work.where, work.slack, 0, kind)
