@@ -253,7 +253,8 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--placer", choices=PLACERS, default=PLACERS[0],
                         help="nextpnr's placer (heap)")
     parser.add_argument("--refine", action="store_true",
-                        help="anneal the placement before it is routed (10 minutes a pipeline)")
+                        help="anneal the placement before it is routed (30 minutes a pipeline),"
+                             " and route late paths once more")
     options = parser.parse_args(arguments)
     folder = Path("build") / "ecp5" / f"{options.name}_{options.geometry}"
     try:

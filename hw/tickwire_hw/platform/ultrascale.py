@@ -22,8 +22,11 @@ KINDS = {
     "BRAM18": r"RAMB18E2", "URAM": r"URAM288", "DSP": r"DSP48E2",
 }
 """Names of a report's counts, and the cells that they count."""
-# `ltp` runs through registers and memories as if they were logic: they are deleted before it runs.
-_SCRIPT = (f"{yowasp.READ}; synth_xilinx -family xcup -uram -top top -flatten -noiopad -noclkbuf; "
+# Tables are not compared with what they were chosen for, which did not end in ten minutes for the
+# multipliers of `Risk`. `ltp` runs through registers and memories as if they were logic: they are
+# deleted before it runs.
+_SYNTHESIS = "synth_xilinx -family xcup -uram -top top -flatten -noiopad -noclkbuf"
+_SCRIPT = (f"{yowasp.READ}; scratchpad -set abc9.verify false; {_SYNTHESIS}; "
            "tee -q -o stat.json stat -json; delete t:FD* t:RAMB* t:RAM?* t:SRL* t:URAM* t:DSP* "
            "t:$scopeinfo; tee -q -o depth.txt ltp")
 

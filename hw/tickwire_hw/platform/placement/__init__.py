@@ -65,9 +65,10 @@ class Cooling:
 
 
 COOLINGS = {
-    "heap": Cooling(6_600, (
-        Stage(400, 0.5, 0.1, 10.0), Stage(500, 0.4, 0.04, 8.0, 250.0, copies=True),
-        Stage(1_000, 0.4, 0.02, 8.0, 200.0), Stage(1_200, 0.4, 0.02, 10.0, 150.0))),
+    "heap": Cooling(7_000, (
+        Stage(400, 0.5, 0.1, 10.0), Stage(500, 0.3, 0.02, 8.0, copies=True),
+        Stage(1_000, 0.3, 0.02, 8.0, 200.0), Stage(1_000, 0.4, 0.02, 8.0, 200.0),
+        Stage(700, 0.4, 0.02, 12.0, 150.0))),
     "static": Cooling(7_000, (
         Stage(900, 5.0, 0.8, 40.0), Stage(400, 0.9, 0.3, 10.0, copies=True),
         Stage(400, 0.5, 0.1, 10.0, copies=True), Stage(500, 0.3, 0.02, 8.0, copies=True))),
@@ -86,7 +87,7 @@ class Work:
         self._arrival = np.empty(graph.cell.size, np.int64)
         self._latest = np.empty(graph.cell.size, np.int64)
         sinks = np.bincount(graph.source[graph.kind != times.INSIDE], minlength=graph.cell.size)
-        weight = 1 / (_NEAR_TILE * np.sqrt(np.maximum(sinks[graph.source], 1)))
+        weight = 1 / (_NEAR_TILE * np.maximum(sinks[graph.source], 1))
         arcs = graph.source.size
         self._wish = moves.Wish(weight, np.empty(arcs, np.int64), np.zeros(arcs),
                                 _URGENCY, _TOLERANCE)
