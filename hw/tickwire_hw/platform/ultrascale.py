@@ -25,8 +25,8 @@ KINDS = {
 # Tables are not compared with what they were chosen for, which did not end in ten minutes for the
 # multipliers of `Risk`. `ltp` runs through registers and memories as if they were logic: they are
 # deleted before it runs.
-_SYNTHESIS = "synth_xilinx -family xcup -uram -top top -flatten -noiopad -noclkbuf"
-_SCRIPT = (f"{yowasp.READ}; scratchpad -set abc9.verify false; {_SYNTHESIS}; "
+_SCRIPT = (f"{yowasp.READ}; scratchpad -set abc9.verify false; "
+           "synth_xilinx -family xcup -uram -top top -flatten -noiopad -noclkbuf; "
            "tee -q -o stat.json stat -json; delete t:FD* t:RAMB* t:RAM?* t:SRL* t:URAM* t:DSP* "
            "t:$scopeinfo; tee -q -o depth.txt ltp")
 

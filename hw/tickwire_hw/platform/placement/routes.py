@@ -34,7 +34,7 @@ class Routed:
             graph.delay[arc] = wires[self._pin(graph.source[arc]), self._pin(graph.target[arc])]
         self._arrival = np.empty(graph.cell.size, np.int64)
         times.arrive(graph, self._arrival)
-        self.ends = times.ends(graph, self._arrival)
+        self._ends = times.ends(graph, self._arrival)
 
     def _pin(self, node: int) -> Pin:
         design = self._design
@@ -42,7 +42,7 @@ class Routed:
 
     def path(self) -> list[tuple[str, str, int]]:
         """Return the longest path: what a step is, a name and its picoseconds."""
-        graph, node = self._graph, int(np.argmax(self.ends))
+        graph, node = self._graph, int(np.argmax(self._ends))
         path = times.longest(graph, self._arrival)
         first = int(graph.source[path[0]]) if path else node
         steps = [("clk-to-q", self._pin(first)[0], int(graph.start[first]))]
@@ -52,7 +52,7 @@ class Routed:
 
     def lateness(self, period: int) -> tuple[int, int]:
         """Return how many paths' ends take more than ``period`` ps, and what the longest takes."""
-        return int(np.count_nonzero(self.ends > period)), int(self.ends.max())
+        return int(np.count_nonzero(self._ends > period)), int(self._ends.max())
 
     def release(self, netlist: dict, period: int) -> int:
         """Take their routes from nets of late paths, if they take detours; return how many.
@@ -64,9 +64,9 @@ class Routed:
         graph, top = self._graph, netlist["modules"]["top"]
         allowed = np.empty(graph.delay.size, np.int64)
         times.allow(graph, period, self._arrival, np.empty_like(self._arrival), allowed)
-        late = (graph.delay > allowed) & (graph.delay > self._direct)
+        late = (graph.delay > allowed) & (graph.delay > self._direct)   # none within a cell
         bits: set[int] = set()
-        for node in np.unique(graph.source[late & (graph.kind != times.INSIDE)]):
+        for node in np.unique(graph.source[late]):
             cell, pin = self._pin(node)
             bits.update(top["cells"][cell]["connections"][pin])
         freed = 0
