@@ -270,15 +270,23 @@ def test_a_copy_says_the_same_and_only_to_those_that_are_near(kind):
     assert sorted(ends) == ["X80", "X81"]
 
 
-def test_an_enable_has_one_wire_for_all_of_a_slice():
+@pytest.mark.parametrize("places, copied", [((), 0), ((30, 80, 81), 1)])
+def test_what_a_register_enables_stays_with_it(places, copied):
     drawing = Drawing()
     filler(drawing)
     begin = drawing.register("X20/Y20/SLICEA.FF0", "0")
-    for x in (22, 80, 81):
+    for x in (22, 78, 79):
         drawing.register(f"X{x}/Y20/SLICEA.FF0", "0", "M", begin)
         drawing.delays.setups[f"trellis_ff_{len(drawing.cells) - 1}"].append(("CE", NEEDS))
-    work = placement.Work(drawing.netlist(), drawing.delays, 1_000)
-    assert copies.copy_drivers(work.design, work.where, work.slack, 0, placed.REGISTER) == 0
+    for x in places:
+        drawing.register(f"X{x}/Y20/SLICEC.FF0", drawing.table(f"X{x}/Y20/SLICED.K0", begin))
+    netlist = drawing.netlist()
+    work = placement.Work(netlist, drawing.delays, 1_000)
+    found = copies.copy_drivers(work.design, work.where, work.slack, 0, placed.REGISTER)
+    assert found == copied
+    cells = netlist["modules"]["top"]["cells"].values()
+    assert sum(cell["connections"].get("CE") == [begin] for cell in cells) == 3
+    assert sum(cell["connections"].get("D") == [begin] for cell in cells) == bool(copied)
 
 
 def test_a_memory_moves_to_a_place_for_memories():

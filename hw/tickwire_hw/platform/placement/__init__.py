@@ -67,8 +67,7 @@ class Cooling:
 COOLINGS = {
     "heap": Cooling(7_000, (
         Stage(400, 0.5, 0.1, 10.0), Stage(500, 0.3, 0.02, 8.0, copies=True),
-        Stage(1_000, 0.3, 0.02, 8.0, 200.0), Stage(1_000, 0.4, 0.02, 8.0, 200.0),
-        Stage(700, 0.4, 0.02, 12.0, 150.0))),
+        Stage(1_000, 0.3, 0.02, 8.0, 200.0), Stage(1_000, 0.4, 0.02, 8.0, 200.0, copies=True))),
     "static": Cooling(7_000, (
         Stage(900, 5.0, 0.8, 40.0), Stage(400, 0.9, 0.3, 10.0, copies=True),
         Stage(400, 0.5, 0.1, 10.0, copies=True), Stage(500, 0.3, 0.02, 8.0, copies=True))),

@@ -24,8 +24,8 @@ def copy_drivers(design: placed.Placed, where: moves.Floor, slack: NDArray[np.in
     """Copy drivers of wires that have less than ``most`` ps of ``slack``; return how many.
 
     ``kind`` is :data:`placed.TABLE` or :data:`placed.REGISTER`, never both: a copied register has
-    the enable of its original, and that must not be given a copy at the same time. Changes the
-    netlist and its delays; arrays are to be read anew.
+    the enable of its original, and that must not be given a copy at the same time. So what a
+    register enables stays with it. Changes the netlist and its delays; arrays are to be read anew.
     """
     design.write()
     nets = design.module["netnames"]
@@ -46,12 +46,14 @@ def _sinks_to_move(design: placed.Placed, node: int, arcs: NDArray, slack: NDArr
     """Return the wires that another copy should drive."""
     graph, cells = design.graph, design.cells
     cell, none = int(graph.cell[node]), arcs[:0]
-    worst = arcs[np.argmin(slack[arcs])]
-    if (cells.kind[cell] != kind or arcs.size < _FEWEST_SINKS or slack[worst] > most
-            or (kind == placed.TABLE and not _is_lone(design, cell))):
+    if cells.kind[cell] != kind or (kind == placed.TABLE and not _is_lone(design, cell)):
         return none
-    pins = {design.pins[target] for target in graph.target[arcs]}
-    if kind == placed.REGISTER and pins & _SHARED:
+    if kind == placed.REGISTER:
+        arcs = arcs[[design.pins[target] not in _SHARED for target in graph.target[arcs]]]
+    if arcs.size < _FEWEST_SINKS:
+        return none
+    worst = arcs[np.argmin(slack[arcs])]
+    if slack[worst] > most:
         return none
     ends = graph.cell[graph.target[arcs]]
     x, y = cells.x[ends], cells.y[ends]
