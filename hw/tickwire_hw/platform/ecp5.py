@@ -158,20 +158,27 @@ def route(folder: Path, mhz: float, design: Placed) -> list[tuple[str, str, int]
     period, idle = round(1e6 / mhz), 0
     best = _routed(folder, mhz, design, "refined.json", "")
     for turn in range(1, _TURNS + 1):
-        late, longest = best.lateness(period)
-        if not late or idle == _PATIENCE:
+        lateness = best.lateness(period)
+        if not lateness[0] or idle == _PATIENCE:
             break
-        netlist = json.loads((folder / "routed.json").read_text())
-        freed = best.release(netlist, period)
-        _say(f"routed: longest path {longest / 1000:.2f} ns, {late} late; {freed} nets once more")
-        (folder / "freed.json").write_text(json.dumps(netlist))
+        if not idle:
+            _free(folder, best, period)
         found = _routed(folder, mhz, design, "freed.json", "again_", "--seed", turn)
         idle += 1
-        if found.lateness(period) < (late, longest):
+        if found.lateness(period) < lateness:
             best, idle = found, 0
             for path in folder.glob("again_*"):
                 path.replace(path.with_name(path.name.removeprefix("again_")))
     return best.path()
+
+
+def _free(folder: Path, routed: Routed, period: int) -> None:
+    """Write ``freed.json``: ``routed.json`` without detours of late paths. Says how far it is."""
+    late, longest = routed.lateness(period)
+    netlist = json.loads((folder / "routed.json").read_text())
+    freed = routed.release(netlist, period)
+    _say(f"routed: longest path {longest / 1000:.2f} ns, {late} late; {freed} nets once more")
+    (folder / "freed.json").write_text(json.dumps(netlist))
 
 
 def _routed(folder: Path, mhz: float, design: Placed, netlist: str, prefix: str,
