@@ -27,6 +27,7 @@ ALLOWED = {
     "host/tickwire/kernels": ("tickwire.spec", "tickwire.kernels", "tickwire.errors"),
     "hw/tickwire_hw": ("tickwire.spec", "tickwire_hw"),
     "hw/tickwire_hw/platform/placement": ("tickwire.kernels.jit", "tickwire_hw.platform"),
+    "hw/tickwire_hw/platform/routing": ("tickwire.kernels.jit", "tickwire_hw.platform"),
     "sim/tickwire_sim": ("tickwire", "tickwire_hw", "tickwire_sim"),
 }
 COMPILE = ("host/tickwire/kernels/jit.py", "host/tickwire/kernels/memory.py")
