@@ -1,17 +1,17 @@
 """A small device as nextpnr's chip database has one, of places that are all alike.
 
-A place has two slots for a table and a register, and tracks to its four neighbours: of each two
-fast ones and a slow one. Structures are those of ``ecp5/arch.h`` of nextpnr 0.11.
+A place has two slots for tables and registers, and tracks to its four neighbours: each a fast
+one and a slow one. Structures are those of ``ecp5/arch.h`` of nextpnr 0.11.
 """
 
 import struct
 
-COLUMNS, ROWS = 8, 4
+COLUMNS, ROWS = 6, 2
 PIN_PS, FAST_PS, SLOW_PS, MORE_PS = 50, 300, 700, 10
 """Picoseconds of a pip to a pin or between inputs, to a track, and for each that a track drives."""
 TRACKS = {f"{way}{track:04}": (x, y, 1 + (track == 3))
           for way, x, y in (("H01E", 1, 0), ("H01W", -1, 0), ("V01S", 0, 1), ("V01N", 0, -1))
-          for track in (1, 2, 3)}
+          for track in (1, 3)}
 """Columns, rows and timing class of each track; a track belongs to the place where it ends."""
 SOURCES = [f"{pin}{z}_SLICE" for pin in "QF" for z in (0, 1)]
 INPUTS = [f"{pin}{z}" for pin in "DC" for z in (0, 1)]
@@ -28,7 +28,8 @@ def pips():
     for track in TRACKS:
         for target in (*INPUTS, "M0_SLICE", "M1_SLICE"):
             yield track, target, 0, 0, 0, 0
-        yield track, "G_HPBX0000", 0, 0, 0, 0
+    for source in SOURCES:
+        yield source, "G_HPBX0000", 0, 0, 0, 0
     yield "G_HPBX0000", "D0", 0, 0, 0, 0
     for z in "01":
         for number, outside in enumerate("CD", 2):

@@ -50,7 +50,7 @@ class Detours:
     def __init__(self, netlist: dict, routed: Routed, fabric: Fabric) -> None:
         """``netlist`` is the routed design as nextpnr wrote it.
 
-        Raises :class:`ValueError` for a route that the device does not have.
+        Raises :class:`ValueError` for a route that the device does not have, or two nets do.
         """
         self._routed, self._fabric, self._graph = routed, fabric, fabric.graph
         self._module = netlist["modules"]["top"]
@@ -106,6 +106,8 @@ class Detours:
             fields, mine = route.split(";"), set()
             for text, pip in zip(fields[::3], fields[1::3], strict=True):
                 wire = fabric.wire(text)
+                if trees.net[wire] != NONE:
+                    raise ValueError(f"{text!r} is in the routes of two nets.")
                 trees.net[wire] = len(self._nets)
                 if pip:
                     trees.place[wire], trees.before[wire] = fabric.pip(pip)
