@@ -25,6 +25,11 @@ NONE = -1
 NEVER = -(1 << 30)
 """Spare time of a wire that must stay with its net."""
 _ANY = 1 << 30
+_PER_PLACE, _NEAR = 35, 3
+"""Picoseconds that a place counts beyond the first, while a way is looked for.
+
+Of 188,062 wires of ``small`` as ``router1`` routed it, 99 in 100 took 44 or more a place.
+"""
 
 
 class Wires(NamedTuple):
@@ -162,28 +167,38 @@ def write_spare(wires, ends, slack, stays, spare):
             wire = wires.before[wire]
 
 
+@kernel(inline=True)
+def least_from(graph, place, target):
+    """Return the picoseconds that a way from one place to another takes at least, almost always."""
+    across = abs(place % graph.columns - target % graph.columns)
+    down = abs(place // graph.columns - target // graph.columns)
+    return _PER_PLACE * max(across + down - _NEAR, 0)
+
+
 @kernel
 def find_way(graph, wires, starts, target, rules, search, stamp):
     """Find the cheapest way from one of a net's wires to another wire; return its picoseconds.
 
     Returns :data:`NONE` if there is no way within the rules. A way's cost is the picoseconds that
-    the signal takes from its net's first wire, and the price of what it pushes aside. (Dijkstra,
-    A note on two problems in connexion with graphs, 1959.)
+    the signal takes from its net's first wire, and the price of what it pushes aside. (Hart,
+    Nilsson and Raphael, A formal basis for the heuristic determination of minimum cost paths, 1968;
+    where a place takes less than :func:`least_from` says, a way may be missed.)
     """
-    net = wires.net[starts[0]]
+    net, goal = wires.net[starts[0]], target // graph.slots
     waiting = [(np.int64(0), np.int64(0)) for _ in range(0)]
     for wire in starts:
         search.stamp[wire] = stamp
         search.cost[wire] = search.delay[wire] = reach(graph, wires, wire)
         search.before[wire] = NONE
-        heapq.heappush(waiting, (np.int64(search.cost[wire]), np.int64(wire)))
+        least = search.cost[wire] + least_from(graph, wire // graph.slots, goal)
+        heapq.heappush(waiting, (np.int64(least), np.int64(wire)))
     while len(waiting) > 0:
-        cost, wire = heapq.heappop(waiting)
-        if cost > search.cost[wire]:
+        least, wire = heapq.heappop(waiting)
+        place, cost = wire // graph.slots, search.cost[wire]
+        if least > cost + least_from(graph, place, goal):
             continue
         if wire == target:
             return search.delay[wire]
-        place = wire // graph.slots
         leads = wires.leads[wire] + 1 if search.before[wire] == NONE else 1
         first = graph.wires[graph.kind[place]] + wire % graph.slots
         for step in range(graph.steps[first], graph.steps[first + 1]):
@@ -203,7 +218,8 @@ def find_way(graph, wires, starts, target, rules, search, stamp):
                 continue
             delay = (search.delay[wire] + graph.delay[pip[TIMING], 0]
                      + leads * graph.delay[pip[TIMING], 1])
-            if delay >= rules.limit or wires.net[then] == net:
+            left = least_from(graph, there, goal)
+            if delay + left >= rules.limit or wires.net[then] == net:
                 continue
             so_far = cost + delay - search.delay[wire]
             if wires.net[then] != NONE:
@@ -215,5 +231,5 @@ def find_way(graph, wires, starts, target, rules, search, stamp):
                 search.stamp[then], search.cost[then] = stamp, so_far
                 search.delay[then], search.before[then] = delay, wire
                 search.place[then], search.pip[then] = at, graph.step[step, 2]
-                heapq.heappush(waiting, (np.int64(so_far), np.int64(then)))
+                heapq.heappush(waiting, (np.int64(so_far + left), np.int64(then)))
     return NONE
