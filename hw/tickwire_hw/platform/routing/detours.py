@@ -118,7 +118,7 @@ class Detours:
             raise ValueError(f"The routes have {missing} pips that the device does not have.")
 
     def _find_ends(self) -> None:
-        """Find where the wires of paths end, and which inputs of tables must stay."""
+        """Find where the wires of paths end, and which of these ends are inputs that must stay."""
         design, graph, cells = self._routed.design, self._routed.graph, self._routed.design.cells
         arcs, ends = [], []
         for arc in map(int, np.flatnonzero(graph.kind == times.WIRE)):
@@ -129,6 +129,9 @@ class Detours:
             if wire is not None and self._wires.net[wire] != NONE:
                 arcs.append(arc)
                 ends.append(wire)
+                self._rules.keeps_input[wire] = (
+                    cells.kind[cell] == placed.WRITER
+                    or design.entry(cell)["parameters"].get("MODE", "LOGIC") != "LOGIC")
         self._arcs, self._ends = np.array(arcs, np.int64), np.array(ends, np.int64)
         self._of_end: dict[int, list[int]] = defaultdict(list)
         self._in_net: dict[int, list[int]] = defaultdict(list)
@@ -138,14 +141,6 @@ class Detours:
         is_last = (self._wires.net != NONE) & (self._wires.leads == 0)
         is_last[self._ends] = False
         self._stays = np.flatnonzero(is_last)
-        for cell in map(int, np.flatnonzero(np.isin(cells.kind, (placed.TABLE, placed.WRITER)))):
-            is_writer = cells.kind[cell] == placed.WRITER
-            if is_writer or design.entry(cell)["parameters"].get("MODE", "LOGIC") != "LOGIC":
-                for name in (f"{pin}{z}_SLICE" for pin in "ABCD"
-                             for z in ((4, 5) if is_writer else (cells.z[cell],))):
-                    wire = self._fabric.find(int(cells.x[cell]), int(cells.y[cell]), name)
-                    if wire is not None:
-                        self._rules.keeps_input[wire] = True
 
     def _late(self) -> Iterator[int]:
         """Yield arcs of late paths, the latest first, as long as they are late.
@@ -304,13 +299,17 @@ class Detours:
 
     def _write(self, step: Step) -> None:
         trees, (wire, net, before, place, pip) = self._wires, step
-        for owner, drives, by in ((int(trees.net[wire]), int(trees.before[wire]), -1),
-                                  (net, before, 1)):
-            if owner != NONE:
-                self._touched.add(owner)
-                (self._of_net[owner].add if by > 0 else self._of_net[owner].discard)(wire)
-                if drives != NONE:
-                    trees.leads[drives] += by
+        held, driven = int(trees.net[wire]), int(trees.before[wire])
+        if held != NONE:
+            self._touched.add(held)
+            self._of_net[held].discard(wire)
+        if driven != NONE:
+            trees.leads[driven] -= 1
+        if net != NONE:
+            self._touched.add(net)
+            self._of_net[net].add(wire)
+        if before != NONE:
+            trees.leads[before] += 1
         trees.net[wire], trees.before[wire] = net, before
         trees.place[wire], trees.pip[wire] = place, pip
 

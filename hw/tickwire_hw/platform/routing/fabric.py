@@ -11,18 +11,17 @@ import struct
 from typing import NamedTuple
 
 import numpy as np
+from numpy.lib.recfunctions import structured_to_unstructured
 from numpy.typing import NDArray
 
-SOURCE_X, SOURCE_Y, SOURCE, TARGET_X, TARGET_Y, TARGET, TIMING, PERMUTES = range(8)
-"""Columns of :attr:`Graph.pip`."""
 PERMUTED = 1 << 14
 """Flag of a pip between inputs of a table: bits 0 and 1 are the input within, 2 and 3 without."""
 _PIP = np.dtype([("source_x", "<i2"), ("source_y", "<i2"), ("target_x", "<i2"),
                  ("target_y", "<i2"), ("source", "<i2"), ("target", "<i2"), ("timing", "<i2"),
                  ("tile", "i1"), ("kind", "i1"), ("permutes", "<i2"), ("padding", "<i2")])
-_COLUMNS = ("source_x", "source_y", "source", "target_x", "target_y", "target", "timing",
-            "permutes")
 _STEP = np.dtype([("x", "<i2"), ("y", "<i2"), ("pip", "<i4")])
+SOURCE_X, SOURCE_Y, TARGET_X, TARGET_Y, _, TARGET, TIMING, _, _, PERMUTES, _ = range(len(_PIP))
+"""Columns of :attr:`Graph.pip`, in the order of its fields."""
 _TYPES, _KINDS, _GRADES = 16, 24, 72       # lists in the root: types, each place's type, speeds
 _TYPE_SIZE, _WIRE_SIZE, _GRADE_SIZE, _LIST_SIZE = 24, 32, 16, 8
 _USABLE = re.compile(
@@ -45,7 +44,7 @@ class Graph(NamedTuple):
         pips: first pip of each type, ``int32[types + 1]``.
         steps: first step of each wire of a type, ``int32[wires + 1]``.
         step: columns, rows and number of a pip among its type's, ``int32[steps, 3]``.
-        pip: :data:`SOURCE_X` and so on, ``int32[pips, 8]``.
+        pip: :data:`SOURCE_X` and so on, ``int32[pips, 11]``.
         delay: picoseconds of a pip of a timing class, and more for each pip that its source drives,
             ``int32[classes, 2]``.
         is_usable: whether a wire of a type is the fabric's and no network's, ``bool[wires]``.
@@ -85,13 +84,12 @@ class Fabric:
             pip.append(self._array(_PIP, at + 2 * _LIST_SIZE))
         self._numbers = [{name: number for number, name in enumerate(names)}
                          for names in self._names]
-        steps, pips = np.concatenate(step), np.concatenate(pip)
         self.graph = Graph(
             columns, max(map(len, self._names)),
             np.frombuffer(blob, "<i4", rows * columns, kinds).astype(np.int32),
             _starts(self._names), _starts(pip), _starts(step),
-            np.stack([steps[name] for name in _STEP.names or ()], 1).astype(np.int32),
-            np.stack([pips[name] for name in _COLUMNS], 1).astype(np.int32),
+            *(structured_to_unstructured(np.concatenate(parts), np.int32)
+              for parts in (step, pip)),
             np.frombuffer(blob, "<i4", 4 * many, classes).reshape(-1, 4)[:, 1::2].copy(),
             np.array([bool(_USABLE.fullmatch(name)) for names in self._names for name in names]))
 
@@ -103,9 +101,14 @@ class Fabric:
     def wire(self, name: str) -> int:
         """Return a wire's number; raises :class:`ValueError` if there is none of the name."""
         found = _WIRE_NAME.fullmatch(name)
-        number = self.find(int(found[1]), int(found[2]), found[3]) if found else None
-        if number is None:
+        if not found:
             raise ValueError(f"{name!r} is no wire of the device.")
+        return self._known(int(found[1]), int(found[2]), found[3])
+
+    def _known(self, x: int, y: int, name: str) -> int:
+        number = self.find(x, y, name)
+        if number is None:
+            raise ValueError(f"'X{x}/Y{y}/{name}' is no wire of the device.")
         return number
 
     def find(self, x: int, y: int, name: str) -> int | None:
@@ -127,7 +130,7 @@ class Fabric:
         if not found:
             raise ValueError(f"{name!r} is no pip's name.")
         x, y = int(found[1]), int(found[2])
-        source = self.wire(f"X{x + int(found[3])}/Y{y + int(found[4])}/{found[5]}")
+        source = self._known(x + int(found[3]), y + int(found[4]), found[5])
         return y * self.graph.columns + x, source
 
     def pip_name(self, place: int, pip: int, source: int, target: int) -> str:

@@ -107,7 +107,10 @@ def no_search(count: int) -> Search:
 
 @kernel
 def find_pips(graph, wires, which):
-    """Write the pips of wires whose ``before`` and ``place`` are known; return how many are not."""
+    """Write the pips of wires whose ``before`` and ``place`` are known, and what each leads to.
+
+    Returns how many the device does not have.
+    """
     missing = 0
     for wire in which:
         source = wires.before[wire]
@@ -127,15 +130,20 @@ def find_pips(graph, wires, which):
     return missing
 
 
+@kernel(inline=True)
+def pip_delay(graph, timing, leads):
+    """Return the picoseconds of a pip of a class whose source drives ``leads``."""
+    return graph.delay[timing, 0] + leads * graph.delay[timing, 1]
+
+
 @kernel
 def reach(graph, wires, wire):
     """Return the picoseconds from its net's first wire to this one."""
     total = 0
     while wires.before[wire] != NONE:
         pip = graph.pips[graph.kind[wires.place[wire]]] + wires.pip[wire]
-        timing, source = graph.pip[pip, TIMING], wires.before[wire]
-        total += graph.delay[timing, 0] + wires.leads[source] * graph.delay[timing, 1]
-        wire = source
+        wire = wires.before[wire]
+        total += pip_delay(graph, graph.pip[pip, TIMING], wires.leads[wire])
     return total
 
 
@@ -216,12 +224,12 @@ def find_way(graph, wires, starts, target, rules, search, stamp):
             if flags & PERMUTED and (then != target or (
                     rules.keeps_input[then] and flags & 3 != flags >> 2 & 3)):
                 continue
-            delay = (search.delay[wire] + graph.delay[pip[TIMING], 0]
-                     + leads * graph.delay[pip[TIMING], 1])
+            takes = pip_delay(graph, pip[TIMING], leads)
+            delay = search.delay[wire] + takes
             left = least_from(graph, there, goal)
             if delay + left >= rules.limit or wires.net[then] == net:
                 continue
-            so_far = cost + delay - search.delay[wire]
+            so_far = cost + takes
             if wires.net[then] != NONE:
                 is_first = wires.before[then] == NONE
                 if rules.least == NONE or rules.spare[then] < rules.least or is_first:
