@@ -7,9 +7,12 @@ from tests.vfio.market import RING_LOG2
 from tickwire.config import Config
 from tickwire.device.card_device import CardDevice
 from tickwire.device.limits_rows import fill_limits
+from tickwire.device.pcie import PCIeDevice
 from tickwire.device.transport import Transport
 from tickwire.engine import Engine
 from tickwire.strategy.base import load
+
+PCIeDevice.seconds = 60.0                  # in which a card answers: emulated, beside other work
 
 
 @contextlib.contextmanager

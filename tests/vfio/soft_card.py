@@ -15,6 +15,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -45,6 +46,7 @@ PROCESSOR = {"NUMBA_CPU_NAME": "x86-64-v2",
              "NUMBA_CPU_FEATURES": "+cx16,+popcnt,+sahf,+sse3,+ssse3,+sse4.1,+sse4.2"}
 TURNS = 32                                 # of the card, before anything else is looked at
 KERNELS = "/kernels"
+_CACHE = image.FOLDER / "kernels"
 _VENUE = dict(zip("AECJ", KINDS, strict=True))
 
 
@@ -68,15 +70,27 @@ class Shared:
         return self.address + bus if 0 <= bus <= self.octets - octets else 0
 
 
+@contextlib.contextmanager
+def rehearsal() -> Iterator[None]:
+    """Compile the guest's kernels for its processor, beside what is done meanwhile."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "tests.vfio.rehearsal"], cwd=image.ROOT,
+        env={**os.environ, **PROCESSOR, "TICKWIRE_CACHE": str(_CACHE),
+             "PYTHONPATH": f"{image.ROOT}:{image.ROOT / 'host'}"})
+    try:
+        yield
+        if process.wait():
+            raise RuntimeError(f"The guest's kernels: status {process.returncode}.")
+    finally:
+        process.kill()
+        process.wait()
+
+
 def initramfs() -> Path:
-    """Compile the guest's kernels for its processor, and make the root that has them."""
-    cache = image.FOLDER / "kernels"
-    subprocess.run([sys.executable, "-m", "tests.vfio.rehearsal"], check=True, cwd=image.ROOT,
-                   env={**os.environ, **PROCESSOR, "TICKWIRE_CACHE": str(cache),
-                        "PYTHONPATH": f"{image.ROOT}:{image.ROOT / 'host'}"})
+    """Make the guest's root, with the kernels that were compiled for it."""
     installed = Path(np.__file__).parents[1]
     return image.initramfs(
-        "guest_card", folders={KERNELS: cache},
+        "guest_card", folders={KERNELS: _CACHE},
         environment={**PROCESSOR, "TICKWIRE_CACHE": KERNELS},
         packages=[path for name in PACKAGES if (path := installed / name).is_dir()])
 
@@ -85,18 +99,14 @@ class Bench:
     """A card, its venue, and the virtual machine that has the card in a slot."""
 
     def __init__(self, config: Config) -> None:
-        """Compile what the card runs; nothing is open yet."""
+        """Compile what the card and the guest run; nothing is open yet."""
         self.config = config
         self.bar, self.memory = Shared("bar", BAR_OCTETS), Shared("memory", MEMORY)
         self.ticks = {entry.symbol: entry.tick for entry in config.symbols}
         self.geometry = smallest(len(self.ticks))
         self.device: SoftwareDevice | None = None
-        with PCIeDevice(LoopTransport("warm", self.geometry, self.ticks), market_log2=RING_LOG2,
-                        is_huge=False) as warm:
-            warm.work()                        # a driver waits two seconds for a card, no longer
-        market_before = Venue(venue_config(market(free_ports().document())))
-        market_before.start()                  # nor may compiling its kernels hold the card up
-        market_before.stop()
+        with rehearsal():
+            self._warm()
         feed = config.feed
         self.lines = open_lines((feed.group_a, feed.port_a), (feed.group_b, feed.port_b),
                                 feed.interface)
@@ -104,6 +114,15 @@ class Bench:
                              self.geometry, self.ticks, prepare=self._connect)
         self.venue = Venue(venue_config(config))
         self._market = threading.Thread(target=self.venue.run, name="venue", daemon=True)
+
+    def _warm(self) -> None:
+        """Compile the card's kernels, for which a driver waits two seconds, and the venue's."""
+        with PCIeDevice(LoopTransport("warm", self.geometry, self.ticks), market_log2=RING_LOG2,
+                        is_huge=False) as card:
+            card.work()
+        before = Venue(venue_config(market(free_ports().document())))
+        before.start()
+        before.stop()
 
     def _connect(self, device: SoftwareDevice) -> None:
         device.attach_lines(*(line.fileno() for line in self.lines))
