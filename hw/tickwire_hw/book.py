@@ -132,7 +132,7 @@ class Book(wiring.Component):
             connect(m, part.i_write, flipped(self.i_grid))
         connect(m, sequencer.o, commit.i)
         m.d.comb += [
-            self.ready.eq(commit.ready & window.ready & early.ready),
+            self.ready.eq(sequencer.ready & commit.ready & window.ready & early.ready),
             self.hold.eq(sequencer.hold | early.hold),
             sequencer.watch_all.eq(self.watch_all), early.watch_all.eq(self.watch_all),
             contexts.write_enable.eq(sequencer.o.valid),

@@ -40,8 +40,9 @@ class Card(wiring.Component):
     ticks; templates and positions of sessions. Latencies, throughput and losses are those of
     ``Core`` and ``HostInterface``. A start (bit 0 of CONTROL) begins the market data anew, and
     STATUS says RUNNING when all tables are clear; the books and what is open at the venue are kept
-    until reset. With ``is_simulated`` the clock can be set while the device is armed: it follows
-    the time of what simulates the card, which takes longer for a cycle than a cycle is.
+    until reset, which leaves nothing. With ``is_simulated`` the clock can be set while the device
+    is armed: it follows the time of what simulates the card, which takes longer for a cycle than a
+    cycle is.
 
     Members
     -------

@@ -2,7 +2,7 @@
 
 from amaranth.hdl import Module
 from amaranth.lib import data, wiring
-from amaranth.lib.wiring import In, connect
+from amaranth.lib.wiring import In, Out, connect
 
 from tickwire.spec.geometry import Geometry
 from tickwire_hw.counters import SOFT, HostCounts
@@ -11,9 +11,9 @@ from tickwire_hw.markets import Markets
 from tickwire_hw.order_path import ROWS_LOG2, OrderPath
 from tickwire_hw.pipeline import Pipeline
 
-_INSIDE = ("i_taught", "watch_all", "i_seen", "phase", "feed_state", "now", "i_market",
+_INSIDE = ("ready", "i_taught", "watch_all", "i_seen", "phase", "feed_state", "now", "i_market",
            "i_early", "i_glimpse", "entered", "settled", "triggered", "kill_counted")
-_TO_INSIDE = ("other_counts", "sights", "glimpses")
+_TO_INSIDE = ("ready", "other_counts", "sights", "glimpses")
 _RENAMED = {"record": "order_record", "o": "o_order"}
 
 
@@ -27,6 +27,8 @@ class Core(wiring.Component):
 
     Members
     -------
+    ready : ``Out(1)``
+        Whether all tables are clear, of orders too; frames and intents come only then.
     order_record : ``Out(stream.Signature(RECORD))``
         Records of the order ring.
     o_order : ``Out(stream.Signature(Word))``
@@ -46,7 +48,7 @@ class Core(wiring.Component):
                 if name not in (_TO_INSIDE if part is self._pipeline else _INSIDE):
                     self._through[_RENAMED.get(name, name) if part is self._orders else name] = (
                         part, name, member)
-        super().__init__({"host_counts": In(HostCounts), **{
+        super().__init__({"ready": Out(1), "host_counts": In(HostCounts), **{
             name: member for name, (_, _, member) in self._through.items()}})
 
     def elaborate(self, platform):
@@ -67,7 +69,8 @@ class Core(wiring.Component):
                              (markets.lines, pipeline.lines_out),
                              (markets.i_symbol, self.i_symbol)):
             m.d.comb += [ours.valid.eq(theirs.valid), ours.p.eq(theirs.p)]
-        m.d.comb += [orders.phase.eq(markets.phase), orders.feed_state.eq(pipeline.state),
+        m.d.comb += [self.ready.eq(pipeline.ready & orders.ready & markets.ready),
+                     orders.phase.eq(markets.phase), orders.feed_state.eq(pipeline.state),
                      orders.watch_all.eq(self.watch_all), orders.now.eq(self.now)]
 
         counts = pipeline.other_counts

@@ -20,6 +20,7 @@ from tickwire_hw.risk_port import (
     Use,
 )
 from tickwire_hw.risk_rules import OWN_KEY
+from tickwire_hw.wipe import Wipe
 
 
 class Whose(data.Struct):
@@ -58,11 +59,13 @@ class Exposures(wiring.Component):
     """Show each operation its rows as the one before left them, and change them.
 
     An operation a cycle: its rows are named one cycle ahead, shown from registers, and changed at
-    the end of that cycle. What is not changed stays. Everything is zero at configuration and reset
-    clears nothing but what the firm owes. Never exerts backpressure.
+    the end of that cycle. What is not changed stays. Everything is zero at configuration and once
+    it is ``ready`` after a reset. Never exerts backpressure.
 
     Members
     -------
+    ready : ``Out(1)``
+        Whether all rows are clear, see ``Wipe``; operations come only then.
     ahead : ``In(Whose)``
         Rows of the operation of the next cycle.
     is_order, is_answer, is_message : ``In(1)``
@@ -83,8 +86,8 @@ class Exposures(wiring.Component):
     def __init__(self, geometry: Geometry) -> None:
         self._instruments = geometry.instruments
         super().__init__({
-            "ahead": In(Whose), "is_order": In(1), "is_answer": In(1), "is_message": In(1),
-            "request": In(Request), "answer": In(Answer), "value": In(Worth),
+            "ready": Out(1), "ahead": In(Whose), "is_order": In(1), "is_answer": In(1),
+            "is_message": In(1), "request": In(Request), "answer": In(Answer), "value": In(Worth),
             "intervals": In(Intervals), "now": In(AMOUNT), "released": In(STRATEGIES),
             "exposure": Out(Exposure), "strategy": Out(Use), "session": Out(Use),
             "firm": Out(Firm), "look": In(16), "position": Out(signed(SHARES)), "mark": Out(32),
@@ -96,6 +99,8 @@ class Exposures(wiring.Component):
 
         self._whose = whose = Signal(Whose)
         m.d.sync += whose.eq(self.ahead)
+        m.submodules.wipe = self._wipe = Wipe(max(self._instruments, STRATEGIES, SESSIONS_MAX))
+        m.d.comb += self.ready.eq(self._wipe.ready)
         rows = self._rows(m, "exposures", Exposure, self._instruments, "instrument",
                           self.exposure, self._exposure(m), self.is_order | self.is_answer)
         self._rows(m, "strategies", Use, STRATEGIES, "strategy", self.strategy,
@@ -118,8 +123,8 @@ class Exposures(wiring.Component):
         ahead, now = getattr(self.ahead, which)[:bits], getattr(self._whose, which)[:bits]
         row = Signal(shape, name=f"{which}_row")
         m.d.comb += [
-            read.addr.eq(ahead), write.addr.eq(now), write.en.eq(is_changed),
-            write.data.eq(after)]
+            read.addr.eq(ahead), write.addr.eq(Mux(self.ready, now, self._wipe.row)),
+            write.en.eq(is_changed | ~self.ready), write.data.eq(Mux(self.ready, after, 0))]
         m.d.sync += row.eq(Mux((ahead == now) & is_changed, after, read.data))
         if which == "strategy":
             released = Signal(depth)
@@ -134,16 +139,17 @@ class Exposures(wiring.Component):
     def _exposure(self, m):
         e, request, answer, value = self.exposure, self.request, self.answer, self.value
         after = Signal(Exposure)
-        is_sell = Mux(self.is_order, request.is_sell, answer.is_sell)
-        quantity = Mux(self.is_order, request.added_quantity, answer.quantity)
+        # Whether an order passed is known last: sums are made without it.
+        is_sell = Mux(self.is_answer, answer.is_sell, request.is_sell)
+        quantity = Mux(self.is_answer, answer.quantity, request.added_quantity)
         is_fill = self.is_answer & answer.is_fill
         key = Mux(request.is_sell, (OWN_KEY - request.price)[:31], request.price[:31])
         m.d.comb += [
             after.eq(e),
-            after.open_notional.eq(e.open_notional + Mux(self.is_order, request.added_notional,
-                                                         answer.notional)),
-            after.open_orders.eq(e.open_orders + Mux(self.is_order, request.is_new,
-                                                     answer.orders))]
+            after.open_notional.eq(e.open_notional + Mux(self.is_answer, answer.notional,
+                                                         request.added_notional)),
+            after.open_orders.eq(e.open_orders + Mux(self.is_answer, answer.orders,
+                                                     request.is_new))]
         with m.If(is_sell):
             m.d.comb += after.open_sell.eq(e.open_sell + quantity)
         with m.Else():
@@ -193,12 +199,12 @@ class Exposures(wiring.Component):
     def _firm(self, m):
         firm, request, answer, value = self.firm, self.request, self.answer, self.value
         with m.If(self.is_order | self.is_answer):
-            notional = Mux(self.is_order, request.added_notional, answer.notional)
-            is_sell = Mux(self.is_order, request.is_sell, answer.is_sell)
+            notional = Mux(self.is_answer, answer.notional, request.added_notional)
+            is_sell = Mux(self.is_answer, answer.is_sell, request.is_sell)
             m.d.sync += [
                 firm.open_notional.eq(firm.open_notional + notional),
-                firm.open_orders.eq(firm.open_orders + Mux(self.is_order, request.is_new,
-                                                           answer.orders))]
+                firm.open_orders.eq(firm.open_orders + Mux(self.is_answer, answer.orders,
+                                                           request.is_new))]
             with m.If(~is_sell):
                 m.d.sync += firm.open_buy_notional.eq(firm.open_buy_notional + notional)
         with m.If(self.is_order | self.is_answer & answer.is_fill):

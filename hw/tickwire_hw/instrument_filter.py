@@ -15,6 +15,7 @@ from tickwire_hw.logic import encode, equal_pieces, select, stages
 from tickwire_hw.messages import field
 from tickwire_hw.ram import RAM
 from tickwire_hw.stream import offset_of
+from tickwire_hw.wipe import Wipe
 
 LOCATE = 8 * itch50.ADD_ORDER.field("stock_locate")[0].size
 SYMBOL = 8 * itch50.STOCK_DIRECTORY.field("stock")[0].size
@@ -45,6 +46,8 @@ class InstrumentFilter(wiring.Component):
 
     Members
     -------
+    ready : ``Out(1)``
+        Whether it knows no locate of an earlier run: 65,536 cycles after a reset, see ``Wipe``.
     watch_all : ``In(1)``
         Every locate from 1 to below ``instruments`` is the instrument of its number, and the
         directory teaches nothing. A number above is ``is_beyond``.
@@ -64,7 +67,7 @@ class InstrumentFilter(wiring.Component):
     def __init__(self, geometry: Geometry) -> None:
         self._geometry, self._entry = geometry, entry_layout(geometry)
         super().__init__({
-            "watch_all": In(1),
+            "ready": Out(1), "watch_all": In(1),
             "i_watch": In(stream.Signature(data.StructLayout(
                 {"instrument": self._entry["instrument"].shape, "symbol": SYMBOL}),
                 always_ready=True)),
@@ -105,9 +108,12 @@ class InstrumentFilter(wiring.Component):
         is_same = stages(m, Cat(locates[1] == locates[2], locates[1] == before[1]), 1, "is_same")[1]
         m.submodules.entries = entries = RAM(
             data.StructLayout({"is_watched": 1, "instrument": instrument}), 1 << LOCATE)
+        m.submodules.wipe = wipe = Wipe(1 << LOCATE)
         m.d.comb += [
-            entries.read_address.eq(locate), entries.write_enable.eq(found.is_taught),
-            entries.write_address.eq(locates[-1]), entries.write_data.is_watched.eq(1),
+            self.ready.eq(wipe.ready), entries.read_address.eq(locate),
+            entries.write_enable.eq(found.is_taught | ~wipe.ready),
+            entries.write_address.eq(Mux(wipe.ready, locates[-1], wipe.row)),
+            entries.write_data.is_watched.eq(wipe.ready),
             entries.write_data.instrument.eq(found.instrument)]
 
         is_new, is_newer, is_older = Signal(), Signal(), Signal()

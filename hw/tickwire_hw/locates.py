@@ -17,7 +17,6 @@ class Locates(wiring.Component):
     """Find the instrument of a stock locate. Latency one cycle, a locate each cycle.
 
     ``InstrumentFilter`` is a table by locate, which answers one cycle later; this learns from it.
-    It forgets nothing at reset, as tables do.
 
     Members
     -------
@@ -48,7 +47,7 @@ class Locates(wiring.Component):
         m = Module()
 
         taught, count = self.i_taught.p, self._instruments
-        is_watched, hits = Signal(count, reset_less=True), Signal(count)
+        is_watched, hits = Signal(count), Signal(count)
         for number in range(count):
             own = Signal(LOCATE, name=f"locate_{number}", reset_less=True)
             m.d.comb += hits[number].eq(is_watched[number] & (self.locate == own))

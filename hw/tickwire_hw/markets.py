@@ -12,6 +12,7 @@ from tickwire_hw.instrument_filter import taught_layout
 from tickwire_hw.order_port import Symbol
 from tickwire_hw.record_writer import RECORD
 from tickwire_hw.records import body_layout, line_layout
+from tickwire_hw.wipe import Wipe
 
 _STATUS = data.StructLayout({"reg_sho": 8, "operational": 8})
 
@@ -25,6 +26,8 @@ class Markets(wiring.Component):
 
     Members
     -------
+    ready : ``Out(1)``
+        Whether nothing of an earlier run is left, see ``Wipe``; the rest comes only then.
     records, lines : ``In(stream.Signature(..., always_ready=True))``
         Records and state lines of ``Publish``; a line comes with the first record of its version.
     i_symbol : ``In(stream.Signature(Symbol, always_ready=True))``
@@ -41,7 +44,7 @@ class Markets(wiring.Component):
         self._instruments = geometry.instruments
         self._bits = max(1, ceil_log2(geometry.instruments))
         super().__init__({
-            "records": In(stream.Signature(RECORD, always_ready=True)),
+            "ready": Out(1), "records": In(stream.Signature(RECORD, always_ready=True)),
             "lines": In(stream.Signature(data.StructLayout(
                 {"instrument": self._bits, "line": line_layout(STATE_LINE)}), always_ready=True)),
             "i_symbol": In(stream.Signature(Symbol, always_ready=True)),
@@ -65,11 +68,15 @@ class Markets(wiring.Component):
         is_status = self.records.valid & (record.kind == RecordType.STATUS)
         is_directory = self.records.valid & (record.kind == RecordType.DIRECTORY)
         instrument, now = self.lines.p.instrument, Signal(_STATUS)
+        m.submodules.wipe = wipe = Wipe(depth)
         m.d.comb += [
-            kept.addr.eq(instrument), named.addr.eq(instrument), write.addr.eq(instrument),
-            write.en.eq(self.lines.valid & is_status), write.data.eq(now),
-            now.eq(kept.data), name.addr.eq(symbol.p.instrument), name.en.eq(symbol.valid),
-            name.data.eq(symbol.p.symbol)]
+            self.ready.eq(wipe.ready), kept.addr.eq(instrument), named.addr.eq(instrument),
+            write.addr.eq(Mux(wipe.ready, instrument, wipe.row)),
+            write.en.eq(self.lines.valid & is_status | ~wipe.ready),
+            write.data.eq(Mux(wipe.ready, now, 0)),
+            now.eq(kept.data), name.en.eq(symbol.valid | ~wipe.ready),
+            name.addr.eq(Mux(wipe.ready, symbol.p.instrument, wipe.row)),
+            name.data.eq(Mux(wipe.ready, symbol.p.symbol, 0))]
         with m.If(is_status):
             m.d.comb += [now.reg_sho.eq(status.reg_sho), now.operational.eq(status.operational)]
             m.d.sync += self.phase.eq(status.market_phase)

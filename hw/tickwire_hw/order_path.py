@@ -32,6 +32,7 @@ from tickwire_hw.settle_port import Settled
 from tickwire_hw.table_loader import TableLoader
 from tickwire_hw.triggers import Triggers
 from tickwire_hw.triggers_port import Sight, Triggered
+from tickwire_hw.wipe import Wipe
 
 _KILL = ("i_kill", "i_arm", "i_kick", "watchdog_period", "watchdog_closed", "mass_cancel", "killed",
          "is_killed", "epoch", "kill_time", "kick_time")
@@ -61,6 +62,8 @@ class OrderPath(wiring.Component):
 
     Members
     -------
+    ready : ``Out(1)``
+        Whether nothing of an earlier run is left, see ``Wipe``; the rest comes only then.
     i : ``In(stream.Signature(Taken))``
         Intents, settle intents and errors of the window.
     now : ``In(64)``
@@ -118,7 +121,7 @@ class OrderPath(wiring.Component):
                 for name, ours in _TABLE.items()} | {
                 "i_number": (self._rows, "i_number", self._rows.signature.members["i_number"])}
         super().__init__({
-            "i": In(stream.Signature(Taken)), "now": In(64),
+            "ready": Out(1), "i": In(stream.Signature(Taken)), "now": In(64),
             "i_taught": self._locates.signature.members["i_taught"], "watch_all": In(1),
             "i_seen": In(stream.Signature(data.StructLayout(
                 {"instrument": self._bits, "seen": Seen}), always_ready=True)),
@@ -259,20 +262,24 @@ class OrderPath(wiring.Component):
             m.d.comb += [part.keys.valid.eq(own.o.valid), part.keys.p.eq(own.o.p)]
 
         locates, read = self._locates, self._seen.read_port(domain="comb")
-        write = self._seen.write_port()
+        write, is_seen = self._seen.write_port(), self.i_seen.valid
+        m.submodules.wipe = wipe = Wipe(1 << self._bits)
         connect(m, flipped(self.i_taught), locates.i_taught)
         m.d.comb += [
+            self.ready.eq(Cat(part.ready for part in (
+                wipe, rows, own, triggers, self._risk)).all()),
             locates.watch_all.eq(self.watch_all), locates.locate.eq(entry.locate),
             entry.found.is_watched.eq(locates.o.is_watched),
             entry.found.instrument.eq(locates.o.instrument),
-            write.en.eq(self.i_seen.valid), write.addr.eq(self.i_seen.p.instrument),
-            write.data.eq(self.i_seen.p.seen),
+            write.en.eq(is_seen | ~wipe.ready),
+            write.addr.eq(Mux(wipe.ready, self.i_seen.p.instrument, wipe.row)),
+            write.data.eq(Mux(wipe.ready, self.i_seen.p.seen, 0)),
             read.addr.eq(Mux(settle.is_busy, settle.instrument, Mux(
                 entry.is_busy, entry.instrument, triggers.begin.p.instrument))),
             entry.seen.eq(read.data), settle.last.eq(read.data.market.last),
             # A record and what it leaves the instrument like come in the same cycle.
             triggers.market.eq(Mux(
-                write.en & (self.i_seen.p.instrument == triggers.begin.p.instrument),
+                is_seen & (self.i_seen.p.instrument == triggers.begin.p.instrument),
                 self.i_seen.p.seen.market, read.data.market))]
 
     def _gate(self, m):

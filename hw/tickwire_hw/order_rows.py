@@ -1,6 +1,6 @@
 """Order table by token: rows, and the least token whose row is free (kernel ``orders``)."""
 
-from amaranth.hdl import Module, Signal
+from amaranth.hdl import Module, Mux, Signal
 from amaranth.lib import data, memory, stream, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -9,6 +9,7 @@ from tickwire.spec.orders import OWN_ORDERS, OrderState
 from tickwire.spec.ouch50 import USER_REF_NUM_FIRST
 from tickwire.spec.sessions import SESSIONS_MAX
 from tickwire_hw.ram import RAM
+from tickwire_hw.wipe import Wipe
 
 ROWS_LOG2 = 10
 """Orders of the table, as a power of two."""
@@ -44,10 +45,12 @@ class OrderRows(wiring.Component):
     A row is shown two cycles after its token was asked for; one that was written meanwhile reads
     as anything. The next token is known in the cycle after the last one was spent, one cycle later
     for each row on the way that is not free, and anew when a row is freed. Rows are zero at
-    configuration; reset clears nothing but the next token.
+    configuration and once it is ``ready`` after a reset.
 
     Members
     -------
+    ready : ``Out(1)``
+        Whether all rows are clear, see ``Wipe``; the rest comes only then.
     token : ``In(32)``
         Row to show.
     row : ``Out(OrderRow)``
@@ -67,7 +70,7 @@ class OrderRows(wiring.Component):
     def __init__(self, rows_log2: int = ROWS_LOG2) -> None:
         self._log2 = rows_log2
         super().__init__({
-            "token": In(TOKEN), "row": Out(OrderRow),
+            "ready": Out(1), "token": In(TOKEN), "row": Out(OrderRow),
             "i": In(stream.Signature(OrderRow, always_ready=True)),
             "i_number": In(stream.Signature(TOKEN, always_ready=True)), "is_found": Out(1),
             "next_token": Out(TOKEN), "spend": In(1),
@@ -81,25 +84,29 @@ class OrderRows(wiring.Component):
         m.submodules.rows = rows = RAM(OrderRow, depth)
         m.submodules.alive = alive = memory.Memory(shape=1, depth=depth, init=[])
         is_alive, write = alive.read_port(domain="comb"), alive.write_port()
-        written = self.i.p
+        m.submodules.wipe = wipe = Wipe(depth)
+        is_written, number = Signal(), Signal(self._log2)
         m.d.comb += [
+            self.ready.eq(wipe.ready), is_written.eq(self.i.valid | ~wipe.ready),
+            number.eq(Mux(wipe.ready, self.i.p.token, wipe.row)),
             rows.read_address.eq(self.token), self.row.eq(rows.read_data),
-            rows.write_enable.eq(self.i.valid), rows.write_address.eq(written.token),
-            rows.write_data.eq(written), write.en.eq(self.i.valid),
-            write.addr.eq(written.token), write.data.eq(written.state != OrderState.DEAD)]
+            rows.write_enable.eq(is_written), rows.write_address.eq(number),
+            rows.write_data.eq(Mux(wipe.ready, self.i.p, 0)), write.en.eq(is_written),
+            write.addr.eq(number),
+            write.data.eq(wipe.ready & (self.i.p.state != OrderState.DEAD))]
 
         looked, tried = Signal(TOKEN, init=USER_REF_NUM_FIRST), Signal(self._log2)
-        number, is_later = Signal(TOKEN), Signal()
-        m.d.sync += [number.eq(self.i_number.p),
+        first, is_later = Signal(TOKEN), Signal()
+        m.d.sync += [first.eq(self.i_number.p),
                      is_later.eq(self.i_number.valid & (self.i_number.p > self.newest))]
         m.d.comb += is_alive.addr.eq(looked)
         with m.If(is_later):
-            m.d.sync += [self.newest.eq(number), looked.eq(number), tried.eq(0),
+            m.d.sync += [self.newest.eq(first), looked.eq(first), tried.eq(0),
                          self.is_found.eq(0)]
         with m.Elif(self.spend):
             m.d.sync += [self.newest.eq(self.next_token + 1), looked.eq(self.next_token + 1),
                          tried.eq(0), self.is_found.eq(0)]
-        with m.Elif(self.i.valid):
+        with m.Elif(is_written):
             m.d.sync += [looked.eq(self.newest), tried.eq(0), self.is_found.eq(0)]
         with m.Elif(~self.is_found):
             m.d.sync += [

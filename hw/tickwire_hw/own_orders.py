@@ -11,6 +11,7 @@ from tickwire_hw.logic import encode, lowest, stages
 from tickwire_hw.order_rows import AMOUNT
 from tickwire_hw.risk_port import KEY
 from tickwire_hw.risk_rules import OWN_KEY
+from tickwire_hw.wipe import Wipe
 
 _COUNT = 32                                # orders that found no place
 
@@ -57,11 +58,14 @@ class OwnOrders(wiring.Component):
     """Keep the price keys of eight open orders of an instrument, and the best one of the others.
 
     Kernels: ``exposures.own_enter``, ``own_move``, ``own_leave``. A wish takes 7 cycles; its
-    answer comes in the last of them. Zero at configuration; reset clears nothing. It never loses
-    an order: one without a place counts among its side's others until none of them is open.
+    answer comes in the last of them. Zero at configuration and once it is ``ready`` after a reset.
+    It never loses an order: one without a place counts among its side's others until none of them
+    is open.
 
     Members
     -------
+    ready : ``Out(1)``
+        Whether all rows are clear, see ``Wipe``; wishes come only then.
     i : ``In(stream.Signature(OwnWish))``
         Wishes, one at a time.
     o : ``Out(stream.Signature(OwnKeys, always_ready=True))``
@@ -70,7 +74,7 @@ class OwnOrders(wiring.Component):
 
     def __init__(self, geometry: Geometry) -> None:
         self._instruments = geometry.instruments
-        super().__init__({"i": In(stream.Signature(OwnWish)),
+        super().__init__({"ready": Out(1), "i": In(stream.Signature(OwnWish)),
                           "o": Out(stream.Signature(OwnKeys, always_ready=True))})
 
     def elaborate(self, platform):
@@ -84,9 +88,11 @@ class OwnOrders(wiring.Component):
         place, key = Signal(range(OWN_ORDERS + 1)), Signal(KEY)
         is_full, has_place = row.used.all(), ~place[-1]
         assert 1 << len(place) - 1 == OWN_ORDERS
+        m.submodules.wipe = wipe = Wipe(self._instruments)
         m.d.comb += [
-            read.addr.eq(self.i.p.instrument), write.addr.eq(wish.instrument),
-            write.data.eq(row),
+            self.ready.eq(wipe.ready), read.addr.eq(self.i.p.instrument),
+            write.addr.eq(Mux(wipe.ready, wish.instrument, wipe.row)),
+            write.data.eq(Mux(wipe.ready, row, 0)),
             key.eq(Mux(wish.is_sell, OWN_KEY - wish.price, wish.price)),
             place.eq(Mux(wish.operation == OwnOperation.ENTER, Mux(
                 is_full, OWN_ORDERS, encode(Cat(lowest(~row.used)))), wish.place)),
@@ -126,7 +132,8 @@ class OwnOrders(wiring.Component):
         steps = stages(m, is_changed, ranks + 1, "step")
         m.d.comb += [
             is_taken.eq(self.i.valid & self.i.ready), self.o.valid.eq(steps[-1]),
-            self.o.p.buy.eq(found[0]), self.o.p.sell.eq(found[1]), write.en.eq(steps[1]),
+            self.o.p.buy.eq(found[0]), self.o.p.sell.eq(found[1]),
+            write.en.eq(steps[1] | ~wipe.ready),
             self.i.ready.eq(~Cat(steps).any())]
         m.d.sync += is_changed.eq(is_taken)
         with m.If(is_taken):

@@ -160,12 +160,14 @@ class RecordWriter(wiring.Component):
         m.d.sync += [is_held.eq(is_offered & ~is_done), held.eq(chosen)]
         is_market = chosen == Ring.MARKET
         is_line, is_line_done, is_taken = Signal(), Signal(), Signal()
+        waits, was_line = Signal(), Signal()       # what is offered stays, whatever is enabled then
         is_compared, is_unknown = Signal(), Signal()   # with what the table has already
         m.d.comb += [
-            is_line.eq(market.p.has_line & ~is_line_done & table.is_enabled
-                       & ~(is_compared & lines.is_old)),
-            is_unknown.eq(market.p.has_line & lines.has_old & ~is_compared),
+            is_line.eq(Mux(waits, was_line, market.p.has_line & ~is_line_done & table.is_enabled
+                           & ~(is_compared & lines.is_old))),
+            is_unknown.eq(market.p.has_line & lines.has_old & ~is_compared & ~waits),
             is_taken.eq(self.o.valid & self.o.ready)]
+        m.d.sync += [waits.eq(self.o.valid & ~self.o.ready), was_line.eq(is_line)]
         m.d.sync += is_compared.eq(is_market & is_offered & ~lines.is_due & ~is_done
                                    & (is_compared | is_unknown))
         with m.If(~offered[Ring.MARKET.value] | is_market & is_done):
@@ -192,18 +194,23 @@ class RecordWriter(wiring.Component):
             [market.p.octets, order.p.octets, capture.p.octets])]
         address, number, is_enabled, kind, octets = choices
         has_record = ~is_market | market.p.has_record
+        kept = Signal(len(self.credit))
+        credit = Mux(waits, kept, self.credit)
+        m.d.sync += kept.eq(credit)
         with m.If(is_market & lines.is_due):
             m.d.comb += [self.o.valid.eq(lines.is_read), self.o.p.data.eq(lines.line),
                          self.o.p.address.eq(table.address | (lines.instrument << 6))]
         with m.Elif(is_market & market.valid & is_unknown):
             pass                                   # one cycle later it is known
         with m.Elif(is_market & is_line):
-            m.d.comb += [self.o.valid.eq(market.valid), self.o.p.data.eq(market.p.line),
+            # A ring that is off by now takes its entry back, and a burst must not be taken back.
+            m.d.comb += [self.o.valid.eq(market.valid & is_enabled),
+                         self.o.p.data.eq(market.p.line),
                          self.o.p.address.eq(table.address | (market.p.instrument << 6)),
                          is_done.eq(~has_record & self.o.ready)]
         with m.Else():
             m.d.comb += [self.o.valid.eq(is_offered & has_record & is_enabled),
-                         self.o.p.data.eq(Cat(octets, number, kind, self.epoch, self.credit)),
+                         self.o.p.data.eq(Cat(octets, number, kind, self.epoch, credit)),
                          self.o.p.address.eq(address),
                          is_done.eq(is_offered & (self.o.ready | ~self.o.valid))]
 

@@ -94,6 +94,8 @@ class Risk(wiring.Component):
 
     Members
     -------
+    ready : ``Out(1)``
+        Whether nothing of an earlier run is left, see ``Wipe``; the rest comes only then.
     now, phase, feed_live, is_killed, sessions_up : ``In``
         Time, ns; event code of the newest system event; state of feed, kill switch and sessions.
     ahead : ``In(stream.Signature(Ahead))``
@@ -130,8 +132,9 @@ class Risk(wiring.Component):
         self._geometry = geometry
         self._rules, self._exposures = RiskRules(), Exposures(geometry)
         super().__init__({
-            "now": In(AMOUNT), "phase": In(8), "feed_live": In(1), "is_killed": In(1),
-            "sessions_up": In(SESSIONS_MAX), "ahead": In(stream.Signature(Ahead)),
+            "ready": Out(1), "now": In(AMOUNT), "phase": In(8), "feed_live": In(1),
+            "is_killed": In(1), "sessions_up": In(SESSIONS_MAX),
+            "ahead": In(stream.Signature(Ahead)),
             "owner": In(stream.Signature(Owner, always_ready=True)), "i": In(Request),
             "is_void": In(1), "o": Out(stream.Signature(Verdict, always_ready=True)),
             "answer": In(stream.Signature(Answer)), "message": In(stream.Signature(Message)),
@@ -327,6 +330,7 @@ class Risk(wiring.Component):
         m.d.sync += [is_told.eq(is_message), told.eq(message.p.session)]
         is_last = age == ANSWER_CYCLES - 1
         m.d.comb += [
+            self.ready.eq(exposures.ready),
             exposures.answer.eq(kept), exposures.now.eq(self.now),
             exposures.is_answer.eq(is_last), exposures.is_message.eq(is_told),
             exposures.ahead.instrument.eq(Mux(self._is_answering, kept.instrument,

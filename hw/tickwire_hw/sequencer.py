@@ -89,6 +89,8 @@ class Sequencer(wiring.Component):
 
     Members
     -------
+    ready : ``Out(1)``
+        As of ``InstrumentFilter``.
     i : ``In(stream.Signature(FeedEvent, always_ready=True))``
         From ``Arbiter``.
     hold : ``Out(1)``
@@ -115,8 +117,9 @@ class Sequencer(wiring.Component):
         ask = data.StructLayout({"is_asked": 1, "side": 1, "instrument": instrument,
                                  "key": signed(KEY)})
         super().__init__({
-            "i": In(stream.Signature(FeedEvent, always_ready=True)), "hold": Out(1),
-            "watch_all": In(1), "i_watch": self._filter.signature.members["i_watch"],
+            "ready": Out(1), "i": In(stream.Signature(FeedEvent, always_ready=True)),
+            "hold": Out(1), "watch_all": In(1),
+            "i_watch": self._filter.signature.members["i_watch"],
             "o_taught": self._filter.signature.members["o_taught"],
             "i_ask": In(data.ArrayLayout(ask, SWEEP_DELAY)),
             "o_ask": Out(data.StructLayout({"side": 1, "instrument": instrument,
@@ -137,7 +140,7 @@ class Sequencer(wiring.Component):
         connect(m, filter_.o_taught, flipped(self.o_taught))
         message = self.i.p.message
         m.d.comb += [
-            filter_.watch_all.eq(self.watch_all),
+            self.ready.eq(filter_.ready), filter_.watch_all.eq(self.watch_all),
             filter_.i.data.eq(message.data[:8 * NAMED_SIZE]),
             filter_.i.is_directory.eq(
                 self.i.valid & (self.i.p.kind == EventKind.MESSAGE)

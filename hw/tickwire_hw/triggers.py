@@ -18,6 +18,7 @@ from tickwire_hw.settle_port import Filled
 from tickwire_hw.trigger_queue import TriggerQueue
 from tickwire_hw.trigger_slots import TriggerSlots
 from tickwire_hw.triggers_port import SLOT, TRIGGER_LAYOUT, Armed, ArmWish, Triggered
+from tickwire_hw.wipe import Wipe
 
 
 class Triggers(wiring.Component):
@@ -30,11 +31,13 @@ class Triggers(wiring.Component):
     order is taken, whatever the gate then says.
 
     What comes while something else is executed waits, see :class:`TriggerQueue`. While the device
-    is killed or the ring has no room, records are looked at by no one. Orders and records of slots
-    are RAM, zero at configuration; reset disarms all and clears nothing else, so generations go on.
+    is killed or the ring has no room, records are looked at by no one. Orders of slots are RAM,
+    zero at configuration and once it is ``ready`` after a reset, so generations begin anew.
 
     Members
     -------
+    ready : ``Out(1)``
+        Whether nothing of an earlier run is left, see ``Wipe``; the rest comes only then.
     i : ``In(stream.Signature(RECORD, always_ready=True))``
         Market records.
     early, glimpse : ``In(stream.Signature(Sight, always_ready=True))``
@@ -76,7 +79,7 @@ class Triggers(wiring.Component):
         self._queue, self._slots = TriggerQueue(geometry), TriggerSlots(geometry)
         queue = self._queue.signature.members
         super().__init__({
-            "i": queue["i"], "early": queue["early"], "glimpse": queue["glimpse"],
+            "ready": Out(1), "i": queue["i"], "early": queue["early"], "glimpse": queue["glimpse"],
             "i_taught": queue["i_taught"],
             "watch_all": In(1),
             "filled": In(stream.Signature(Filled, always_ready=True)), "may_look": In(1),
@@ -123,21 +126,25 @@ class Triggers(wiring.Component):
         m.submodules.rows = rows = memory.Memory(
             shape=Armed, depth=TRIGGERS << self._bits, init=[])
         read, write = rows.read_port(), rows.write_port()
-        self._row, self._write, self._wanted_slot = read.data, write, Signal(SLOT)
-        self._is_looking = Signal()
+        self._row, self._wanted_slot = read.data, Signal(SLOT)
+        self._is_looking, self._is_written = Signal(), Signal()
+        armed = Signal(Armed)                    # the row that is written
         slots, wish = self._slots, self.arm.p
         intent = data.View(TRIGGER_LAYOUT, wish.intent.as_value())
         number = Mux(self._is_looking, wish.instrument, self._instrument)
+        m.submodules.wipe = wipe = Wipe(TRIGGERS << self._bits)
         m.d.comb += [
+            self.ready.eq(wipe.ready), write.en.eq(self._is_written | ~wipe.ready),
+            write.data.eq(Mux(wipe.ready, armed, 0)),
             read.addr.eq(Cat(self._wanted_slot, number[:self._bits])),
-            write.addr.eq(Cat(self._slot, self._instrument[:self._bits])),
+            write.addr.eq(Mux(wipe.ready, Cat(self._slot, self._instrument[:self._bits]),
+                              wipe.row)),
             self._wanted_slot.eq(Mux(self._is_looking, intent.slot, self._slot)),
             self.generation.eq(self._row.generation)]
 
         # A hedge that is not used up waits for the next fill.
         self._is_arming = Signal()
         is_cancel = intent.kind == TriggerKind.CANCEL_ON_MOVE
-        armed = write.data
         m.d.comb += [armed.eq(self._row), armed.quantity.eq(self._rest)]
         with m.If(self._is_arming):
             m.d.comb += [getattr(armed, name).eq(getattr(intent, name)) for name in (
@@ -270,7 +277,7 @@ class Triggers(wiring.Component):
             with m.State("Arm"):
                 m.d.comb += [
                     self._is_arming.eq(intent.operation == Operation.PRE_ARM),
-                    slots.i.valid.eq(1), self._write.en.eq(self._is_arming),
+                    slots.i.valid.eq(1), self._is_written.eq(self._is_arming),
                     self.counted.triggers_armed.eq(self._is_arming),
                     self.counted.triggers_disarmed.eq(~self._is_arming)]
                 m.d.sync += self._event.eq(Mux(self._is_arming, TriggerEvent.ARMED,
@@ -302,7 +309,7 @@ class Triggers(wiring.Component):
         m.d.comb += own.bit_select(self._slot, 1).eq(1)
         with m.If(self.record.ready), m.Switch(event):
             with m.Case(TriggerEvent.FIRED):
-                m.d.comb += self._write.en.eq(self._rest.any())
+                m.d.comb += self._is_written.eq(self._rest.any())
                 m.d.sync += self._others.eq(
                     Mux(self._row.group.any(), slots.others & ~own, 0))
                 m.next = "Group"

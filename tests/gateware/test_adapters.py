@@ -59,7 +59,8 @@ def test_reads_of_every_size_and_place_are_answered_behind_the_stores_before_the
 def test_what_cannot_be_answered_is_refused_and_what_needs_no_answer_gets_none(name):
     async def script(context, host, core, step):
         cases = [(TlpType.MEM_READ_64, 68, CplStatus.CA), (TlpType.MEM_READ_64, 256, CplStatus.CA),
-                 (TlpType.IO_READ, 4, CplStatus.UR), (TlpType.FETCH_ADD_64, 8, CplStatus.UR)]
+                 (TlpType.IO_READ, 4, CplStatus.UR), (TlpType.FETCH_ADD_64, 8, CplStatus.UR),
+                 (TlpType.MEM_READ_LOCKED_64, 4, CplStatus.UR)]
         for kind, size, status in cases:
             if kind == TlpType.FETCH_ADD_64:
                 tlp = request(kind, 0, 0, bytes(range(1, size + 1)))
@@ -71,6 +72,8 @@ def test_what_cannot_be_answered_is_refused_and_what_needs_no_answer_gets_none(n
                 await step()
             completion, = host.answers()
             assert (completion.status, completion.length) == (status, 0)
+            assert completion.fmt_type == (TlpType.CPL_LOCKED if kind == TlpType.MEM_READ_LOCKED_64
+                                           else TlpType.CPL)
             head(tlp, completion)
             assert core.requests == before
             tlp = request(TlpType.MEM_READ_64, 0, 8, size=4)

@@ -37,12 +37,17 @@ def start(*, watch_all: bool) -> Model:
     """Begin anew, with four symbols watched."""
     card = model()
     card.restart()
+    watch(card, watch_all=watch_all)
+    return card
+
+
+def watch(card: Model, *, watch_all: bool) -> None:
+    """Watch four symbols."""
     rows = card.rows(len(WATCHED), watch_all=watch_all)
     rows["i_watch__valid"] = 1
     card.put(rows, "i_watch__payload", instrument=np.arange(len(WATCHED)), symbol=np.array(
         [int.from_bytes(symbol.encode().ljust(8), "big") for symbol in WATCHED], np.uint64))
     card.run(rows)
-    return card
 
 
 def entries(card: Model, messages: list[bytes], *, watch_all: bool) -> np.ndarray:
@@ -131,3 +136,18 @@ def test_instruments_with_a_symbol_are_told():
     rows["i_watch__valid"][0] = 1
     card.put(rows, "i_watch__payload", instrument=2, symbol=1)
     assert card.run(rows)["has_symbol"].tolist() == [0, 0b0100]
+
+
+def test_a_reset_forgets_every_locate():
+    """Locates are given anew each day, and an order of yesterday's is nobody's."""
+    card = verilate(InstrumentFilter(GEOMETRY), "instrument_filter_with_reset", has_reset=True)
+    card.restart()
+    watch(card, watch_all=False)
+    taught = [itch.directory(locate, WATCHED[0]) for locate in LOCATES]
+    assert entries(card, taught, watch_all=False)[:, 0].all()
+    card.reset()
+    found = card.run(card.rows((1 << 16) + 1))
+    assert not found["ready"][:-1].any() and found["ready"][-1]
+    watch(card, watch_all=False)
+    orders = [itch.add(locate, 1, b"B", 100, 10_000) for locate in LOCATES]
+    assert not entries(card, orders, watch_all=False)[:, 0].any()

@@ -321,3 +321,29 @@ def test_a_table_that_is_enabled_late_gets_every_line_there_is(model):
             if address >= BASES["table"]} == {64 * i: octets for i, octets in lines.items()}
     assert len(rig.bursts) == 9
     assert STATE_LINE.size == 64
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_an_offered_burst_stays_whatever_is_switched_off(model, seed):
+    """Neither a ring that goes off nor a new credit changes what waits to be taken."""
+    chance, rig, version = random.Random(seed), Rig(model), 0
+    rig.start()
+    enabled = dict.fromkeys((*RINGS, "table"), 1)
+    for _ in range(4_000):
+        if chance.random() < 0.15:
+            name = chance.choice(list(enabled))
+            enabled[name] ^= 1
+            rig.place(name, enable=enabled[name])
+        rig.cycles.set("credit", chance.getrandbits(16))
+        state = None
+        if chance.random() < 0.3:
+            version += 1
+            place = chance.randrange(INSTRUMENTS)
+            state = place, line(chance, version, place)
+        if chance.random() < 0.2 and len(rig.orders) < 4:
+            rig.orders.append(record(chance))
+        rig.step(market=record(chance) if chance.random() < 0.5 else None, state=state,
+                 capture=record(chance) if chance.random() < 0.2 else None,
+                 ready=chance.random() < 0.5)
+        rig.consumed = rig.state("order", "written")
+    assert len(rig.bursts) > 500

@@ -18,6 +18,7 @@ from tickwire_hw.pcie.ultrascale_stream import (
 
 _HEAD = COMPLETER_DESCRIPTOR.size // 32
 _COMPLETION_HEAD = COMPLETION_DESCRIPTOR.size // 32
+_LOCKED_READ = 0b0111                      # request type whose completion is locked too
 _MESSAGE = 0b1100                          # request types from here on have no answer
 
 
@@ -113,7 +114,7 @@ class Completer(wiring.Component):
             head.octets.eq(Mux(is_good, octets, 4)), head.count.eq(Mux(is_good, held.count, 0)),
             head.status.eq(status), head.requester.eq(held.requester), head.tag.eq(held.tag),
             head.function.eq(held.function), head.traffic_class.eq(held.traffic_class),
-            head.attributes.eq(held.attributes),
+            head.attributes.eq(held.attributes), head.is_locked.eq(held.type == _LOCKED_READ),
             packet.words.eq(Cat(head, self.answer.p)),
             packet.count.eq(_COMPLETION_HEAD + head.count), packet.tready.eq(self.cc.tready),
             self.cc.tdata.eq(packet.tdata), self.cc.tkeep.eq(packet.tkeep),
