@@ -89,7 +89,9 @@ class Gate(wiring.Component):
             exposures.now.eq(self.now), exposures.released.eq(self.released),
             exposures.look.eq(self.watched), self._is_ours.eq(whose.instrument[0] == self.watched)]
         m.d.comb += [
-            Assume(~ResetSignal()), Assume(self.is_order + self.is_answer + self.is_message <= 1),
+            # It is ready from configuration on; only behind a reset it is not.
+            Assume(~ResetSignal()), Assume(exposures.ready),
+            Assume(self.is_order + self.is_answer + self.is_message <= 1),
             Assume(~self._is_later | (before == self.watched)),
             Assume((self.firm_row.soft_checks & _HARD) == 0)]
         self._count(m, exposures)
