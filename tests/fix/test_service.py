@@ -23,6 +23,7 @@ from tickwire.commands.run import trade
 from tickwire.commands.starting import EXPLANATION
 from tickwire.commands.venue import fix_gateway
 from tickwire.config import demo
+from tickwire.device.fix_link import counterpart
 from tickwire.errors import TickwireError
 from tickwire.orders.fix import acceptor as acceptor_module
 from tickwire.orders.fix.acceptor import Acceptor
@@ -193,6 +194,11 @@ def test_the_venue_keeps_its_side_of_a_stored_session(tmp_path):
         assert read_state(tmp_path / "venue.store")[1:3] == (1 + 2 * runs, 1 + 2 * runs)
         assert read_state(tmp_path / "venue.simulated.store")[1:3] == (1 + 2 * runs,
                                                                        1 + 2 * runs)
+
+
+def test_the_simulated_venue_has_no_throttle_of_the_desk():
+    venue = counterpart(FIXSessionSettings(messages_per_second=1, burst=1))
+    assert (venue.sender, venue.messages_per_second) == ("VENUE", 0)
 
 
 def test_the_simulated_venue_has_no_tls_and_says_so(tmp_path):

@@ -14,10 +14,11 @@ import pytest
 from tests.fix.link import Link
 from tests.unit.test_fix_orders import released
 from tickwire.kernels.translate import ORDER_EVENT, translate
-from tickwire.orders.fix.application import ORDER_TYPES, GateError
+from tickwire.orders.fix.application import ORDER_TYPES, GateError, SendError
 from tickwire.orders.fix.bodies import fields
 from tickwire.orders.fix.gate import OrderGate
 from tickwire.orders.fix.route import OrderRoute
+from tickwire.orders.fix.sending import Sender
 from tickwire.orders.fix.throttle import Throttle
 from tickwire.orders.release import RELEASED
 from tickwire.spec import ouch50
@@ -226,6 +227,35 @@ def test_after_a_lost_connection_the_orders_are_asked_for_and_made_good(route):
     assert (fill["operation"], fill["quantity"], fill["price"]) == (
         Operation.SETTLE_FILLED, 150, PRICE)
     assert (cancel["operation"], cancel["quantity"]) == (Operation.SETTLE_CANCELED, 50)
+
+
+def asked_after_a_reconnect(made: Route) -> list[str]:
+    """Lose the connection and connect again; return the ClOrdIDs of H that went."""
+    made.link.drop()
+    first = made.link.left.store.next_out
+    made.link.connect()
+    made.link.settle()
+    found = [_read(made, number) for number in range(first, made.link.left.store.next_out)]
+    return [one.text(11) for one in found if one.msg_type == "H"]
+
+
+def test_orders_are_asked_for_whatever_the_throttle_holds():
+    made = desk_of()
+    made.link.left.session._throttle = Throttle(1, 0)
+    assert asked_after_a_reconnect(made) == ["K7-41", "K7-42", "K7-43"]
+    assert made.states == [True, False, True]
+
+
+def test_an_order_that_cannot_be_asked_for_holds_nothing_up(monkeypatch):
+    made, send = desk_of(), Sender.send
+
+    def refuse(session, kind, content, *rest, **options):
+        if kind == "H" and b"K7-42\x01" in content:
+            raise SendError("not this one")
+        return send(session, kind, content, *rest, **options)
+    monkeypatch.setattr(Sender, "send", refuse)
+    assert asked_after_a_reconnect(made) == ["K7-41", "K7-43"]
+    assert made.states == [True, False, True]
 
 
 def test_a_fill_that_is_told_twice_settles_once(route):

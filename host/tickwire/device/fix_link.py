@@ -52,9 +52,10 @@ def order_session(orders: OrderSettings, fix: FIXSettings) -> tuple[FIXSessionSe
 
 
 def counterpart(session: FIXSessionSettings) -> FIXSessionSettings:
-    """Return the same session as the venue has it."""
+    """Return the same session as the venue has it; the throttle is the desk's alone."""
     return replace(session, role="acceptor", sender=session.target, target=session.sender,
-                   sender_sub=session.target_sub, target_sub=session.sender_sub)
+                   sender_sub=session.target_sub, target_sub=session.sender_sub,
+                   messages_per_second=0)
 
 
 def run_prefix(now: int) -> str:

@@ -12,8 +12,8 @@ ORDER_TYPES = frozenset({"D", "E", "F", "G", "K", "L", "q", "s", "t", "u", "AB",
                          "S", "i", "AJ"})
 """Messages that place, change or cancel orders, or quotes, which bind as much, and answers that
 trade against one (AJ): only an order gate may send any of them."""
-CANCEL_TYPES = frozenset({"F", "q"})
-"""Those of them that only cancel: a throttle does not hold them."""
+UNTHROTTLED_TYPES = frozenset({"F", "q", "H"})
+"""What a throttle does not hold: cancels, and the question what became of an order."""
 
 
 class SendError(TickwireError):

@@ -6,11 +6,12 @@ Answers become the settle intents that OUCH's answers become, so nothing above c
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
 
-from tickwire.orders.fix.application import Application
+from tickwire.orders.fix.application import Application, SendError
 from tickwire.orders.fix.gate import Order, OrderGate
 from tickwire.orders.fix.order_fields import body
 from tickwire.orders.fix.parse import Parsed
 from tickwire.orders.fix.reports import Answer, Report, read_report, settle_fields
+from tickwire.orders.fix.sending import log
 from tickwire.orders.fix.session import Session
 from tickwire.spec.fix import Tag
 from tickwire.spec.intents import Operation
@@ -53,13 +54,16 @@ class OrderRoute(Application):
 
     def on_logon(self, session: Session) -> None:
         """Tell the device that orders pass, and ask for every order that may be open."""
+        self._tell_state(True)             # first: cancels pass, whatever becomes of the questions
         writer = self._gate.writer
         for token, order in self._gate.orders.items():
-            session.send("H", body(
-                writer.configured["H"],
-                (Tag.CLIENT_ORDER_ID, writer.identity(token, order.request).encode()),
-                (Tag.SIDE, order.side), (Tag.SYMBOL, order.symbol)))
-        self._tell_state(True)
+            try:
+                session.send("H", body(
+                    writer.configured["H"],
+                    (Tag.CLIENT_ORDER_ID, writer.identity(token, order.request).encode()),
+                    (Tag.SIDE, order.side), (Tag.SYMBOL, order.symbol)))
+            except SendError as error:
+                log.warning("%s", error)
 
     def on_logout(self, session: Session, reason: str) -> None:
         """Tell the device that no order passes."""

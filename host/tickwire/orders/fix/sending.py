@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 from tickwire.orders.fix import bodies
 from tickwire.orders.fix.application import (
-    CANCEL_TYPES,
     ORDER_TYPES,
+    UNTHROTTLED_TYPES,
     Application,
     GateError,
     SendError,
@@ -201,8 +201,8 @@ class Sender:
         is_on = self.state is State.ACTIVE and not self.closing
         if not is_on and not is_kept:
             raise SendError(f"{self.settings.identity}: not logged on ({self.state.value})")
-        # What takes risk away passes the throttle, and counts there.
-        if not self._throttle.takes(now) and msg_type not in CANCEL_TYPES:
+        # What takes risk away, or tells what it is, passes the throttle, and counts there.
+        if not self._throttle.takes(now) and msg_type not in UNTHROTTLED_TYPES:
             raise SendError(f"{self.settings.identity}: more than "
                             f"{self.settings.messages_per_second} messages a second")
         return is_on
