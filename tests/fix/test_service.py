@@ -27,10 +27,11 @@ from tickwire.device.fix_link import counterpart
 from tickwire.errors import TickwireError
 from tickwire.orders.fix import acceptor as acceptor_module
 from tickwire.orders.fix.acceptor import Acceptor
-from tickwire.orders.fix.audit import lines
+from tickwire.orders.fix.audit import AuditLog, lines
 from tickwire.orders.fix.files import check_files
 from tickwire.orders.fix.initiator import Initiator
-from tickwire.orders.fix.journal import scan
+from tickwire.orders.fix.journal import StoreError, scan
+from tickwire.orders.fix.sending import State
 from tickwire.orders.fix.service import FIXService, session_rules
 from tickwire.orders.fix.session import Session
 from tickwire.orders.fix.settings import FIXSessionSettings, FIXSettings
@@ -107,6 +108,32 @@ def test_sessions_of_one_process_with_copies_and_a_restart(tmp_path):
     assert sum("35=8" in line and " > " in line for line in shown) == 2
     assert sum("35=8" in line and " < " in line for line in shown) == 2
     assert sum("connected 127.0.0.1" in line for line in shown) == 8
+
+
+def test_a_full_audit_log_ends_sessions_which_come_back_when_it_has_room(tmp_path, monkeypatch):
+    add, full = AuditLog.add, []
+
+    def add_if_there_is_room(log, *entry):
+        if full:
+            raise StoreError("no room")
+        add(log, *entry)
+    monkeypatch.setattr(AuditLog, "add", add_if_there_is_room)
+
+    async def scenario(found):
+        venue, client = found.values()
+        await until(lambda: venue.is_logged_on and client.is_logged_on)
+        full.append(True)
+        client.send(MAIL, mail(1))
+        await until(lambda: venue.state is client.state is State.DISCONNECTED)
+        client.ended = ""
+        await until(lambda: client.ended == "no room")     # so it does for the next connection
+        full.clear()
+        await until(lambda: venue.is_logged_on and client.is_logged_on)
+    told = run(tmp_path, pair("full", free_port(), ("VENUE", "CLIENT")), scenario)
+    for recorder in told.values():
+        assert [event.split(":")[0] for event in recorder.events] == [
+            "logon", "logout", "logon", "logout"]
+    assert told["full-venue"].subjects == ["1"]
 
 
 def test_a_copy_of_what_is_not_there_is_refused(tmp_path):

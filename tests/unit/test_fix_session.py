@@ -192,6 +192,21 @@ def test_a_store_that_fails_ends_the_session():
     assert link.left.session.take() == b""
 
 
+def test_a_store_that_cannot_be_synced_keeps_nobody_uninformed():
+    class Broken(MemoryStore):
+        def sync(self):
+            raise StoreError("the disk refuses")
+    link = logged_on(cancel_on_disconnect=True, cancel_after_ms=100)
+    session = link.left.session
+    session.store = Broken(START)
+    with pytest.raises(StoreError):
+        session.disconnected("lost")
+    assert link.left.application.events == ["logon", "logout: lost"]
+    link.clock.move(0.1)
+    session.tick()
+    assert link.left.application.events[2:] == ["cancel"]
+
+
 def test_a_gap_that_is_not_filled_is_asked_for_again_after_a_while():
     link = logged_on(heartbeat_seconds=0)
     session = link.right.session

@@ -6,8 +6,9 @@ after ``SLOW_SECONDS``. A peer that says nothing is dropped after ``logon_second
 """
 
 import asyncio
+import contextlib
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 from tickwire.orders.fix.audit import NOTE, RECEIVED, SENT, AuditLog
 from tickwire.orders.fix.journal import StoreError
@@ -59,7 +60,11 @@ class Connection(asyncio.BufferedProtocol):
         transport.set_write_buffer_limits(high=WRITTEN_HIGH)
         address = transport.get_extra_info("peername")
         self.peer = f"{address[0]}:{address[1]}" if isinstance(address, tuple) else str(address)
-        self._note(f"connected {self.peer}")
+        try:
+            self._note(f"connected {self.peer}")
+        except StoreError as error:
+            self.abort(f"{error}")
+            return
         if self.refusal:
             self.abort(self.refusal)
         elif self.session is not None:
@@ -123,16 +128,18 @@ class Connection(asyncio.BufferedProtocol):
             if timer is not None:
                 timer.cancel()
         reason = self._reason or (f"connection lost: {exc}" if exc else "connection lost")
-        self._note(f"closed: {reason}")
         session, self._transport = self.session, None
+        # A disk that refuses one of these must not leave the session as logged on.
+        with _told():
+            self._note(f"closed: {reason}")
         if session is not None:
             session.wake = session.within = None
-            try:
+            with _told():
                 self._enter()
+            with _told():
                 self._collect(session)     # what was left of it goes down with the connection
+            with _told():
                 session.disconnected(reason)
-            except StoreError as error:
-                log.error("%s", error)
             self.session = None
             if session.deadline() < NEVER:
                 self._loop.call_later(session.delay(), session.tick)
@@ -264,6 +271,15 @@ class Connection(asyncio.BufferedProtocol):
     def _note(self, text: str) -> None:
         if self._audit is not None:
             self._audit.add(NOTE, self._number, time.time_ns(), text.encode("latin-1", "replace"))
+
+
+@contextlib.contextmanager
+def _told() -> Iterator[None]:
+    """Go on behind a store or an audit log that fails; the log has it."""
+    try:
+        yield
+    except StoreError as error:
+        log.error("%s", error)
 
 
 def _nothing() -> None:

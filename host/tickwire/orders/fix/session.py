@@ -138,12 +138,11 @@ class Session(GapKeeper):
         self.state, self.closing = State.DISCONNECTED, ""
         self._output.clear()
         self._forget_gaps()
-        now = self._clock()
-        self.store.sync()
         if was_on:
             if self.settings.cancel_on_disconnect:
-                self._cancel_at = now + self.settings.cancel_after_ms * 1_000_000
+                self._cancel_at = self._clock() + self.settings.cancel_after_ms * 1_000_000
             self._call(self.application.on_logout, reason)
+        self.store.sync()                  # last: a disk that refuses it keeps nobody uninformed
 
     # The Logon
 
