@@ -20,6 +20,8 @@ from tickwire.orders.fix.session import GARBAGE_MAX
 from tickwire.orders.fix.store import MemoryStore
 from tickwire.orders.fix.times import utc_timestamp
 
+REPORT = b"6=0\x0114=0\x0117=x\x0137=o\x0139=0\x0154=1\x0155=A\x01150=0\x01151=1\x01"
+
 
 def logged_on(**options):
     link = Link(**options)
@@ -285,11 +287,25 @@ def test_numbers_that_no_store_can_hold_are_rejected(number):
     assert link.right.store.next_in == 2
 
 
+def test_a_watcher_whose_store_is_full_takes_nothing_from_the_session_that_it_watches():
+    class Full(MemoryStore):
+        def put(self, octets, time):
+            raise StoreError("the disk is full")
+    link, watch = logged_on(), logged_on()
+    watch.left.session.store = Full(START)
+    for end in (link.left, link.right):
+        end.session.application = DropCopy(end.application, [watch.left.session])
+    link.right.session.send("8", REPORT)
+    link.collect()
+    link.settle()
+    assert link.left.application.subjects == ["8"] and link.left.store.next_in == 3
+    assert link.left.session.is_logged_on and link.right.session.is_logged_on
+
+
 def test_reports_are_copied_to_a_session_that_watches():
     link, watch = logged_on(), logged_on()
     link.left.session.application = DropCopy(link.left.application, [watch.left.session])
-    report = (b"6=0\x0114=0\x0117=x\x0137=o\x0139=0\x0154=1\x0155=A\x01150=0\x01151=1\x01")
-    link.right.session.send("8", report)
+    link.right.session.send("8", REPORT)
     link.right.session.send(MAIL, mail(1))
     link.collect()
     link.settle()
@@ -297,7 +313,7 @@ def test_reports_are_copied_to_a_session_that_watches():
     copied = []
     watch.right.application.on_message = lambda _, message: copied.append(message)
     watch.settle()
-    assert [(one.msg_type, one.text(115), one.body()) for one in copied] == [("8", "US", report)]
+    assert [(one.msg_type, one.text(115), one.body()) for one in copied] == [("8", "US", REPORT)]
     assert link.left.application.subjects == ["8", "1"]
 
 

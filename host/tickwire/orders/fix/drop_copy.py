@@ -1,6 +1,7 @@
 """Copies of execution reports for a session that watches others."""
 
-from tickwire.orders.fix.application import Application, SendError
+from tickwire.errors import TickwireError
+from tickwire.orders.fix.application import Application
 from tickwire.orders.fix.parse import Parsed
 from tickwire.orders.fix.sending import log
 from tickwire.orders.fix.session import Session
@@ -37,10 +38,12 @@ class DropCopy(Application):
         self._inner.on_cancel(session)
 
     def on_message(self, session: Session, message: Parsed) -> None:
-        """Copy a report that came, then pass it on."""
-        if message.msg_type in COPIED:
-            self._copy(session.settings.sender, message.msg_type, message.body())
-        self._inner.on_message(session, message)
+        """Pass on a report that came, then copy it."""
+        try:
+            self._inner.on_message(session, message)
+        finally:
+            if message.msg_type in COPIED:
+                self._copy(session.settings.sender, message.msg_type, message.body())
 
     def on_sent(self, session: Session, msg_type: str, body: bytes) -> None:
         """Copy a report that was sent."""
@@ -53,5 +56,5 @@ class DropCopy(Application):
             try:
                 watcher.send(msg_type, body, [(_ON_BEHALF_OF, client.encode("latin-1"))],
                              is_kept=True)
-            except SendError as error:
+            except TickwireError as error:     # a store that is full as well
                 log.error("a copy is lost: %s", error)
