@@ -18,6 +18,8 @@ from tickwire.config import demo
 from tickwire.device import fix_link
 from tickwire.errors import TickwireError
 from tickwire.orders.fix.audit import lines
+from tickwire.orders.fix.gate import Order
+from tickwire.orders.fix.parse import parse
 from tickwire.orders.fix.settings import FIXSessionSettings, FIXSettings
 from tickwire.orders.release import RELEASED
 from tickwire.spec.intents import Operation
@@ -136,6 +138,22 @@ def test_copies_of_the_order_session_run_beside_it_and_others_are_told(tmp_path,
     assert {path.name for path in tmp_path.glob("*.store")} == {"venue.store", "copy.store"}
     [log] = tmp_path.glob("*.audit")
     assert {line.split()[2] for line in lines(log)} == {"1", "2"}
+
+
+def test_an_answer_that_cannot_be_settled_kills_the_device(tmp_path, engine):
+    def settle(fields):
+        raise OverflowError("out of bounds for uint32")
+    engine.settle, killed = settle, []
+    link = fix_link.FIXLink(SimpleNamespace(kill=killed.append), engine, demo().orders,
+                            FIXSettings(folder=str(tmp_path), sessions=(FIXSessionSettings(),)))
+    link._gate.orders[41] = Order(100, 10_000, b"AAPL", b"1")
+    identity = link._gate.writer.identity(41, 0)
+    with pytest.raises(OverflowError):
+        link._route.on_message(link._session, parse(
+            message(2, "8", f"11={identity}|{REPORT}"), link._session.rules))
+    link.close()
+    assert killed == [KillCause.SETTLEMENT]
+    assert "could not be settled" in link.remarks[-1]
 
 
 @pytest.mark.parametrize("is_asked, killed, kills, intents", [

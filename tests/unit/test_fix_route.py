@@ -229,6 +229,42 @@ def test_after_a_lost_connection_the_orders_are_asked_for_and_made_good(route):
     assert (cancel["operation"], cancel["quantity"]) == (Operation.SETTLE_CANCELED, 50)
 
 
+def test_a_status_with_a_price_that_no_device_has_settles_its_fill():
+    made = desk_of(symbols="AAPL")
+    made.link.right.session.send("8", fields(
+        (6, b"700000"), (11, b"K7-41"), (14, 100), (17, b"E9"), (37, b"9"), (38, 300), (39, b"1"),
+        (54, b"1"), (55, b"AAPL"), (150, b"I"), (151, 200)))
+    made.link.collect()
+    made.link.settle()
+    found = made.settled[-1]
+    assert (found["operation"], found["quantity"], found["price"]) == (
+        Operation.SETTLE_FILLED, 100, (1 << 31) - 1)
+    assert made.gate.orders[41].leaves == 200
+
+
+@pytest.mark.parametrize("kind", ["8", "9", "j", "3"])
+def test_an_answer_that_cannot_be_settled_is_told(kind):
+    made = desk_of(symbols="AAPL")
+    made.release(Operation.REPLACE, token=42, previous=41)
+    number, venue, told = next(reversed(made.gate.sent)), made.link.right.session, []
+
+    def fail(_):
+        raise OverflowError("out of bounds for uint32")
+    made.route._settle, made.route._tell_unsettled = fail, lambda: told.append(kind)
+    if kind == "8":
+        made.desk._is_executed(made.desk._by_number[41], 100, PRICE)
+    elif kind == "9":
+        made.desk.heard("rejected", {"user_ref_num": 42})
+    elif kind == "j":
+        venue.business_reject(_read(made, number), 3, "no")
+    else:
+        venue._reject(_read(made, number), 11)
+    made.link.collect()
+    made.link.settle()
+    assert told == [kind]
+    assert made.link.left.store.next_in == venue.store.next_out
+
+
 def asked_after_a_reconnect(made: Route) -> list[str]:
     """Lose the connection and connect again; return the ClOrdIDs of H that went."""
     made.link.drop()

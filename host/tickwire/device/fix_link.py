@@ -89,7 +89,7 @@ class FIXLink:
         self._session = Session(self._settings, rules, store)
         self._gate = OrderGate(self._session, engine.releases, run_prefix(now))
         self._route = self._session.application = OrderRoute(
-            self._gate, self._settle, self._tell_state, self._tell_late)
+            self._gate, self._settle, self._tell_state, self._tell_late, self._tell_unsettled)
         self._is_late = False
         self._withdrawing: asyncio.Task[None] | None = None
         if is_stored and self._settings.lease:
@@ -119,6 +119,11 @@ class FIXLink:
         self._is_late = True
         self.remarks.append("The FIX order session is not back in time: all is cancelled and the "
                             "device killed when it is.")
+
+    def _tell_unsettled(self) -> None:
+        self._device.kill(KillCause.SETTLEMENT)
+        self.remarks.append("The device is killed: an answer of the venue could not be settled; "
+                            "the log tickwire.fix says why.")
 
     async def _withdraw(self) -> None:
         """Cancel every open order, as soon as the device knows that the session is back."""

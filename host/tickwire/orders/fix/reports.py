@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from tickwire.orders.fix.gate import Order
 
 _UNIT = Decimal(10_000)                    # prices are in 1e-4 dollars
-_MAX = (1 << 31) - 1                       # prices and quantities of a device
+VALUE_MAX = (1 << 31) - 1                  # prices and quantities of a device
 _DAY_NS = 86_400 * 10**9
 _CLOSED = frozenset("2348C")               # values of OrdStatus: nothing is open any more
 _USER, _IMMEDIATE, _SYSTEM = (ord(letter) for letter in "UIS")     # OUCH cancel reasons
@@ -86,11 +86,11 @@ def _decimal(message: Parsed, tag: int) -> Decimal:
 
 
 def _quantity(message: Parsed, tag: int) -> int:
-    return min(max(int(_decimal(message, tag)), 0), _MAX)
+    return min(max(int(_decimal(message, tag)), 0), VALUE_MAX)
 
 
 def _price(value: Decimal) -> int:
-    return min(max(int((value * _UNIT).to_integral_value(ROUND_HALF_EVEN)), 0), _MAX)
+    return min(max(int((value * _UNIT).to_integral_value(ROUND_HALF_EVEN)), 0), VALUE_MAX)
 
 
 def read_report(message: Parsed) -> Report:

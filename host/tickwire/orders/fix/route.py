@@ -7,10 +7,17 @@ from collections import OrderedDict
 from collections.abc import Callable, Mapping
 
 from tickwire.orders.fix.application import Application, SendError
+from tickwire.orders.fix.bodies import REJECT
 from tickwire.orders.fix.gate import Order, OrderGate
 from tickwire.orders.fix.order_fields import body
 from tickwire.orders.fix.parse import Parsed
-from tickwire.orders.fix.reports import Answer, Report, read_report, settle_fields
+from tickwire.orders.fix.reports import (
+    VALUE_MAX,
+    Answer,
+    Report,
+    read_report,
+    settle_fields,
+)
 from tickwire.orders.fix.sending import log
 from tickwire.orders.fix.session import Session
 from tickwire.spec.fix import Tag
@@ -26,14 +33,16 @@ class OrderRoute(Application):
     """The application of an order session: gate on the way out, answers on the way back.
 
     ``settle`` takes settle intents, ``tell_state`` whether the session is up, ``tell_late`` is
-    called when it is not back in the time of ``cancel_after_ms``. Counters say what was passed
-    over: answers about orders of other runs, trades that the venue took back.
+    called when it is not back in the time of ``cancel_after_ms``, ``tell_unsettled`` when an answer
+    could not be settled: what is open and what was traded is not known from then on. Counters say
+    what was passed over: answers about orders of other runs, trades that the venue took back.
     """
 
     def __init__(self, gate: OrderGate, settle: Settle, tell_state: Callable[[bool], None],
-                 tell_late: Callable[[], None] | None = None) -> None:
+                 tell_late: Callable[[], None] | None = None,
+                 tell_unsettled: Callable[[], None] | None = None) -> None:
         self._gate, self._settle, self._tell_state = gate, settle, tell_state
-        self._tell_late = tell_late
+        self._tell_late, self._tell_unsettled = tell_late, tell_unsettled
         self._executions: OrderedDict[bytes, None] = OrderedDict()
         self.foreign = self.broken = self.unread = 0
 
@@ -76,12 +85,24 @@ class OrderRoute(Application):
 
     def on_message(self, session: Session, message: Parsed) -> None:
         """Settle an execution report or the refusal of a request, or take that of a mass cancel."""
+        try:
+            self._take(message)
+        except Exception:                  # which the session logs; the message counts all the same
+            if self._tell_unsettled is not None:
+                self._tell_unsettled()
+            raise
+
+    def on_reject(self, session: Session, message: Parsed) -> None:
+        """The venue could not read an order message: it is as if it had refused it."""
+        self.on_message(session, message)
+
+    def _take(self, message: Parsed) -> None:
         kind = message.msg_type
         if kind == "8":
             self._report(message)
         elif kind == "9":
             self._refused(message)
-        elif kind == "j":
+        elif kind in (REJECT, "j"):
             number = message.integer(Tag.REFERENCE_SEQUENCE)
             self._unsent(number if number is not None else -1)
         elif kind == "r":
@@ -90,11 +111,6 @@ class OrderRoute(Application):
                 is_taken=message.text(Tag.MASS_CANCEL_RESPONSE) != _NOT_TAKEN)
         else:
             self.unread += 1
-
-    def on_reject(self, session: Session, message: Parsed) -> None:
-        """The venue could not read an order message: it is as if it had refused it."""
-        number = message.integer(Tag.REFERENCE_SEQUENCE)
-        self._unsent(number if number is not None else -1)
 
     def _token(self, message: Parsed, tag: int) -> tuple[int, int] | None:
         return self._gate.writer.token(message.text(tag))
@@ -183,7 +199,7 @@ class OrderRoute(Application):
         cumulative, value = report.cumulative, report.value
         missed = cumulative - order.executed
         if missed > 0:
-            price = max((value - order.value) // missed, 0)
+            price = min(max((value - order.value) // missed, 0), VALUE_MAX)
             self._settle({"operation": Operation.SETTLE_FILLED, "token": token,
                           "quantity": missed, "price": price})
             order.executed, order.value = cumulative, value
