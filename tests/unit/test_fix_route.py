@@ -339,6 +339,47 @@ def _read(route, number: int):
     return parse(octets, route.link.left.session.rules)
 
 
+def test_numbers_of_before_a_reset_name_no_order():
+    made = Route("FIX.4.4", reset_on_logon=True)
+    made.release(token=41)
+    made.answer(ouch50.ORDER_ACCEPTED, user_ref_num=41, order_reference=9, **ACCEPTED)
+    number, = made.gate.sent
+    made.desk._cancels = False
+    made.desk._status = lambda message: None
+    made.link.drop()
+    made.link.connect()
+    made.link.settle()
+    assert made.link.left.store.next_out == number + 1      # H has the number that D had
+    body = fields((45, number), (58, b"no"), (380, 3))
+    for referred in (b"", b"372=D\x01"):
+        made.link.right.session._send("j", referred + body, (), False)
+    made.link.collect()
+    made.link.settle()
+    assert list(made.gate.orders) == [41]
+
+
+def test_a_mass_cancel_of_before_a_reset_is_known_by_its_name_alone():
+    made = desk_of()
+    made.desk._mass_cancel = lambda message: None
+    cancel(made, 41, 42, 43)
+    number = made.link.left.store.next_out - 1
+    made.route.on_reset(made.link.left.session)
+    assert not made.gate.mass_answered(number, made.route.refuse, is_taken=False)
+    assert made.gate.mass_answered("K7-M1", made.route.refuse, is_taken=False)
+    assert went(made) == ["F", "F", "F"]
+
+
+@pytest.mark.parametrize("refused", ["H", "A"])
+def test_a_refusal_of_what_is_no_request_settles_nothing(refused):
+    made = desk_of(symbols="AAPL")
+    number = next(reversed(made.gate.sent))
+    made.link.right.session._send("3", fields((45, number), (58, b"no"), (372, refused.encode())),
+                                  (), False)
+    made.link.collect()
+    made.link.settle()
+    assert list(made.gate.orders) == [41]
+
+
 # Mass cancel
 
 
@@ -462,7 +503,8 @@ def test_the_session_itself_sends_no_order(kind):
 
 def test_the_gate_takes_orders_from_the_release_queue_and_from_nowhere_else():
     public = [name for name in vars(OrderGate) if not name.startswith("_")]
-    assert public == ["pump", "mass_answered"]     # which sends only cancels that came by pump
+    # The last of which sends only cancels that came by pump.
+    assert public == ["pump", "forget_numbers", "mass_answered"]
     made = Route()
     assert made.gate.pump(made.route.refuse) == 0 and made.market.sent == []
 

@@ -34,6 +34,9 @@ class Application:
     def on_logon(self, session: "Session") -> None:
         """Both sides are logged on."""
 
+    def on_reset(self, session: "Session") -> None:
+        """Numbers begin at 1: those of earlier messages name them no more."""
+
     def on_logout(self, session: "Session", reason: str) -> None:
         """The connection of a session that was logged on has ended."""
 

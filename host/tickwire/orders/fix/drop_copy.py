@@ -25,6 +25,10 @@ class DropCopy(Application):
         """Pass it on."""
         self._inner.on_logon(session)
 
+    def on_reset(self, session: Session) -> None:
+        """Pass it on."""
+        self._inner.on_reset(session)
+
     def on_logout(self, session: Session, reason: str) -> None:
         """Pass it on."""
         self._inner.on_logout(session, reason)

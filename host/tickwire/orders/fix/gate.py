@@ -23,6 +23,7 @@ from tickwire.spec.intents import IntentFlag, Operation
 from tickwire.spec.records import RECORD_SIZE
 
 _SENT_MAX = 4_096                          # messages whose numbers are remembered, for a Reject
+_NO_NUMBER = 0                             # that no message has
 _MASSES_MAX = 64                           # mass cancels that wait for their answer
 _SIDES = {ord("B"): b"1", ord("S"): b"2", ord("T"): b"5", ord("E"): b"6"}
 _NEW, _CANCEL, _REPLACE = (int(Operation[name]) for name in ("NEW", "CANCEL", "REPLACE"))
@@ -118,6 +119,12 @@ class OrderGate:
         if cancels:
             self._withdraw(cancels, refuse)
         return count
+
+    def forget_numbers(self) -> None:
+        """Forget the numbers of what was sent: the session's begin at 1 again."""
+        self.sent.clear()
+        self._masses = OrderedDict((identity, (_NO_NUMBER, cancels))
+                                   for identity, (_, cancels) in self._masses.items())
 
     def mass_answered(self, name: str | int, refuse: Refuse, *, is_taken: bool) -> bool:
         """Take the answer to the mass cancel of that ClOrdID or number; False if it is none.

@@ -26,6 +26,7 @@ from tickwire.spec.intents import Operation
 Settle = Callable[[Mapping[str, int]], None]
 
 _EXECUTIONS_MAX = 4_096                    # ExecIDs that are remembered
+_REQUESTS = frozenset("DFGq")              # whose rejects settle something
 _NOT_TAKEN = "0"                           # MassCancelResponse
 
 
@@ -74,6 +75,10 @@ class OrderRoute(Application):
             except SendError as error:
                 log.warning("%s", error)
 
+    def on_reset(self, session: Session) -> None:
+        """Answers name messages of ours by numbers that count from 1 again."""
+        self._gate.forget_numbers()
+
     def on_logout(self, session: Session, reason: str) -> None:
         """Tell the device that no order passes."""
         self._tell_state(False)
@@ -103,8 +108,7 @@ class OrderRoute(Application):
         elif kind == "9":
             self._refused(message)
         elif kind in (REJECT, "j"):
-            number = message.integer(Tag.REFERENCE_SEQUENCE)
-            self._unsent(number if number is not None else -1)
+            self._unsent(message)
         elif kind == "r":
             self._gate.mass_answered(
                 message.text(Tag.CLIENT_ORDER_ID), self.refuse,
@@ -217,8 +221,12 @@ class OrderRoute(Application):
         if named is not None and named[1] == 0 and named[0] in self._gate.orders:
             self._reject(named[0], message.integer(Tag.CANCEL_REJECT_REASON) or 0)
 
-    def _unsent(self, number: int) -> None:
+    def _unsent(self, message: Parsed) -> None:
         """A message of ours was rejected as such."""
+        number = message.integer(Tag.REFERENCE_SEQUENCE)
+        kind = message.text(Tag.REFERENCE_MESSAGE_TYPE)
+        if number is None or (kind and kind not in _REQUESTS):
+            return
         if self._gate.mass_answered(number, self.refuse, is_taken=False):
             return
         token, request = self._gate.sent.get(number, (0, 0))

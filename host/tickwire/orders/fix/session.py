@@ -64,7 +64,7 @@ class Session(GapKeeper):
             self._close("the session is not open at this time")
         elif self._is_initiator:
             if self.settings.reset_on_logon:
-                self.store.reset(now)
+                self._begin_anew(now)
                 self._has_reset = True
             self._send_logon(self.settings.heartbeat_seconds, self.store.next_in, self._has_reset)
 
@@ -152,9 +152,15 @@ class Session(GapKeeper):
             return False
         if self.store.created < period[0]:
             self._info("a new period: numbers begin at 1")
-            self.store.reset(now)
+            self._begin_anew(now)
         self._period_end = period[1]
         return True
+
+    def _begin_anew(self, now: int) -> None:
+        """Begin at 1 both ways."""
+        self.store.reset(now)
+        self._forget_gaps()
+        self._call(self.application.on_reset)
 
     def _first(self, message: Parsed) -> None:
         """Act on the first message of a connection, which is to be a Logon."""
@@ -182,8 +188,7 @@ class Session(GapKeeper):
         if begins_anew or (is_first and not self._is_initiator and self.settings.reset_on_logon):
             self._info("numbers begin at 1, as the Logon asks" if is_reset
                        else "numbers begin at 1 with every logon")
-            self.store.reset(self._clock())
-            self._forget_gaps()
+            self._begin_anew(self._clock())
         number, expected = message.seq_num, self.store.next_in
         if number < expected:
             self._too_low(message)
