@@ -15,7 +15,7 @@ from pathlib import Path
 import numba
 import pytest
 
-from tests.fix.link import MAIL, Recorder, mail, rules
+from tests.fix.link import MAIL, Link, Recorder, mail, rules
 from tests.fix.quickfix_peer import free_port
 from tickwire import cli
 from tickwire.commands.fix_acceptor import tell_of_compiling
@@ -28,6 +28,7 @@ from tickwire.errors import TickwireError
 from tickwire.orders.fix import acceptor as acceptor_module
 from tickwire.orders.fix.acceptor import Acceptor
 from tickwire.orders.fix.audit import AuditLog, lines
+from tickwire.orders.fix.connection import Connection
 from tickwire.orders.fix.files import check_files
 from tickwire.orders.fix.initiator import Initiator
 from tickwire.orders.fix.journal import StoreError, scan
@@ -134,6 +135,22 @@ def test_a_full_audit_log_ends_sessions_which_come_back_when_it_has_room(tmp_pat
         assert [event.split(":")[0] for event in recorder.events] == [
             "logon", "logout", "logon", "logout"]
     assert told["full-venue"].subjects == ["1"]
+
+
+def test_orders_are_cancelled_in_time_though_the_clock_was_set_back():
+    link = Link(cancel_on_disconnect=True, cancel_after_ms=10)
+    link.connect()
+    link.settle()
+    events = link.left.application.events
+
+    async def body():
+        Connection(1, link.left.session, None, None, 5, lambda _: None).connection_lost(None)
+        link.clock.move(-0.05)
+        await asyncio.sleep(0.05)          # the deadline as it was at first
+        assert events == ["logon", "logout: connection lost"]
+        link.clock.move(0.06)
+        await until(lambda: events[2:] == ["cancel"])
+    asyncio.run(body())
 
 
 def test_a_copy_of_what_is_not_there_is_refused(tmp_path):

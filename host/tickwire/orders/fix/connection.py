@@ -20,7 +20,8 @@ RECEIVED_MAX = 1 << 18
 WRITTEN_MAX = 1 << 22
 WRITTEN_HIGH = 1 << 18                     # beyond, nothing is repeated and nothing is read
 SLOW_SECONDS = 10.0
-_TICK_MAX_SECONDS = 1.0                    # the store becomes durable at least this often
+_TICK_MAX_SECONDS = 1.0                    # the store becomes durable at least this often, and a
+                                           # clock that was set back is noticed
 FLUSH_EVERY = 32                           # messages of one read before what they gave is written
 
 Chooser = Callable[["Connection", Parsed], Session | None]
@@ -141,8 +142,7 @@ class Connection(asyncio.BufferedProtocol):
             with _told():
                 session.disconnected(reason)
             self.session = None
-            if session.deadline() < NEVER:
-                self._loop.call_later(session.delay(), session.tick)
+            self._await_alone(session)
         self._when_lost(self)
 
     # Sending
@@ -264,6 +264,21 @@ class Connection(asyncio.BufferedProtocol):
         self._timer = None
         if self.session is not None and not self._reason:
             self._guarded(self.session.tick)
+
+    def _await_alone(self, session: Session) -> None:
+        """Have a session without a connection tick for as long as something is to be due.
+
+        More often than its deadline asks: the clock may be set back meanwhile.
+        """
+        if session.deadline() < NEVER:
+            self._loop.call_later(min(session.delay(), _TICK_MAX_SECONDS), self._tick_alone,
+                                  session)
+
+    def _tick_alone(self, session: Session) -> None:
+        if session.wake is None:           # or another connection has it
+            with _told():
+                session.tick()
+            self._await_alone(session)
 
     def _silent(self) -> None:
         self.abort("no Logon came in time")

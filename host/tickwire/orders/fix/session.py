@@ -88,11 +88,11 @@ class Session(GapKeeper):
     def tick(self) -> None:
         """Do what is due; to be called at or after :meth:`deadline`."""
         now = self._clock()
-        self.store.begin_sync(now)
         if self._cancel_at and now >= self._cancel_at:
             self._cancel_at = 0
             self._warn("the session has ended and is not back: open orders are to be cancelled")
             self._call(self.application.on_cancel)
+        self.store.begin_sync(now)
         if self.state is State.DISCONNECTED or self.closing:
             return
         if self.state is not State.ACTIVE:
