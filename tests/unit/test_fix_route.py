@@ -172,6 +172,19 @@ def test_a_replace_settles_as_that_of_ouch(route):
     assert route.gate.orders == {}
 
 
+def test_a_replace_that_leaves_nothing_open_cancels_as_that_of_ouch(route):
+    route.answer(ouch50.ORDER_EXECUTED, user_ref_num=41, quantity=100, price=PRICE)
+    route.release(Operation.REPLACE, token=42, previous=41, quantity=100, price=PRICE)
+    heard, take = [], route.route.on_message
+    route.route.on_message = lambda session, message: (
+        heard.append(tuple(message.text(tag) for tag in (35, 150, 39, 11, 41))),
+        take(session, message))
+    # OUCH has U here; FIX does not tell why, and the order itself was not asked to be cancelled.
+    route.answer(ouch50.ORDER_CANCELED, user_ref_num=41, quantity=200, reason="S")
+    assert heard == [("8", "4", "4", "K7-41", ""), ("9", "", "4", "K7-42", "K7-41")]
+    assert route.gate.orders == {} and route.route.foreign == 0
+
+
 def test_a_smaller_size_settles_as_a_cancel_of_ouch_and_the_order_goes_on(route):
     route.release(Operation.CANCEL, quantity=120, total=300)
     assert route.market.sent[-1][0] == "replace_order"

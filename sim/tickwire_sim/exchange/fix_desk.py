@@ -236,12 +236,11 @@ class FIXDesk(Application):
     def _is_canceled(self, order: _Order) -> None:
         """The engine cancels orders whole: the gateway asks for no other."""
         order.is_closed = True
-        original, identity = order.identity, order.cancel or order.identity
-        if order.cancel and any(entry[0] is order for entry in self._replacing.values()):
-            return                         # a replace that cannot be: the order is gone
-        extra: dict[int, object] = {41: original} if order.cancel else {}
-        order.cancel = ""
-        self._report(order, _CANCELED, _CANCELED, extra, identity)
+        if not order.cancel or any(entry[0] is order for entry in self._replacing.values()):
+            self._report(order, _CANCELED, _CANCELED, {})      # a replace is refused behind it
+            return
+        identity, order.cancel = order.cancel, ""
+        self._report(order, _CANCELED, _CANCELED, {41: order.identity}, identity)
 
     def _is_replaced(self, values: dict[str, Value]) -> None:
         entry = self._replacing.pop(int(values["user_ref_num"]), None)
