@@ -288,6 +288,18 @@ def asked_after_a_reconnect(made: Route) -> list[str]:
     return [one.text(11) for one in found if one.msg_type == "H"]
 
 
+def test_what_the_engine_says_while_the_session_is_down_is_told_when_it_is_back(route):
+    route.desk._status = lambda message: None      # nor does H tell it
+    route.link.drop()
+    before = len(route.settled)
+    for name, quantity in (("order_executed", 100), ("order_canceled", 200)):
+        route.desk.heard(name, {"user_ref_num": 41, "quantity": quantity, "price": PRICE})
+    route.link.connect()
+    route.link.settle()
+    assert [(found["operation"], found["quantity"]) for found in route.settled[before:]] == [
+        (Operation.SETTLE_FILLED, 100), (Operation.SETTLE_CANCELED, 200)]
+
+
 def test_orders_are_asked_for_whatever_the_throttle_holds():
     made = desk_of()
     made.link.left.session._throttle = Throttle(1, 0)

@@ -72,8 +72,7 @@ class FIXDesk(Application):
         self._session = session
 
     def on_logout(self, session: Session, reason: str) -> None:
-        """Cancel what is open, if that was agreed upon."""
-        self._session = None
+        """Cancel what is open, if that was agreed upon; answers are kept until the next logon."""
         if self._cancels:
             self._withdraw(self._live())
 
