@@ -9,8 +9,10 @@ import logging
 import os
 import subprocess
 import sys
+import time
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numba
 import pytest
@@ -23,11 +25,11 @@ from tickwire.commands.run import trade
 from tickwire.commands.starting import EXPLANATION
 from tickwire.commands.venue import fix_gateway
 from tickwire.config import demo
-from tickwire.device.fix_link import counterpart
+from tickwire.device.fix_link import FIXLink, counterpart
 from tickwire.errors import TickwireError
 from tickwire.orders.fix import acceptor as acceptor_module
 from tickwire.orders.fix.acceptor import Acceptor
-from tickwire.orders.fix.audit import AuditLog, lines
+from tickwire.orders.fix.audit import SENT, AuditLog, lines
 from tickwire.orders.fix.connection import Connection
 from tickwire.orders.fix.files import check_files
 from tickwire.orders.fix.initiator import Initiator
@@ -109,6 +111,20 @@ def test_sessions_of_one_process_with_copies_and_a_restart(tmp_path):
     assert sum("35=8" in line and " > " in line for line in shown) == 2
     assert sum("35=8" in line and " < " in line for line in shown) == 2
     assert sum("connected 127.0.0.1" in line for line in shown) == 8
+
+
+def test_a_damaged_audit_log_is_told_before_a_session_begins(tmp_path):
+    log = AuditLog(tmp_path, "fix")
+    for _ in range(2):
+        log.add(SENT, 1, time.time_ns(), b"today")
+    log.close()
+    path, = tmp_path.iterdir()
+    path.write_bytes(path.read_bytes().replace(b"today", b"t0day", 1))
+    fix = FIXSettings(folder=str(tmp_path), sessions=(FIXSessionSettings(),))
+    with pytest.raises(StoreError, match="octet 0 is damaged.*; move the log away"):
+        FIXService(fix, {})
+    with pytest.raises(StoreError, match="octet 0 is damaged.*; move the log away"):
+        FIXLink(None, SimpleNamespace(releases=object()), demo().orders, fix)
 
 
 def test_a_full_audit_log_ends_sessions_which_come_back_when_it_has_room(tmp_path, monkeypatch):

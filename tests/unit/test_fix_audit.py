@@ -6,6 +6,7 @@ Method: octets of all values go in, files are read back with the journal's reade
 import pytest
 
 from tickwire.errors import InputError
+from tickwire.orders.fix import journal
 from tickwire.orders.fix.audit import NOTE, RECEIVED, SENT, AuditLog, lines
 from tickwire.orders.fix.journal import StoreError, scan
 
@@ -37,6 +38,34 @@ def test_a_day_has_its_file_and_a_second_start_goes_on_in_it(tmp_path):
         log.close()
     assert {path.name: len(list(scan(path))) for path in tmp_path.iterdir()} == {
         "venue-20260101.audit": 2, "venue-20260102.audit": 2}
+
+
+def test_an_entry_of_before_midnight_that_is_late_stays_in_the_file_of_the_new_day(tmp_path):
+    log = AuditLog(tmp_path, "venue")
+    for time in (NOON, NOON + DAY, NOON, NOON + DAY):
+        log.add(SENT, 1, time, b"order")
+    log.close()
+    assert {path.name: [record.time for record in scan(path)] for path in tmp_path.iterdir()} == {
+        "venue-20260101.audit": [NOON],
+        "venue-20260102.audit": [NOON + DAY, NOON, NOON + DAY]}
+
+
+def test_a_log_is_checked_when_it_is_opened_and_not_record_by_record(tmp_path, monkeypatch):
+    for _ in range(2):
+        log = AuditLog(tmp_path, "venue")
+        log.open(NOON)
+        for number in range(100):
+            log.add(SENT, number, NOON, bytes(number))
+        log.close()
+        monkeypatch.setattr(journal, "_record", None)      # which reads one
+    monkeypatch.undo()
+    path, = tmp_path.iterdir()
+    assert len(list(scan(path))) == 200
+    octets = bytearray(path.read_bytes())
+    octets[32 + 32] ^= 1                   # the payload of the second, behind one that has none
+    path.write_bytes(octets)
+    with pytest.raises(StoreError, match="octet 32 is damaged.*; move the log away"):
+        log.open(NOON)
 
 
 def test_a_file_that_is_no_log_is_told(tmp_path):

@@ -85,7 +85,10 @@ async def _serve(host: str, port: int, dictionary: Path | None, audit: Path | No
     from tickwire.orders.fix.audit import AuditLog
     logging.basicConfig(format="%(asctime)s %(message)s", handlers=[_Lines(_STDERR)],
                         level=logging.ERROR if is_quiet else logging.INFO)
-    log = AuditLog(audit, "acceptance") if audit is not None else None
+    log = None
+    if audit is not None:
+        log = AuditLog(audit, "acceptance")
+        log.open(time.time_ns())
     try:
         server = acceptance_acceptor(host, port, dictionaries=dictionary, audit=log)
     except (OSError, ValueError) as error:

@@ -85,7 +85,9 @@ class FIXLink:
         if is_stored:
             store = FileStore(fix.store_path(self._settings.name), self._settings.identity, now,
                               fix.durability, fix.batch_ms)
-            self._audit = AuditLog(fix.store_path("x").parent, "fix") if fix.audit else None
+            if fix.audit:
+                self._audit = AuditLog(fix.store_path("x").parent, "fix")
+                self._audit.open(now)
         self._session = Session(self._settings, rules, store)
         self._gate = OrderGate(self._session, engine.releases, run_prefix(now))
         self._route = self._session.application = OrderRoute(

@@ -1,8 +1,9 @@
 """Every octet that came or went on the FIX connections of a process, with its time in ns.
 
-One journal a UTC day, ``NAME-YYYYMMDD.audit``. What came is logged as it came from the socket,
-before anything looks at it, refused connections and garbage included; what went is logged before
-the socket has it. Notes say when a connection began and ended, and why. Nothing is ever deleted.
+One journal a UTC day, ``NAME-YYYYMMDD.audit``: what is logged late is in that of the day on which
+it is logged. What came is logged as it came from the socket, before anything looks at it, refused
+connections and garbage included; what went is logged before the socket has it. Notes say when a
+connection began and ended, and why. Nothing is ever deleted.
 """
 
 from collections.abc import Iterator
@@ -29,10 +30,25 @@ class AuditLog:
 
     def add(self, kind: int, connection: int, time: int, octets: bytes) -> None:
         """Log octets of one connection at ``time`` (ns since 1970)."""
-        if time // _DAY != self._day:
-            self._open(time)
+        if time // _DAY > self._day:       # not back: what the engine sent before midnight is late
+            self.open(time)
         assert self._journal is not None
         self._journal.append(kind, connection, time, octets)
+
+    def open(self, time: int) -> None:
+        """Go on in the file of the day of ``time`` (ns since 1970), all of which is checked.
+
+        For before a session begins: a million entries take about a second. Raises
+        :class:`StoreError` when the file is damaged, used by another process or cannot be written.
+        """
+        self.close()
+        day = datetime.fromtimestamp(time // 1_000_000_000, UTC)
+        try:
+            self._journal = Journal(self._folder / f"{self._name}-{day:%Y%m%d}.audit",
+                                    self._durability)
+        except DamageError as error:
+            raise StoreError(f"{str(error).rstrip('.')}; move the log away.") from None
+        self._day = time // _DAY
 
     def sync(self) -> None:
         """Make durable what the mode promises."""
@@ -45,16 +61,6 @@ class AuditLog:
             self._journal.close()
             self._journal = None
         self._day = -1
-
-    def _open(self, time: int) -> None:
-        self.close()
-        day = datetime.fromtimestamp(time // 1_000_000_000, UTC)
-        try:
-            self._journal = Journal(self._folder / f"{self._name}-{day:%Y%m%d}.audit",
-                                    self._durability)
-        except DamageError as error:
-            raise StoreError(f"{str(error).rstrip('.')}; move the log away.") from None
-        self._day = time // _DAY
 
 
 def lines(path: Path) -> Iterator[str]:

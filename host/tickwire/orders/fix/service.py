@@ -47,6 +47,8 @@ class FIXService:
         self._initiators: list[Initiator] = []
         self._tasks: list[asyncio.Task[None]] = []
         try:
+            if self.audit is not None and self._is_audit_ours:
+                self.audit.open(time.time_ns())
             for entry in settings.sessions:
                 store = FileStore(settings.store_path(entry.name), entry.identity, clock(),
                                   settings.durability, settings.batch_ms)
