@@ -8,31 +8,31 @@ import functools
 
 import numpy as np
 import pytest
-from amaranth.lib import wiring
 
-from tickwire.spec.geometry import CARD_SMALL
-from tickwire_hw.exposures import Exposures
-from tickwire_hw.locates import Locates
-from tickwire_hw.markets import Markets
+from tickwire_hw.catalogue import component
 from tickwire_hw.order_rows import OrderRows
-from tickwire_hw.own_orders import OwnOrders
-from tickwire_hw.triggers import Triggers
 from tickwire_hw.wipe import Wipe
 from tickwire_sim.model import CYCLE, Model
 from tickwire_sim.verilate import verilate
 
 ROWS = 4_000                                # of random inputs
 ROWS_LOG2 = 4                               # orders of the table, so that rows are met again
-IDLE = 72                                   # cycles that the largest memory here takes, and some
-PARTS = {"exposures": Exposures, "locates": Locates, "markets": Markets,
-         "own_orders": OwnOrders, "triggers": Triggers}
+IDLE = 5_000                                # cycles that the largest memory takes, and some
+PARTS = ("exposures", "locates", "markets", "own_orders", "order_rows", "triggers")
+OTHERS = ("arbiter", "capture", "clock", "commit", "early", "early_sight", "entry",
+          "histogram_page", "host_frame", "intent_window", "interrupts", "kill", "levels",
+          "line_port", "mass_cancel", "order_line", "publish", "record_writer", "sample_merge",
+          "settle", "table_loader")
+"""That clear their memories in another way, or heed nothing in them that was not written since.
+
+Not those whose contract is to be given rows first: grid, frame, risk.
+"""
 
 
 @functools.cache
 def model(name: str) -> Model:
     """The component, compiled with a reset."""
-    part: wiring.Component = (OrderRows(ROWS_LOG2) if name == "order_rows"
-                              else PARTS[name](CARD_SMALL))
+    part = OrderRows(ROWS_LOG2) if name == "order_rows" else component(name)
     return verilate(part, f"{name}_with_reset", has_reset=True)
 
 
@@ -50,29 +50,38 @@ def random_rows(card: Model, seed: int) -> np.ndarray:
     return rows
 
 
-def without_cycle(found: np.ndarray) -> np.ndarray:
-    """Outputs but for the number of the cycle."""
-    return found[[name for name in found.dtype.names if name != CYCLE]]
+def differences(found: np.ndarray, fresh: np.ndarray) -> list[str]:
+    """Outputs that differ; what a stream shows while it is not valid does not count."""
+    names = found.dtype.names
+    wrong = []
+    for name in names:
+        valid = f"{name.removesuffix('payload')}valid"
+        shown = found[valid] != 0 if name.endswith("__payload") and valid in names else slice(None)
+        if name != CYCLE and (found[name][shown] != fresh[name][shown]).any():
+            wrong.append(name)
+    return wrong
 
 
 @pytest.mark.parametrize("seed", range(3))
-@pytest.mark.parametrize("name", [*PARTS, "order_rows"])
+@pytest.mark.parametrize("name", [
+    *PARTS, *(pytest.param(name, marks=pytest.mark.long) for name in OTHERS)])
 def test_a_reset_leaves_nothing(name, seed):
     card = model(name)
     before, after = random_rows(card, 2 * seed), random_rows(card, 2 * seed + 1)
     idle = card.rows(IDLE)
     card.restart()
-    fresh = card.run(np.concatenate([idle, after]))[IDLE:]
+    card.run(idle)
+    fresh = card.run(after)
 
     card.restart()
+    card.run(idle)
     card.run(before)
     card.reset()
     card.run(idle)
     found = card.run(after)
     if "ready" in found.dtype.names:
         assert found["ready"].all()
-    wrong = np.flatnonzero(without_cycle(found) != without_cycle(fresh))
-    assert not len(wrong), (name, wrong[:5], found[wrong[:2]], fresh[wrong[:2]])
+    assert not differences(found, fresh)
 
 
 def test_rows_are_named_after_a_reset_but_the_first():
