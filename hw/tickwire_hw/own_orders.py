@@ -92,7 +92,7 @@ class OwnOrders(wiring.Component):
         m.d.comb += [
             self.ready.eq(wipe.ready), read.addr.eq(self.i.p.instrument),
             write.addr.eq(Mux(wipe.ready, wish.instrument, wipe.row)),
-            write.data.eq(Mux(wipe.ready, row, 0)),
+            write.data.eq(row),                  # which is zero from a reset to the first wish
             key.eq(Mux(wish.is_sell, OWN_KEY - wish.price, wish.price)),
             place.eq(Mux(wish.operation == OwnOperation.ENTER, Mux(
                 is_full, OWN_ORDERS, encode(Cat(lowest(~row.used)))), wish.place)),
