@@ -7,13 +7,15 @@ import asyncio
 import contextlib
 import os
 import socket
+from typing import ClassVar
 
 import pytest
 
 from tests.feed_rig import mold
 from tests.reference import itch
 from tickwire.config import demo
-from tickwire.device.process import DeviceProcess
+from tickwire.device import process as process_module
+from tickwire.device.process import DeviceProcess, Hooks
 from tickwire.errors import TickwireError
 from tickwire.spec.limits import LimitFlag
 
@@ -82,3 +84,56 @@ def test_with_symbols_the_directory_changes_nothing():
     with contextlib.closing(DeviceProcess(config)) as process:
         assert list(enabled(process)) == [0, 1, 2, 3]
         assert process.learn_names() is False
+
+
+class Link:
+    """An order session that is up until its task ends."""
+
+    remarks: ClassVar[list[str]] = []
+
+    def __init__(self, *_) -> None:
+        """Nothing is connected."""
+        self.is_kept = False
+
+    async def connect(self) -> None:
+        """Nobody is there."""
+
+    async def keep(self) -> None:
+        """Keep the session."""
+        self.is_kept = True
+        try:
+            await asyncio.Event().wait()
+        finally:
+            self.is_kept = False
+
+    def close(self) -> None:
+        """Nothing is open."""
+
+
+def test_whatever_ends_a_run_open_orders_are_cancelled_while_the_session_is_kept(
+        process, monkeypatch):
+    link, found = Link(), []
+
+    async def nothing(*_):
+        await asyncio.sleep(0)
+
+    async def fail(*_):
+        raise TickwireError("The strategy failed.")
+
+    async def wind_down():
+        found.append(link.is_kept)
+
+    async def go():
+        return True
+    monkeypatch.setattr(process_module, "OrderLink", lambda *_: link)
+    monkeypatch.setattr(process_module, "open_lines", lambda *_: [])
+    for what in (process.device, "attach_lines"), (process.device, "commit_limits"), (
+            process.device, "arm"), (process.engine, "start"):
+        monkeypatch.setattr(*what, lambda *_: None)
+    for name, stub in (("_until_ready", nothing), ("until_named", nothing), ("_trade", fail),
+                       ("_wind_down", wind_down)):
+        monkeypatch.setattr(process, name, stub)
+    hooks = Hooks(remark=lambda _: None, joined=lambda: None, trading=lambda: None, go=go, stop=go)
+    with pytest.raises(TickwireError, match="The strategy failed"):
+        asyncio.run(process.run(hooks))
+    assert found == [True]

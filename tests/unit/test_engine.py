@@ -311,6 +311,16 @@ def test_the_thread_starts_trades_and_stops_killed(bench):
     made.stop()                            # twice does no harm
 
 
+def test_a_kill_in_the_last_turn_still_cancels_what_is_open(bench):
+    bench.order()
+    bench.say(accepted(1))
+    for name, value in (("KILL_ACTION", 1), ("WATCHDOG_PERIOD", 1), ("CONTROL", 0)):
+        bench.device.write_register(name, value)
+    bench.device.run()                     # one turn, behind whose mass cancels the watchdog bites
+    assert bench.device.killed == KillCause.WATCHDOG
+    assert [message[:1] for message in bench.heard()] == [b"X"]
+
+
 def test_what_the_machine_does_not_permit_is_a_remark(bench):
     made = Engine(bench.device, None, core=1_023)
     made.start()

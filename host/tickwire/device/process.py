@@ -154,10 +154,12 @@ class DeviceProcess:
             await self._until_ready()
             await self.until_named(FEED_SECONDS)
             device.arm()
-            self.engine.mark_start()
-            hooks.trading()
-            await self._trade(hooks, tasks, link)
-            await self._wind_down()
+            try:
+                self.engine.mark_start()
+                hooks.trading()
+                await self._trade(hooks, tasks, link)
+            finally:                       # whatever ended it, while the session still is kept
+                await self._wind_down()
         finally:
             for task in tasks:
                 task.cancel()
@@ -222,7 +224,8 @@ class DeviceProcess:
         if not device.killed:
             device.kill(KillCause.REGISTER)
         until = time.monotonic() + CLOSE_SECONDS
-        while time.monotonic() < until and Status.SESSION_UP in device.status:
+        while (time.monotonic() < until and self.engine.is_running
+               and Status.SESSION_UP in device.status):
             if device.killed and int(self.engine.positions["open_orders"].sum()) == 0:
                 return
             await asyncio.sleep(_STEP_SECONDS)

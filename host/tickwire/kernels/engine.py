@@ -45,6 +45,7 @@ from tickwire.spec.registers import RegisterOffset
 REACTIONS = 256                            # bound: rounds of the host's half after one event
 INTENTS = 64                               # bound: intents taken in one go
 SWEEPS = 16                                # bound: packet groups of a mass cancel in one turn
+LAST_SWEEPS = 256                          # bound: of them, the turns when the loop ends
 TICK_NS = 1_000_000                        # time-driven work is looked at this often
 HEARTBEAT_NS = 100_000_000                 # an idle market ring gets a HEARTBEAT this often
 
@@ -223,6 +224,18 @@ def _sweep(device, now):
 
 
 @kernel
+def _finish(device, now):
+    """Send the cancels of a mass cancel that is under way: after the stop nobody would."""
+    d = device_at(device)
+    for _ in range(LAST_SWEEPS):
+        if not sweeping(d["orders"]):
+            return
+        if d["host"] != 0:
+            engine_host.step(d["host"], now)   # what it has read makes room for records
+        _sweep(device, now)
+
+
+@kernel
 def _sleep(device):
     """Wait until a socket or the waker is ready, or the sleep is over. Rows are struct pollfd."""
     d = device_at(device)
@@ -262,6 +275,8 @@ def run(device, turns):
         count_turns += 1
         if turns == count_turns or (turns == 0 and is_stopped(device)):
             take_kill(device, now)             # what was written before the stop holds
+            if turns == 0:
+                _finish(device, now)
             show(device, now)
             return count_turns
         if done != 0:
