@@ -13,12 +13,13 @@ from dataclasses import replace
 
 import pytest
 
-from tests.system.conformance import accepted, software
+from tests.system.conformance import DOLLAR, LOCATES, accepted, software
 from tickwire.config import OrderSettings
 from tickwire.device import link as link_module
 from tickwire.device.link import OrderLink
 from tickwire.engine import Engine
 from tickwire.errors import TickwireError
+from tickwire.spec.intents import Operation
 
 SECONDS = 120                              # for anything that a test waits for
 numbers = itertools.count()
@@ -64,13 +65,21 @@ class Server:
 
 
 @pytest.fixture
-def device():
-    """A device whose loop runs."""
+def engine():
+    """An engine whose loop runs."""
     with software(f"link-{os.getpid()}-{next(numbers)}") as bench:
-        engine = Engine(bench.device, None)
-        engine.start()
-        yield bench.device
-        engine.stop()
+        bench.open_market()
+        bench.limits()
+        made = Engine(bench.device, None)
+        made.start()
+        yield made
+        made.stop()
+
+
+@pytest.fixture
+def device(engine):
+    """Its device."""
+    return engine.device
 
 
 def settings(server: Server, **changes) -> OrderSettings:
@@ -176,6 +185,40 @@ def test_a_session_that_is_lost_is_continued_with_its_next_message(device, monke
                 assert login[19:49] == b"SESSION001" + b"3".rjust(20)
             assert device.counters()["session_drops"] == 1
             assert "closed the connection at login" in link.remarks[0]
+            keeping.cancel()
+            link.close()
+    asyncio.run(body())
+
+
+@pytest.mark.parametrize("is_asked", [False, True])
+def test_after_a_kill_that_found_the_session_away_everything_is_cancelled(
+        engine, device, monkeypatch, is_asked):
+    monkeypatch.setattr(link_module, "RETRY_SECONDS", (0.01,))
+    later = b"\x00\x1fA" + b"SESSION001" + b"2".rjust(20) + sequenced(accepted(5))
+    following = sequenced(struct.pack(">cQI", b"Q", 1, 6))
+
+    async def body():
+        async with Server(ACCEPTED + NEXT, None, later + following) as server:
+            link = OrderLink(device, settings(server), engine)
+            await link.connect()
+            await until(lambda: device.is_session_up)
+            device.write_register("KILL_ACTION", int(is_asked))
+            device.arm()
+            engine.submit({"operation": Operation.NEW, "locate": LOCATES["AAA"], "quantity": 100,
+                           "price": 100 * DOLLAR})
+            await until(lambda: device.counters()["orders_sent"] == 1)
+            server.writers[0].close()
+            await until(lambda: not device.is_session_up)
+            device.kill()
+            await until(lambda: device.killed)
+            assert device.counters()["cancels_sent"] == 0
+            keeping = asyncio.create_task(link.keep())
+            await until(lambda: len(server.heard) == 3 and device.is_session_up)
+            if is_asked:
+                await until(lambda: b"\x00\x0aUX" + struct.pack(">I", 5) in server.heard[2])
+            else:
+                await asyncio.sleep(2 * link_module.LOOK_SECONDS)
+                assert device.counters()["cancels_sent"] == 0
             keeping.cancel()
             link.close()
     asyncio.run(body())

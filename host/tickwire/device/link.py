@@ -2,7 +2,8 @@
 
 The loop owns the socket while a session lasts (:mod:`tickwire.kernels.engine_session`); here is
 what comes before and after. A session that is lost is continued with its next sequenced message,
-so that nothing the venue said is missed.
+so that nothing the venue said is missed. After a kill that found it away everything is cancelled
+when it is back.
 """
 
 import asyncio
@@ -12,12 +13,15 @@ import socket
 
 from tickwire.config import OrderSettings
 from tickwire.device.owned import OwnedDevice
+from tickwire.engine import Engine
 from tickwire.errors import TickwireError
 from tickwire.spec import ouch50, soupbintcp
+from tickwire.spec.intents import Operation
 from tickwire.spec.wire import Message, decode, encode
 
 LOGIN_SECONDS = 5.0
 LOOK_SECONDS = 0.02                        # how often a session is looked at
+MASS_CANCEL = 1                            # bit of KILL_ACTION
 RETRY_SECONDS = (0.05, 0.1, 0.2, 0.5, 1.0)  # the last one again and again
 _RECEIVE = 1 << 16
 
@@ -25,9 +29,10 @@ _RECEIVE = 1 << 16
 class OrderLink:
     """Keeps the order session of a device up until it is cancelled."""
 
-    def __init__(self, device: OwnedDevice, settings: OrderSettings) -> None:
-        """Nothing is connected yet."""
-        self._device, self._settings = device, settings
+    def __init__(self, device: OwnedDevice, settings: OrderSettings,
+                 engine: Engine | None = None) -> None:
+        """Nothing is connected yet. Without ``engine`` nothing is cancelled after a kill."""
+        self._device, self._settings, self._engine = device, settings, engine
         self._socket: socket.socket | None = None
         self._session = settings.session
         self._sequence = soupbintcp.SEQUENCE_NEXT
@@ -64,6 +69,7 @@ class OrderLink:
             # A venue that closes every session at once is not asked without end.
             await asyncio.sleep(RETRY_SECONDS[-1])
             await self._come_back()
+            await self._withdraw()
 
     async def _come_back(self) -> None:
         attempt = 0
@@ -76,6 +82,19 @@ class OrderLink:
                     self.remarks.append(str(error))
             await asyncio.sleep(RETRY_SECONDS[min(attempt, len(RETRY_SECONDS) - 1)])
             attempt += 1
+
+    async def _withdraw(self) -> None:
+        """Cancel every open order when the session is up, if a kill that asks for it stands.
+
+        One that found the session down has sent no cancel.
+        """
+        while not self._device.is_session_up:
+            if not self._device.has_session:
+                return
+            await asyncio.sleep(LOOK_SECONDS)
+        if (self._engine is not None and self._device.killed
+                and self._device.read_register("KILL_ACTION") & MASS_CANCEL):
+            self._engine.submit({"operation": Operation.MASS_CANCEL})
 
     def close(self) -> None:
         """Log out and close; the loop does not run any more."""

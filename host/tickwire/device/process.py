@@ -20,7 +20,7 @@ from tickwire.device.discovery import choose
 from tickwire.device.fix_link import FIXLink
 from tickwire.device.kinds import WAITING, make_device
 from tickwire.device.limits_rows import fill_limits
-from tickwire.device.link import OrderLink
+from tickwire.device.link import MASS_CANCEL, OrderLink
 from tickwire.device.repair import Repair
 from tickwire.engine import Engine
 from tickwire.errors import TickwireError
@@ -40,7 +40,6 @@ SLOW = ("The strategy is too slow for this market: records were overwritten befo
 _MILLISECOND = 1_000_000
 _MICROSECONDS = 1_000                      # of a millisecond: the watchdog's unit
 _STEP_SECONDS = 0.005
-_MASS_CANCEL = 1
 _TICK = SymbolSettings(symbol="ANY").tick  # of an instrument that the configuration does not name
 
 
@@ -137,9 +136,9 @@ class DeviceProcess:
         repair = Repair(device, (feed.request_host, feed.request_port))
         link: OrderLink | FIXLink = (FIXLink(device, self.engine, config.orders, config.fix)
                                      if config.orders.route == "fix"
-                                     else OrderLink(device, config.orders))
+                                     else OrderLink(device, config.orders, self.engine))
         self._open += [repair, link]
-        device.write_register("KILL_ACTION", _MASS_CANCEL)
+        device.write_register("KILL_ACTION", MASS_CANCEL)
         device.write_register("WATCHDOG_PERIOD", config.device.watchdog_ms * _MICROSECONDS)
         self.engine.start()
         device.commit_limits()
