@@ -159,8 +159,11 @@ def test_it_gets_the_records_of_the_rings_and_its_orders_go_out(running):
 @pytest.mark.parametrize("running", [Notes], indirect=True)
 def test_it_can_cancel_what_it_entered(running):
     bench, engine, strategy = running
+    before = time.time_ns()
     strategy.trader.new(0, BUY, 100 * DOLLAR, 100)
     until(bench, lambda: engine.positions[0]["buy_token"] == 1, "send the order")
+    sent = next(record for kind, record in bench.answers() if kind == RecordType.ORDER_SENT)
+    assert sent["intent_timestamp"] >= before  # without a cause it is decided now
     bench.say(accepted(1))
     strategy.trader.replace(0, 1, 100 * DOLLAR - 100, 200)
     strategy.trader.cancel(1)

@@ -206,9 +206,13 @@ class Trader:
         return int(found[0]) if len(found) and row["locate"] else -1
 
     def new(self, instrument: int, flags: int, price: int, quantity: int, *, cause: int = 0) -> int:
-        """Enter an order and return its intent_id; ``cause`` is the record's time stamp."""
+        """Enter an order and return its intent_id.
+
+        ``cause`` is the time stamp of the record that it answers; without one it is decided now.
+        """
+        decided = {"timestamp": cause} if cause else {}
         return self._enter(Operation.NEW, instrument, flags=int(flags), price=price,
-                           quantity=quantity, timestamp=cause)
+                           quantity=quantity, **decided)
 
     def replace(self, instrument: int, token: int, price: int, quantity: int) -> int:
         """Replace the open order ``token``."""
