@@ -332,6 +332,24 @@ def test_a_strategy_arms_triggers_that_the_device_fires_before_it_is_asked(bench
     assert events(bench.answers(credit=False)) == [(3, TriggerEvent.DISARMED)]
 
 
+def test_a_strategy_learns_the_generation_of_a_slot_that_was_armed_before_its_time(bench):
+    made = Engine(bench.device, Stalk((SymbolSettings(symbol="AAA"),
+                                       SymbolSettings(symbol="BBB")), {}))
+    for generation in (1, 2):
+        made.submit({"operation": Operation.PRE_ARM, "locate": AAA, "kind": TriggerKind.TAKE,
+                     "slot": 3, "price": ASK, "quantity": 100, "generation": generation,
+                     "trigger_price": BID})
+        bench.turn()
+        assert events(bench.answers(credit=False)) == [(3, TriggerEvent.ARMED)]
+    made._arena.view("generations", np.uint32)[:] = 0      # as a new process begins
+    bench.send(itch.add(AAA, 910, b"B", 10, BID))
+    (kind, error), = bench.answers(credit=False)
+    assert (kind, error["error"], error["expected"]) == (
+        RecordType.INTENT_ERROR, IntentError.TRIGGER_GENERATION, 3)
+    bench.send(itch.add(AAA, 911, b"B", 10, BID))
+    assert events(bench.answers(credit=False)) == [(3, TriggerEvent.DISARMED)]
+
+
 def test_python_hands_triggers_to_the_loop(bench):
     made = Engine(bench.device)
     made.submit({"operation": Operation.PRE_ARM, "locate": AAA, "kind": TriggerKind.TAKE,

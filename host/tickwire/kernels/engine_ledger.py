@@ -17,6 +17,7 @@ from tickwire.kernels.engine_layout import (
 from tickwire.kernels.jit import kernel
 from tickwire.kernels.memory import (
     load8,
+    load16,
     load32,
     load64,
     store32,
@@ -25,7 +26,8 @@ from tickwire.kernels.memory import (
     view,
 )
 from tickwire.spec.checks import CHECKS
-from tickwire.spec.intents import TRIGGERS, WINDOW_SLOTS, Operation
+from tickwire.spec.intents import TRIGGER as TRIGGER_INTENT
+from tickwire.spec.intents import TRIGGERS, WINDOW_SLOTS, IntentError, Operation
 from tickwire.spec.records import (
     INTENT_ERROR,
     ORDER_ACCEPTED,
@@ -53,14 +55,21 @@ _RISK_REJECT = RecordType.RISK_REJECT.value
 _INTENT_ERROR = RecordType.INTENT_ERROR.value
 _NEW = Operation.NEW.value
 _CANCEL = Operation.CANCEL.value
+_PRE_ARM, _DISARM = Operation.PRE_ARM.value, Operation.DISARM.value
 _BUY = ord("B")
 _REJECT_ID = RISK_REJECT.field("intent_id")[1]
 _REJECT_CHECK = RISK_REJECT.field("check")[1]
-_ERROR_ID = INTENT_ERROR.field("intent_id")[1]
+_ERROR_ID, _ERROR_KIND, _ERROR_SLOT, _ERROR_EXPECTED = (
+    INTENT_ERROR.field(name)[1] for name in ("intent_id", "error", "slot", "expected"))
+_BAD_GENERATION = IntentError.TRIGGER_GENERATION.value
+_INTENT_ID, _LOCATE, _OPERATION, _SLOT = (
+    TRIGGER_INTENT.field(name)[1] for name in ("intent_id", "locate", "operation", "slot"))
+_INTENT_SIZE = TRIGGER_INTENT.size
 _FIRST_REASON = ENGINE_STATUS.field(f"rejects_{CHECKS[0].name}")[1]
 _REASONS = len(CHECKS)
 _TYPE = TRAILER_OFFSET + 4
 _TOKEN_SIZE = TOKEN.itemsize
+_U32 = 0xFFFF_FFFF
 
 
 @kernel(inline=True)
@@ -224,6 +233,27 @@ def _count_reason(host, record):
 
 
 @kernel
+def _learn_generation(host, record):
+    """Take the generation that the device told instead: a card keeps them longer than a host lives.
+
+    The record names no trigger slot; the intent does, while it still is in the window.
+    """
+    h = host_at(host)
+    intent = h["window"] + (load32(record + _ERROR_SLOT) & (WINDOW_SLOTS - 1)) * _INTENT_SIZE
+    operation = load8(intent + _OPERATION)
+    is_armed = operation == _PRE_ARM
+    if (load32(intent + _INTENT_ID) != load32(record + _ERROR_ID)
+            or not (is_armed or operation == _DISARM)):
+        return
+    instrument = instrument_of(host, load16(intent + _LOCATE))
+    slot = load8(intent + _SLOT)
+    if instrument < 0 or slot >= TRIGGERS:
+        return
+    store32(h["generations"] + 4 * (TRIGGERS * instrument + slot),
+            load32(record + _ERROR_EXPECTED) - is_armed & _U32)
+
+
+@kernel
 def note(host, record):
     """Take one record of the order ring into account; returns its instrument, -1 without one."""
     kind = load8(record + _TYPE)
@@ -242,6 +272,8 @@ def note(host, record):
         return instrument
     if kind == _RISK_REJECT:
         _count_reason(host, record)
+    elif kind == _INTENT_ERROR and load8(record + _ERROR_KIND) == _BAD_GENERATION:
+        _learn_generation(host, record)
     if kind == _RISK_REJECT or kind == _INTENT_ERROR:
         intent_id = load32(record + (_REJECT_ID if kind == _RISK_REJECT else _ERROR_ID))
         instrument = _decided(host, intent_id)
