@@ -84,8 +84,9 @@ class Slot(Transport):
     def set_master(self, is_master: bool) -> None:
         self.said.append(f"master {int(is_master)}")
 
-    def reset(self) -> None:
+    def reset(self) -> bool:
         self.said.append("reset")
+        return True
 
     def interrupts(self, vectors: int) -> list[int]:
         return []

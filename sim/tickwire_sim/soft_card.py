@@ -269,9 +269,10 @@ class LoopTransport(Slot):
             raise TickwireError(f"Card {self.name!r} still runs.")
         super().unshare(buffer)
 
-    def reset(self) -> None:
-        """Stop the card."""
+    def reset(self) -> bool:
+        """Stop the card, which then has forgotten everything."""
         self.card.stop()
+        return True
 
     def work(self) -> None:
         """Give the card a turn."""

@@ -215,13 +215,14 @@ class VerilatedSlot(Slot):
 
     # The contract of a slot
 
-    def reset(self) -> None:
+    def reset(self) -> bool:
         """Begin as after configuration, at the time that was given."""
         self.model.restart()
         self._frame, self._cycles = b"", 0
         self.sent.clear()
         self.sent_frames.clear()
         self.store(BAR_REGISTERS, RegisterOffset.CLOCK_SET, self._time.to_bytes(8, "little"))
+        return True
 
     def work(self) -> None:
         """Give the card some cycles."""

@@ -30,7 +30,9 @@ from tests.vfio.market import market
 from tests.vfio.soft_card import differences
 from tickwire.device.card_device import CardDevice
 from tickwire.device.limits_rows import fill_limits
+from tickwire.device.pcie import PCIeDevice
 from tickwire.engine import Engine
+from tickwire.errors import TickwireError
 from tickwire.spec.checks import CheckIndex
 from tickwire.spec.intents import Operation
 from tickwire.spec.records import RecordType
@@ -111,6 +113,17 @@ def test_more_intents_than_the_window_has_slots_all_become_orders(bench):
         heard += submit(bench, number)
         bench.say(accepted(number, state=b"D"))
     assert [struct.unpack_from(">I", order, 1)[0] for order in heard] == list(range(1, 101))
+
+
+def test_a_card_that_cannot_be_reset_is_refused_in_the_middle_of_an_earlier_run(monkeypatch):
+    class Kept(LoopTransport):
+        def reset(self):
+            return False
+    monkeypatch.setattr(PCIeDevice, "counters", lambda self: {"intents": 1_234})
+    with pytest.raises(TickwireError, match=r"^Card test-kept cannot be reset by itself and has "
+                                            r"taken 1,234 intents of an earlier run, .* again, "):
+        CardDevice("test-kept", Kept("test-kept", GEOMETRY, SYMBOLS, token_log2=TOKEN_LOG2),
+                   SYMBOLS, lines=LINES[:2], market_log2=MARKET_LOG2, order_log2=ORDER_LOG2)
 
 
 SAID = [decode(message) for message in (

@@ -18,7 +18,8 @@ from tickwire.device.pcie import PCIeDevice
 from tickwire.device.transport import Buffer
 from tickwire.errors import TickwireError
 from tickwire.spec.digest import digest
-from tickwire.spec.registers import RingControl
+from tickwire.spec.registers import REGISTERS, Capability, KillCause, RingControl, Status
+from tickwire.spec.sessions import SessionOperation
 
 
 @pytest.fixture(params=["group", "iommufd"])
@@ -74,6 +75,33 @@ def test_a_function_that_cannot_be_reset_is_told_and_used(machine):
     opened = FakeMachineVFIO(ADDRESS, machine)
     with PCIeDevice(opened, is_huge=False):
         assert "cannot be reset by itself" in opened.remarks[0]
+
+
+def test_a_card_that_no_reset_follows_is_stopped_killed_and_without_a_lease():
+    slot, stored = Slot(), []
+
+    class Armed(PCIeDevice):
+        def _store(self, offset, size, value):
+            name = next(row.name for row in REGISTERS if row.offset == offset)
+            stored.append((name, value))
+            if name == "KILL":
+                slot.registers.word("STATUS").value ^= Status.ARMED | Status.KILLED
+            super()._store(offset, size, value if name != "SESSION_UPDATE" else 0)
+    card = Armed(slot, is_huge=False)
+    assert "KILL" not in dict(stored)      # it was not armed: nothing happens twice
+    slot.registers.word("STATUS").value |= Status.ARMED
+    slot.registers.word("CAPABILITIES").value |= Capability.ORDER_LINE
+    slot.registers.word("ORDER_SESSIONS").value = 2
+    stored.clear()
+    card.close()
+    assert stored[0] == ("KILL", 1 << 31 | KillCause.REGISTER)
+    assert [entry for entry in stored if entry[0] in {"SESSION_INDEX", "SESSION_UPDATE"}] == [
+        (name, value) for session in range(2)
+        for name, value in (("SESSION_INDEX", session),
+                            ("SESSION_UPDATE", SessionOperation.RELEASE))]
+    assert [name for name, _ in stored][-5:] == [
+        "RING_MARKET_CONTROL", "RING_ORDER_CONTROL", "RING_CAPTURE_CONTROL", "STATE_CONTROL",
+        "CONTROL"]
 
 
 # What may be wrong

@@ -67,9 +67,10 @@ class Ivshmem(Transport):
             configuration.write(struct.pack(
                 "<H", command | _BUS_MASTER if is_master else command & ~_BUS_MASTER))
 
-    def reset(self) -> None:
+    def reset(self) -> bool:
         """It has no reset; registers are set anew."""
         self.remarks.append(f"Card {self.name} cannot be reset by itself.")
+        return False
 
     def interrupts(self, vectors: int) -> list[int]:
         """There are none without a server of them."""

@@ -69,8 +69,9 @@ class Nothing(Transport):
     def set_master(self, is_master: bool) -> None:
         """Nobody is master."""
 
-    def reset(self) -> None:
+    def reset(self) -> bool:
         """Nothing is set."""
+        return True
 
     def interrupts(self, vectors: int) -> list[int]:
         """There are none."""

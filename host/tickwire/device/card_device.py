@@ -129,6 +129,7 @@ class CardDevice(MirroredDevice):
                     released=int(is_released), stale_ns=stale_ns,
                     settings=FeedSetting.CHECK_UDP))
             undo.callback(self.card.close)
+            self._refuse_used()
             found = self.card.layout
             self.layout = replace(self.layout, market=found.market, orders=found.orders,
                                   state=found.state)
@@ -146,6 +147,15 @@ class CardDevice(MirroredDevice):
                 undo.callback(self._tap.close)
                 self._line = OrderLine(self.card, self.card.capture_reader(), self._tap)
             undo.pop_all()
+
+    def _refuse_used(self) -> None:
+        """Refuse a card that still is in the middle of an earlier run."""
+        taken = 0 if self.card.is_reset else self.card.counters()["intents"]
+        if taken:
+            raise TickwireError(
+                f"Card {self.card.name} cannot be reset by itself and has taken {taken:,} intents "
+                "of an earlier run, whose orders and triggers it still has: load its bitstream "
+                "again, with tickwire device load FOLDER or a power cycle.")
 
     def _make_loop(self, busy: bool) -> None:
         """Make the loop's context."""

@@ -44,6 +44,7 @@ from tickwire.spec.registers import (
     Capability,
     HistogramControl,
     HistogramState,
+    KillCause,
     RegisterOffset,
     RingControl,
     Status,
@@ -61,7 +62,8 @@ class PCIeDevice(Device):
     """A card, opened and set up; killed until it is armed.
 
     The process that has it owns it: rings lie in this process's memory, in huge pages where there
-    are some. ``remarks`` are sentences about what is less than it could be. Raises
+    are some. ``remarks`` are sentences about what is less than it could be; ``is_reset`` says
+    whether the card could be reset, else it knows what ran before. Raises
     :class:`TickwireError` when the card is none, is another version's, refuses a ring, or does
     not answer.
     """
@@ -105,7 +107,7 @@ class PCIeDevice(Device):
                 network: CardNetwork | None) -> None:
         """Stop what ran before, and give the card its rings."""
         self._stop()
-        self._transport.reset()
+        self.is_reset = self._transport.reset()
         self.check()
         read = self.read_register
         self.geometry, token_log2 = Geometry.of(read("GEOMETRY_BOOK"), read("GEOMETRY_QUEUES"))
@@ -155,7 +157,16 @@ class PCIeDevice(Device):
         return Buffer(octets, is_huge=is_huge)
 
     def _stop(self) -> None:
-        """Let the card write nothing more, and wait until what is on its way has come."""
+        """Let the card send and write nothing more, and wait until what is on its way has come.
+
+        One that no reset follows is killed and without a lease for whoever opens it next.
+        """
+        if Status.ARMED in self.status:
+            self.write_register("KILL", KillCause.REGISTER)
+            self.wait(lambda: Status.ARMED not in self.status, self.seconds, "be killed")
+        if Capability.ORDER_LINE in Capability(self.read_register("CAPABILITIES")):
+            for session in range(min(self.read_register("ORDER_SESSIONS"), SESSIONS_MAX)):
+                self.release_session(session)
         for name in _RINGS:
             self.write_register(f"{name}_CONTROL", 0)
         # A read is answered behind the writes that the card sent before.

@@ -88,8 +88,8 @@ class Transport(abc.ABC):
         """Permit the card to write host memory at all, or forbid it."""
 
     @abc.abstractmethod
-    def reset(self) -> None:
-        """Reset the function, as far as it knows how."""
+    def reset(self) -> bool:
+        """Reset the function; returns whether it can be."""
 
     @abc.abstractmethod
     def interrupts(self, vectors: int) -> list[int]:

@@ -228,16 +228,17 @@ class VFIO(Transport):
         """Set or clear Bus Master Enable."""
         self._command(BUS_MASTER if is_master else 0, 0 if is_master else BUS_MASTER)
 
-    def reset(self) -> None:
-        """Reset the function where it can; a remark says when it cannot."""
+    def reset(self) -> bool:
+        """Reset the function where it can; returns whether, and a remark says when it cannot."""
         told = bytearray(struct.pack("=IIIII", 20, 0, 0, 0, 0))
         self._call(self._device, DEVICE_GET_INFO, told, "describe itself")
         if not struct.unpack_from("=II", told)[1] & RESETTABLE:
             self.remarks.append(f"Card {self.name} cannot be reset by itself; its registers are "
                                 "set anew instead.")
-            return
+            return False
         self._call(self._device, DEVICE_RESET, 0, "be reset")
         self._command(MEMORY_ENABLE, 0)
+        return True
 
     def interrupts(self, vectors: int) -> list[int]:
         """Enable MSI-X, or MSI where a function has no other, with an eventfd a vector."""
