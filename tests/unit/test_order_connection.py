@@ -5,14 +5,19 @@ anywhere; time is an input.
 """
 
 import itertools
+import os
 import socket
 import struct
+from unittest.mock import Mock
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.system.conformance import DOLLAR, LOCATES, accepted, software
 from tickwire.device.order_connection import OrderConnection
+from tickwire.device.session_keeper import SessionKeeper
+from tickwire.engine import Engine
 from tickwire.spec.intents import SETTLE, Operation
 from tickwire.spec.wire import decode
 
@@ -137,3 +142,27 @@ def test_a_slow_reader_holds_nothing_up_and_is_dropped_when_too_much_waits(ends)
     assert connection.is_lost
     assert connection.counts["order_octets"] == 64 << 16
     assert len(far.recv(1 << 16))
+
+
+def test_what_awaits_an_answer_and_never_arrived_is_buried_a_replace_too(ends):
+    near, far = ends
+    with software(f"keeper-{os.getpid()}") as bench:
+        bench.make_ready()
+        engine = Engine(bench.device)
+        fields = {"locate": LOCATES["AAA"], "price": 99 * DOLLAR, "quantity": 100}
+        engine.submit({**fields, "operation": Operation.NEW})
+        bench.turn()
+        bench.say(accepted(1))
+        bench.turn()
+        engine.submit({**fields, "operation": Operation.REPLACE, "token": 1})
+        engine.submit({**fields, "operation": Operation.NEW})
+        bench.turn()
+        assert [message[:1] for message in bench.heard()] == [b"O", b"U", b"O"]
+        keeper, given = SessionKeeper(Mock()), []
+        keeper.host, keeper.connection = engine.address, opened(near)
+        far.sendall(packet(b"S", struct.pack(">cQI", b"Q", 1, 2)))
+        for _ in range(4):
+            keeper.turn(0, lambda row: given.append(decode(SETTLE, row.tobytes())) or True, Mock())
+        keeper.close()
+    assert [(row["operation"], row["token"]) for row in given] == [
+        (Operation.SETTLE_REJECTED, 2), (Operation.SETTLE_REJECTED, 3)]

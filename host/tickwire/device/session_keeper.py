@@ -94,14 +94,15 @@ class SessionKeeper:
         mirror.show(has_counters=False)
 
     def _lost(self, next_token: int) -> list[int]:
-        """Orders that are open here and were never seen at the venue."""
+        """Orders that are open here, or await an answer, and were never seen at the venue."""
         if not self.host:
             return []
         host = host_context(self.host)
         rows = int(host["tokens_mask"]) + 1
         octets: Any = (ctypes.c_char * (TOKEN.itemsize * rows)).from_address(int(host["tokens"]))
         tokens: np.ndarray = np.frombuffer(octets, TOKEN)
-        found = tokens[(tokens["is_open"] != 0) & (tokens["token"] >= next_token)]
+        found = tokens[((tokens["is_open"] != 0) | (tokens["is_awaited"] != 0))
+                       & (tokens["token"] >= next_token)]
         return [int(token) for token in found["token"]]
 
     def _drop(self, connection: OrderConnection, mirror: Mirror) -> None:

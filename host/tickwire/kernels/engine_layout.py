@@ -128,7 +128,8 @@ TOKEN = np.dtype([
     ("price", "i4"),
     ("leaves", "i4"),            # shares that may still execute
     ("is_sell", "i4"),
-    ("is_open", "i4"),
+    ("is_open", "i2"),
+    ("is_awaited", "i2"),        # the venue has not answered it
     ("intent_id", "u4"),
     ("strategy", "u4"),
 ], align=True)

@@ -176,6 +176,7 @@ def _sent(host, record):
     o["strategy"] = t["strategy"]
     o["leaves"] = 0
     o["is_open"] = 0
+    o["is_awaited"] = 1
     position = position_of(host, instrument)
     _begin(position)
     position_at(position)["orders"] += 1
@@ -193,6 +194,7 @@ def _answer(host, kind, record):
     o = token_at(row)
     if np.int64(o["token"]) != token or token == 0:
         return
+    o["is_awaited"] = 0
     position = position_of(host, np.int64(o["instrument"]))
     p = position_at(position)
     quantity = np.int64(t["quantity"])
