@@ -224,6 +224,18 @@ def test_after_a_kill_that_found_the_session_away_everything_is_cancelled(
     asyncio.run(body())
 
 
+def test_debug_packets_before_the_answer_are_passed_over(device):
+    debug = struct.pack(">Hc", 8, b"+") + b"welcome"
+
+    async def body():
+        async with Server(debug + debug + ACCEPTED + debug + NEXT) as server:
+            link = OrderLink(device, settings(server))
+            await link.connect()
+            await until(lambda: device.is_session_up)
+            link.close()
+    asyncio.run(body())
+
+
 def test_a_session_that_the_venue_ended_is_not_continued(device, monkeypatch):
     monkeypatch.setattr(link_module, "RETRY_SECONDS", (0.01,))
 

@@ -51,7 +51,7 @@ def settled(connection):
 
 
 STREAM = (packet(b"S", NEXT_NUMBER) + packet(b"H") + executed(1) + packet(b"+", b"hello")
-          + executed(2, 50) + packet(b"S", b"S" + bytes(9)))
+          + packet(b"U", b"hello") + executed(2, 50) + packet(b"S", b"S" + bytes(9)))
 
 
 @settings(max_examples=60, deadline=None)
@@ -84,7 +84,7 @@ def test_what_came_with_the_login_counts(ends):
 
 
 @pytest.mark.parametrize("octets", [
-    bytes(3), packet(b"A", bytes(30)), packet(b"?"), packet(b"U", b"O")])
+    bytes(3), packet(b"A", bytes(30)), packet(b"?"), packet(b"L", b"O")])
 def test_a_packet_that_no_venue_sends_ends_the_session_and_keeps_what_came_before(ends, octets):
     near, far = ends
     connection = opened(near)

@@ -24,6 +24,7 @@ LOOK_SECONDS = 0.02                        # how often a session is looked at
 MASS_CANCEL = 1                            # bit of KILL_ACTION
 RETRY_SECONDS = (0.05, 0.1, 0.2, 0.5, 1.0)  # the last one again and again
 _RECEIVE = 1 << 16
+_DEBUG = soupbintcp.DEBUG.tag
 
 
 class OrderLink:
@@ -124,7 +125,7 @@ class OrderLink:
             more = await loop.sock_recv(link, _RECEIVE)
             if not more:
                 raise TickwireError(f"The order port {where} closed the connection at login.")
-            received += more
+            received = _behind_debug(received + more)
         accepted = _accepted(packet, where)
         self._session, self._sequence = str(accepted["session"]), int(accepted["sequence_number"])
         query = encode(ouch50.ACCOUNT_QUERY, {})
@@ -140,12 +141,19 @@ def _reason(error: OSError) -> str:
 
 
 def _first(octets: bytes) -> bytes | None:
-    """The first packet of a stream, when it is whole; Debug packets are passed over."""
+    """The first packet of a stream, when it is whole."""
     size = soupbintcp.LENGTH_SIZE
     if len(octets) < size:
         return None
     end = size + int.from_bytes(octets[:size], "big")
     return octets[:end] if len(octets) >= end > size else None
+
+
+def _behind_debug(octets: bytes) -> bytes:
+    """What of a stream is left when whole Debug packets at its beginning are passed over."""
+    while (packet := _first(octets)) and chr(packet[soupbintcp.TYPE_OFFSET]) == _DEBUG:
+        octets = octets[len(packet):]
+    return octets
 
 
 def _accepted(packet: bytes, where: str) -> dict[str, str]:

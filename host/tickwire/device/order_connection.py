@@ -25,7 +25,7 @@ _TIMEOUT_NS = soupbintcp.PEER_TIMEOUT_SECONDS * _SECOND
 _NEXT = slice(ouch50.ACCOUNT_QUERY_RESPONSE.field("next_user_ref_num")[1],
               ouch50.ACCOUNT_QUERY_RESPONSE.field("next_user_ref_num")[1] + 4)
 _HEARTBEAT = encode(soupbintcp.CLIENT_HEARTBEAT, {})
-_SILENT = (soup.SERVER_HEARTBEAT_TYPE, soup.DEBUG_TYPE)
+_SILENT = (soup.SERVER_HEARTBEAT_TYPE, soup.DEBUG_TYPE, soup.UNSEQUENCED_DATA_TYPE)
 
 
 class OrderConnection:

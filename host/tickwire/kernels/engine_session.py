@@ -192,7 +192,8 @@ def _consume(session, orders, now):
         elif kind == soup.END_OF_SESSION_TYPE:
             s["ended"] = 1
             return -1
-        elif kind != soup.SERVER_HEARTBEAT_TYPE and kind != soup.DEBUG_TYPE:
+        elif (kind != soup.SERVER_HEARTBEAT_TYPE and kind != soup.DEBUG_TYPE
+              and kind != soup.UNSEQUENCED_DATA_TYPE):
             count(s["counters"], _BAD)
             return -1
         place += _LENGTH + length
