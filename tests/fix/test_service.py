@@ -471,6 +471,11 @@ def test_a_damaged_store_is_told_with_its_place_and_the_others_are_shown(
         assert cli.main(["fix", "sessions", "--folder", str(store)]) == 0
 
 
+def test_a_folder_is_no_store(store, capsys):
+    (store / "folder.store").mkdir()
+    assert len(sessions(capsys, "--folder", store)) == 2
+
+
 def test_a_session_in_use_is_shown_and_not_edited(store, capsys):
     held = FileStore(store / "venue.store", "FIX.4.4:US->THEM", 1)
     assert sessions(capsys, "--folder", store)[1]

@@ -43,7 +43,7 @@ def sessions(
     elif next_out is not None or next_in is not None or reset or repair:
         raise TickwireError("Which session is to be edited? Name one.")
     else:
-        paths = sorted(place.glob("*.store"))
+        paths = sorted(filter(Path.is_file, place.glob("*.store")))
         if not paths:
             raise TickwireError(f"There are no stores in {place}.")
     return _show(paths)

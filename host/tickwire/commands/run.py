@@ -278,7 +278,7 @@ def run(
     if route is not None:
         overrides["orders.route"] = route
     if impair is not None:
-        if not 0 <= impair <= 1:
+        if not (impair.is_finite() and 0 <= impair <= 1):
             raise TickwireError(f"--impair must be a fraction from 0 to 1, not {impair}.")
         for line in ("a", "b"):
             for what in ("loss", "duplicate", "reorder"):

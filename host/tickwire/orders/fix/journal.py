@@ -22,6 +22,7 @@ import errno
 import fcntl
 import mmap
 import os
+import stat
 import struct
 from collections.abc import Iterator
 from pathlib import Path
@@ -255,7 +256,7 @@ class Journal:
 
 def scan(path: Path, start: int = 0) -> Iterator[Record]:
     """Yield the whole records of a file that another process may be writing."""
-    file = _opened(path, os.O_RDONLY)
+    file = _opened_to_read(path)
     try:
         while (record := _record(file, start, os.fstat(file).st_size)) is not None:
             yield record
@@ -269,7 +270,7 @@ def damage(path: Path, start: int = 0) -> Damage | None:
 
     What was cut off behind the last whole record is none.
     """
-    file = _opened(path, os.O_RDONLY)
+    file = _opened_to_read(path)
     try:
         while True:
             size = os.fstat(file).st_size
@@ -335,6 +336,14 @@ def _opened(path: Path, flags: int) -> int:
         return os.open(path, flags | os.O_CLOEXEC, 0o600)
     except OSError as error:
         raise StoreError(f"{path}: cannot be opened: {error.strerror}.") from None
+
+
+def _opened_to_read(path: Path) -> int:
+    file = _opened(path, os.O_RDONLY)
+    if stat.S_ISDIR(os.fstat(file).st_mode):   # which opens, and cannot be read
+        os.close(file)
+        raise StoreError(f"{path}: is a folder, not a file.")
+    return file
 
 
 def _lock(file: int, path: Path) -> None:
