@@ -89,6 +89,15 @@ def test_a_delimiter_of_several_characters_is_hinted_at_with_what_replaces_it(
     assert replaced == message("0") + b"\n"
 
 
+def test_who_has_seen_enough_is_not_hinted_at(file):
+    path = file(message("0").replace(b"\x01", b"|") * 20_000)
+    with subprocess.Popen([sys.executable, "-m", "tickwire.cli", "fix", "decode", path],
+                          stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert process.stdout.readline()
+        process.stdout.close()
+        assert process.stderr.read() == b"" and process.wait() == 1
+
+
 def test_garbled_octets_and_other_text_are_not_hinted_at(file, capsys):
     assert decode(file(message("0")[:-4] + b"999\x01" + b"8=FIX.4.4, 9=9 and so on")) == 1
     assert capsys.readouterr().err == ""

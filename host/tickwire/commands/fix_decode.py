@@ -56,7 +56,7 @@ def decode(
             _print(reader, parsed, number, place, wrong, json)
         except BrokenPipeError:
             sys.stderr.close()             # what reads us has seen enough
-            break
+            return _BAD if bad else 0
     if passed and not number:
         sys.stderr.write(f"{file} has no FIX message in it.\n")
         return _BAD
