@@ -5,6 +5,7 @@ a word. Headers are damaged octet by octet at places worked out from the table.
 """
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -96,6 +97,34 @@ def test_a_name_has_one_owner(memory, name):
     with pytest.raises(TickwireError, match=f"{name!r} runs already, in process {os.getpid()}"):
         shared.create(name, "software", CARD_SMALL, **SIZES)
     assert memory.path.exists()
+
+
+@pytest.mark.parametrize("is_left_over", [False, True])
+@pytest.mark.parametrize("moment", range(3))
+def test_of_two_that_start_at_once_one_owns_the_name(name, monkeypatch, moment, is_left_over):
+    """The other one starts and is through before each of the first one's three locks."""
+    lock, owners, moments = shared._lock, [], iter(range(moment))
+
+    def locked(descriptor):
+        if next(moments, None) is None and not owners:
+            owners.append(None)
+            try:
+                owners[0] = shared.create(name, "software", CARD_SMALL, **SIZES)[0]
+            except TickwireError:
+                owners.clear()
+        return lock(descriptor)
+    if is_left_over:
+        shared.path_of(name).write_bytes(b"")
+    monkeypatch.setattr(shared, "_lock", locked)
+    try:
+        owners.append(shared.create(name, "software", CARD_SMALL, **SIZES)[0])
+    except TickwireError as error:
+        assert re.search("starting in another process|runs already", str(error))
+    owner, = owners
+    with owner, shared.attach(name) as reader:
+        owner.view("state")[5] = 77
+        assert reader.is_alive() and reader.view("state")[5] == 77
+    assert not shared.path_of(name).exists()
 
 
 def test_nothing_is_left_when_the_owner_closes(memory, name):

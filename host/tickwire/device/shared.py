@@ -153,8 +153,11 @@ def create(name: str, kind: str, geometry: Geometry, *, market_log2: int, order_
         raise TickwireError(f"Device {name!r} is starting in another process.") from None
     except OSError as error:
         raise TickwireError(f"Cannot make shared memory {path}: {error.strerror}.") from None
+    # Before it has the lock another start may take the new file for one that was left over.
+    if not _lock(descriptor) or not _is_at(path, descriptor):
+        os.close(descriptor)
+        raise TickwireError(f"Device {name!r} is starting in another process.")
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         os.posix_fallocate(descriptor, 0, size)
         memory = SharedMemory(path, descriptor, is_owner=True)
     except OSError as error:
@@ -230,13 +233,32 @@ def remove_stale(name: str) -> str:
     try:
         octets = os.pread(descriptor, HEADER.itemsize, 0).ljust(HEADER.itemsize, b"\0")
         process = struct.unpack_from("<I", octets, 12)[0]
-        if _is_locked(descriptor):
+        if not _lock(descriptor):
             raise TickwireError(f"Device {name!r} runs already, in process {process}; "
                                 "choose another device.name.")
-        path.unlink(missing_ok=True)
+        if not _is_at(path, descriptor):   # another start has removed it, and made its own
+            return ""
+        path.unlink()
         return f"Removed {path}, which process {process} left over." if process else ""
     finally:
         os.close(descriptor)
+
+
+def _lock(descriptor: int) -> bool:
+    """Take the lock of the file; False when somebody holds it."""
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return False
+    return True
+
+
+def _is_at(path: Path, descriptor: int) -> bool:
+    """Whether the file still is found at ``path``."""
+    try:
+        return os.path.samestat(os.lstat(path), os.fstat(descriptor))
+    except FileNotFoundError:
+        return False
 
 
 def _is_locked(descriptor: int) -> bool:
