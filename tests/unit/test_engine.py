@@ -42,6 +42,7 @@ SYMBOLS = tuple(SymbolSettings(symbol=name) for name in LOCATES)
 PARAMETERS = Parameters(orders=1, only_when_flat=False)
 ROW = np.dtype([("calls", "i8"), ("kind", "i8"), ("now", "i8"), ("sequence", "i8")])
 parameters_at, row_at = view(PARAMETERS.dtype), view(ROW)
+SECOND = 1_000_000_000
 numbers = itertools.count()
 
 
@@ -164,6 +165,26 @@ def test_the_timer_calls_with_a_time_record(bench):
 
 
 # Bounds
+
+
+def test_a_clock_that_was_set_back_holds_nothing_up_that_is_due_by_time(bench):
+    made = engine(bench, Idle)
+    now = int(bench.device.context["tick_at"])
+
+    def work_at(time):
+        bench.device.context["given_time"] = time
+        bench.device.work()
+    work_at(now + SECOND)
+    calls = rows(made)[0, 0]
+    bench.records()
+    bench.venue.recv(1 << 12)              # its heartbeat
+    back = now - 3_600 * SECOND
+    work_at(back)
+    assert rows(made)[0, 0] == calls + 1
+    for seconds in (1, 2):
+        work_at(back + seconds * SECOND)
+    assert RecordType.HEARTBEAT in {kind for kind, _ in bench.records()}
+    assert bench.venue.recv(1 << 12) == b"\x00\x01R"
 
 
 def test_a_call_writes_no_more_intents_than_there_is_room_for(bench):

@@ -328,6 +328,20 @@ def test_silence_gives_a_heartbeat_then_a_test_then_the_end(silent, expected):
     assert bool(session.closing) == (silent >= 72)
 
 
+def test_periods_begin_anew_when_the_clock_was_set_back():
+    link = logged_on(heartbeat_seconds=30)
+    session = link.right.session
+    link.clock.move(-3_600)
+    session.tick()
+    assert sent(session) == []
+    link.clock.move(30)
+    session.tick()
+    assert sent(session) == ["0"]
+    link.clock.move(42)
+    session.tick()
+    assert session.closing
+
+
 def test_a_tick_is_asked_for_when_something_is_due():
     link = logged_on(heartbeat_seconds=30)
     session = link.right.session

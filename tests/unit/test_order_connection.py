@@ -134,6 +134,17 @@ def test_heartbeats_go_out_and_a_silent_peer_is_dropped(ends):
     assert connection.is_lost and connection.counts["session_drops"] == 1
 
 
+def test_periods_begin_anew_when_the_clock_was_set_back(ends):
+    near, far = ends
+    far.setblocking(False)
+    connection = OrderConnection(near.fileno(), b"", 5, 3_600 * SECOND)
+    connection.receive(0)
+    connection.receive(2 * SECOND)
+    assert far.recv(100) == packet(b"R")
+    connection.receive(16 * SECOND)
+    assert connection.is_lost
+
+
 def test_a_slow_reader_holds_nothing_up_and_is_dropped_when_too_much_waits(ends):
     near, far = ends
     connection = opened(near)

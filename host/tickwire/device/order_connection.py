@@ -158,6 +158,8 @@ class OrderConnection:
 
     def _keep_alive(self, now: int) -> None:
         """Send a heartbeat when one is due; drop a peer that is silent for too long."""
+        # Periods begin anew when the clock was set back.
+        self._received_at, self._sent_at = min(self._received_at, now), min(self._sent_at, now)
         if now - self._received_at > _TIMEOUT_NS:
             self._drop()
         elif (now - self._sent_at > _HEARTBEAT_NS and not self._output

@@ -115,7 +115,8 @@ def _tell(card, now):
         c["consumed"] = consumed
         store64_relaxed(c["bar"] + _CONSUMED, consumed)
     kick = load64_relaxed(c["registers"] + _KICK)
-    if kick != c["kicked"] and now - c["kicked_at"] >= KICK_NS:
+    # A clock that was set back must not hold kicks: the card would kill.
+    if kick != c["kicked"] and not 0 <= now - c["kicked_at"] < KICK_NS:
         c["kicked"], c["kicked_at"] = kick, now
         store64_relaxed(c["bar"] + _KICK, kick)
 

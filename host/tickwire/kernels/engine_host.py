@@ -284,7 +284,8 @@ def _queued(host):
 def _timer(host, now):
     """Call the strategy with a TIME record when its period has passed."""
     h = host_at(host)
-    if h["timer_ns"] == 0 or now < h["timer_next"]:
+    # A timer that is further away than its period is of before the clock was set back.
+    if h["timer_ns"] == 0 or 0 < h["timer_next"] - now <= h["timer_ns"]:
         return 0
     h["timer_next"] = now + h["timer_ns"]
     record = h["record"]

@@ -245,6 +245,9 @@ def pulse(session, now):
     s = session_at(session)
     if load64_acquire(session) < 0:
         return
+    # Periods begin anew when the clock was set back.
+    s["received_at"] = min(s["received_at"], now)
+    s["sent_at"] = min(s["sent_at"], now)
     if now - s["received_at"] > s["timeout_ns"]:
         drop(session)
     elif now - s["sent_at"] > s["heartbeat_ns"] and s["output_octets"] == 0:

@@ -132,11 +132,11 @@ class PythonRunner:
     def _run(self) -> None:
         try:
             self._strategy.on_start()
-            due = time.time_ns() + self._strategy.timer_ns
+            due = time.monotonic_ns() + self._strategy.timer_ns
             while not self._stopping:
                 is_busy = self._look_at_orders() + self._look_at_market()
-                if self._strategy.timer_ns and time.time_ns() >= due:
-                    due = time.time_ns() + self._strategy.timer_ns
+                if self._strategy.timer_ns and time.monotonic_ns() >= due:
+                    due = time.monotonic_ns() + self._strategy.timer_ns
                     self._strategy.on_timer(time.time_ns())
                 self._kick()
                 if not is_busy:

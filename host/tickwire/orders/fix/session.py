@@ -88,6 +88,8 @@ class Session(GapKeeper):
     def tick(self) -> None:
         """Do what is due; to be called at or after :meth:`deadline`."""
         now = self._clock()
+        # Periods begin anew when the clock was set back.
+        self._last_in, self._last_out = min(self._last_in, now), min(self._last_out, now)
         if self._cancel_at and now >= self._cancel_at:
             self._cancel_at = 0
             self._warn("the session has ended and is not back: open orders are to be cancelled")
