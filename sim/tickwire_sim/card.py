@@ -197,6 +197,12 @@ class Card:
             records[:, _TYPE_AT] = self.model.get(found, "records__payload", "kind")
         return records
 
+    @property
+    def awaited(self) -> tuple[int, int]:
+        """Number that the feed awaits, and the one after the greatest that it has shown."""
+        last = self.model.run(self._idle(1))[-1]
+        return int(last["expected"]), int(last["highest"])
+
     def counters(self) -> dict[str, int]:
         """Return the counters that are not 0."""
         rows = self._idle(_PICTURE + COUNTER_SLOTS + _READ_AGE)

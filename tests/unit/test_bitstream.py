@@ -50,6 +50,8 @@ def test_what_a_manifest_says_is_checked_and_returned(tmp_path):
     ({"geometry": "{ cells = 1 }"}, "unexpected keyword argument 'cells'"),
     ({"extra": "1"}, "bitstream.extra is not a key"),
     ({"board": "="}, "cannot be read"),
+    ({"board": "[" * 3_000}, "cannot be read"),
+    ({"file": r'"a\u0000b"'}, "must lie beside its manifest"),
 ])
 def test_one_thing_wrong_is_told(tmp_path, changes, wanted):
     with pytest.raises(TickwireError, match=wanted):

@@ -177,6 +177,9 @@ def test_what_goes_elsewhere_is_no_malformed_packet(tmp_path, capsys):
               captures.ethernet(captures.ipv4(captures.tcp(b"GET / HTTP/1.1\r\n"), 6)))
     assert decode(written(tmp_path, *others, GOOD, *others)) == 0
     assert capsys.readouterr().err == ""
+    assert decode(written(tmp_path, *others, GOOD, GOOD), limit=1) == 0     # of messages
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.startswith("#") for line in lines] == [True] * len(others) + [False]
 
 
 def test_a_message_of_a_capture_that_cannot_be_decoded_is_told(tmp_path, capsys):

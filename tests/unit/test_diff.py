@@ -8,6 +8,7 @@ in ``tests/gateware/test_verilated_replay.py``.
 import pytest
 
 from tests.reference import itch
+from tickwire.cli import main
 from tickwire.commands import diff as command
 from tickwire.device import kinds
 from tickwire.device.compare import compare
@@ -104,3 +105,10 @@ def test_what_is_no_device_or_geometry_is_refused(path, arguments, sentence):
 def test_more_symbols_than_a_card_has_room_for_are_refused(path):
     with pytest.raises(TickwireError, match="room for 4 instruments, not for 5"):
         command.diff("software", "software", path, symbols="A,B,C,D,E")
+
+
+def test_a_symbol_that_the_recording_does_not_name_is_told(path, capsys):
+    assert main(["diff", "software", "software", str(path), "--symbols", "NOPE"]) == 3
+    told = capsys.readouterr()
+    assert told.out.endswith("records, 0 differences\n")
+    assert "has no directory message for NOPE." in told.err

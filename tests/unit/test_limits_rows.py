@@ -42,6 +42,14 @@ def test_the_defaults_are_a_valid_table_and_let_an_order_pass():
     assert rig.send()
 
 
+@pytest.mark.parametrize("name, field", [("collar_ticks", "collar_price"),
+                                         ("last_collar_ticks", "last_collar_price")])
+def test_a_collar_beyond_every_price_is_none(name, field):
+    for ticks, tick, wanted in ((1_000_000, 10_000, UNLIMITED), (300_000, 10_000, UNLIMITED),
+                                (10, 10_000, 100_000), (0, 10_000, UNLIMITED)):
+        assert instrument_row(Limits(**{name: ticks}), tick)[field] == wanted
+
+
 def test_zero_turns_off_what_says_so():
     row = instrument_row(Limits(collar_bps=0), 100)
     assert {row[name] for name in ("collar_bps", "collar_price", "last_collar_bps",

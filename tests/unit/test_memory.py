@@ -21,7 +21,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tickwire.errors import TickwireError
 from tickwire.kernels import memory
+from tickwire.kernels.arena import Arena
 from tickwire.kernels.jit import handler, kernel
 from tickwire.spec.records import BBO
 from tickwire.spec.render import dtype
@@ -395,3 +397,8 @@ def test_an_index_that_is_0_in_a_caller_reads_the_first_place():
     pairs = np.array([[100, 5], [200, 6]], np.int64)
     assert _of_the_first(pairs.ctypes.data) == 105
     assert _guarded_load(pairs.ctypes.data, 1) == 206
+
+
+def test_memory_that_is_not_there_is_told():
+    with pytest.raises(TickwireError, match="There are no 4,611,686,018,427,387,904 octets"):
+        Arena().take("orders", 1 << 62)

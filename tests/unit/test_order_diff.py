@@ -8,6 +8,7 @@ import json
 
 import pytest
 
+from tests import captures
 from tests.reference import itch
 from tickwire.cli import main
 from tickwire.device import order_diff
@@ -108,3 +109,48 @@ def test_a_file_of_intents_that_cannot_be_read_ends_with_a_sentence(files, tmp_p
     bad.write_text("?\n")
     assert main(["diff", "software", "software", str(day), "--intents", str(bad)]) != 0
     assert "line 1: '?' is no JSON object" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("line", ['{"operation": [], "after": 0}',
+                                  '{"operation": {"a": 1}, "after": 0}'])
+def test_an_operation_that_is_no_name_is_told(tmp_path, line):
+    path = tmp_path / "intents.jsonl"
+    path.write_text(line)
+    with pytest.raises(InputError, match="line 1: operation must be one of"):
+        list(read_intents(path))
+
+
+def test_a_line_of_nothing_but_brackets_is_told(tmp_path):
+    path = tmp_path / "intents.jsonl"
+    path.write_text("[" * 4_000)
+    with pytest.raises(InputError, match="line 1: .* is no JSON object"):
+        list(read_intents(path))
+
+
+def test_more_symbols_than_the_geometry_has_are_refused(files, capsys):
+    day, intents = files
+    assert main(["diff", "software", "software", str(day), "--intents", str(intents),
+                 "--symbols", "A,B,C,D,E"]) == 2
+    assert "room for 4 instruments, not for 5" in capsys.readouterr().err
+
+
+def test_an_intent_behind_the_end_of_the_recording_is_told(files, capsys):
+    day, intents = files
+    intents.write_text(json.dumps({"after": 8, "intent_id": 1, **ORDER}))
+    assert main(["diff", "software", "software", str(day), "--intents", str(intents)]) == 3
+    told = capsys.readouterr()
+    assert told.out.endswith("records, 0 differences\n")
+    assert "is to be given after 8 messages, and the recording has 7." in told.err
+
+
+def test_a_message_that_both_lines_brought_counts_once(tmp_path):
+    packets = [(line, 101 + number, message) for number, message in enumerate(MESSAGES)
+               for line in (0, 1)]
+    frames = [captures.ethernet(captures.ipv4(
+        captures.udp(captures.mold(number, message), 26_401),
+        destination=("239.192.64.1", "239.192.64.2")[line])) for line, number, message in packets]
+    path = tmp_path / "day.pcap"
+    path.write_bytes(captures.pcap(*frames))
+    with open_source(path) as source:
+        assert [packet.messages for packet in packets_of(source, [])] == [
+            1 + number for number in range(len(MESSAGES)) for _ in (0, 1)]

@@ -411,6 +411,18 @@ def test_what_both_lines_lost_is_counted_and_flagged(run, tmp_path):
     assert rows_of(tmp_path / "bbo.parquet")[-1][4] & 8
 
 
+def test_a_capture_that_ends_in_a_gap_says_what_is_not_in_the_books(run, tmp_path):
+    """The other line might still bring message 6, and nobody says that it will not."""
+    packets = [(line, captures.mold(1 + number, message))
+               for number, message in enumerate(MESSAGES) for line in (0, 1)
+               if number < 5 or (line, number) == (0, 6)]
+    summary, error = run(capture(tmp_path, *packets))
+    assert error is None and summary["messages"] == 5
+    assert summary["warnings"] == [
+        "the capture ends while message 6 is awaited, which another line may have brought: "
+        "nothing from there on to 7 is in the books."]
+
+
 def test_a_gap_is_told_with_the_first_number_that_is_missing(run, tmp_path):
     packets = [(line, captures.mold(1 + number, message))
                for number, message in enumerate(MESSAGES) for line in (0, 1)

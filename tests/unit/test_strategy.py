@@ -124,6 +124,9 @@ def test_given_values_are_converted():
     ({"count": 1 << 62}, r"count must fit 62 bits"),
     ({"is_on": 1}, r"is_on must be true or false, not 1"),
     ({"edge": "0.00005"}, r"edge must be an amount in dollars with at most four decimals"),
+    ({"edge": "1e30"}, r"edge must be an amount in dollars"),
+    ({"edge": "1e999999"}, r"edge must be an amount in dollars"),
+    ({"edge": "NaN"}, r"edge must be an amount in dollars"),
     ({"edge": "much"}, r"edge must be an amount in dollars"),
     ({"partner": "CCC"}, r"partner must be one of symbols, not 'CCC'"),
 ])
@@ -254,7 +257,25 @@ def test_spread_stops_at_its_greatest_position():
     assert desk.decide(bid=PRICE + 600, ask=PRICE + 700) == []
 
 
+def test_spread_enters_no_more_than_its_greatest_position_allows():
+    desk = settled(position_max=300)
+    desk.positions[0]["position"] = -270
+    assert desk.decide(bid=PRICE + 600, ask=PRICE + 700) == [
+        (NEW, 0, SHORT | IMMEDIATE, PRICE + 600, 30)]
+    desk.positions[0]["position"] = 260
+    assert desk.decide(bid=PRICE - 700, ask=PRICE - 600) == [(NEW, 0, IMMEDIATE, PRICE - 600, 40)]
+
+
 # Imbalance
+
+
+def test_imbalance_leans_to_either_side_alike():
+    """Of 20,000 shares, a lean of 499.8 thousandths is no 500 on either side; 500 is."""
+    for bid, ask, is_enough in ((14_998, 5_002, False), (15_000, 5_000, True)):
+        desk = Desk(Imbalance)
+        assert bool(desk.decide(bid_quantity=bid, ask_quantity=ask)) == is_enough
+        desk = Desk(Imbalance)
+        assert bool(desk.decide(bid_quantity=ask, ask_quantity=bid)) == is_enough
 
 
 def test_imbalance_joins_the_heavy_side():

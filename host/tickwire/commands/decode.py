@@ -43,11 +43,13 @@ def decode(
     if limit is not None and limit < 1:
         raise TickwireError(f"--limit must be 1 or more, not {limit}.")
     faults, session = _Faults(), None
-    for number, entry in enumerate(_entries(file, wanted, faults), 1):
+    messages = 0
+    for entry in _entries(file, wanted, faults):
         sys.stdout.write((text.json_line(entry) if json else _line(entry, session)) + "\n")
         if entry.get("protocol") in _OF_SESSIONS:
             session = entry.get("session", session)
-        if number == limit:
+        messages += "protocol" in entry        # others are of frames without one
+        if messages == limit:
             break
     return int(bool(faults))
 

@@ -59,7 +59,10 @@ def diff(
             with waiting(WAITING[device]):
                 passes.append(kind(source, symbols=dict.fromkeys(names, tick) if names else None,
                                    tick=tick, geometry=room, **more))
-        return _tell(Comparison(), compare(*passes), (first, second))
+        status = _tell(Comparison(), compare(*passes), (first, second))
+        if missing := passes[0].missing():
+            raise InputError(f"{file} has no directory message for {', '.join(missing)}.")
+        return status
 
 
 def _with_intents(devices: tuple[str, str], file: Path, intents: Path, symbols: dict[str, int],
@@ -74,7 +77,9 @@ def _with_intents(devices: tuple[str, str], file: Path, intents: Path, symbols: 
         packets_of,
         read_intents,
     )
+    from tickwire.device.replay import check_symbols
     from tickwire.feed import open_source
+    check_symbols(symbols, geometry)
     cuts = [planned.after for planned in read_intents(intents)]
     with ExitStack() as stack:
         lines, time = lines_in(stack.enter_context(open_source(file)))

@@ -57,7 +57,7 @@ def read(folder: Path) -> Bitstream:
     except (TypeError, ValueError) as error:
         raise TickwireError(f"{path}: bitstream.geometry: {error}") from None
     file = path.parent / values["file"]
-    if file.resolve().parent != path.parent.resolve():
+    if "\0" in values["file"] or file.resolve().parent != path.parent.resolve():
         raise TickwireError(f"{path}: bitstream.file must lie beside its manifest, "
                             f"not at {values['file']!r}.")
     try:
@@ -92,7 +92,7 @@ def _values(path: Path) -> dict[str, Any]:
         document = tomllib.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise TickwireError(f"There is no {path}.") from None
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise TickwireError(f"{path} cannot be read: {error}.") from None
     table = document.get("bitstream")
     if not isinstance(table, dict):

@@ -54,20 +54,25 @@ def instrument_row(limits: Limits, tick: int) -> dict[str, int]:
         "flags": LimitFlag.ENABLED, "quantity_max": limits.max_quantity,
         "notional_max": limits.max_notional, "gross_notional_max": limits.max_gross_notional,
         "tick": tick, "tick_below_dollar": min(tick, 1),
-        "collar_price": limits.collar_ticks * tick or UNLIMITED,
+        "collar_price": _distance(limits.collar_ticks, tick),
         "collar_bps": limits.collar_bps or UNLIMITED,
         "position_long_max": limits.max_position, "position_short_max": limits.max_position,
         "open_orders_max": limits.max_open_orders,
         "rate_interval_ns": _interval(limits.rate_per_second), "rate_burst": limits.burst,
         "permits": sum(bit for name, bit in _PERMITS.items() if getattr(limits, name)),
         "quantity_min": limits.min_quantity, "lot": limits.lot,
-        "last_collar_price": limits.last_collar_ticks * tick or UNLIMITED,
+        "last_collar_price": _distance(limits.last_collar_ticks, tick),
         "last_collar_bps": limits.last_collar_bps or UNLIMITED,
         "band_lower": limits.band_lower, "band_upper": limits.band_upper or UNLIMITED,
         "open_notional_max": limits.max_open_notional,
         "day_quantity_max": limits.max_day_quantity,
         "day_notional_max": limits.max_day_notional,
         "duplicate_ns": limits.duplicate_us * _MICROSECOND}
+
+
+def _distance(ticks: int, tick: int) -> int:
+    """Return a collar's distance in 1e-4 dollars; one beyond all prices is none."""
+    return min(ticks * tick, UNLIMITED) or UNLIMITED
 
 
 def strategy_row(limits: StrategyLimits) -> dict[str, int]:

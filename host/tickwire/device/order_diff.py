@@ -104,12 +104,12 @@ def _planned(octets: bytes) -> Planned:
         raise ValueError(f"a line has at most {_LINE_MAX:,} octets")
     try:
         found = json.loads(octets)
-    except ValueError:
+    except (ValueError, RecursionError):
         raise ValueError(f"{octets[:40].decode('latin-1').strip()!r} is no JSON object") from None
     if not isinstance(found, dict):
         raise ValueError(f"{octets[:40].decode('latin-1').strip()!r} is no JSON object")
     name, after = found.pop("operation", None), found.pop("after", None)
-    if name not in Operation.__members__:
+    if not isinstance(name, str) or name not in Operation.__members__:
         raise ValueError(f"operation must be one of {', '.join(Operation.__members__)}, "
                          f"not {name!r}")
     if not isinstance(after, int) or isinstance(after, bool) or after < 0:
@@ -134,15 +134,13 @@ def packets_of(source: Source, cuts: Sequence[int]) -> Iterator[Packet]:
     Raises :class:`InputError` for a capture without a feed, and what reading it raises.
     """
     lines: list[tuple[str, int]] = []
-    sent = 0
+    sent, shown = 0, _Shown()
     waiting = iter(cuts)
     cut = next(waiting, None)
     for chunk in source:
         if isinstance(chunk, FrameChunk):
             lines = lines or lines_of(chunk)
-            for packet in _captured(chunk, lines, sent):
-                sent = packet.messages
-                yield packet
+            yield from _captured(chunk, lines, shown)
         elif isinstance(chunk, MessageChunk):
             blocks, size = [], 0
             for message in chunk:
@@ -178,7 +176,27 @@ def _packet(sent: int, blocks: list[bytes]) -> Packet:
     return Packet(0, time, head + b"".join(blocks), sent + len(blocks))
 
 
-def _captured(chunk: FrameChunk, lines: Sequence[tuple[str, int]], sent: int) -> Iterator[Packet]:
+class _Shown:
+    """How many messages the lines of a capture have shown, each once, whichever brought it."""
+
+    def __init__(self) -> None:
+        self._messages, self._session, self._next = 0, "", 0
+
+    def see(self, payload: bytes) -> int:
+        """Look at a datagram; returns how many there were so far."""
+        with contextlib.suppress(Skipped):
+            packet = mold(payload)
+            if packet.messages:
+                if packet.session != self._session:
+                    self._session, self._next = packet.session, packet.sequence
+                after = packet.sequence + len(packet.messages)
+                self._messages += max(after - self._next, 0)
+                self._next = max(after, self._next)
+        return self._messages
+
+
+def _captured(chunk: FrameChunk, lines: Sequence[tuple[str, int]],
+              shown: _Shown) -> Iterator[Packet]:
     """Yield the datagrams of a chunk that go to one of ``lines``."""
     for octets, frame in zip(chunk, chunk.frames, strict=True):
         try:
@@ -186,12 +204,8 @@ def _captured(chunk: FrameChunk, lines: Sequence[tuple[str, int]], sent: int) ->
         except Skipped:
             continue
         if datagram.protocol == PROTOCOL_UDP and datagram.destination in lines:
-            with_messages = 0
-            with contextlib.suppress(Skipped):
-                with_messages = len(mold(datagram.payload).messages)
-            sent += with_messages
             yield Packet(lines.index(datagram.destination), int(frame["timestamp"]),
-                         datagram.payload, sent)
+                         datagram.payload, shown.see(datagram.payload))
 
 
 class Driven:
@@ -320,8 +334,9 @@ class OrderComparison:
     def run(self, packets: Iterator[Packet],
             planned: Iterator[Planned]) -> Iterator["OrderComparison"]:
         """Give both what was recorded and what was planned; yields itself after each packet."""
-        waiting = next(planned, None)
+        waiting, sent = next(planned, None), 0
         for packet in packets:
+            sent = packet.messages
             for device in self._devices:
                 device.packet(packet)
             self._compare()
@@ -338,6 +353,9 @@ class OrderComparison:
             yield self
         self._compare(is_end=True)
         yield self
+        if waiting is not None:
+            raise InputError(f"An intent is to be given after {waiting.after:,} messages, and the "
+                             f"recording has {sent:,}.")
 
     def _compare(self, *, is_end: bool = False) -> None:
         found = [device.records() for device in self._devices]

@@ -80,7 +80,7 @@ class DeviceProcess:
     def _stage_limits(self) -> None:
         """Stage the limits of the configuration; an instrument without a name stays disabled."""
         ticks = {entry.symbol: entry.tick for entry in self.config.symbols}
-        names = [bytes(position["symbol"]).decode("ascii").strip()
+        names = [bytes(position["symbol"]).decode("latin-1").strip()
                  for position in self.engine.positions]
         self._limited.difference_update(names)
         fill_limits(self.device.stage_limits(), self.config.risk, {

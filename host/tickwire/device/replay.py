@@ -233,6 +233,11 @@ class Replay(Pass):
                   in zip(CounterIndex, COUNTERS, strict=True)}
         return {name: value for name, value in values.items() if value}
 
+    @property
+    def awaited(self) -> tuple[int, int]:
+        """Number that a capture's feed awaits, and the one after the greatest that it has shown."""
+        return (self._feed.expected, self._feed.highest) if self._feed is not None else (0, 0)
+
     def by_type(self) -> dict[str, int]:
         """Return the messages so far by their type."""
         return {chr(kind): int(count) for kind, count in enumerate(self._by_type[:256]) if count}

@@ -126,6 +126,11 @@ class Pass(abc.ABC):
     def messages(self) -> int:
         """Messages so far, of every type."""
 
+    @property
+    @abc.abstractmethod
+    def awaited(self) -> tuple[int, int]:
+        """Number that a capture's feed awaits, and the one after the greatest that it has shown."""
+
     def _hand_over(self, fresh: np.ndarray) -> None:
         """Fold records, (n, 64) octets in one piece, into the digest and give them to tables."""
         self._digest = digest.fold_all(self._digest, fresh.ctypes.data, len(fresh),
@@ -242,6 +247,11 @@ class Pass(abc.ABC):
                 place = self._faults.get(CounterIndex[name.upper()])
                 first = f"; the first is {place}" if place else ""
                 found.append(f"{sentence.format(f'{counters[name]:,}')}{first}.")
+        awaited, highest = self.awaited
+        if highest > awaited:
+            found.append(f"the capture ends while message {awaited:,} is awaited, which another "
+                         f"line may have brought: nothing from there on to {highest - 1:,} is in "
+                         "the books.")
         if self._unnamed_records:
             found.append(f"{self._unnamed_records:,} records are of "
                          f"{np.count_nonzero(self._unnamed):,} stock locates that no directory "

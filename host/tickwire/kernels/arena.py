@@ -10,6 +10,8 @@ import mmap
 
 import numpy as np
 
+from tickwire.errors import TickwireError
+
 HUGE_PAGE = 1 << 21
 _MADV_HUGEPAGE, _MADV_NOHUGEPAGE = 14, 15
 
@@ -34,7 +36,11 @@ class Arena:
             raise ValueError(f"Region {name!r} exists already")
         huge = huge and size >= HUGE_PAGE
         alignment = HUGE_PAGE if huge else mmap.PAGESIZE
-        backing = mmap.mmap(-1, size + alignment, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+        try:
+            backing = mmap.mmap(-1, size + alignment, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+        except OSError as error:
+            raise TickwireError(f"There are no {size:,} octets of memory for {name!r}: "
+                                f"{error.strerror}.") from None
         whole = np.frombuffer(backing, np.uint8)
         start = -whole.ctypes.data % alignment
         region = whole[start:start + size]

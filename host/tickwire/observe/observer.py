@@ -178,7 +178,7 @@ class Observer:
         """Position and book of every instrument that has a symbol."""
         for index in range(len(self._positions)):
             p = self._whole(self._positions, index, "version", "version", odd=True)
-            symbol = bytes(p["symbol"]).decode().strip()
+            symbol = bytes(p["symbol"]).decode("latin-1").strip()
             if not symbol:
                 continue
             s = self._whole(self._states, index, "version_head", "version", odd=False)

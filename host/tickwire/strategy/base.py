@@ -295,7 +295,8 @@ def _amount(name: str, given: Value) -> int:
     """Ten-thousandths of a dollar amount."""
     try:
         amount = Decimal(str(given)) * 10_000
-        if isinstance(given, bool) or amount != int(amount):
+        if (isinstance(given, bool) or not abs(amount) <= _INTEGER_MAX
+                or amount != int(amount)):
             raise ValueError
         return int(amount)
     except (ValueError, ArithmeticError):

@@ -36,10 +36,10 @@ def quote(c, record, out):
     """Requote on one best bid and offer."""
     b, p, t = act.bbo_at(record), act.position_of(c), parameters_at(act.parameters_of(c))
     bid, ask = np.int64(b["bid_quantity"]), np.int64(b["ask_quantity"])
-    lean = 1_000 * (bid - ask) // max(bid + ask, 1)
+    lean, least = 1_000 * (bid - ask), t["lean"] * (bid + ask)
     is_good, held, most = act.is_tradable(b), p["position"], t["position_max"]
-    buys = is_good and held < most and (held < 0 or lean >= t["lean"])
-    sells = is_good and -held < most and (held > 0 or lean <= -t["lean"])
+    buys = is_good and held < most and (held < 0 or lean >= least)
+    sells = is_good and -held < most and (held > 0 or lean <= -least)
     count = side(c, out, 0, 0, buys, np.int64(b["bid_price"]), np.int64(p["buy_token"]),
                  np.int64(p["buy_price"]))
     return side(c, out, count, 1, sells, np.int64(b["ask_price"]), np.int64(p["sell_token"]),

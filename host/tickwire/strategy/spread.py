@@ -31,13 +31,13 @@ def revert(c, record, out):
     away = bid + ask - (s["mean"] >> t["mean_shift"])       # twice the distance from the mean
     if p["pending"] != 0 or p["open_orders"] != 0 or ask - bid > t["spread_max"]:
         return 0
-    held, far = p["position"], 2 * t["threshold"]
-    if (away >= far and held > -t["position_max"]) or (away >= 0 and held > 0):
-        quantity = min(held, t["quantity"]) if held > 0 else t["quantity"]
+    held, far, most = p["position"], 2 * t["threshold"], t["position_max"]
+    if (away >= far and held > -most) or (away >= 0 and held > 0):
+        quantity = min(t["quantity"], held if held > 0 else most + held)
         return act.new_order(c, out, 0, act.instrument_of(c),
                              act.sale(held, quantity) | act.IMMEDIATE, bid, quantity)
-    if (away <= -far and held < t["position_max"]) or (away <= 0 and held < 0):
-        quantity = min(-held, t["quantity"]) if held < 0 else t["quantity"]
+    if (away <= -far and held < most) or (away <= 0 and held < 0):
+        quantity = min(t["quantity"], -held if held < 0 else most - held)
         return act.new_order(c, out, 0, act.instrument_of(c), act.BUY | act.IMMEDIATE, ask,
                              quantity)
     return 0
