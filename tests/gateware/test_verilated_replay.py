@@ -14,6 +14,7 @@ from tests.reference import itch
 from tests.reference.flow import flow
 from tickwire.commands.diff import diff
 from tickwire.commands.replay import replay
+from tickwire.device.replay import Replay
 from tickwire.errors import InputError
 from tickwire.feed import open_source
 from tickwire.spec.geometry import CARD_SMALL
@@ -95,6 +96,23 @@ def test_only_watched_symbols_have_books_and_those_not_named_are_told(tmp_path):
     assert (run.instruments[9], run.symbols[0]) == (0, b"BBB     ")
     assert run.summary()["cycles"] > 0
     assert run.counters()["filtered"] == 1
+
+
+def test_a_capture_that_ends_in_a_gap_says_what_is_not_in_the_books(tmp_path):
+    messages = flow(60, 7)
+    frames = [captures.ethernet(captures.ipv4(captures.udp(captures.mold(
+        1 + number, messages[number]), PORT), destination=GROUPS[line]))
+        for number in range(50) for line in (0, 1) if number < 48 or (number, line) == (49, 0)]
+    path = tmp_path / "gap.pcap"
+    path.write_bytes(captures.pcap(*frames))
+    for kind in (Replay, VerilatedReplay):
+        with open_source(path) as source:
+            run = kind(source, geometry=CARD_SMALL)
+            for _ in run:
+                pass
+        assert run.awaited == (49, 51)
+        assert any("ends while message 49 is awaited" in told and "to 50 is in the books" in told
+                   for told in run.summary()["warnings"])
 
 
 def test_what_the_card_cannot_do_is_said(tmp_path):
