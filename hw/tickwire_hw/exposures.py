@@ -123,8 +123,7 @@ class Exposures(wiring.Component):
         ahead, now = getattr(self.ahead, which)[:bits], getattr(self._whose, which)[:bits]
         row = Signal(shape, name=f"{which}_row")
         m.d.comb += [
-            read.addr.eq(ahead), write.addr.eq(Mux(self.ready, now, self._wipe.row)),
-            write.en.eq(is_changed | ~self.ready), write.data.eq(Mux(self.ready, after, 0))]
+            read.addr.eq(ahead), *self._wipe.write(write, is_changed, now, after)]
         m.d.sync += row.eq(Mux((ahead == now) & is_changed, after, read.data))
         if which == "strategy":
             released = Signal(depth)

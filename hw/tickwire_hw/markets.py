@@ -71,12 +71,8 @@ class Markets(wiring.Component):
         m.submodules.wipe = wipe = Wipe(depth)
         m.d.comb += [
             self.ready.eq(wipe.ready), kept.addr.eq(instrument), named.addr.eq(instrument),
-            write.addr.eq(Mux(wipe.ready, instrument, wipe.row)),
-            write.en.eq(self.lines.valid & is_status | ~wipe.ready),
-            write.data.eq(Mux(wipe.ready, now, 0)),
-            now.eq(kept.data), name.en.eq(symbol.valid | ~wipe.ready),
-            name.addr.eq(Mux(wipe.ready, symbol.p.instrument, wipe.row)),
-            name.data.eq(Mux(wipe.ready, symbol.p.symbol, 0))]
+            now.eq(kept.data), *wipe.write(write, self.lines.valid & is_status, instrument, now),
+            *wipe.write(name, symbol.valid, symbol.p.instrument, symbol.p.symbol)]
         with m.If(is_status):
             m.d.comb += [now.reg_sho.eq(status.reg_sho), now.operational.eq(status.operational)]
             m.d.sync += self.phase.eq(status.market_phase)

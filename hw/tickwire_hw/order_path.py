@@ -271,9 +271,7 @@ class OrderPath(wiring.Component):
             locates.watch_all.eq(self.watch_all), locates.locate.eq(entry.locate),
             entry.found.is_watched.eq(locates.o.is_watched),
             entry.found.instrument.eq(locates.o.instrument),
-            write.en.eq(is_seen | ~wipe.ready),
-            write.addr.eq(Mux(wipe.ready, self.i_seen.p.instrument, wipe.row)),
-            write.data.eq(Mux(wipe.ready, self.i_seen.p.seen, 0)),
+            *wipe.write(write, is_seen, self.i_seen.p.instrument, self.i_seen.p.seen),
             read.addr.eq(Mux(settle.is_busy, settle.instrument, Mux(
                 entry.is_busy, entry.instrument, triggers.begin.p.instrument))),
             entry.seen.eq(read.data), settle.last.eq(read.data.market.last),

@@ -134,11 +134,10 @@ class Triggers(wiring.Component):
         number = Mux(self._is_looking, wish.instrument, self._instrument)
         m.submodules.wipe = wipe = Wipe(TRIGGERS << self._bits)
         m.d.comb += [
-            self.ready.eq(wipe.ready), write.en.eq(self._is_written | ~wipe.ready),
-            write.data.eq(Mux(wipe.ready, armed, 0)),
+            self.ready.eq(wipe.ready),
+            *wipe.write(write, self._is_written, Cat(self._slot, self._instrument[:self._bits]),
+                        armed),
             read.addr.eq(Cat(self._wanted_slot, number[:self._bits])),
-            write.addr.eq(Mux(wipe.ready, Cat(self._slot, self._instrument[:self._bits]),
-                              wipe.row)),
             self._wanted_slot.eq(Mux(self._is_looking, intent.slot, self._slot)),
             self.generation.eq(self._row.generation)]
 

@@ -1,7 +1,7 @@
 """Clear memories after a reset: they keep what they hold, and the registers beside them do not."""
 
-from amaranth.hdl import Module, Signal
-from amaranth.lib import wiring
+from amaranth.hdl import Module, Mux, Signal, ValueLike
+from amaranth.lib import memory, wiring
 from amaranth.lib.wiring import Out
 from amaranth.utils import ceil_log2
 
@@ -25,6 +25,13 @@ class Wipe(wiring.Component):
     def __init__(self, depth: int) -> None:
         self._bits = max(1, ceil_log2(depth))
         super().__init__({"ready": Out(1), "row": Out(self._bits)})
+
+    def write(self, port: memory.WritePort, enable: ValueLike, address: ValueLike,
+              data: ValueLike) -> list:
+        """Statements by which ``port`` writes what its owner wants, and before ``ready`` zeros."""
+        return [port.en.eq(enable | ~self.ready),
+                port.addr.eq(Mux(self.ready, address, self.row)),
+                port.data.eq(Mux(self.ready, data, 0))]
 
     def elaborate(self, platform):
         """Return what outlives a reset, and a counter."""

@@ -134,8 +134,7 @@ class VerilatedReplay(Pass):
     @property
     def awaited(self) -> tuple[int, int]:
         """Number that a capture's feed awaits, and the one after the greatest that it has shown."""
-        is_fed = self.source.is_capture and self._is_started
-        return self.card.awaited if is_fed else (0, 0)
+        return self.card.awaited if self._is_started else (0, 0)
 
     def counters(self) -> dict[str, int]:
         """Return every counter of the card that is not 0."""

@@ -23,6 +23,7 @@ from tickwire.device.pcie import PCIeDevice
 from tickwire.engine import Engine
 from tickwire.errors import TickwireError
 from tickwire.kernels.compiling import when_compiling
+from tickwire.kernels.kill import MASS_CANCEL
 from tickwire.spec.checks import CheckIndex
 from tickwire.spec.intents import Operation
 from tickwire.spec.records import STATE_LINE, FeedState, RecordType
@@ -32,7 +33,6 @@ from tickwire.spec.render import dtype
 LOOK_SECONDS = 0.002
 FILLS, TRADE_SECONDS = 20, 10.0            # with both the strategy has traded enough
 SECONDS = 60.0                             # for anything that is waited for
-_MASS_CANCEL = 1
 _SHARES = 10
 _STATE = dtype(STATE_LINE)
 _AWAY = 100                                # ticks below the best bid, where nobody sells
@@ -124,7 +124,7 @@ def trade(card: CardDevice, engine: Engine, config: Config) -> None:
         not card.remark)
     say("a register is written and read", _echoes(card))
     say(f"limits version {card.commit_limits()} in force")
-    card.write_register("KILL_ACTION", _MASS_CANCEL)
+    card.write_register("KILL_ACTION", MASS_CANCEL)
     card.write_register("WATCHDOG_PERIOD", WATCHDOG_US)
     say("market data is live and the order session up", trader.until(
         lambda: Status.SESSION_UP in card.status

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 from cyclopts import Parameter
 
 from tickwire.commands.arguments import Whole
-from tickwire.commands.replay import check_tick, symbols_of, waiting
+from tickwire.commands.replay import check_tick, symbols_of, unnamed, waiting
 from tickwire.device.kinds import WAITING, geometry_of, replay_of
 from tickwire.errors import InputError
 
@@ -61,7 +61,7 @@ def diff(
                                    tick=tick, geometry=room, **more))
         status = _tell(Comparison(), compare(*passes), (first, second))
         if missing := passes[0].missing():
-            raise InputError(f"{file} has no directory message for {', '.join(missing)}.")
+            raise unnamed(file, missing)
         return status
 
 

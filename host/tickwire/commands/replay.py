@@ -86,15 +86,19 @@ def replay(
     if json:
         write_json(json, summary)
     missing = run.missing()
-    unnamed = InputError(f"{file} has no directory message for {', '.join(missing)}.")
     if missing == names and names and not error:    # there is no book to summarise
-        raise unnamed
+        raise unnamed(file, missing)
     _show(summary)
     if error or missing:
-        raise error or unnamed
+        raise error or unnamed(file, missing)
     if not summary["messages"]:
         raise InputError(f"{file} holds no ITCH 5.0 message that a book could take.")
     return 0
+
+
+def unnamed(file: Path, missing: list[str]) -> InputError:
+    """Return what is wrong with a recording that does not name these symbols."""
+    return InputError(f"{file} has no directory message for {', '.join(missing)}.")
 
 
 def symbols_of(text: str) -> list[str]:

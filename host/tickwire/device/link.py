@@ -15,13 +15,13 @@ from tickwire.config import OrderSettings
 from tickwire.device.owned import OwnedDevice
 from tickwire.engine import Engine
 from tickwire.errors import TickwireError
+from tickwire.kernels.kill import MASS_CANCEL
 from tickwire.spec import ouch50, soupbintcp
 from tickwire.spec.intents import Operation
 from tickwire.spec.wire import Message, decode, encode
 
 LOGIN_SECONDS = 5.0
 LOOK_SECONDS = 0.02                        # how often a session is looked at
-MASS_CANCEL = 1                            # bit of KILL_ACTION
 RETRY_SECONDS = (0.05, 0.1, 0.2, 0.5, 1.0)  # the last one again and again
 _RECEIVE = 1 << 16
 _DEBUG = soupbintcp.DEBUG.tag

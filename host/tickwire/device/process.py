@@ -20,12 +20,13 @@ from tickwire.device.discovery import choose
 from tickwire.device.fix_link import FIXLink
 from tickwire.device.kinds import WAITING, make_device
 from tickwire.device.limits_rows import fill_limits
-from tickwire.device.link import MASS_CANCEL, OrderLink
+from tickwire.device.link import OrderLink
 from tickwire.device.repair import Repair
 from tickwire.engine import Engine
 from tickwire.errors import TickwireError
 from tickwire.feed.udp import Line, open_lines
 from tickwire.kernels.compiling import when_compiling
+from tickwire.kernels.kill import MASS_CANCEL
 from tickwire.spec.records import FeedState
 from tickwire.spec.registers import KillCause, Status
 from tickwire.strategy.base import load

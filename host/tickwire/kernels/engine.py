@@ -206,7 +206,7 @@ def _timed(device, now):
     if written != d["market_seen"]:
         d["market_seen"] = written
         d["heartbeat_at"] = now + HEARTBEAT_NS
-    elif now >= d["heartbeat_at"] or d["heartbeat_at"] - now > HEARTBEAT_NS:
+    elif idle.is_due(d["heartbeat_at"], now, HEARTBEAT_NS):
         _heartbeat(device, now)
 
 
@@ -268,8 +268,7 @@ def run(device, turns):
         if unlikely(sweeping(d["orders"])):
             done += _sweep(device, now)
         watch(d["orders"], now)
-        # A clock that was set back must not stop what is due by time until it has caught up.
-        if now >= d["tick_at"] or d["tick_at"] - now > TICK_NS:
+        if idle.is_due(d["tick_at"], now, TICK_NS):
             _timed(device, now)
         show(device, now)
         count(d["counters"], _LOOPS)

@@ -115,8 +115,7 @@ def _tell(card, now):
         c["consumed"] = consumed
         store64_relaxed(c["bar"] + _CONSUMED, consumed)
     kick = load64_relaxed(c["registers"] + _KICK)
-    # A clock that was set back must not hold kicks: the card would kill.
-    if kick != c["kicked"] and not 0 <= now - c["kicked_at"] < KICK_NS:
+    if kick != c["kicked"] and idle.is_due(c["kicked_at"] + KICK_NS, now, KICK_NS):
         c["kicked"], c["kicked_at"] = kick, now
         store64_relaxed(c["bar"] + _KICK, kick)
 

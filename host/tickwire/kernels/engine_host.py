@@ -5,7 +5,7 @@ and knows nothing else. A record is copied before it is believed, because a ring
 written by a card.
 """
 
-from tickwire.kernels import digest, histogram
+from tickwire.kernels import digest, histogram, idle
 from tickwire.kernels.engine_layout import (
     BATCH,
     OUT_SLOTS,
@@ -284,8 +284,7 @@ def _queued(host):
 def _timer(host, now):
     """Call the strategy with a TIME record when its period has passed."""
     h = host_at(host)
-    # A timer that is further away than its period is of before the clock was set back.
-    if h["timer_ns"] == 0 or 0 < h["timer_next"] - now <= h["timer_ns"]:
+    if h["timer_ns"] == 0 or not idle.is_due(h["timer_next"], now, h["timer_ns"]):
         return 0
     h["timer_next"] = now + h["timer_ns"]
     record = h["record"]

@@ -1,4 +1,4 @@
-"""Sleep of a loop that has nothing to do, until one of its sockets is ready or it is woken."""
+"""Time of a loop: what is due by it, and sleep until a socket is ready or the loop is woken."""
 
 import numpy as np
 
@@ -8,6 +8,15 @@ from tickwire.kernels.memory import MSG_DONTWAIT, c_ppoll, load16, load32s, recv
 WAKES = 64                                 # bound: wake-ups forgotten at once
 _POLLFD = 8                                # octets of a struct pollfd
 _REVENTS = 6                               # place of what happened in it
+
+
+@kernel(inline=True)
+def is_due(at, now, period):
+    """Whether what is done once a ``period`` is due, next ``at`` that time.
+
+    What is further away than its period is of before the clock was set back, and due at once.
+    """
+    return now >= at or at - now > period
 
 
 @kernel

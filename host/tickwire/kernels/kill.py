@@ -20,7 +20,7 @@ _ARMS_REFUSED = CounterIndex.ARMS_REFUSED.value
 _KICKS = CounterIndex.WATCHDOG_KICKS.value
 _KICKS_REFUSED = CounterIndex.WATCHDOG_REFUSED.value
 _WATCHDOG = KillCause.WATCHDOG.value
-_MASS_CANCEL = 1                           # bit 0 of KILL_ACTION
+MASS_CANCEL = 1                            # bit 0 of KILL_ACTION
 _U32 = 0xFFFF_FFFF
 
 
@@ -40,7 +40,7 @@ def kill(orders, cause, now):
     if before == 0:
         count(o["counters"], _KILLS)
         o["kill_time"] = now
-        if o["kill_action"] & _MASS_CANCEL != 0:
+        if o["kill_action"] & MASS_CANCEL != 0:
             begin_sweep(orders, ALL, 0, now)
     record_kill(orders, now)
 
