@@ -58,7 +58,7 @@ class Engine:
         self._arena = Arena()
         self._lock = threading.Lock()
         self._thread: threading.Thread | None = None
-        self._runner: PythonRunner | None = None
+        self.runner: PythonRunner | None = None    # of a Python strategy, once it was started
         self._ready = threading.Event()
         self.releases = ReleaseQueue() if device.is_released else None
         self._compose()
@@ -178,8 +178,8 @@ class Engine:
                                 "does the strategy's function return?")
         self._thread = None
         self.device.is_driven = False
-        if self._runner is not None:
-            self._runner.stop()
+        if self.runner is not None:
+            self.runner.stop()
 
     def close(self) -> None:
         """Stop the loop and give back what the operating system lent."""
@@ -195,12 +195,12 @@ class Engine:
     @property
     def failure(self) -> BaseException | None:
         """What ended a Python strategy; none while it runs."""
-        return self._runner.failure if self._runner else None
+        return self.runner.failure if self.runner else None
 
     @property
     def strategy_records(self) -> dict[str, int]:
         """What a Python strategy was not given: quotes coalesced, records overwritten unread."""
-        market = self._runner.market if self._runner else None
+        market = self.runner.market if self.runner else None
         return {"records_coalesced": market.coalesced if market else 0,
                 "records_unread": market.lost if market else 0}
 
@@ -256,5 +256,5 @@ class Engine:
                                 "or a greater RLIMIT_MEMLOCK.")
 
     def _start_python(self, strategy: PythonStrategy) -> None:
-        self._runner = PythonRunner(self, strategy)
-        self._runner.start()
+        self.runner = PythonRunner(self, strategy)
+        self.runner.start()

@@ -122,6 +122,7 @@ def running(request):
         engine = Engine(bench.device, strategy)
         engine.start()
         try:
+            until(bench, lambda: engine.runner.is_live, "let the strategy see that it is armed")
             yield bench, engine, strategy
         finally:
             if isinstance(strategy, Hangs | Slow):

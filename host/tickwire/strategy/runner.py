@@ -97,6 +97,11 @@ class PythonRunner:
     """Runs ``strategy`` beside the loop of ``engine``.
 
     Until the device is armed it gets no market record; see :class:`LatestQuotes` for what then.
+
+    Attributes
+    ----------
+    is_live
+        Whether its thread has seen the device armed: what is written from then on is given.
     """
 
     def __init__(self, engine: "Engine", strategy: PythonStrategy) -> None:
@@ -116,7 +121,7 @@ class PythonRunner:
         self._stage = device.layout.histograms + 8 * HISTOGRAM_WORDS * int(
             StageIndex.TICK_TO_ORDER)
         self._thread = threading.Thread(target=self._run, name="strategy", daemon=True)
-        self._stopping = self._is_live = False
+        self._stopping = self.is_live = False
         self._kicks = 0
         self.failure: BaseException | None = None
 
@@ -155,9 +160,9 @@ class PythonRunner:
 
     def _look_at_market(self) -> bool:
         """Deliver one market record; returns whether there was one."""
-        if not self._is_live:
+        if not self.is_live:
             # STATUS is written after the number of the newest record: that one is of before.
-            self._is_live = Status.ARMED in self._engine.device.status
+            self.is_live = Status.ARMED in self._engine.device.status
             self.market.skip()
             return False
         row = self.market.next()
