@@ -13,7 +13,7 @@ from tickwire.device.order_memory import BookSide, OrderMemory
 from tickwire.kernels import exposures, order_path, risk
 from tickwire.kernels.arena import Arena
 from tickwire.kernels.jit import kernel
-from tickwire.kernels.layout import STATUS_LINE
+from tickwire.kernels.layout import HEADER, STATUS_LINE
 from tickwire.kernels.memory import CLOCK_MONOTONIC, nanoseconds, store8, store32, store64
 from tickwire.kernels.order_layout import REQUEST
 from tickwire.spec.intents import INTENT, SETTLE, Operation
@@ -43,11 +43,13 @@ class World:
         side = BookSide(
             instruments=INSTRUMENTS, state=arena.take("state", 64 * INSTRUMENTS),
             feed_state=arena.take("feed", 8), filter=arena.take("filter", 4 << 16),
+            sides=arena.take("sides", 128 * INSTRUMENTS),
             status=arena.take("status", 64 * (INSTRUMENTS + 1)),
             symbols=arena.take("symbols", 8 * INSTRUMENTS))
         arena.view("status", STATUS_LINE)["market_phase"] = ord("Q")
         arena.view("filter", np.uint32)[1:1 + INSTRUMENTS] = (
             np.arange(INSTRUMENTS, dtype=np.uint32) | np.uint32(1 << 31))
+        arena.view("sides", HEADER)[:INSTRUMENTS]["locate"] = np.arange(1, 1 + INSTRUMENTS)
         arena.view("symbols", np.int64)[:INSTRUMENTS] = int.from_bytes(b"TICKER  ", "big")
         arena.view("feed", np.int64)[0] = FeedState.LIVE
         state = arena.view("state", dtype(STATE_LINE))[:INSTRUMENTS]

@@ -41,6 +41,7 @@ class Watched:
         locate = int.from_bytes(message[1:3], "big")
         if self.symbols and message[:1] == b"R":
             symbol = message[11:19].decode().rstrip()
+            self.by_locate.pop(locate, None)
             if symbol in self.symbols:
                 self.by_locate[locate] = self.symbols.index(symbol)
         is_order = message[0] in ORDERS and len(message) == itch.SIZES[message[:1]]

@@ -49,7 +49,7 @@ class Kernels:
         context = self.feed.book.context
         self.path = OrderMemory(BookSide(
             instruments=CARD_SMALL.instruments, state=int(context["state"]),
-            feed_state=feed_state, filter=int(context["filter"]),
+            feed_state=feed_state, filter=int(context["filter"]), sides=int(context["sides"]),
             status=int(context["status"]), symbols=int(context["symbols"])),
             orders_log2=ROWS_LOG2, ring_log2=10, sessions=SESSIONS)
         self.consumed = self.path.arena.view("consumed", np.int64)

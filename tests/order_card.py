@@ -71,7 +71,7 @@ class Card:
                                       "operational", "reg_sho"), 0) for _ in SYMBOLS]
         self.versions = [0] * len(SYMBOLS)
         self.run(len(LOCATES), {
-            instrument: {"i_taught": dict(instrument=instrument, locate=locate),
+            instrument: {"i_taught": dict(instrument=instrument, locate=locate, is_watched=1),
                          "i_seen": self.seen(instrument)}
             for instrument, locate in enumerate(LOCATES)})
 
@@ -368,6 +368,11 @@ class CardPair(Pair):
     def card_instrument_kill(self, number, is_killed):
         self.card.give(i_part_kill=dict(table=Table.INSTRUMENT.value, number=number,
                                         is_killed=int(is_killed)))
+
+    def card_name(self, locate, number):
+        is_watched = number is not None
+        self.card.give(i_taught=dict(locate=locate, instrument=number or 0,
+                                     is_watched=int(is_watched)))
 
     def card_feed(self, state):
         self.card.fixed["feed_state"] = int(state)

@@ -114,7 +114,7 @@ class Reference:
     """Same inputs as the kernels, same records."""
 
     instruments: int
-    locates: tuple[int, ...]
+    locates: list[int | None]
     symbols: tuple[bytes, ...]
     sessions: list[int]
     table: int                   # rows of the order table

@@ -13,7 +13,7 @@ from tickwire.device.limits_table import fill
 from tickwire.device.order_memory import BookSide, OrderMemory
 from tickwire.kernels import order_path
 from tickwire.kernels.arena import Arena
-from tickwire.kernels.layout import STATUS_LINE
+from tickwire.kernels.layout import HEADER, STATUS_LINE
 from tickwire.spec import wire
 from tickwire.spec.checks import CHECKS, failing
 from tickwire.spec.counters import CounterIndex
@@ -100,14 +100,14 @@ class Rig:
         self.book_side = BookSide(
             instruments=count, state=arena.take("state", 64 * count),
             feed_state=arena.take("feed", 8), filter=arena.take("filter", 4 << 16),
-            status=arena.take("status", 64 * (count + 1)),
+            sides=arena.take("sides", 128 * count), status=arena.take("status", 64 * (count + 1)),
             symbols=arena.take("symbols", 8 * count))
         self.status = arena.view("status", STATUS_LINE)[:count + 1]
         self.state = arena.view("state", dtype(STATE_LINE))
         self.feed_word = arena.view("feed", np.int64)
         arena.view("symbols", np.int64)[:count] = [int.from_bytes(name, "big") for name in SYMBOLS]
         for instrument, locate in enumerate(LOCATES):
-            arena.view("filter", np.uint32)[locate] = 1 << 31 | instrument
+            self.name(locate, instrument)
         self.path = OrderMemory(self.book_side, sessions=sessions, **options)
         self.address = self.path.address
         self.slot = np.zeros(64, np.uint8)
@@ -118,6 +118,13 @@ class Rig:
         self.counters = self.path.arena.view("counters", np.int64)
         if is_ready:
             self.make_ready()
+
+    def name(self, locate, instrument):
+        """Give a locate to an instrument, or to nobody, as the book does for the directory."""
+        is_watched = instrument is not None
+        self.arena.view("filter", np.uint32)[locate] = 1 << 31 | instrument if is_watched else 0
+        if is_watched:
+            self.arena.view("sides", HEADER)[instrument]["locate"] = locate
 
     def make_ready(self, now=0):
         """Permit everything."""

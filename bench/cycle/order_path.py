@@ -120,7 +120,7 @@ def _ready(model: Model) -> None:
     model.restart()
     given = model.rows(1, **_FIXED)
     given["i_taught__valid"] = 1
-    model.put(given, "i_taught__payload", locate=_LOCATE)
+    model.put(given, "i_taught__payload", is_watched=1, locate=_LOCATE)
     model.run(given)
     arm_device(model, _FIXED)
 

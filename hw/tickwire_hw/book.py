@@ -77,7 +77,7 @@ class Book(wiring.Component):
     o_level : ``Out(stream.Signature(CHANGE, always_ready=True))``
         With a geometry whose ``depth`` is not 0, with each outcome that changed a level: that
         level.
-    o_taught : ``Out(stream.Signature({locate, instrument}, always_ready=True))``
+    o_taught : ``Out(stream.Signature(taught_layout(geometry), always_ready=True))``
         As of ``InstrumentFilter``.
     early, early_add, early_glimpse : ``Out(stream.Signature(early_layout(geometry), ...))``
         Best levels after each order message, 6 and, of added orders, 2 cycles after it and 1, see

@@ -38,7 +38,7 @@ class Early(wiring.Component):
     are looked up again, and after an order of which it could not be seen in time whether the book
     took it. That the level table has refused one is known too late: from then on nothing is known
     any more, until reset; its book is marked by then. So it is when the directory gives an
-    instrument a second locate, or one while older messages wait.
+    instrument a second locate, or gives or takes one while older messages wait.
 
     Between the refusal of a level with too many shares and the news of it, some 20 cycles, the
     refused order is taken for one that is there, if its level is not listed. That is seen only

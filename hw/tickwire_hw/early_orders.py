@@ -55,8 +55,8 @@ class EarlyOrders(wiring.Component):
     watch_all, i_taught, i_write : ``In``
         As of ``Locates`` and ``Grid``.
     is_lost : ``Out(1)``
-        The directory gave an instrument a second locate, or a locate while messages waited that
-        had come before: what was told of the instrument since may be wrong.
+        The directory gave an instrument a second locate, or gave or took one while messages waited
+        that had come before: what was told of the instrument since may be wrong.
     is_sure : ``In(1)``
         Five cycles after a message: no level table can be too full for what it adds.
     o : ``Out(stream.Signature(operation_layout(geometry), always_ready=True))``

@@ -1,7 +1,7 @@
 """Instrument filter: stock locates to instruments, as the directory names them (kernel ``status``).
 
-A Stock Directory message whose symbol is watched gives its locate to the symbol's instrument, for
-itself and for whatever follows.
+A Stock Directory message names its locate, for itself and for whatever follows: the locate is the
+instrument's whose symbol it is, or nobody's.
 """
 
 from amaranth.hdl import Array, Cat, Module, Mux, Signal
@@ -11,7 +11,7 @@ from amaranth.utils import ceil_log2
 
 from tickwire.spec import itch50
 from tickwire.spec.geometry import Geometry
-from tickwire_hw.logic import encode, equal_pieces, select, stages
+from tickwire_hw.logic import encode, equal_pieces, stages
 from tickwire_hw.messages import field
 from tickwire_hw.ram import RAM
 from tickwire_hw.stream import offset_of
@@ -32,8 +32,8 @@ def entry_layout(geometry: Geometry) -> data.StructLayout:
 
 
 def taught_layout(geometry: Geometry) -> data.StructLayout:
-    """Layout of what the directory teaches: this instrument has this locate."""
-    return data.StructLayout({"locate": LOCATE,
+    """Layout of what the directory teaches: this instrument has this locate, or nobody has it."""
+    return data.StructLayout({"locate": LOCATE, "is_watched": 1,
                               "instrument": entry_layout(geometry)["instrument"].shape})
 
 
@@ -59,7 +59,7 @@ class InstrumentFilter(wiring.Component):
     o : ``Out(entry_layout(geometry))``
         Its entry. Nothing is watched at configuration.
     o_taught : ``Out(stream.Signature(taught_layout(geometry), always_ready=True))``
-        Two cycles after a message of the directory: what it teaches.
+        Two cycles after any message of the directory: what it teaches.
     has_symbol : ``Out(instruments)``
         Instruments that are watched, whether the directory has named them or not.
     """
@@ -96,16 +96,26 @@ class InstrumentFilter(wiring.Component):
         hits_1 = Cat(same.all() & is_directory_1 for same in same_1)
         hits_2 = stages(m, hits_1, 1, "hits")[1]
 
-        # What the last two messages have taught, memory did not show yet.
-        found = Signal(data.StructLayout({"is_taught": 1, "instrument": instrument}))
-        m.d.comb += [found.is_taught.eq(stages(m, hits_1.any(), 1, "is_hit")[1]),
-                     found.instrument.eq(encode(hits_2))]
-        m.d.comb += [self.o_taught.valid.eq(found.is_taught),
-                     self.o_taught.p.locate.eq(locates[-1]),
-                     self.o_taught.p.instrument.eq(found.instrument)]
-        taught = stages(m, found, ENTRY_AGE, "taught")
-        before = stages(m, locates[-1], 1, "before")
-        is_same = stages(m, Cat(locates[1] == locates[2], locates[1] == before[1]), 1, "is_same")[1]
+        lesson = data.StructLayout({"is_taught": 1, "is_watched": 1, "instrument": instrument})
+        found, before, last = (Signal(lesson, name=name) for name in ("found", "before", "last"))
+        m.d.comb += [
+            found.is_taught.eq(stages(m, is_directory_1, 1, "is_directory_now")[1]),
+            found.is_watched.eq(stages(m, hits_1.any(), 1, "is_hit")[1]),
+            found.instrument.eq(encode(hits_2)),
+            self.o_taught.valid.eq(found.is_taught), self.o_taught.p.locate.eq(locates[-1]),
+            self.o_taught.p.is_watched.eq(found.is_watched),
+            self.o_taught.p.instrument.eq(found.instrument)]
+
+        # What the last two messages have taught of the same locate, memory does not show yet. The
+        # one before this is at age 2 when this is at age 1, so a register has the newer one.
+        m.d.sync += before.eq(found)
+        locate_before = stages(m, locates[-1], 1, "locate_before")[1]
+        is_newer = found.is_taught & (locates[1] == locates[2])
+        is_older = before.is_taught & (locates[1] == locate_before)
+        m.d.sync += [
+            last.is_taught.eq(is_newer | is_older),
+            last.is_watched.eq(Mux(is_newer, found.is_watched, is_older & before.is_watched)),
+            last.instrument.eq(Mux(is_newer, found.instrument, before.instrument))]
         m.submodules.entries = entries = RAM(
             data.StructLayout({"is_watched": 1, "instrument": instrument}), 1 << LOCATE)
         m.submodules.wipe = wipe = Wipe(1 << LOCATE)
@@ -113,26 +123,19 @@ class InstrumentFilter(wiring.Component):
             self.ready.eq(wipe.ready), entries.read_address.eq(locate),
             entries.write_enable.eq(found.is_taught | ~wipe.ready),
             entries.write_address.eq(Mux(wipe.ready, locates[-1], wipe.row)),
-            entries.write_data.is_watched.eq(wipe.ready),
+            entries.write_data.is_watched.eq(wipe.ready & found.is_watched),
             entries.write_data.instrument.eq(found.instrument)]
 
-        is_new, is_newer, is_older = Signal(), Signal(), Signal()
         is_beyond_2, is_within_2 = (stages(m, bit, ENTRY_AGE, name)[-1] for name, bit in (
             ("is_beyond", locate >= count), ("is_within", (locate < count) & locate.any())))
-        m.d.comb += [
-            is_new.eq(found.is_taught),
-            is_newer.eq(~is_new & is_same[0] & taught[1].is_taught),
-            is_older.eq(~is_new & ~is_newer & is_same[1] & taught[2].is_taught)]
-        is_known = is_new | is_newer | is_older
+        read = entries.read_data
         with m.If(self.watch_all):
             m.d.comb += [self.o.instrument.eq(locates[-1]), self.o.is_beyond.eq(is_beyond_2),
                          self.o.is_watched.eq(is_within_2)]
         with m.Else():
             m.d.comb += [
-                self.o.is_watched.eq(is_known | entries.read_data.is_watched),
-                self.o.instrument.eq(select(
-                    (is_new, found.instrument), (is_newer, taught[1].instrument),
-                    (is_older, taught[2].instrument),
-                    (~is_known, entries.read_data.instrument)))]
+                self.o.is_watched.eq(found.is_watched | ~found.is_taught & (
+                    last.is_watched | ~last.is_taught & read.is_watched)),
+                self.o.instrument.eq(Mux(found.is_taught, found.instrument, Mux(
+                    last.is_taught, last.instrument, read.instrument)))]
         return m
-

@@ -22,8 +22,9 @@ class Locates(wiring.Component):
     -------
     watch_all : ``In(1)``
         As of ``InstrumentFilter``.
-    i_taught : ``In(stream.Signature({locate, instrument}, always_ready=True))``
-        What the directory teaches: from the next cycle on, the instrument has this locate.
+    i_taught : ``In(stream.Signature(taught_layout(geometry), always_ready=True))``
+        What the directory teaches: from the next cycle on, the instrument has this locate, or
+        none has it.
     is_changed, is_split : ``Out(1)``
         In that cycle: that is news; the instrument has had another one, which it does not lose,
         and which is not found here any more.
@@ -51,13 +52,14 @@ class Locates(wiring.Component):
         for number in range(count):
             own = Signal(LOCATE, name=f"locate_{number}", reset_less=True)
             m.d.comb += hits[number].eq(is_watched[number] & (self.locate == own))
-            with m.If(self.i_taught.valid & (taught.instrument == number)):
+            with m.If(self.i_taught.valid & taught.is_watched & (taught.instrument == number)):
                 m.d.sync += [own.eq(taught.locate), is_watched[number].eq(1)]
                 is_same = own == taught.locate
                 m.d.comb += [self.is_changed.eq(~(is_watched[number] & is_same)),
                              self.is_split.eq(is_watched[number] & ~is_same)]
-            with m.Elif(self.i_taught.valid & (taught.locate == own)):
-                m.d.sync += is_watched[number].eq(0)       # it is another's from now on
+            with m.Elif(self.i_taught.valid & is_watched[number] & (taught.locate == own)):
+                m.d.sync += is_watched[number].eq(0)       # it is another's from now on, or none's
+                m.d.comb += self.is_changed.eq(1)
         m.d.sync += [
             self.o.is_watched.eq(Mux(self.watch_all, (self.locate < count) & self.locate.any(),
                                      hits.any())),

@@ -34,8 +34,8 @@ class Markets(wiring.Component):
         Symbols of instruments.
     o : ``Out(stream.Signature({instrument, seen}, always_ready=True))``
         What an instrument is like from now on.
-    o_taught : ``Out(stream.Signature({locate, instrument}, always_ready=True))``
-        The directory gave an instrument its locate.
+    o_taught : ``Out(stream.Signature(taught_layout(geometry), always_ready=True))``
+        What the directory taught: as of ``InstrumentFilter``.
     phase : ``Out(8)``
         Event code of the newest system event.
     """
@@ -86,7 +86,8 @@ class Markets(wiring.Component):
             market.last.eq(line.last_price), market.trading_state.eq(line.trading_state),
             market.flags.eq(line.flags), market.operational.eq(now.operational),
             market.reg_sho.eq(now.reg_sho),
-            self.o_taught.valid.eq(is_directory & (directory.instrument < self._instruments)),
+            self.o_taught.valid.eq(is_directory),
+            self.o_taught.p.is_watched.eq(directory.instrument < self._instruments),
             self.o_taught.p.locate.eq(directory.locate),
             self.o_taught.p.instrument.eq(directory.instrument)]
         with m.If(symbol.valid):

@@ -75,6 +75,21 @@ def test_only_what_the_directory_has_named_is_answered():
         assert seen["A known"] > 400
 
 
+@pytest.mark.parametrize("rate", (line_rate, distant))
+def test_a_locate_of_yesterday_is_answered_as_the_directory_names_it_today(rate):
+    """All is known early until a symbol has two locates at a time; then nothing is, or wrong."""
+    symbols, draw, messages, known = ("AAA", "BBB"), random.Random(9), [], []
+    for number, day in enumerate((
+            {"AAA": 1, "BBB": 2, "OTHER": 3}, {"OTHER": 2, "MORE": 1, "AAA": 3, "BBB": 9},
+            {"BBB": 3, "AAA": 2, "OTHER": 9, "MORE": 1})):
+        messages += [itch.directory(locate, symbol) for symbol, locate in day.items()]
+        messages += [itch.add(draw.choice((1, 2, 3, 9)), 1_000 * number + reference,
+                              draw.choice((b"B", b"S")), 5, 100 * draw.randrange(20_000, 20_040))
+                     for reference in range(1, 300)]
+        known.append(compare(small(), messages, rate(messages), symbols=symbols)["A known"])
+    assert known[0] > 100 and known[1] > known[0] + 100 and known[2] == known[1]
+
+
 def test_a_long_flow_in_a_narrow_window_is_answered_as_the_book_will():
     messages = flow(8_000, 12)
     for rate in (line_rate, distant):

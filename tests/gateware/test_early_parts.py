@@ -70,23 +70,29 @@ def test_the_first_order_of_an_instrument_decides_its_tick():
 def test_a_locate_is_the_instrument_that_the_directory_gave_it_last():
     model, draw = verilate(Locates(CARD_SMALL), "locates_small"), random.Random(2)
     count, entries = 4_000, {}
-    rows, expected, is_split = model.rows(count), [], []
+    rows, expected, is_split, is_changed = model.rows(count), [], [], []
     for number in range(count):
         locate, before = draw.randrange(8), len(is_split)
         rows["locate"][number] = locate
         expected.append(entries.get(locate))
         if draw.random() < .3:
-            new, instrument = draw.randrange(8), draw.randrange(4)
+            new, instrument, is_watched = draw.randrange(8), draw.randrange(4), draw.random() < .7
             rows["i_taught__valid"][number] = 1
             model.put(rows[number:number + 1], "i_taught__payload", locate=new,
-                      instrument=instrument)
-            is_split.append(any(value == instrument and key != new
-                                for key, value in entries.items()))
-            entries = {key: value for key, value in entries.items() if value != instrument}
-            entries[new] = instrument
+                      instrument=instrument, is_watched=is_watched)
+            is_split.append(is_watched and any(value == instrument and key != new
+                                               for key, value in entries.items()))
+            is_changed.append(entries.get(new) != (instrument if is_watched else None))
+            if is_watched:
+                entries = {key: value for key, value in entries.items() if value != instrument}
+                entries[new] = instrument
+            else:
+                entries.pop(new, None)
         is_split += [False] * (before + 1 - len(is_split))
+        is_changed += [False] * (before + 1 - len(is_changed))
     found = model.run(rows)
     assert (found["is_split"] == is_split).all()
+    assert (found["is_changed"] == is_changed).all()
     assert model.get(found, "o", "is_watched")[1:].tolist() == [
         entry is not None for entry in expected[:-1]]
     instrument = model.get(found, "o", "instrument")[1:]

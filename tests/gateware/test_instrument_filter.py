@@ -22,7 +22,7 @@ from tickwire_sim.model import Model
 from tickwire_sim.verilate import verilate
 
 WATCHED = ("AAPL", "MSFT", "AAP", "A")
-SYMBOLS = (*WATCHED, "AAPLX", "B", "", "MSFT W")
+SYMBOLS = (*WATCHED, "AAPLX", "B", "", "MSFT W", "\0" * 8)
 LOCATES = (0, 1, 3, 4, 5, 0x0104, 0xFFFF)
 STOCK_AT = 11                               # in directory and trading action alike
 GEOMETRY = CARD_SMALL
@@ -60,7 +60,8 @@ def entries(card: Model, messages: list[bytes], *, watch_all: bool) -> np.ndarra
              is_directory=np.array([one[:1] == b"R" for one in messages]))
     rows[:len(messages)] = given
     found = card.run(rows)[ENTRY_AGE:]
-    assert not (watch_all and found["o_taught__valid"].any())
+    assert found["o_taught__valid"].tolist() == [
+        not watch_all and one[:1] == b"R" for one in messages]
     return np.stack([card.get(found, "o", name).astype(int) for name in (
         "is_watched", "instrument")], axis=1)
 
@@ -105,13 +106,15 @@ def test_entries_are_the_kernels_after_every_message(messages, watch_all):
 
 def test_of_two_entries_of_one_locate_the_newer_counts_at_every_distance():
     other = itch.delete(LOCATES[1], 1)
-    for first, second in itertools.permutations(WATCHED, 2):
+    for first, second in itertools.permutations((*WATCHED[:3], "B"), 2):
         for between in range(3):
             for behind in range(4):
                 messages = [itch.directory(5, first), *between * [other],
                             itch.directory(5, second), *behind * [other], itch.delete(5, 1)]
                 found = entries(start(watch_all=False), messages, watch_all=False)
-                assert found[-1].tolist() == [1, WATCHED.index(second)]
+                is_watched, instrument = found[-1]
+                assert is_watched == (second in WATCHED)
+                assert not is_watched or WATCHED[instrument] == second
 
 
 def test_a_number_beyond_the_instruments_is_told_where_all_are_watched():

@@ -248,7 +248,7 @@ def test_an_armed_order_waits_for_a_heartbeat_for_twelve_cycles_at_most(model, k
     for asked_at in range(begin - 14, begin + 16):
         model.restart()
         given = model.rows(1, i_taught__valid=1, **fixed)
-        model.put(given, "i_taught__payload", locate=7)
+        model.put(given, "i_taught__payload", is_watched=1, locate=7)
         model.run(given)
         arm_device(model, fixed)
         given = model.rows(64, **fixed)

@@ -165,6 +165,27 @@ def test_symbols_are_watched_from_their_directory_message_on():
     assert {RecordType.BBO, RecordType.DIRECTORY} <= kinds(found)
 
 
+@pytest.mark.parametrize("seed", range(3))
+def test_a_second_day_gives_the_kernels_records(seed):
+    """Locates are given anew: to others that are watched, to others that are not, or to nobody."""
+    symbols, draw = ("WATCH", "AAPL", "NEVER", "LATE"), random.Random(seed)
+    stocks, places, messages = [*symbols, "OTHER", "MORE"], [1, 2, 3, 4, 7_001, 65_535], []
+    for day in range(1, 6):
+        draw.shuffle(places)
+        for symbol, locate in zip(draw.sample(stocks, 5), places, strict=False):
+            # Orders in the midst of it, so that each sees what its locate is at that moment.
+            messages += [itch.directory(locate, symbol, round_lot=day), *(
+                itch.add(draw.choice(places), 1_000 * len(messages) + number, draw.choice(
+                    (b"B", b"S")), 100, 100 * draw.randrange(19_990, 20_010))
+                for number in range(draw.randrange(4)))]
+        messages += [itch.add(draw.choice(places), 1_000 * day + number, draw.choice((b"B", b"S")),
+                              100, 100 * draw.randrange(19_990, 20_010)) for number in range(60)]
+        messages += [itch.action(locate, b"T") for locate in places]
+    frames = [Sent(packet(1 + at, messages[at:at + 7])) for at in range(0, len(messages), 7)]
+    found = compare(card(), frames, tick=0, symbols=symbols)
+    assert {RecordType.BBO, RecordType.DIRECTORY, RecordType.STATUS} <= kinds(found)
+
+
 def test_a_generated_day_gives_the_kernels_records():
     octets = bytearray()
     generate(octets.extend, MESSAGES, 4, 1_200, 3)

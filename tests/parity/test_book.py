@@ -7,6 +7,7 @@ as a geometry permits, so that moves, sweeps and overflow happen within a sequen
 """
 
 import dataclasses
+from collections.abc import Iterable
 
 import numpy as np
 import pytest
@@ -183,6 +184,37 @@ def test_only_watched_symbols_have_a_book_from_their_directory_message_on(messag
         book.apply(message)
     book.finish()
     both(messages, SMALL, 0, symbols)
+
+
+def test_a_locate_is_what_the_directory_said_of_it_last():
+    """Locates are given anew each day: yesterday's of a watched stock is of another one today."""
+    book = CheckedBook(SMALL, watch_symbols={"ONE": 100, "TWO": 100})
+
+    def day(references: Iterable[int], **locates: int) -> list[int]:
+        """Name stocks, then add an order at each of locates 1 to 4; return those of each book."""
+        for symbol, locate in locates.items():
+            book.apply(itch.directory(locate, symbol, round_lot=locate))
+        for locate, reference in enumerate(references, 1):
+            book.apply(itch.add(locate, reference, b"B", 100, 10_000))
+        return [instrument.levels[0].get(10_000, (0,))[0]
+                for instrument in book.reference.instruments[:2]]
+    assert day(range(10, 14), ONE=1, TWO=2, OTHER=3) == [1, 1]
+    assert day(range(20, 24), OTHER=1, ONE=2, TWO=3) == [2, 2]
+    assert day(range(30, 34), ONE=3, TWO=4, OTHER=2) == [3, 3]
+    # A symbol that moved keeps its old locate until that is another's.
+    assert day(range(40, 44), ONE=1) == [5, 4]
+    assert day(range(50, 54), OTHER=3) == [6, 5]
+    book.finish()
+    assert bytes(book.device.memory.arena.view("symbols", ">i8")[:2].byteswap().view("S8")) \
+        == b"ONE     TWO     "
+
+
+def test_a_symbol_of_no_characters_is_not_watched():
+    book = CheckedBook(SMALL, watch_symbols={"ONE": 100})
+    book.apply(itch.directory(1, "\0" * 8))
+    book.apply(itch.add(1, 1, b"B", 100, 10_000))
+    book.finish()
+    assert book.device.counters()["filtered"] == 1
 
 
 def test_a_symbol_is_found_by_all_of_its_eight_characters():

@@ -140,6 +140,7 @@ WILD = st.one_of(
     BOOK, STATUS, PARTS,
     step(("feed",), tuple(FeedState)),
     step(("session",), range(SESSIONS), (False, True)),
+    step(("name",), (*LOCATES, UNWATCHED), (*INSTRUMENTS, None, None)),
     step(("kill",), tuple(KillCause)),
     step(("arm",)),
     step(("instrument_kill",), INSTRUMENTS, (False, True)),
@@ -182,6 +183,7 @@ CALM = weighted(NEW, NEW, NEW, REPLACE, REPLACE, CANCEL, HONEST, HONEST, HONEST,
 ARM = step(("arm",))
 WAKE = st.one_of(
     ARM, step(("session",), (0,), (True,)), step(("feed",), (FeedState.LIVE,)),
+    step(("name",), (LOCATES[0],), (0,)),
     step(("phase",), "Q"), step(("status",), (0,), "0", "T"),
     step(("book",), (0,), NEAR, NEAR, "T", (0,), (0,), SMALL))
 MIXED = weighted(*[CALM] * 7, *[ARM] * 2, WAKE, *[WILD] * 2)
@@ -194,7 +196,7 @@ class Pair:
 
     def __init__(self):
         self.rig = Rig(sessions=SESSIONS, is_ready=False, orders_log2=ORDERS_LOG2, ring_log2=10)
-        self.reference = Reference(len(SYMBOLS), LOCATES, SYMBOLS, [0] * SESSIONS,
+        self.reference = Reference(len(SYMBOLS), list(LOCATES), SYMBOLS, [0] * SESSIONS,
                                    1 << ORDERS_LOG2)
         self.now = 5_000
         self.limits = [dict(GENEROUS) for _ in SYMBOLS]
@@ -342,6 +344,14 @@ class Pair:
     def do_session(self, number, is_up):
         self.rig.up[number] = is_up
         self.reference.sessions[number] = int(is_up)
+
+    def do_name(self, locate, number):
+        """The directory gives a locate to an instrument, or to nobody that is watched."""
+        locates = self.reference.locates
+        locates[:] = [None if own == locate else own for own in locates]
+        if number is not None:
+            locates[number] = locate
+        self.rig.name(locate, number)
 
     def do_kill(self, cause):
         order_path.kill(self.rig.address, cause, self.now)

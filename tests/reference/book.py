@@ -82,7 +82,8 @@ class ReferenceBook:
     """Every instrument's book, orders by reference, and what a well-behaved device reports.
 
     Without ``symbols`` every locate from 1 to ``instruments`` - 1 is its own number; with them a
-    locate is watched once a directory message has named it, by its place in ``symbols``.
+    locate is what the directory message said that named it last: its place in ``symbols``, or
+    nobody.
     """
 
     def __init__(self, instruments: int, symbols: Mapping[str, int] | None = None) -> None:
@@ -270,6 +271,8 @@ class ReferenceBook:
 
     def _directory(self, message: bytes, locate: int) -> dict:
         symbol, category, status, round_lot = struct.unpack_from(">8sccI", message, 11)
+        if self._symbols is not None:
+            self._watched.pop(locate, None)
         if symbol in self._by_symbol:
             number = self._by_symbol[symbol]
             self._watched[locate] = number

@@ -8,6 +8,7 @@ from tests.drawing import weighted
 from tests.reference import itch
 
 QUANTITIES = (1, 2, 100, 300, (1 << 32) - 1, (1 << 31), 0)
+MOVED = ("SYM1", "SYM2", "OTHER", "\0" * 8)    # symbols that the directory gives any locate
 SHARES = 1_000                             # of an order of a flow; taken one by one, never all
 PRINTS = (0, 1, 100, (1 << 32) - 1)
 STAMPS = (0, 34_200_000_000_000, (1 << 48) - 1)
@@ -52,9 +53,10 @@ def other_messages(space: Space) -> st.SearchStrategy[bytes]:
         st.builds(itch.cross, locate, large, price, large, letter, stamp),
         st.builds(itch.broken, locate, large, stamp),
         st.builds(itch.system, letter, locate, stamp),
-        # A locate means one stock for the whole day.
+        # A locate means one stock for the whole day, and another one the next day.
         locate.flatmap(lambda one: st.builds(
-            itch.directory, st.just(one), st.just(f"SYM{one}"), number, letter, letter, stamp)),
+            itch.directory, st.just(one), st.sampled_from((f"SYM{one}", *MOVED)), number, letter,
+            letter, stamp)),
         st.builds(itch.action, locate, st.sampled_from((b"H", b"P", b"Q", b"T")),
                   st.sampled_from((b"T1  ", b"LUDP", b"    ")), stamp),
         st.builds(itch.reg_sho, locate, letter, stamp),

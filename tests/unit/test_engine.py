@@ -115,6 +115,17 @@ def test_an_order_leaves_in_the_turn_of_the_datagram_that_caused_it(bench):
         b"O", 1, b"B", 100, b"AAA     ", 100 * DOLLAR)
 
 
+def test_orders_follow_a_symbol_to_the_locate_of_a_new_day(bench):
+    made, today = engine(bench), 77
+    bench.send(itch.directory(AAA, "OTHER"), quote(bench, 900))
+    assert not bench.heard() and made.positions[0]["locate"] == 0
+    bench.send(itch.directory(today, "AAA"), quote(bench, 901), quote(bench, 902, today))
+    message, = bench.heard()
+    assert message[10:18] == b"AAA     " and made.positions[0]["locate"] == today
+    sent = next(record for kind, record in bench.answers() if kind == RecordType.ORDER_SENT)
+    assert sent["locate"] == today and made.positions[0]["open_orders"] == 1
+
+
 def _packet(bench: Bench, *messages: bytes) -> bytes:
     from tests.feed_rig import mold
     first, bench.sequence = bench.sequence, bench.sequence + len(messages)

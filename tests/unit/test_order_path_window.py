@@ -10,6 +10,7 @@ import pytest
 from tests.order_rig import (
     DOLLAR,
     GENEROUS_FIRM,
+    LOCATES,
     UNWATCHED,
     Rig,
     crc32c,
@@ -187,6 +188,15 @@ def test_too_many_faulty_intents_kill():
 @pytest.mark.parametrize("operation", [7, 8, 15, 21, 255])
 def test_unknown_operations_are_refused(rig, operation):
     rig.refused(IntentError.OPERATION, 0, operation, operation=operation, intent_id=4)
+
+
+def test_an_instrument_is_found_by_its_newest_locate_alone(rig):
+    before, now = LOCATES[0], UNWATCHED
+    rig.name(now, 0)
+    rig.refused(IntentError.UNKNOWN_INSTRUMENT, 0, before, locate=before)
+    assert rig.send(locate=now)
+    rig.name(now, None)
+    rig.refused(IntentError.UNKNOWN_INSTRUMENT, 0, now, locate=now)
 
 
 def test_unknown_sessions_instruments_orders_and_flags_are_refused(rig):

@@ -30,6 +30,7 @@ class BookSide:
     state: int               # STATE_LINE of each instrument
     feed_state: int          # one word: FeedState
     filter: int              # 4 octets by locate: watched << 31 | instrument
+    sides: int               # 128 octets of each instrument: the book's two sides, and its locate
     status: int              # STATUS_LINE of each instrument and of the market
     symbols: int             # by instrument: the symbol's 8 octets as a big-endian integer
 
@@ -102,7 +103,7 @@ class OrderMemory:
         o["table"] = rows("table", order_layout.ORDER, 1 << orders_log2)
         o["mask"] = (1 << orders_log2) - 1
         o["next_token"] = first_token
-        o["filter"] = book.filter
+        o["filter"], o["sides"] = book.filter, book.sides
         o["symbols"] = book.symbols
         o["capacity"] = ord(capacity)
         o["appendage"] = take("appendage", 8)

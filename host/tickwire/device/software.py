@@ -88,6 +88,7 @@ class SoftwareDevice(OwnedDevice):
             registers=layout.registers)
         side = BookSide(instruments=self.geometry.instruments, state=layout.state,
                         feed_state=feed_state, filter=int(self.book.context["filter"]),
+                        sides=int(self.book.context["sides"]),
                         status=int(self.book.context["status"]),
                         symbols=int(self.book.context["symbols"]))
         self.orders = OrderMemory(

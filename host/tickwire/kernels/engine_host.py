@@ -134,11 +134,17 @@ def _call(host, record, instrument, cause):
 
 @kernel
 def _directory(host, record):
-    """A locate got its instrument."""
+    """A locate got its instrument, or is of no instrument any more."""
     h = host_at(host)
     instrument = load32(record + _DIRECTORY_INSTRUMENT)
+    locate = load16(record + _LOCATE)
+    before = instrument_of(host, locate)
+    if before >= 0 and before != instrument:
+        position = position_of(host, before)
+        if load32(position + _POSITION_LOCATE) == locate:
+            store32(position + _POSITION_LOCATE, 0)
+    store32(h["locates"] + 4 * locate, 0)
     if instrument < h["instruments"]:
-        locate = load16(record + _LOCATE)
         store32(h["locates"] + 4 * locate, instrument + 1)
         position = position_of(host, instrument)
         store64(position + _POSITION_SYMBOL, load64(record + _DIRECTORY_SYMBOL))

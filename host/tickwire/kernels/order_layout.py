@@ -197,6 +197,7 @@ ORDERS = np.dtype([
     ("mask", "i8"),              # rows - 1
     ("next_token", "i8"),        # first token that was never used
     ("filter", "i8"),            # by locate: watched << 31 | instrument
+    ("sides", "i8"),             # the book's two sides of each instrument, which say its locate
     ("symbols", "i8"),           # by instrument: the symbol's 8 octets as a big-endian integer
     ("capacity", "i8"),          # OUCH capacity letter
     ("appendage", "i8"),         # address of the appendage "post only"

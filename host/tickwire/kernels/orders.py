@@ -13,6 +13,7 @@ two quantities and of the two values. The old order's row holds the chain; the n
 import numpy as np
 
 from tickwire.kernels.jit import kernel
+from tickwire.kernels.layout import header_at
 from tickwire.kernels.memory import load32
 from tickwire.kernels.order_layout import (
     ORDER,
@@ -62,9 +63,15 @@ def find(orders, token):
 
 @kernel(inline=True)
 def instrument_of(orders, locate):
-    """Dense number of the instrument with stock ``locate``, -1 when it is not watched."""
-    entry = load32(orders_at(orders)["filter"] + 4 * locate)
-    return entry & 0xFFFF if entry & _WATCHED != 0 else -1
+    """Dense number of the instrument with stock ``locate``, -1 when none has it.
+
+    An instrument whose symbol moved to another locate has that one alone.
+    """
+    o = orders_at(orders)
+    entry = load32(o["filter"] + 4 * locate)
+    instrument = entry & 0xFFFF
+    is_own = np.int64(header_at(o["sides"] + 128 * instrument)["locate"]) == locate
+    return instrument if entry & _WATCHED != 0 and is_own else -1
 
 
 @kernel(inline=True)

@@ -99,14 +99,14 @@ def watch(book, symbol, instrument, tick):
 
 @kernel
 def _directory(book, address, locate, entry):
+    """A locate is named: it is the instrument that has this symbol, or from now on nobody's."""
     b = book_at(book)
     symbol = load_be64(address + STOCK)
     if b["watch_all"] == 0:
         place = watch_slot(book, symbol)
-        if load64(place) == symbol:
-            instrument = load64(place + 8)
-            entry = WATCHED | instrument
-            store32(b["filter"] + 4 * locate, entry)
+        is_watched = symbol != 0 and load64(place) == symbol
+        entry = WATCHED | load64(place + 8) if is_watched else 0
+        store32(b["filter"] + 4 * locate, entry)
     instrument = NOT_WATCHED
     version = 0
     if entry & WATCHED:
