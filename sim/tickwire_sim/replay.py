@@ -19,24 +19,16 @@ from tickwire.feed.framing import udp_frame
 from tickwire.feed.source import FRAME, FrameChunk, MessageChunk, Source
 from tickwire.spec.geometry import CARD_SMALL, Geometry
 from tickwire.spec.itch50 import HEADER_SIZE
-from tickwire.spec.records import (
-    DIRECTORY,
-    RECORD_SIZE,
-    TRAILER_OFFSET,
-    RecordType,
-)
+from tickwire.spec.records import TRAILER_OFFSET, RecordType
 from tickwire.spec.registers import GapPolicy
-from tickwire.spec.render import dtype
 from tickwire_sim.card import Card
 
 GROUP, PORT = "239.192.64.1", 26_401       # of the packets that carry a file's messages
 PACKET_OCTETS = 1_300                      # of blocks in one of them, at most
 SESSION = b"REPLAY    "
-_FILTERED = 0xFFFF_FFFF                    # instrument of a stock that is not watched
 _PADDING = 64                              # octets that may be read behind a frame
 _TYPE_AT = TRAILER_OFFSET + 4
 _SEQUENCE_AT = slice(8, 16)
-_DIRECTORY = dtype(DIRECTORY)
 _STAMP_AT = HEADER_SIZE - 6                # of a message: its time stamp, 6 octets
 _LENGTH = struct.Struct(">H")
 
@@ -50,12 +42,11 @@ class VerilatedReplay(Pass):
         # No record depends on early answers, and nobody asks for them here.
         geometry = dataclasses.replace(geometry or CARD_SMALL, depth=depth, cached=0)
         check_symbols(symbols, geometry)
-        super().__init__(source, geometry)
+        super().__init__(source, geometry, symbols)
         self._symbols, self._tick = symbols, tick
         self._types = np.zeros(256, np.int64)
         self._sequence = 1
         self._accepted = 0                     # messages of a capture, after its last chunk
-        self._named: set[str] = set()
         self._is_started = False
         self.card = Card(geometry)
 
@@ -105,20 +96,8 @@ class VerilatedReplay(Pass):
         first = self._taken + 1
         records[:, TRAILER_OFFSET:_TYPE_AT] = np.arange(
             first, first + len(records)).astype("<u4").reshape(-1, 1).view(np.uint8)
-        named = records[records[:, _TYPE_AT] == RecordType.DIRECTORY].view(_DIRECTORY)[:, 0]
-        for record in named[named["instrument"] != _FILTERED]:
-            name = bytes(record["symbol"])
-            self.symbols[record["instrument"]] = name
-            self.instruments[record["locate"]] = record["instrument"]
-            self._named.add(name.decode("latin-1").strip())
-        if len(named):
-            self._note_names()
         if len(records):
             self._hand_over(np.ascontiguousarray(records))
-
-    def missing(self) -> list[str]:
-        """Return the wanted symbols that no directory message has named so far."""
-        return [symbol for symbol in self._symbols or () if symbol not in self._named]
 
     def by_type(self) -> dict[str, int]:
         """Return the messages of a file by their type; nothing is known of a capture's."""
@@ -178,5 +157,3 @@ def feed_frame(first: int, blocks: Sequence[bytes], group: str = GROUP, port: in
     return udp_frame(struct.pack(">10sQH", SESSION, first, len(blocks)) + b"".join(blocks),
                      group, port)
 
-
-assert _DIRECTORY.itemsize == RECORD_SIZE

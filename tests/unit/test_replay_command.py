@@ -448,6 +448,33 @@ def test_sessions_that_follow_each_other_are_named(run, tmp_path):
     assert summary["counters"]["sessions"] == 5
 
 
+def day_of(references, session, **locates):
+    """A session that names stocks, then adds an order at each of locates 1 to 3."""
+    return [(0, captures.mold(1, *(
+        itch.directory(locate, symbol) for symbol, locate in locates.items()), *(
+        itch.add(locate, reference, b"B", 100, 10_000 * locate)
+        for locate, reference in enumerate(references, 1)), session=session))]
+
+
+@pytest.mark.parametrize("symbols, expected", [
+    ("ONE,TWO", [("ONE", 0, 10_000), ("TWO", 1, 20_000), ("ONE", 0, 20_000), ("TWO", 1, 30_000)]),
+    ("", [("ONE", 1, 10_000), ("TWO", 2, 20_000), ("OLD", 3, 30_000), ("NEW", 1, 10_000),
+          ("ONE", 2, 20_000), ("TWO", 3, 30_000)])])
+def test_a_second_day_gives_its_own_locates_and_names(run, tmp_path, symbols, expected):
+    """A row has the name of its own day, whenever it is written."""
+    path = capture(tmp_path, *day_of((1, 2, 3), b"FIRST     ", ONE=1, TWO=2, OLD=3),
+                   *day_of((11, 12, 13), b"SECOND    ", NEW=1, ONE=2, TWO=3))
+    summary, error = run(path, symbols=symbols, bbo=tmp_path / "bbo.parquet", levels=1,
+                         levels_out=tmp_path / "levels.parquet")
+    assert error is None and summary["counters"]["sessions"] == 2
+    rows = parquet.read_table(tmp_path / "bbo.parquet").to_pylist()
+    names = [(row["symbol"], row["instrument"]) for row in rows if row["bid_quantity"]]
+    found = [(row["symbol"], row["instrument"], row["price"]) for row in parquet.read_table(
+        tmp_path / "levels.parquet").to_pylist() if row["level"] == 0]
+    assert set(names) == {row[:2] for row in expected}
+    assert [row for row in found if row[2]] == expected
+
+
 def test_a_capture_without_the_feed_is_refused(tmp_path):
     path = capture(tmp_path, (0, b"not MoldUDP64"), (1, captures.mold(1, b"z" + bytes(11))))
     with pytest.raises(InputError) as caught:

@@ -31,6 +31,9 @@ class _Recorder:
             (self.waiting, records.reshape(-1).view(np.uint8).reshape(-1, RECORD_SIZE)))
         return len(records)
 
+    def flush(self) -> None:
+        """Do nothing: records have no names."""
+
     def step(self) -> None:
         """Let the device take the next chunk."""
         try:

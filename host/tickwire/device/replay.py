@@ -28,7 +28,7 @@ from tickwire.kernels.replay import LENGTH, RECORDS_PER_MESSAGE, replay
 from tickwire.kernels.ring import ring_at
 from tickwire.spec.counters import COUNTERS, CounterIndex
 from tickwire.spec.geometry import MARKET, Geometry
-from tickwire.spec.itch50 import HEADER_SIZE, SIZES, STOCK_DIRECTORY
+from tickwire.spec.itch50 import HEADER_SIZE, SIZES
 from tickwire.spec.moldudp64 import MESSAGE_BLOCK
 from tickwire.spec.network import FRAME_SIZE_MAX, PROTOCOL_UDP
 from tickwire.spec.records import Line
@@ -41,7 +41,6 @@ _RING_LOG2 = 12                            # records that stay in a core's own c
 _RING_LOG2_CAPTURE = 17                    # a gap may show every instrument anew, twice
 _ALL_SHOWN = 3                             # times that one datagram can show every instrument
 _FRAME_RECORDS = RECORDS_PER_MESSAGE * FRAME_SIZE_MAX // (MESSAGE_BLOCK.size + HEADER_SIZE)
-_DIRECTORY = ord(STOCK_DIRECTORY.tag)
 _NAMED_AT = LOCATE + 2                     # octets of a message that names its instrument
 
 
@@ -84,18 +83,16 @@ class Replay(Pass):
             geometry = MARKET if symbols is None else dataclasses.replace(
                 MARKET, instruments=len(symbols))
         check_symbols(symbols, geometry)
-        super().__init__(source, geometry)
+        super().__init__(source, geometry, symbols)
         self._cut_through = cut_through
         log2 = _RING_LOG2_CAPTURE if source.is_capture else _RING_LOG2
         self.memory = BookMemory(dataclasses.replace(geometry, depth=depth),
                                  watch_symbols=symbols, ring_log2=log2, count_types=True)
         if symbols is None and tick:
             self.memory.set_tick(tick)
-        self._wanted = tuple(symbols or ())
         view = self.memory.arena.view
-        self._filter, self._names = view("filter", np.uint32), view("symbols", np.int64)
+        self._filter = view("filter", np.uint32)
         self._by_type, self._counters = view("by_type", np.int64), view("counters", np.int64)
-        self._directories = -1
         self._sequence, self._unknown = 1, 0
         self._first_faults = view("first_faults", np.int64)
         self._feed: FeedMemory | None = None
@@ -209,23 +206,13 @@ class Replay(Pass):
     # What comes out
 
     def _take(self) -> None:
-        """Hand over the records since the last call: names, digest, tables."""
-        if self._directories != self._by_type[_DIRECTORY]:
-            self._directories = int(self._by_type[_DIRECTORY])
-            self.instruments[:] = self._filter & np.uint32(0xFFFF)
-            self.symbols[:] = self._names.byteswap().view("S8")
-            self._note_names()
+        """Hand over the records since the last call."""
         slots = self.memory.records
         written = self.memory.records_written
         while self._taken < written:
             first = self._taken & len(slots) - 1
             fresh = slots[first:first + written - self._taken]
             self._hand_over(fresh)
-
-    def missing(self) -> list[str]:
-        """Return the wanted symbols that no directory message has named so far."""
-        named = set(self._filter[self._filter != 0] & np.uint32(0xFFFF))
-        return [symbol for number, symbol in enumerate(self._wanted) if number not in named]
 
     def counters(self) -> dict[str, int]:
         """Return every counter that is not 0."""

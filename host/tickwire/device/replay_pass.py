@@ -2,7 +2,7 @@
 
 import abc
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -16,6 +16,7 @@ from tickwire.spec.counters import CounterIndex
 from tickwire.spec.geometry import Geometry
 from tickwire.spec.records import (
     BBO,
+    DIRECTORY,
     FEED_STATE,
     LEVEL,
     RECORD_SIZE,
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
 
 SESSIONS_TOLD = 4                          # names of sessions that a summary has, at most
 _TYPE_AT = TRAILER_OFFSET + 4
-_FEED, _BBO = dtype(FEED_STATE), dtype(BBO)
+_FEED, _BBO, _DIRECTORY = dtype(FEED_STATE), dtype(BBO), dtype(DIRECTORY)
 _OF_ORDERS = (RecordType.BBO, RecordType.LEVEL, RecordType.TRADE)
 _LOCATE_AT = BBO.field("locate")[1]
 assert all(record.field("locate")[1] == _LOCATE_AT for record in (LEVEL, TRADE))
@@ -61,20 +62,25 @@ class Pass(abc.ABC):
     tables : list[Table]
         Tables to write; add to it before the first chunk.
     instruments, symbols : numpy.ndarray
-        Dense number by stock locate (65,536), symbol by dense number (``S8``), kept up to date.
+        Dense number by stock locate (65,536), symbol by dense number (``S8``), as the directory
+        has named them so far.
     """
 
-    def __init__(self, source: Source, geometry: Geometry) -> None:
-        """Nothing has come yet."""
+    def __init__(self, source: Source, geometry: Geometry,
+                 symbols: Iterable[str] | None) -> None:
+        """Nothing has come yet; ``symbols`` are the stocks to keep books of, None all."""
         self.source, self.geometry = source, geometry
         self.tables: list[Table] = []
         self.instruments = np.zeros(1 << 16, np.int64)
         self.symbols = np.zeros(geometry.instruments, "S8")
+        if symbols is None:                # a locate is its own instrument
+            self.instruments[:geometry.instruments] = np.arange(geometry.instruments)
+        self._wanted, self._named = tuple(symbols or ()), set[int]()
         self._masks = digest.masks()
         self._digest, self._taken = digest.DIGEST_EMPTY, 0
         self._faults: dict[CounterIndex, str] = {}     # where the first of each kind is
         self._sessions: list[str] = []     # of a capture, in their order
-        self._is_unnamed = np.ones(1 << 16, bool)      # by locate: no directory message so far
+        self._is_unnamed = np.ones(1 << 16, bool)      # by locate: the directory gave no symbol
         self._unnamed, self._unnamed_records = np.zeros(1 << 16, bool), 0  # of those with orders
         self._first_unnamed = ""
         self._busy_ns, self._began = 0, time.perf_counter()
@@ -110,10 +116,6 @@ class Pass(abc.ABC):
         """Return every counter that is not 0."""
 
     @abc.abstractmethod
-    def missing(self) -> list[str]:
-        """Return the wanted symbols that no directory message has named so far."""
-
-    @abc.abstractmethod
     def by_type(self) -> dict[str, int]:
         """Return the messages so far by their type."""
 
@@ -131,12 +133,15 @@ class Pass(abc.ABC):
     def awaited(self) -> tuple[int, int]:
         """Number that a capture's feed awaits, and the one after the greatest that it has shown."""
 
+    def missing(self) -> list[str]:
+        """Return the wanted symbols that no directory message has named so far."""
+        return [symbol for number, symbol in enumerate(self._wanted) if number not in self._named]
+
     def _hand_over(self, fresh: np.ndarray) -> None:
         """Fold records, (n, 64) octets in one piece, into the digest and give them to tables."""
         self._digest = digest.fold_all(self._digest, fresh.ctypes.data, len(fresh),
                                        self._masks.ctypes.data)
-        for table in self.tables:
-            table.write(fresh)
+        self._to_tables(fresh)
         self._taken += len(fresh)
         first = _unnamed(fresh.ctypes.data, len(fresh), self._is_unnamed.ctypes.data)
         if first < len(fresh):
@@ -146,9 +151,30 @@ class Pass(abc.ABC):
             for record in states.view(_FEED)[:, 0]:
                 self._feed_state(record)
 
-    def _note_names(self) -> None:
-        """See which locates have a symbol; to be called when directory messages came."""
-        self._is_unnamed = self.symbols[self.instruments] == b""
+    def _to_tables(self, fresh: np.ndarray) -> None:
+        """Give records to tables, and names that the directory gives among them.
+
+        A row that was there before its instrument had a name gets that; one that was there before
+        a name changed, as from day to day, keeps the old one.
+        """
+        begin = 0
+        for at in np.flatnonzero(fresh[:, _TYPE_AT] == RecordType.DIRECTORY).tolist():
+            record = fresh[at].view(_DIRECTORY)[0]
+            instrument, locate = int(record["instrument"]), int(record["locate"])
+            if instrument >= self.geometry.instruments:      # of a stock that is not watched
+                continue
+            name, before = record["symbol"], self.symbols[instrument]
+            is_other = not self._is_unnamed[locate] and self.instruments[locate] != instrument
+            if is_other or before not in (b"", name):
+                for table in self.tables:
+                    table.write(fresh[begin:at])
+                    table.flush()
+                begin = at
+            self.symbols[instrument], self.instruments[locate] = name, instrument
+            self._is_unnamed[locate] = False
+            self._named.add(instrument)
+        for table in self.tables:
+            table.write(fresh[begin:])
 
     def _note_unnamed(self, records: np.ndarray) -> None:
         """Look for what orders and trades changed of locates without a symbol."""

@@ -74,9 +74,9 @@ class Directory:
     def __init__(self, instruments: np.ndarray, symbols: np.ndarray) -> None:
         self.instruments, self.symbols = instruments, symbols
 
-    def columns(self, locates: np.ndarray) -> tuple[pa.Array, pa.Array]:
-        """Return the columns instrument and symbol of rows with these stock locates."""
-        instrument = self.instruments[locates].astype(np.int32)
+    def columns(self, instruments: np.ndarray) -> tuple[pa.Array, pa.Array]:
+        """Return the columns instrument and symbol of rows of these instruments."""
+        instrument = instruments.astype(np.int32)
         is_used = np.zeros(len(self.symbols), bool)
         is_used[instrument] = True
         used = np.flatnonzero(is_used)
@@ -143,6 +143,16 @@ class Table:
             if self._fill == len(stage):
                 self._flush()
         return self._taken - before
+
+    def flush(self) -> None:
+        """Write what came so far, with the names as they are now; no message goes on behind it."""
+        if self._fill:
+            self._flush()
+        self._wait()
+        try:
+            self._finish()
+        except (OSError, pa.ArrowException) as error:
+            raise self._cannot(error) from None
 
     def close(self) -> None:
         """Write what is left and the end of the file; raises :class:`TickwireError`."""
@@ -224,7 +234,8 @@ class BBOTable(Table):
     def columns(self, records: np.ndarray) -> list[pa.Array]:
         """Return the columns of BBO records."""
         return [
-            _column(records, "timestamp", np.int64), *self._directory.columns(records["locate"]),
+            _column(records, "timestamp", np.int64),
+            *self._directory.columns(self._directory.instruments[records["locate"]]),
             _column(records, "feed_sequence", np.int64),
             *(_column(records, f"{side}_{name}", kind) for side in ("bid", "ask")
               for name, kind in (("price", np.int64), ("quantity", np.int64),
@@ -250,7 +261,7 @@ class LevelTable(Table):
         super().__init__(path, directory, rows_per_group)
 
     def columns(self, records: np.ndarray) -> list[pa.Array]:
-        """Return the columns of rows of a ladder."""
+        """Return the columns of rows of a ladder, whose locate is the instrument's number."""
         return [
             _column(records, "timestamp", np.int64), *self._directory.columns(records["locate"]),
             _column(records, "sequence", np.int64),
@@ -261,6 +272,9 @@ class LevelTable(Table):
         ]
 
     def _put(self, lines: np.ndarray) -> None:
+        # By instrument: its locate may be another one from day to day, its levels stay.
+        records = lines.view(self.record)
+        records["locate"] = self._directory.instruments[records["locate"]]
         for rows in self._ladder.take(lines):
             self._write(rows)
 
