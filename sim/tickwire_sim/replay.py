@@ -13,9 +13,10 @@ from typing import Any
 
 import numpy as np
 
-from tickwire.device.replay import check_symbols, lines_of
+from tickwire.device.replay import check_symbols
 from tickwire.device.replay_pass import Pass
 from tickwire.feed.framing import udp_frame
+from tickwire.feed.lines import lines_of
 from tickwire.feed.source import FRAME, FrameChunk, MessageChunk, Source
 from tickwire.spec.geometry import CARD_SMALL, Geometry
 from tickwire.spec.itch50 import HEADER_SIZE
@@ -76,11 +77,10 @@ class VerilatedReplay(Pass):
         self._number(records)
 
     def _capture(self, chunk: FrameChunk) -> None:
-        if not self._is_started:
-            lines = lines_of(chunk)
-            if not lines:
-                return
+        if chunk.first == 1 and (lines := lines_of(self.source)):
             self._start(lines, 0, GapPolicy.SKIP)
+        if not self._is_started:
+            return
         octets = np.frombuffer(chunk.octets(0, chunk.size) + bytes(_PADDING), np.uint8)
         self._number(self._send(octets, chunk.frames))
         self._accepted = self.counters().get("messages", 0)

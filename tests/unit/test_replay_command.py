@@ -393,6 +393,20 @@ def test_a_capture_of_two_lines_gives_the_books_of_the_file(run, tmp_path):
     assert summary["counters"]["frames_a"] == summary["counters"]["frames_b"] == 5
 
 
+def test_a_unicast_answer_is_not_line_b(run, tmp_path):
+    """It repeats what both lines have brought, and line B repairs line A as ever."""
+    answer = captures.ethernet(captures.ipv4(captures.udp(captures.mold(1, MESSAGES[0]), 40_001),
+                                             destination="10.0.0.8"))
+    path = capture(tmp_path, (0, captures.mold(1, *MESSAGES[:4])), (1, captures.mold(
+        1, *MESSAGES)), (0, captures.mold(9, *MESSAGES[8:])))
+    whole = path.read_bytes()
+    head, rest = whole[:24], whole[24:]
+    path.write_bytes(head + captures.pcap(answer)[24:] + rest)
+    summary, error = run(path, bbo=tmp_path / "bbo.parquet")
+    assert error is None and rows_of(tmp_path / "bbo.parquet") == ROWS
+    assert summary["counters"]["frames_other"] == 1
+
+
 def test_each_line_repairs_the_other(run, tmp_path):
     packets = [(line, captures.mold(1 + number, message))
                for number, message in enumerate(MESSAGES) for line in (0, 1)

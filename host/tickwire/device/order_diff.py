@@ -21,9 +21,9 @@ from tickwire.device.base import RecordReader
 from tickwire.device.compare import Comparison, Difference
 from tickwire.device.kinds import trading_device
 from tickwire.device.owned import OwnedDevice
-from tickwire.device.replay import lines_of
 from tickwire.errors import InputError, TickwireError
 from tickwire.feed.frames import Skipped, mold, unwrap
+from tickwire.feed.lines import lines_of
 from tickwire.feed.source import FrameChunk, MessageChunk, Source
 from tickwire.kernels import digest
 from tickwire.spec import ouch50, soupbintcp
@@ -133,13 +133,12 @@ def packets_of(source: Source, cuts: Sequence[int]) -> Iterator[Packet]:
 
     Raises :class:`InputError` for a capture without a feed, and what reading it raises.
     """
-    lines: list[tuple[str, int]] = []
+    lines = lines_of(source) if source.is_capture else []
     sent, shown = 0, _Shown()
     waiting = iter(cuts)
     cut = next(waiting, None)
     for chunk in source:
         if isinstance(chunk, FrameChunk):
-            lines = lines or lines_of(chunk)
             yield from _captured(chunk, lines, shown)
         elif isinstance(chunk, MessageChunk):
             blocks, size = [], 0
@@ -160,11 +159,10 @@ def lines_in(source: Source) -> tuple[int, int]:
     """Return how many lines a recording has, and a time, ns, before its first packet."""
     if not source.is_capture:
         return 1, MIDNIGHT
-    for chunk in source:
+    lines = lines_of(source)
+    for chunk in source if lines else ():
         if isinstance(chunk, FrameChunk):
-            lines = lines_of(chunk)
-            if lines:
-                return len(lines), int(chunk.frames[0]["timestamp"])
+            return len(lines), int(chunk.frames[0]["timestamp"])
     raise InputError(f"{source.name} holds no MoldUDP64 datagram with ITCH 5.0 messages.")
 
 

@@ -6,6 +6,7 @@ reader (digest and tables) is done before the next call.
 
 import dataclasses
 import time
+from collections.abc import Sequence
 from mmap import PAGESIZE
 
 import numpy as np
@@ -15,7 +16,7 @@ from tickwire.device.book_memory import BookMemory
 from tickwire.device.feed_memory import FeedMemory
 from tickwire.device.replay_pass import Pass
 from tickwire.errors import TickwireError
-from tickwire.feed.frames import Skipped, mold, unwrap
+from tickwire.feed.lines import lines_of, look
 from tickwire.feed.pcap import frame_at
 from tickwire.feed.source import FRAME_SIZE, FrameChunk, MessageChunk, Source
 from tickwire.kernels.feed_state import desync_one
@@ -28,14 +29,11 @@ from tickwire.kernels.replay import LENGTH, RECORDS_PER_MESSAGE, replay
 from tickwire.kernels.ring import ring_at
 from tickwire.spec.counters import COUNTERS, CounterIndex
 from tickwire.spec.geometry import MARKET, Geometry
-from tickwire.spec.itch50 import HEADER_SIZE, SIZES
+from tickwire.spec.itch50 import HEADER_SIZE
 from tickwire.spec.moldudp64 import MESSAGE_BLOCK
-from tickwire.spec.network import FRAME_SIZE_MAX, PROTOCOL_UDP
+from tickwire.spec.network import FRAME_SIZE_MAX
 from tickwire.spec.records import Line
 from tickwire.spec.registers import GapPolicy
-
-FRAMES_SEARCHED = 10_000
-"""Frames of a chunk that are looked at to find which datagrams carry the feed."""
 
 _RING_LOG2 = 12                            # records that stay in a core's own cache
 _RING_LOG2_CAPTURE = 17                    # a gap may show every instrument anew, twice
@@ -100,6 +98,7 @@ class Replay(Pass):
         for name in ("orders", "levels"):  # hashed: nearly every page is touched soon anyway
             view(name)[::PAGESIZE] |= 0
         if source.is_capture:
+            look(0, 0, 0, 0, 0, 0, 0)
             _frames(0, 0, self.memory.address, 0, 0, 0, 0)
         else:
             replay(self.memory.address, 0, 0, 1, len(self.memory.records))
@@ -169,12 +168,12 @@ class Replay(Pass):
             self._take()
 
     def _capture(self, chunk: FrameChunk) -> None:
-        """Apply the frames of a capture, once it is known which of them carry the feed."""
+        """Apply the frames of a capture."""
+        if chunk.first == 1:
+            self._feed = self._feed_of(lines_of(self.source))
         if self._feed is None:
-            self._feed = self._feed_of(chunk)
-            if self._feed is None:
-                self._counters[CounterIndex.FRAMES_OTHER] += len(chunk)
-                return
+            self._counters[CounterIndex.FRAMES_OTHER] += len(chunk)
+            return
         index, count = 0, len(chunk)
         while index < count:
             began = time.perf_counter_ns()
@@ -189,12 +188,11 @@ class Replay(Pass):
         """Whether a capture's feed was found."""
         return self._feed is not None
 
-    def _feed_of(self, chunk: FrameChunk) -> FeedMemory | None:
-        """Arbiter for the feed that a chunk's frames carry, if any.
+    def _feed_of(self, lines: Sequence[tuple[str, int]]) -> FeedMemory | None:
+        """Arbiter for the feed on these lines, if there are any.
 
         Whatever is missing on both lines is skipped: nobody can be asked for it.
         """
-        lines = lines_of(chunk)
         if not lines:
             return None
         feed = FeedMemory(self.memory, both_lines=len(lines) == 2, start=0,
@@ -244,28 +242,3 @@ def check_symbols(symbols: dict[str, int] | None, geometry: Geometry) -> None:
     if symbols and len(symbols) > geometry.instruments:
         raise TickwireError(f"The geometry has room for {geometry.instruments} instruments, "
                             f"not for {len(symbols)}.")
-
-
-def lines_of(chunk: FrameChunk) -> list[tuple[str, int]]:
-    """Return group and port of the lines that carry a feed among a chunk's frames, at most two.
-
-    Line A is the first destination of MoldUDP64 with ITCH 5.0 messages, line B another one with
-    the same session.
-    """
-    lines: list[tuple[str, int]] = []
-    session = None
-    for number, octets in enumerate(chunk):
-        if len(lines) == 2 or number == FRAMES_SEARCHED:
-            break
-        try:
-            datagram = unwrap(octets)
-            packet = mold(datagram.payload)
-        except Skipped:
-            continue
-        is_itch = packet.messages and all(
-            message and SIZES[message[0]] == len(message) for message in packet.messages)
-        if (datagram.protocol == PROTOCOL_UDP and is_itch and datagram.destination not in lines
-                and session in (None, packet.session)):
-            lines.append(datagram.destination)
-            session = packet.session
-    return lines
