@@ -28,7 +28,6 @@ from tickwire.kernels import engine_host
 from tickwire.orders.template import template
 from tickwire.spec.geometry import Geometry
 from tickwire.spec.intents import INTENT, SETTLE, WINDOW_SLOTS
-from tickwire.spec.moldudp64 import DOWNSTREAM_HEADER
 from tickwire.spec.records import Line
 from tickwire.spec.registers import FeedSetting
 from tickwire.spec.render import dtype
@@ -48,7 +47,6 @@ _MACS = bytes(6), bytes(6)
 _UP = 1 << 16                              # bit of SESSION_STATE
 _SETTLE_DTYPE = dtype(SETTLE)
 _LAST = INTENT.size - 8                    # epoch and sequence of an intent
-_FEED_SESSION = slice(0, DOWNSTREAM_HEADER.field("session")[0].size)
 
 
 class TradingCard(MirroredDevice):
@@ -75,7 +73,6 @@ class TradingCard(MirroredDevice):
                          order_log2=order_log2, token_log2=TOKEN_LOG2, is_released=is_released)
         self._groups = self._places(lines)
         self._lines, self._is_following = [-1, -1], not time
-        self._session = ""
         self._taken = self._known = 0          # intents that the card was given, has taken at least
         self._host = 0
         self._idle_at = 0.0
@@ -140,11 +137,6 @@ class TradingCard(MirroredDevice):
         self._keeper.connection = self._connect(descriptor, received, sequence, self._host_time())
         self.wake()
 
-    @property
-    def feed_session(self) -> str:
-        """Name of the feed's session, empty before its first packet."""
-        return self._session
-
     def close(self) -> None:
         """Stop the card and give everything back."""
         self._keeper.close()
@@ -200,10 +192,7 @@ class TradingCard(MirroredDevice):
         """Take datagrams of a line."""
         with contextlib.suppress(BlockingIOError):
             while self._lines[line] >= 0:
-                payload = os.read(self._lines[line], _DATAGRAM)
-                name = payload[_FEED_SESSION].decode("latin-1").rstrip(" ")
-                self._session = self._session or name
-                yield payload
+                yield os.read(self._lines[line], _DATAGRAM)
 
     def _react(self) -> int:
         """Let host and card answer each other until neither has anything left."""

@@ -4,13 +4,17 @@ Method: ``tickwire diff --intents`` with intents near a generated market, every 
 them wrong in some way; packets of both lines at once are in ``tests/system/test_run.py``.
 """
 
+import os
 import random
 
 import numpy as np
 import pytest
 
+from tests.feed_rig import mold
 from tests.reference import itch
+from tests.system.conformance import trading
 from tickwire.device.order_diff import MIDNIGHT, Driven, OrderComparison, Planned, packets_of
+from tickwire.engine import Engine
 from tickwire.feed import open_source
 from tickwire.spec.geometry import CARD_PLAIN, CARD_SMALL
 from tickwire.spec.intents import INTENT, SETTLE, TRIGGER, Operation, TriggerKind
@@ -63,6 +67,20 @@ def day(tmp_path_factory):
     path = tmp_path_factory.mktemp("day") / "day.itch"
     path.write_bytes(bytes(octets))
     return path, list(itch.messages_of(bytes(octets)))
+
+
+def test_the_session_of_the_feed_is_that_of_a_packet_whatever_came_before():
+    """A request server is asked by this name; nobody takes it from what is no packet."""
+    with trading(f"session-{os.getpid()}") as bench:
+        bench.engine = Engine(bench.device, None)
+        for octets in (b"", b"hello", b"\0" * 10, b"SESSION   " + bytes(9), mold(
+                0, itch.system(b"O"), session=b"NUMBER 0  ")):
+            bench.lines[0][0].send(octets)
+            bench.turn()
+            assert bench.device.feed_session == ""
+        bench.lines[0][0].send(mold(1, itch.system(b"O"), session=b"TODAY     "))
+        bench.turn()
+        assert bench.device.feed_session == "TODAY"
 
 
 @pytest.mark.parametrize("seed", [1, 2])

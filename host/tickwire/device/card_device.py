@@ -25,7 +25,7 @@ from tickwire.device.mirrored import MirroredDevice
 from tickwire.device.order_connection import OrderConnection
 from tickwire.device.order_line import OrderLine
 from tickwire.device.owned import IDLE_LIMIT, MARKET_LOG2, ORDER_LOG2, SLEEP_NS
-from tickwire.device.session_keeper import SessionKeeper, host_context
+from tickwire.device.session_keeper import SessionKeeper
 from tickwire.device.tap import Tap
 from tickwire.device.transport import Transport
 from tickwire.errors import TickwireError
@@ -320,16 +320,6 @@ class CardDevice(MirroredDevice):
     def order_line_counts(self) -> dict[str, int]:
         """What the order line has carried, as :class:`OrderLine` counts it; empty without one."""
         return dict(self._line.counts) if self._line is not None else {}
-
-    @property
-    def feed_session(self) -> str:
-        """Name of the feed's session, empty before the engine has heard of it."""
-        if not self._host:
-            return ""
-        host = host_context(self._host)
-        octets = (int(host["feed_session"]).to_bytes(8, "little", signed=True)
-                  + int(host["feed_session_end"]).to_bytes(2, "little"))
-        return octets.decode("latin-1").rstrip(" \0")
 
     @property
     def is_shown(self) -> bool:

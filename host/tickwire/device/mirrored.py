@@ -10,7 +10,7 @@ import numpy as np
 from tickwire.device.mirror import LIVE, Mirror
 from tickwire.device.order_connection import OrderConnection
 from tickwire.device.owned import OwnedDevice
-from tickwire.device.session_keeper import SessionKeeper
+from tickwire.device.session_keeper import SessionKeeper, host_context
 from tickwire.errors import TickwireError
 from tickwire.feed.framing import udp_frame
 from tickwire.kernels import frame_ring
@@ -72,6 +72,16 @@ class MirroredDevice(OwnedDevice):
     def has_session(self) -> bool:
         """Whether the loop has the order session's socket."""
         return self._keeper.connection is not None
+
+    @property
+    def feed_session(self) -> str:
+        """Name of the feed's session, empty before the engine has heard of it."""
+        if not self._keeper.host:
+            return ""
+        host = host_context(self._keeper.host)
+        octets = (int(host["feed_session"]).to_bytes(8, "little", signed=True)
+                  + int(host["feed_session_end"]).to_bytes(2, "little"))
+        return octets.decode("latin-1").rstrip(" \0")
 
     @property
     def session_sequence(self) -> int:
