@@ -14,6 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.feed_rig import mold
 from tests.reference import itch
 from tests.system.conformance import (
     DOLLAR,
@@ -33,7 +34,7 @@ from tickwire.kernels import engine_actions as act
 from tickwire.kernels.engine_layout import OUT_SLOTS, QUEUE_SLOTS
 from tickwire.kernels.memory import view
 from tickwire.spec.intents import WINDOW_SLOTS, Operation
-from tickwire.spec.records import RecordType
+from tickwire.spec.records import FeedState, RecordType
 from tickwire.spec.registers import KillCause
 from tickwire.strategy.base import Parameters, Strategy, handler
 
@@ -127,7 +128,6 @@ def test_orders_follow_a_symbol_to_the_locate_of_a_new_day(bench):
 
 
 def _packet(bench: Bench, *messages: bytes) -> bytes:
-    from tests.feed_rig import mold
     first, bench.sequence = bench.sequence, bench.sequence + len(messages)
     return mold(first, *messages)
 
@@ -196,6 +196,32 @@ def test_a_clock_that_was_set_back_holds_nothing_up_that_is_due_by_time(bench):
         work_at(back + seconds * SECOND)
     assert RecordType.HEARTBEAT in {kind for kind, _ in bench.records()}
     assert bench.venue.recv(1 << 12) == b"\x00\x01R"
+
+
+LIMIT = 3 * SECOND
+
+
+@pytest.mark.parametrize(("settings", "is_ahead", "told"), [
+    ({"line_timeout_ns": LIMIT}, True, FeedState.RECOVERING),
+    ({"line_timeout_ns": 0, "patience_ns": LIMIT}, True, FeedState.RECOVERING),
+    ({"stale_ns": LIMIT}, False, FeedState.STALE),
+], ids=("line", "hole", "feed"))
+def test_what_the_feed_waits_for_is_waited_for_anew_when_the_clock_was_set_back(
+        settings, is_ahead, told):
+    """A silent line, a hole and a silent feed: for their limit by the new time, and no longer."""
+    with software(f"engine-{os.getpid()}-{next(numbers)}", **settings) as bench:
+        bench.make_ready()
+        now, ahead = int(bench.device.context["tick_at"]), mold(bench.sequence + 1)
+
+        def state_at(time):
+            bench.device.context["given_time"] = time
+            if is_ahead:
+                bench.lines[0][0].send(ahead)
+            bench.device.work()
+            return bench.device.read_register("FEED_STATE")
+        back = now - 3_600 * SECOND
+        states = [state_at(time) for time in (now, *range(back, back + 2 * LIMIT, SECOND))]
+        assert states == [FeedState.LIVE] * 5 + [told] * 2
 
 
 def test_a_call_writes_no_more_intents_than_there_is_room_for(bench):

@@ -310,6 +310,18 @@ def retract(arbiter, book, line, now):
 
 
 @kernel
+def set_back(arbiter, now):
+    """Let nothing be later than ``now``, so that a clock that was set back makes no wait longer.
+
+    For who has such a clock, before each :func:`tick`. A card's does not go back while it is armed.
+    """
+    a = arbiter_at(arbiter)
+    a["last"][0] = min(a["last"][0], now)
+    a["last"][1] = min(a["last"][1], now)
+    a["hole_since"] = min(a["hole_since"], now)
+
+
+@kernel
 def tick(arbiter, book, now):
     """Let time pass without a packet: silent lines, a hole out of patience, a stale feed.
 

@@ -200,6 +200,7 @@ def _timed(device, now):
     """What is due by time alone."""
     d = device_at(device)
     d["tick_at"] = now + TICK_NS
+    arbiter.set_back(d["arbiter"], now)
     arbiter.tick(d["arbiter"], d["book"], now)
     engine_session.pulse(d["session"], now)
     written = ring_at(book_at(d["book"])["ring"])["written"]
