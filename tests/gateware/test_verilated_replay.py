@@ -76,6 +76,33 @@ def test_a_capture_of_two_lines_that_lose_packets_does_not_differ(tmp_path, caps
     assert last_line(capsys).endswith(" 0 differences")
 
 
+@pytest.mark.parametrize("symbols", ("", "AAA,BBB"))
+def test_a_capture_of_two_days_does_not_differ_and_has_the_names_of_each(tmp_path, symbols):
+    """Line B, of which nothing is on the first day, and a request server's answers are in it."""
+    draw, frames, references = random.Random(6), [], iter(range(1, 10_000))
+    for session, names in ((b"MONDAY    ", ("AAA", "BBB", "CCC")),
+                           (b"TUESDAY   ", ("DDD", "AAA", "BBB"))):
+        messages = [itch.directory(locate, name) for locate, name in enumerate(names, 1)]
+        messages += [itch.add(draw.randrange(1, 4), next(references), draw.choice((b"B", b"S")),
+                              100, 100 * draw.randrange(19_990, 20_010)) for _ in range(300)]
+        ends = [(GROUPS[0], PORT), ("10.0.0.8", 40_001)]
+        ends += [(GROUPS[1], PORT)] * (names[0] == "DDD")
+        frames += [captures.ethernet(captures.ipv4(captures.udp(captures.mold(
+            1 + at, *messages[at:at + 8], session=session), port), destination=group))
+            for at in range(0, len(messages), 8) for group, port in ends]
+    path, tables = tmp_path / "days.pcap", []
+    path.write_bytes(captures.pcap(*frames))
+    assert diff("software", "verilated", path, symbols=symbols) == 0
+    for device in ("software", "verilated"):
+        table = tmp_path / f"{device}.parquet"
+        assert replay(path, symbols=symbols, bbo=table, device=device, geometry="small",
+                      progress=False) == 0
+        tables.append(parquet.read_table(table))
+    assert tables[0].equals(tables[1])
+    wanted = symbols.split(",") if symbols else ["AAA", "BBB", "CCC", "DDD"]
+    assert set(tables[0].column("symbol").to_pylist()) == set(wanted)
+
+
 @pytest.mark.parametrize("name", ("lobster/AAPL_2012-06-21_oracle.itch",
                                   "ritch/ex20101224.TEST_ITCH_50"))
 def test_a_recording_does_not_differ(shared_data, name, capsys):
