@@ -19,7 +19,8 @@ from tickwire.spec.counters import COUNTERS
 from tickwire.spec.registers import KillCause
 from tickwire.spec.stages import HISTOGRAM_WORDS, STAGES
 
-DURATIONS = (100, 128, 1_000, 2_000_000)
+DURATIONS = (100, 127, 128, 1_000, 1_024, 2_000_000, (1 << 34) - 1, 1 << 34, 1 << 40)
+"""ns; those at powers of two and right below belong to different buckets."""
 
 
 class Stub:
@@ -57,19 +58,25 @@ def test_every_counter_of_the_table_is_there_with_its_value_and_text(scraped):
         assert counter.doc in family.documentation
 
 
-def test_buckets_are_cumulative_and_end_with_everything(scraped):
+def test_a_bucket_counts_what_is_at_most_its_bound_as_prometheus_has_it(scraped):
     stage = STAGES[0].name
     samples = [sample for sample in scraped["tickwire_stage_latency_seconds"].samples
                if sample.labels["stage"] == stage]
     buckets = {float(sample.labels["le"]): sample.value for sample in samples
                if sample.name.endswith("_bucket")}
-    assert buckets[1.28e-07] == 1                  # 100 ns; 128 ns begins the next octave
-    assert buckets[2.56e-07] == 2
-    assert buckets[1.024e-06] == 3
-    assert buckets[float("inf")] == len(DURATIONS)
-    assert list(buckets.values()) == sorted(buckets.values())
-    total = next(sample.value for sample in samples if sample.name.endswith("_sum"))
+    assert buckets == {bound: sum(duration / 1e9 <= bound for duration in DURATIONS)
+                       for bound in buckets}
+    assert {1.27e-07, 2.55e-07, 17.179869183, float("inf")} <= set(buckets)
+    total, count = (next(sample.value for sample in samples if sample.name.endswith(end))
+                    for end in ("_sum", "_count"))
     assert total == pytest.approx(sum(DURATIONS) * 1e-9)
+    assert count == buckets[float("inf")] == len(DURATIONS)
+
+
+def test_a_stage_without_durations_has_all_its_rows_and_they_are_zero(scraped):
+    samples = [sample for sample in scraped["tickwire_stage_latency_seconds"].samples
+               if sample.labels["stage"] == STAGES[1].name]
+    assert len(samples) > 2 and {sample.value for sample in samples} == {0}
 
 
 def test_kill_and_position_are_gauges(scraped):

@@ -1,7 +1,8 @@
 """Prometheus endpoint: the counters, stages and positions of a device, as the tables declare them.
 
 Names and help texts come from ``spec.counters`` and ``spec.stages``. A scrape reads shared memory
-and costs the engine nothing. Latency histograms are cumulative buckets at powers of two.
+and costs the engine nothing. Latency histograms are cumulative buckets of octaves: a duration is a
+whole number of nanoseconds and ``le`` is inclusive, so their bounds are 2^n - 1 ns.
 """
 
 import threading
@@ -24,11 +25,12 @@ from tickwire.kernels import histogram
 from tickwire.observe.observer import DOLLAR, Observer
 from tickwire.spec.counters import COUNTERS
 from tickwire.spec.registers import KillCause
-from tickwire.spec.stages import HISTOGRAM_SUB_BITS, STAGES
+from tickwire.spec.stages import HISTOGRAM_WORDS, STAGES
 
 _SUM, _FIRST_BUCKET = histogram.SUM, histogram.BUCKETS
 _NANOSECONDS = 1e-9
-_SMALLEST, _LARGEST = 7, 34                # bounds of the exported buckets: 128 ns to 17 s
+_SECOND = 10 ** 9
+_SMALLEST, _LARGEST = 7, 34                # octaves end below 128 ns to 17 s
 
 
 class DeviceCollector(Collector):
@@ -94,12 +96,15 @@ class DeviceCollector(Collector):
 
 
 def _buckets(words: np.ndarray) -> list[tuple[str, float]]:
-    """Cumulative counts at powers of two; the linear steps of an octave end at its power of two."""
-    cumulative = np.cumsum(words[_FIRST_BUCKET:])
+    """Cumulative counts of durations below each power of two; the last row is all of them.
+
+    The last row is the sample ``_count`` too.
+    """
+    cumulative = np.cumsum(words[_FIRST_BUCKET:HISTOGRAM_WORDS])
     rows: list[tuple[str, float]] = []
     for power in range(_SMALLEST, _LARGEST + 1):
-        below = (power - HISTOGRAM_SUB_BITS + 1) << HISTOGRAM_SUB_BITS
-        rows.append((f"{(1 << power) * _NANOSECONDS:g}", float(cumulative[below - 1])))
+        greatest = (1 << power) - 1            # is the greatest of its bucket too
+        rows.append((repr(greatest / _SECOND), float(cumulative[histogram.bucket_of(greatest)])))
     rows.append(("+Inf", float(cumulative[-1])))
     return rows
 
