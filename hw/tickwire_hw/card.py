@@ -7,7 +7,14 @@ from amaranth.lib.wiring import In, Out, connect, flipped
 from tickwire.spec.geometry import Geometry
 from tickwire.spec.orders import ANSWER_RECORDS, FIRE_RECORDS, RESERVED_RECORDS
 from tickwire.spec.records import FeedState, Line
-from tickwire.spec.registers import Capability, FeedSetting, GapPolicy, Interrupt, Status
+from tickwire.spec.registers import (
+    Capability,
+    FeedSetting,
+    GapPolicy,
+    Interrupt,
+    KillAction,
+    Status,
+)
 from tickwire.spec.sessions import SESSIONS_MAX, SessionOperation
 from tickwire_hw.capture import Capture
 from tickwire_hw.clock import LINE_HZ, Clock
@@ -169,7 +176,7 @@ class Card(wiring.Component):
             core.i_arm.valid.eq(events.arm.is_written), core.i_arm.p.eq(events.arm.value[:32]),
             core.watchdog_period.eq(values.watchdog_period),
             core.watchdog_closed.eq(values.watchdog_closed),
-            core.mass_cancel.eq(values.kill_action[0])]
+            core.mass_cancel.eq((values.kill_action & KillAction.MASS_CANCEL).any())]
         for table, name in _PART_KILLS.items():
             event = events[name]
             with m.If(event.is_written):

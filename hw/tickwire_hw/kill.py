@@ -53,7 +53,7 @@ class Kill(wiring.Component):
     watchdog_period, watchdog_closed : ``In(32)``
         The watchdog's window, microseconds; 0 off.
     mass_cancel : ``In(1)``
-        Bit 0 of KILL_ACTION.
+        ``MASS_CANCEL`` of register KILL_ACTION.
     open_orders, last_intent : ``In(32)``
         For the record.
     killed, is_killed : ``Out``

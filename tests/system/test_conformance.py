@@ -42,6 +42,7 @@ from tickwire.spec.registers import (
     MAGIC,
     Capability,
     GapPolicy,
+    KillAction,
     KillCause,
     Status,
 )
@@ -186,7 +187,7 @@ def test_a_kill_that_was_written_before_an_intent_is_seen_before_it(ready: Bench
 
 
 def test_a_kill_cancels_every_open_order_where_that_is_asked_for(ready: Bench):
-    ready.device.write_register("KILL_ACTION", 1)
+    ready.device.write_register("KILL_ACTION", KillAction.MASS_CANCEL)
     for token in range(1, 41):             # more than leave in one packet group
         assert len(ready.order(intent_id=token)) == 1
         ready.answers()
@@ -198,6 +199,16 @@ def test_a_kill_cancels_every_open_order_where_that_is_asked_for(ready: Bench):
         cancels += ready.heard()
     assert [struct.unpack(">cII", message)[:2] for message in cancels] == [
         (b"X", token) for token in range(1, 41)]
+
+
+def test_a_kill_cancels_nothing_where_no_action_asks_for_it(ready: Bench):
+    ready.device.write_register("KILL_ACTION", U32 ^ KillAction.MASS_CANCEL)
+    assert len(ready.order()) == 1
+    ready.answers()
+    ready.device.kill()
+    for _ in range(3):
+        ready.turn()
+    assert ready.heard() == []
 
 
 def test_a_killed_instrument_stops_and_the_others_do_not(ready: Bench):

@@ -36,6 +36,7 @@ from tickwire.errors import TickwireError
 from tickwire.spec.checks import CheckIndex
 from tickwire.spec.intents import Operation
 from tickwire.spec.records import RecordType
+from tickwire.spec.registers import KillAction
 from tickwire.strategy.base import load
 from tickwire_sim.soft_card import LoopTransport
 
@@ -93,7 +94,7 @@ def test_intents_of_an_engine_become_orders_and_its_positions_follow_the_records
     row = bench.engine.positions[0]
     assert (row["position"], row["cash"], row["open_buy"], row["open_orders"]) == (
         40, -40 * 100 * DOLLAR, 60, 1)
-    card.write_register("KILL_ACTION", 1)
+    card.write_register("KILL_ACTION", KillAction.MASS_CANCEL)
     card.kill()
     bench.turn()
     assert [message[:1] for message in bench.heard()] == [b"X"]

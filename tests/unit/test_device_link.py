@@ -20,6 +20,7 @@ from tickwire.device.link import OrderLink
 from tickwire.engine import Engine
 from tickwire.errors import TickwireError
 from tickwire.spec.intents import Operation
+from tickwire.spec.registers import KillAction
 
 SECONDS = 120                              # for anything that a test waits for
 numbers = itertools.count()
@@ -202,7 +203,7 @@ def test_after_a_kill_that_found_the_session_away_everything_is_cancelled(
             link = OrderLink(device, settings(server), engine)
             await link.connect()
             await until(lambda: device.is_session_up)
-            device.write_register("KILL_ACTION", int(is_asked))
+            device.write_register("KILL_ACTION", KillAction.MASS_CANCEL if is_asked else 0)
             device.arm()
             engine.submit({"operation": Operation.NEW, "locate": LOCATES["AAA"], "quantity": 100,
                            "price": 100 * DOLLAR})

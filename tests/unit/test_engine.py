@@ -35,7 +35,7 @@ from tickwire.kernels.engine_layout import OUT_SLOTS, QUEUE_SLOTS
 from tickwire.kernels.memory import view
 from tickwire.spec.intents import WINDOW_SLOTS, Operation
 from tickwire.spec.records import FeedState, RecordType
-from tickwire.spec.registers import KillCause
+from tickwire.spec.registers import KillAction, KillCause
 from tickwire.strategy.base import Parameters, Strategy, handler
 
 AAA, BBB = LOCATES["AAA"], LOCATES["BBB"]
@@ -372,7 +372,8 @@ def test_the_thread_starts_trades_and_stops_killed(bench):
 def test_a_kill_in_the_last_turn_still_cancels_what_is_open(bench):
     bench.order()
     bench.say(accepted(1))
-    for name, value in (("KILL_ACTION", 1), ("WATCHDOG_PERIOD", 1), ("CONTROL", 0)):
+    for name, value in (("KILL_ACTION", KillAction.MASS_CANCEL), ("WATCHDOG_PERIOD", 1),
+                        ("CONTROL", 0)):
         bench.device.write_register(name, value)
     bench.device.run()                     # one turn, behind whose mass cancels the watchdog bites
     assert bench.device.killed == KillCause.WATCHDOG

@@ -9,7 +9,7 @@ from tickwire.kernels.order_layout import BATCH, SCAN
 from tickwire.spec.intents import IntentError, Operation
 from tickwire.spec.orders import RESERVED_RECORDS
 from tickwire.spec.records import RecordType
-from tickwire.spec.registers import ARM_KEY, KillCause
+from tickwire.spec.registers import ARM_KEY, KillAction, KillCause
 
 BID = 100 * DOLLAR
 
@@ -233,7 +233,7 @@ def test_a_kill_cancels_everything_when_it_is_told_to(rig):
     order_path.kill(rig.address, KillCause.EXTERNAL, 0)
     assert sweep_all(rig) == []
     rig.path.arm(0)
-    rig.path.context["kill_action"] = 1
+    rig.path.context["kill_action"] = KillAction.MASS_CANCEL
     order_path.kill(rig.address, KillCause.EXTERNAL, 7)
     assert sweep_rest(rig) == tokens
     assert all(record["intent_id"] == 0 for _, record in rig.records()
@@ -243,7 +243,7 @@ def test_a_kill_cancels_everything_when_it_is_told_to(rig):
 def test_a_mass_cancel_keeps_the_record_of_an_order_just_sent(rig):
     order_path.execute(rig.address, rig.put(sealed(pack_intent(price=BID, quantity=7), 2, 1)), 10)
     order_path.kill(rig.address, KillCause.EXTERNAL, 11)
-    rig.path.context["kill_action"] = 1
+    rig.path.context["kill_action"] = KillAction.MASS_CANCEL
     order_path.kill(rig.address, KillCause.REGISTER, 12)
     assert not order_path.sweeping(rig.address), "only the first cause cancels"
     rig.path.arm(13)

@@ -23,11 +23,10 @@ from tickwire.device.pcie import PCIeDevice
 from tickwire.engine import Engine
 from tickwire.errors import TickwireError
 from tickwire.kernels.compiling import when_compiling
-from tickwire.kernels.kill import MASS_CANCEL
 from tickwire.spec.checks import CheckIndex
 from tickwire.spec.intents import Operation
 from tickwire.spec.records import STATE_LINE, FeedState, RecordType
-from tickwire.spec.registers import BAR_REGISTERS, KillCause, Status
+from tickwire.spec.registers import BAR_REGISTERS, KillAction, KillCause, Status
 from tickwire.spec.render import dtype
 
 LOOK_SECONDS = 0.002
@@ -124,7 +123,7 @@ def trade(card: CardDevice, engine: Engine, config: Config) -> None:
         not card.remark)
     say("a register is written and read", _echoes(card))
     say(f"limits version {card.commit_limits()} in force")
-    card.write_register("KILL_ACTION", MASS_CANCEL)
+    card.write_register("KILL_ACTION", KillAction.MASS_CANCEL)
     card.write_register("WATCHDOG_PERIOD", WATCHDOG_US)
     say("market data is live and the order session up", trader.until(
         lambda: Status.SESSION_UP in card.status

@@ -15,9 +15,9 @@ from tickwire.config import OrderSettings
 from tickwire.device.owned import OwnedDevice
 from tickwire.engine import Engine
 from tickwire.errors import TickwireError
-from tickwire.kernels.kill import MASS_CANCEL
 from tickwire.spec import ouch50, soupbintcp
 from tickwire.spec.intents import Operation
+from tickwire.spec.registers import KillAction
 from tickwire.spec.wire import Message, decode, encode
 
 LOGIN_SECONDS = 5.0
@@ -94,7 +94,7 @@ class OrderLink:
                 return
             await asyncio.sleep(LOOK_SECONDS)
         if (self._engine is not None and self._device.killed
-                and self._device.read_register("KILL_ACTION") & MASS_CANCEL):
+                and self._device.read_register("KILL_ACTION") & KillAction.MASS_CANCEL):
             self._engine.submit({"operation": Operation.MASS_CANCEL})
 
     def close(self) -> None:

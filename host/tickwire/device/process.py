@@ -26,9 +26,8 @@ from tickwire.engine import Engine
 from tickwire.errors import TickwireError
 from tickwire.feed.udp import Line, open_lines
 from tickwire.kernels.compiling import when_compiling
-from tickwire.kernels.kill import MASS_CANCEL
 from tickwire.spec.records import FeedState
-from tickwire.spec.registers import KillCause, Status
+from tickwire.spec.registers import KillAction, KillCause, Status
 from tickwire.strategy.base import load
 
 FEED_SECONDS = 10.0                        # until market data and the directory must have come
@@ -139,7 +138,7 @@ class DeviceProcess:
                                      if config.orders.route == "fix"
                                      else OrderLink(device, config.orders, self.engine))
         self._open += [repair, link]
-        device.write_register("KILL_ACTION", MASS_CANCEL)
+        device.write_register("KILL_ACTION", KillAction.MASS_CANCEL)
         device.write_register("WATCHDOG_PERIOD", config.device.watchdog_ms * _MICROSECONDS)
         self.engine.start()
         device.commit_limits()

@@ -12,7 +12,7 @@ from tickwire.kernels.order_records import record_kill
 from tickwire.kernels.ring import count
 from tickwire.kernels.risk_rules import exposure_of, session_use_of, strategy_of
 from tickwire.spec.counters import CounterIndex
-from tickwire.spec.registers import ARM_KEY, ARM_WINDOW_NS, KillCause
+from tickwire.spec.registers import ARM_KEY, ARM_WINDOW_NS, KillAction, KillCause
 
 _KILLS = CounterIndex.KILLS.value
 _ARMS = CounterIndex.ARMS.value
@@ -20,7 +20,7 @@ _ARMS_REFUSED = CounterIndex.ARMS_REFUSED.value
 _KICKS = CounterIndex.WATCHDOG_KICKS.value
 _KICKS_REFUSED = CounterIndex.WATCHDOG_REFUSED.value
 _WATCHDOG = KillCause.WATCHDOG.value
-MASS_CANCEL = 1                            # bit 0 of KILL_ACTION
+_MASS_CANCEL = KillAction.MASS_CANCEL.value
 _U32 = 0xFFFF_FFFF
 
 
@@ -40,7 +40,7 @@ def kill(orders, cause, now):
     if before == 0:
         count(o["counters"], _KILLS)
         o["kill_time"] = now
-        if o["kill_action"] & MASS_CANCEL != 0:
+        if o["kill_action"] & _MASS_CANCEL != 0:
             begin_sweep(orders, ALL, 0, now)
     record_kill(orders, now)
 

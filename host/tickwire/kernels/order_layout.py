@@ -220,7 +220,7 @@ ORDERS = np.dtype([
     ("counters", "i8"),
     ("acknowledge_stage", "i8"),  # histogram of stage order_to_ack; 0 none
     ("kill_time", "i8"),
-    ("kill_action", "i8"),       # bit 0: mass cancel on kill
+    ("kill_action", "i8"),       # KillAction
     ("keys", "i8"),              # arming keys taken: 0 or 1
     ("key_time", "i8"),          # when the first one came
     ("watchdog_ns", "i8"),       # longest time without a kick; 0 off

@@ -45,6 +45,12 @@ class KillCause(IntFlag):
     SETTLEMENT = 1024    # an answer of the venue contradicts the order table
 
 
+class KillAction(IntFlag):
+    """Register KILL_ACTION: what the kill does beyond keeping orders back."""
+
+    MASS_CANCEL = 1      # cancels every open order
+
+
 class Capability(IntFlag):
     """Register CAPABILITIES: what a device can do, or is."""
 
@@ -157,7 +163,7 @@ REGISTERS = (
     Register("WATCHDOG_PERIOD", 0x0618, 4, "rw", "Microseconds without a kick until the kill; 0 off."),
     Register("WATCHDOG_CLOSED", 0x061C, 4, "rw", "Microseconds after a kick in which the next one comes too soon and kills; 0 off."),
     Register("WATCHDOG_KICK",  0x0620, 8, "wo", "Must rise with every kick."),
-    Register("KILL_ACTION",    0x0628, 4, "rw", "Bit 0 mass-cancel on kill."),
+    Register("KILL_ACTION",    0x0628, 4, "rw", "KillAction."),
     Register("EPOCH",          0x062C, 4, "ro", "Arming token that intents must carry."),
     Register("INSTRUMENT_KILL", 0x0630, 4, "wo", "Instrument in the low half; bit 16 set blocks its orders, clear lets them pass."),
     Register("SESSION_STATE",  0x0634, 4, "wo", "Order session that the host runs, in the low half; bit 16 set: it is up, clear: it is down and no order passes."),
