@@ -42,7 +42,8 @@ class RecordPath(wiring.Component):
         connect(m, requester.rq, flipped(self.rq))
         for name in ("i_market", "i_line"):
             connect(m, flipped(getattr(self, name)), getattr(writer, name))
-        m.d.comb += [writer.rings.eq(self.rings), writer.table.eq(self.table)]
+        m.d.comb += [writer.rings.eq(self.rings), writer.table.eq(self.table),
+                     requester.has_room.eq(1)]
         return m
 
 

@@ -9,7 +9,7 @@ from cocotbext.pcie.core.tlp import CplStatus, TlpType
 
 from tests.gateware.adapter_rig import ADAPTERS, SIZE, run
 from tests.gateware.pcie_rig import answered, head, request
-from tickwire_hw.pcie.ultrascale_order import PATIENCE
+from tickwire_hw.pcie.ultrascale_order import INSIDE_MAX, PATIENCE
 
 every_adapter = pytest.mark.parametrize("name", ADAPTERS)
 
@@ -159,3 +159,35 @@ def test_an_answer_waits_for_the_reports_of_what_was_written_before_it(width):
         core.bursts = [(0, bytes(64))]                 # the next report tells of all before it
         assert len(await asked()) == 1
     run(f"UltraScale-{width}", script, seed=5)
+
+
+@pytest.mark.parametrize(("width", "octets"), [(256, 64), (256, 4), (512, 64), (512, 4)])
+def test_no_more_writes_are_inside_the_block_than_have_numbers_of_their_own(width, octets):
+    async def script(context, host, core, step):
+        inside, host.share = [0], 0.0                  # words are one beat each, without a pause
+        async def some(count=1):
+            for _ in range(count):
+                await step()
+                inside[0] = max(inside[0], len(host.reports))
+        for _ in range(3):
+            host.is_reporting = False
+            core.bursts = [(64 * number, bytes(octets)) for number in range(3 * INSIDE_MAX)]
+            before = list(core.bursts)
+            await some(4 * INSIDE_MAX)
+            assert len(host.reports) in (INSIDE_MAX - 1, INSIDE_MAX)
+            # The number that an answer waits for is as good as that of a write now inside.
+            host.send(request(TlpType.MEM_READ_64, 0, 8, size=4))
+            await some(40)
+            assert not host.has_answer()
+            host.is_reporting = True
+            while core.bursts or host.reports:
+                await some()
+            await some(40)
+            assert len(host.answers()) == 1 and host.memory() == before
+            assert inside[0] <= INSIDE_MAX
+        # Nothing is reported for good: writes go on all the same.
+        host.is_reporting = False
+        core.bursts = [(0, bytes(octets))] * (INSIDE_MAX + 8)
+        await some(PATIENCE + 4 * INSIDE_MAX)
+        assert not core.bursts
+    run(f"UltraScale-{width}", script, seed=6)

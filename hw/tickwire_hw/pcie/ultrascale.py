@@ -20,7 +20,8 @@ class UltraScale(wiring.Component):
 
     The block's user clock is ``clk`` and its user reset, which a lost link raises, is ``rst``: in
     the middle of a packet too, after which the block wants to see no more of it. An answer is
-    sent behind all that was written before (``PostedOrder``).
+    sent behind all that was written before, and a write waits while too many of them are inside
+    the block (``PostedOrder``).
 
     Members
     -------
@@ -56,7 +57,8 @@ class UltraScale(wiring.Component):
         connect(m, flipped(self.answer), completer.answer)
         m.submodules.order = order = PostedOrder()
         m.d.comb += [
-            order.sent.eq(requester.sent), order.is_waiting.eq(self.answer.valid),
+            order.sent.eq(requester.sent), requester.has_room.eq(order.has_room),
+            order.is_waiting.eq(self.answer.valid),
             order.is_reported_0.eq(self.pcie_rq_seq_num_vld0),
             order.report_0.eq(self.pcie_rq_seq_num0),
             order.is_reported_1.eq(self.pcie_rq_seq_num_vld1),

@@ -22,12 +22,14 @@ class Requester(wiring.Component):
 
     A line is 3 beats of 256 or 2 of 512 bits, a word is one. Attributes are 0, no relaxed order
     among them: a reader may see a record only after what was written before. Held back by the
-    block alone.
+    block, and before its first beat by ``has_room``.
 
     Members
     -------
     i : ``In(stream.Signature(Burst))``
         Bursts; one is taken with the last beat.
+    has_room : ``In(1)``
+        A write may begin; does not take back one that is offered.
     rq
         Requester request stream.
     sent : ``Out(SEQUENCE)``
@@ -36,24 +38,25 @@ class Requester(wiring.Component):
 
     def __init__(self, width: int) -> None:
         self._width = width
-        super().__init__({"i": In(stream.Signature(Burst)), "rq": Out(signature("rq", width)),
-                          "sent": Out(SEQUENCE)})
+        super().__init__({"i": In(stream.Signature(Burst)), "has_room": In(1),
+                          "rq": Out(signature("rq", width)), "sent": Out(SEQUENCE)})
 
     def elaborate(self, platform):
         """Return the descriptor and the beats."""
         m = Module()
 
         m.submodules.packet = packet = Packet(_HEAD + WORDS, self._width)
-        burst, head = self.i.p, Signal(REQUEST_DESCRIPTOR)
+        burst, head, is_offered = self.i.p, Signal(REQUEST_DESCRIPTOR), Signal()
+        m.d.sync += is_offered.eq(packet.valid & ~packet.done)
         enables = Cat(C(0xF, 4), Mux(burst.is_word, 0, 0xF))
         m.d.comb += [
             head.address.eq(burst.address[2:]), head.type.eq(MEMORY_WRITE),
             head.count.eq(Mux(burst.is_word, 1, WORDS)),
             packet.words.eq(Cat(head, burst.data)), packet.count.eq(_HEAD + head.count),
-            packet.valid.eq(self.i.valid), packet.tready.eq(self.rq.tready),
-            self.i.ready.eq(packet.done), self.rq.tvalid.eq(packet.tvalid),
-            self.rq.tdata.eq(packet.tdata), self.rq.tkeep.eq(packet.tkeep),
-            self.rq.tlast.eq(packet.tlast)]
+            packet.valid.eq(self.i.valid & (self.has_room | is_offered)),
+            packet.tready.eq(self.rq.tready), self.i.ready.eq(packet.done),
+            self.rq.tvalid.eq(packet.tvalid), self.rq.tdata.eq(packet.tdata),
+            self.rq.tkeep.eq(packet.tkeep), self.rq.tlast.eq(packet.tlast)]
         number = Signal(SEQUENCE)
         m.d.comb += number.eq(self.sent + 1)
         with m.If(packet.done):
