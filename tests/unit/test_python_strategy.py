@@ -10,6 +10,7 @@ import os
 import threading
 import time
 from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
 
@@ -155,6 +156,21 @@ def test_it_gets_the_records_of_the_rings_and_its_orders_go_out(running):
     assert int(bench.device.histograms()["tick_to_order"][0]) == 1
     until(bench, lambda: strategy.timers > 0, "call the timer")
     assert bench.device.counters()["watchdog_kicks"] > 0
+
+
+@pytest.fixture
+def set_back(monkeypatch):
+    """The system's clock is set back by an hour as soon as the runner has looked at it."""
+    looks = itertools.chain([0], itertools.repeat(3_600 * 10 ** 9))
+    monkeypatch.setattr(runner, "time", SimpleNamespace(
+        time_ns=lambda: time.time_ns() - next(looks), monotonic_ns=time.monotonic_ns,
+        sleep=time.sleep))
+
+
+@pytest.mark.parametrize("running", [Notes], indirect=True)
+def test_its_timer_goes_on_when_the_clock_is_set_back(set_back, running):
+    bench, _, strategy = running
+    until(bench, lambda: strategy.timers > 1, "call the timer again")
 
 
 @pytest.mark.parametrize("running", [Notes], indirect=True)

@@ -117,6 +117,21 @@ def test_answers_are_settled_and_counted(line):
     assert int(line.rig.path.exposures[0]["position"]) == 40
 
 
+@pytest.mark.parametrize("kind", [b"U", b"+"])
+@pytest.mark.parametrize("payload", [b"", b"?", executed(1, 40)[3:], bytes(0xFFFE)],
+                         ids=["empty", "short", "answer", "longest"])
+def test_what_the_venue_says_outside_of_the_sequence_is_passed_over(line, kind, payload):
+    line.rig.new()
+    said = accepted(1) + packet(kind, payload) + executed(1, 10)
+    while said:                                # the longest packet is more than a socket takes
+        line.say(said[:1 << 14])
+        said = said[1 << 14:]
+    assert line.is_held and line.rig.up[0] == 1 and line.rig.path.killed == 0
+    assert int(line.rig.path.exposures[0]["position"]) == 10
+    assert int(line.session["sequence"]) == 3 and line.count("SESSION_MESSAGES") == 2
+    assert line.count("SESSION_MALFORMED") == 0
+
+
 @settings(max_examples=40, deadline=None)
 @given(st.lists(st.integers(1, 60), min_size=1, max_size=40))
 def test_a_stream_cut_anywhere_means_the_same(cuts):
