@@ -77,6 +77,7 @@ class Tag(IntEnum):
     REFERENCE_TAG = 371
     REFERENCE_MESSAGE_TYPE = 372
     REJECT_REASON = 373
+    RESTATEMENT_REASON = 378
     BUSINESS_REJECT_REASON = 380
     CANCEL_REJECT_RESPONSE_TO = 434
     MASS_CANCEL_TYPE = 530
@@ -86,6 +87,10 @@ class Tag(IntEnum):
     NEXT_EXPECTED_SEQUENCE = 789
     APPLICATION_VERSION = 1128
     DEFAULT_APPLICATION_VERSION = 1137
+
+
+CANCEL_REASONS = {6: ord("H"), 7: ord("Z"), 17: ord("Q"), 18: ord("Q"), 19: ord("Q"), 20: ord("Q")}
+"""OUCH's reason of a cancel by the venue's ExecRestatementReason (378): halt, system, self match."""
 
 
 class RejectReason(IntEnum):

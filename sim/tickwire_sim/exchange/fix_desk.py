@@ -12,6 +12,7 @@ from tickwire.orders.fix.parse import Parsed
 from tickwire.orders.fix.session import Session
 from tickwire.spec import ouch50
 from tickwire.spec.wire import Value
+from tickwire_sim.exchange.codes import Cancel
 from tickwire_sim.exchange.ouch_client import OuchClient
 
 _UNIT = 10_000                             # prices of OUCH are in 1e-4 dollars
@@ -19,11 +20,12 @@ _SIDES = {"1": "B", "2": "S", "5": "T", "6": "E"}
 _LIMIT, _MARKET = "2", "1"
 _FORCES = {"0": "0", "3": "3"}             # TimeInForce of FIX and of OUCH
 _POST_ONLY = "6"
-_NEW, _PART, _FILLED, _CANCELED, _REPLACED, _REJECTED = "012458"
+_NEW, _PART, _FILLED, _CANCELED, _REPLACED, _REJECTED, _EXPIRED = "012458C"
 _STATUS = "I"
 _UNKNOWN_SYMBOL, _DUPLICATE, _OTHER = 1, 6, 99
 _TOO_LATE, _UNKNOWN_ORDER, _PENDING = 0, 1, 3
 _UNSUPPORTED, _NOT_AUTHORISED = 3, 6
+_ON_HALT = 6                               # ExecRestatementReason
 _OPTION_POST_ONLY = next(tag for tag, field in ouch50.OPTIONS.items()
                          if field.name == "post_only")
 
@@ -216,7 +218,7 @@ class FIXDesk(Application):
         elif name == "order_executed":
             self._is_executed(order, int(values["quantity"]), int(values["price"]))
         elif name in ("order_canceled", "aiq_canceled"):
-            self._is_canceled(order)
+            self._is_canceled(order, ord(str(values["reason"])))
         if order.is_closed and order.cancel:       # asked for in vain: it was too late
             response = "2" if any(entry[0] is order for entry in self._replacing.values()) else "1"
             self._replacing = {key: entry for key, entry in self._replacing.items()
@@ -232,11 +234,16 @@ class FIXDesk(Application):
         kind = status if self._version() == "FIX.4.2" else "F"
         self._report(order, kind, status, {32: quantity, 31: _dollars(price)})
 
-    def _is_canceled(self, order: _Order) -> None:
+    def _is_canceled(self, order: _Order, reason: int) -> None:
         """The engine cancels orders whole: the gateway asks for no other."""
         order.is_closed = True
-        if not order.cancel or any(entry[0] is order for entry in self._replacing.values()):
-            self._report(order, _CANCELED, _CANCELED, {})      # a replace is refused behind it
+        is_replaced = any(entry[0] is order for entry in self._replacing.values())
+        if not order.cancel or is_replaced or reason != Cancel.USER:
+            kind = _EXPIRED if reason == Cancel.CLOSED else _CANCELED
+            # FIX.4.2 has no value for a halt.
+            is_told = reason == Cancel.HALTED and self._version() != "FIX.4.2"
+            # What is asked for in vain is refused behind it.
+            self._report(order, kind, kind, {378: _ON_HALT} if is_told else {})
             return
         identity, order.cancel = order.cancel, ""
         self._report(order, _CANCELED, _CANCELED, {41: order.identity}, identity)

@@ -11,7 +11,7 @@ from enum import Enum
 from typing import TYPE_CHECKING
 
 from tickwire.orders.fix.parse import Parsed
-from tickwire.spec.fix import Tag
+from tickwire.spec.fix import CANCEL_REASONS, Tag
 from tickwire.spec.intents import Operation
 
 if TYPE_CHECKING:
@@ -21,7 +21,8 @@ _UNIT = Decimal(10_000)                    # prices are in 1e-4 dollars
 VALUE_MAX = (1 << 31) - 1                  # prices and quantities of a device
 _DAY_NS = 86_400 * 10**9
 _CLOSED = frozenset("2348C")               # values of OrdStatus: nothing is open any more
-_USER, _IMMEDIATE, _SYSTEM = (ord(letter) for letter in "UIS")     # OUCH cancel reasons
+_EXPIRED = frozenset("3C")                 # of these by its time in force
+_USER, _IMMEDIATE, _END, _SYSTEM = (ord(letter) for letter in "UIEZ")     # OUCH cancel reasons
 
 
 class Answer(Enum):
@@ -66,7 +67,9 @@ class Report:
     cumulative: int                        # 14
     value: int                             # 14 x 6
     reason: int                            # 103
+    cancel_reason: int                     # 378 as OUCH's; 0 untold
     is_closed: bool                        # by 39
+    is_expired: bool                       # by 39
     is_refused: bool                       # 39 is 8
     is_requested: bool                     # it names the request that asked for it (41)
 
@@ -112,8 +115,21 @@ def read_report(message: Parsed) -> Report:
         _quantity(message, Tag.LEAVES_QUANTITY), cumulative,
         int((average * cumulative * _UNIT).to_integral_value(ROUND_HALF_EVEN)),
         min(max(message.integer(Tag.ORDER_REJECT_REASON) or 0, 0), 0xFFFF),
-        status in _CLOSED, status == "8",
+        CANCEL_REASONS.get(message.integer(Tag.RESTATEMENT_REASON) or 0, 0),
+        status in _CLOSED, status in _EXPIRED, status == "8",
         message.find(Tag.ORIGINAL_CLIENT_ORDER_ID) is not None)
+
+
+def cancel_reason(order: "Order", report: Report) -> int:
+    """Return OUCH's reason of a cancel that a report tells; a venue that tells none is the system.
+
+    FIX says why in fewer words than OUCH: who was asked, ExecRestatementReason, the time in force.
+    """
+    if report.is_requested:
+        return _USER
+    return report.cancel_reason or (
+        _USER if order.is_canceling else _IMMEDIATE if order.is_immediate
+        else _END if report.is_expired else _SYSTEM)
 
 
 def settle_fields(token: int, order: "Order", report: Report) -> dict[str, int]:
@@ -128,9 +144,7 @@ def settle_fields(token: int, order: "Order", report: Report) -> dict[str, int]:
         found |= {"quantity": report.last_quantity, "price": report.last_price,
                   "match_number": number_of(report.execution)}
     elif report.answer is Answer.CANCELED:
-        reason = (_USER if report.is_requested or order.is_canceling
-                  else _IMMEDIATE if order.is_immediate else _SYSTEM)
-        found |= {"quantity": order.leaves, "reason": reason}
+        found |= {"quantity": order.leaves, "reason": cancel_reason(order, report)}
     elif report.answer is Answer.REJECTED:
         found |= {"reason": report.reason}
     else:

@@ -15,6 +15,7 @@ from tickwire.orders.fix.reports import (
     VALUE_MAX,
     Answer,
     Report,
+    cancel_reason,
     read_report,
     settle_fields,
 )
@@ -211,7 +212,7 @@ class OrderRoute(Application):
             is_refused = report.is_refused
             self._settle({"operation": Operation.SETTLE_REJECTED, "token": token} if is_refused
                          else {"operation": Operation.SETTLE_CANCELED, "token": token,
-                               "quantity": order.leaves, "reason": ord("S")})
+                               "quantity": order.leaves, "reason": cancel_reason(order, report)})
         if report.is_closed or not order.leaves:
             self._bury(token)
 
