@@ -17,8 +17,11 @@ REQUESTER = PcieId(3, 5, 1)
 BAR_BASE = 0x7F_1234_0000                   # where the BARs lie; the device looks at low bits only
 
 
-def beats(frame, width):
-    """Beats of a completer request: tdata, tkeep, tlast, tuser."""
+def beats(frame, width, hints=(0, 0, 0)):
+    """Beats of a completer request: tdata, tkeep, tlast, tuser.
+
+    ``hints`` are its processing hints: whether there are any, type, steering tag.
+    """
     lanes, found = width // 32, []
     for start in range(0, len(frame.data), lanes):
         words = frame.data[start:start + lanes]
@@ -27,10 +30,12 @@ def beats(frame, width):
         packed = sum(bits << 4 * lane for lane, bits in enumerate(enables))
         first, last = (frame.first_be, frame.last_be) if start == 0 else (0, 0)
         if width == 256:
-            user = first | last << 4 | packed << 8 | (start == 0) << 40 | frame.discontinue << 41
+            user = (first | last << 4 | packed << 8 | (start == 0) << 40 | frame.discontinue << 41
+                    | hints[0] << 42 | hints[1] << 43 | hints[2] << 45)
         else:
             user = (first | last << 8 | packed << 16 | (start == 0) << 80
-                    | frame.discontinue << 96)
+                    | frame.discontinue << 96 | hints[0] << 97 | hints[1] << 99
+                    | hints[2] << 103)
         found.append((data, (1 << len(words)) - 1, int(start + lanes >= len(frame.data)), user))
     return found
 
@@ -168,13 +173,17 @@ class UltraScaleHost(Host):
         super().__init__(dut, width, seed, share)
         self.completions, self.writes = (Gathered(width, is_request=flag) for flag in (False, True))
         self.reports, self.is_reporting = deque(), True
+        self._asked = ()
 
     def send(self, tlp, *, is_damaged=False):
         packed = Tlp_us(tlp)
         packed.bar_id, packed.bar_aperture, packed.completer_id = tlp.bar, 16, PcieId(0, 0, 0)
         frame = packed.pack_us_cq()
         frame.discontinue = is_damaged
-        self.waiting.extend(beats(frame, self.width))
+        hints = [self.chance.getrandbits(bits) for bits in (1, 2, 8)]
+        self.waiting.extend(beats(frame, self.width, hints))
+        self._asked = (frame.first_be | frame.last_be << 4 | hints[0] << 8 | hints[1] << 9
+                       | hints[2] << 16, *frame.data[:4])
 
     def take(self, name, values):
         gathered = self.writes if name == "m_axis_rq" else self.completions
@@ -194,7 +203,11 @@ class UltraScaleHost(Host):
         return bool(self.completions.frames)
 
     def answers(self):
-        found = [Tlp_us.unpack_us_cc(frame) for frame in self.completions.frames]
+        found = []
+        for frame in self.completions.frames:
+            found.append(Tlp_us.unpack_us_cc(frame))
+            if found[-1].status != CplStatus.SC:       # what the block logs, and does not send
+                assert tuple(frame.data[3:]) == self._asked
         self.completions.frames.clear()
         return found
 

@@ -12,12 +12,14 @@ from tickwire_hw.pcie.ultrascale_stream import (
     COMPLETION_DESCRIPTOR,
     MEMORY_READ,
     MEMORY_WRITE,
+    REFUSED,
     marks,
     signature,
 )
 
 _HEAD = COMPLETER_DESCRIPTOR.size // 32
 _COMPLETION_HEAD = COMPLETION_DESCRIPTOR.size // 32
+_REFUSED_WORDS = REFUSED.size // 32
 _LOCKED_READ = 0b0111                      # request type whose completion is locked too
 _MESSAGE = 0b1100                          # request types from here on have no answer
 
@@ -27,9 +29,10 @@ class Completer(wiring.Component):
 
     A beat of a write is a request of its own, in the cycle in which it came. A read of up to 64
     octets is answered with one completion; a longer one is aborted, since no load of a processor
-    is longer. What is neither read nor write of memory is not supported; messages are ignored.
-    One read at a time: packets behind it wait until its completion is sent. A beat that the
-    block discontinues, because it was damaged, is not taken.
+    is longer. What is neither read nor write of memory is not supported; messages are ignored. A
+    refusal has words of its request behind it, for the block's log. One read at a time: packets
+    behind it wait until its completion is sent. A beat that the block discontinues, because it
+    was damaged, is not taken; those of its packet before it were.
 
     Members
     -------
@@ -55,7 +58,9 @@ class Completer(wiring.Component):
         lanes, cq, wide = self._width // 32, self.cq, self._width == 512
         first_enables, last_enables = cq.tuser[0:4], cq.tuser[8:12] if wide else cq.tuser[4:8]
         enables = cq.tuser[16:16 + 4 * lanes] if wide else cq.tuser[8:8 + 4 * lanes]
-        is_damaged = cq.tuser[96 if wide else 41]
+        is_damaged, *hints = (cq.tuser[96], cq.tuser[97], cq.tuser[99:101],
+                              cq.tuser[103:111]) if wide else (
+            cq.tuser[41], cq.tuser[42], cq.tuser[43:45], cq.tuser[45:53])
         head = Signal(COMPLETER_DESCRIPTOR)
         is_first, is_write, address, bar = Signal(init=1), Signal(), Signal(14), Signal(3)
         m.d.comb += head.eq(cq.tdata)
@@ -65,9 +70,8 @@ class Completer(wiring.Component):
         request = self.request.p
         here = Signal(14)
         m.d.comb += [here.eq(Mux(is_first, head.address, address))]
-        held = Signal(COMPLETER_DESCRIPTOR)
-        held_first, held_last = Signal(4), Signal(4)
-        status = Signal(3)
+        refused = Signal(REFUSED)
+        held, status = refused.request, Signal(3)
         with m.FSM():
             with m.State("Packet"):
                 m.d.comb += [
@@ -82,8 +86,10 @@ class Completer(wiring.Component):
                     m.d.sync += [is_first.eq(cq.tlast), address.eq(here + request.count)]
                     with m.If(is_first):
                         m.d.sync += [bar.eq(head.bar), is_write.eq(is_head_write),
-                                     held.eq(head), held_first.eq(first_enables),
-                                     held_last.eq(last_enables), status.eq(Mux(
+                                     held.eq(head), refused.first_enables.eq(first_enables),
+                                     refused.last_enables.eq(last_enables),
+                                     Cat(refused.has_hints, refused.hint).eq(Cat(*hints[:2])),
+                                     refused.steering.eq(hints[2]), status.eq(Mux(
                                          ~is_head_read, UNSUPPORTED,
                                          Mux(head.count > WORDS, ABORT, 0)))]
                     with m.If(cq.tlast & ~is_damaged & Mux(
@@ -98,16 +104,17 @@ class Completer(wiring.Component):
                 with m.If(self.request.ready | (status != 0)):
                     m.next = "Answer"
             with m.State("Answer"):
-                m.d.comb += self._complete(m, held, held_first, held_last, status)
+                m.d.comb += self._complete(m, refused, status)
                 with m.If(self.cc.tvalid & self.cc.tready & self.cc.tlast):
                     m.next = "Packet"
 
         return m
 
-    def _complete(self, m: Module, held, first, last, status) -> list:
-        """Return what sends the completion of the read in hand."""
+    def _complete(self, m: Module, refused, status) -> list:
+        """Return what sends the completion of the request in hand."""
         m.submodules.packet = packet = Packet(_COMPLETION_HEAD + WORDS, self._width)
         head, octets, is_good = Signal(COMPLETION_DESCRIPTOR), Signal(13), status == 0
+        held, first, last = refused.request, refused.first_enables, refused.last_enables
         m.d.comb += [
             octets.eq(span(first, last, held.count)),
             head.lower_address.eq(Mux(is_good, lower_address(first, held.address), 0)),
@@ -115,8 +122,9 @@ class Completer(wiring.Component):
             head.status.eq(status), head.requester.eq(held.requester), head.tag.eq(held.tag),
             head.function.eq(held.function), head.traffic_class.eq(held.traffic_class),
             head.attributes.eq(held.attributes), head.is_locked.eq(held.type == _LOCKED_READ),
-            packet.words.eq(Cat(head, self.answer.p)),
-            packet.count.eq(_COMPLETION_HEAD + head.count), packet.tready.eq(self.cc.tready),
+            packet.words.eq(Cat(head, Mux(is_good, self.answer.p, refused.as_value()))),
+            packet.count.eq(_COMPLETION_HEAD + Mux(is_good, held.count, _REFUSED_WORDS)),
+            packet.tready.eq(self.cc.tready),
             self.cc.tdata.eq(packet.tdata), self.cc.tkeep.eq(packet.tkeep),
             self.cc.tlast.eq(packet.tlast), self.cc.tvalid.eq(packet.tvalid),
             self.answer.ready.eq(packet.done & is_good)]

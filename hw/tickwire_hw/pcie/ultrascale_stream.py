@@ -31,6 +31,11 @@ COMPLETION_DESCRIPTOR = data.StructLayout({
     "requester": 16, "tag": 8, "function": 8, "bus": 8, "has_completer": 1, "traffic_class": 3,
     "attributes": 3, "is_digested": 1})
 """Completer completion."""
+REFUSED = data.StructLayout({
+    "first_enables": 4, "last_enables": 4, "has_hints": 1, "hint": 2, "reserved_1": 5,
+    "steering": 8, "reserved_2": 8, "request": COMPLETER_DESCRIPTOR})
+"""What follows a completion that is none: side band and descriptor of its request, which the block
+logs and does not send. PG213, "Completions with Error Status (UR and CA)"."""
 assert REQUEST_DESCRIPTOR.size == COMPLETER_DESCRIPTOR.size == 128
 assert COMPLETION_DESCRIPTOR.size == 96
 
