@@ -15,8 +15,8 @@ class HostBus(wiring.Component):
 
     A store to the window takes one cycle and is at ``window`` in the same one. A store elsewhere
     takes three cycles and one a word, a read three and four a word; requests behind it wait, so a
-    read is answered after what was stored before. The window reads as 0, and so does a BAR that
-    is not there.
+    read is answered after what was stored before. While its answer waits to be taken, stores go
+    on and reads do not. The window reads as 0, and so does a BAR that is not there.
 
     Members
     -------
@@ -57,16 +57,21 @@ class HostBus(wiring.Component):
             self.window.p.eq(self.i.p), self.registers.p.eq(access), self.interrupts.p.eq(access),
             self.registers.valid.eq(is_word & (held.bar == BAR_REGISTERS)),
             self.interrupts.valid.eq(is_word & (held.bar == BAR_INTERRUPTS))]
+        with m.If(self.answer.ready):
+            m.d.sync += self.answer.valid.eq(0)
         with m.FSM():
             with m.State("Idle"):
-                m.d.comb += [self.i.ready.eq(1), self.window.valid.eq(self.i.valid & is_window)]
+                m.d.comb += [self.i.ready.eq(~(self.i.p.is_read & self.answer.valid)),
+                             self.window.valid.eq(self.i.valid & is_window)]
                 m.d.sync += [held.eq(self.i.p), number.eq(0), age.eq(0)]
-                with m.If(self.i.valid & ~is_window):
-                    m.d.sync += self.answer.p.eq(0)
+                with m.If(self.i.valid & self.i.ready & ~is_window):
                     m.next = "Words"
+                    with m.If(self.i.p.is_read):
+                        m.d.sync += self.answer.p.eq(0)
             with m.State("Words"):
                 with m.If(number == held.count):
-                    m.d.sync += self.answer.valid.eq(held.is_read)
+                    with m.If(held.is_read):
+                        m.d.sync += self.answer.valid.eq(1)
                     m.next = "Done"
                 with m.Elif(~held.is_read):
                     m.d.comb += is_word.eq(1)
@@ -79,8 +84,7 @@ class HostBus(wiring.Component):
                         m.d.sync += [
                             age.eq(0), number.eq(number + 1),
                             self.answer.p.word_select(number[:4], 32).eq(self.values)]
-            with m.State("Done"), m.If(~self.answer.valid | self.answer.ready):
-                m.d.sync += self.answer.valid.eq(0)
+            with m.State("Done"):
                 m.next = "Idle"
 
         return m

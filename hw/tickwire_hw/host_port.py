@@ -30,7 +30,7 @@ class Request(data.Struct):
     """What the host stores, or asks for: up to 16 words from word ``address`` of a BAR on.
 
     A store's word n is written as far as its four bits of ``enables`` say. A read of ``count``
-    words is answered before the next request is taken.
+    words is answered before the next read is taken.
     """
 
     is_read: 1

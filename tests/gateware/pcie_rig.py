@@ -94,6 +94,7 @@ class Host:
     def __init__(self, dut, width, seed=1, share=0.3):
         self.dut, self.width = dut, width
         self.chance, self.share = random.Random(seed), share
+        self.is_open = True                    # takes what the adapter sends
         self.waiting = deque()
         self._is_bound, self._held = False, {}
         self.parts = [name for name in ("tdata", "tkeep", "tlast", "tuser")
@@ -119,7 +120,8 @@ class Host:
             for name, value in zip(self.parts, self.waiting[0], strict=True):
                 context.set(getattr(dut, f"{self.SOURCE}_{name}"), value)
         for name in self.SINKS:
-            context.set(getattr(dut, f"{name}_tready"), int(self.chance.random() >= self.share))
+            context.set(getattr(dut, f"{name}_tready"),
+                        int(self.is_open and self.chance.random() >= self.share))
         self.report(context)
         await context.delay(0)
         if is_offered and context.get(getattr(dut, f"{self.SOURCE}_tready")):
@@ -173,7 +175,8 @@ class UltraScaleHost(Host):
         super().__init__(dut, width, seed, share)
         self.completions, self.writes = (Gathered(width, is_request=flag) for flag in (False, True))
         self.reports, self.is_reporting = deque(), True
-        self._asked = ()
+        self._asked = {}                       # by tag: the request as a refusal repeats it
+        self.credits, self.held = 0, deque()
 
     def send(self, tlp, *, is_damaged=False):
         packed = Tlp_us(tlp)
@@ -181,9 +184,20 @@ class UltraScaleHost(Host):
         frame = packed.pack_us_cq()
         frame.discontinue = is_damaged
         hints = [self.chance.getrandbits(bits) for bits in (1, 2, 8)]
-        self.waiting.extend(beats(frame, self.width, hints))
-        self._asked = (frame.first_be | frame.last_be << 4 | hints[0] << 8 | hints[1] << 9
-                       | hints[2] << 16, *frame.data[:4])
+        self._offer(tlp.is_nonposted(), beats(frame, self.width, hints))
+        if tlp.is_nonposted():
+            self._asked[tlp.tag] = (frame.first_be | frame.last_be << 4 | hints[0] << 8
+                                    | hints[1] << 9 | hints[2] << 16, *frame.data[:4])
+
+    def _offer(self, is_asking, packet):
+        """Requests that are to be answered need a credit each; what does not passes them."""
+        if not is_asking:
+            self.waiting.extend(packet)
+        elif self.credits and not self.held:
+            self.credits -= 1
+            self.waiting.extend(packet)
+        else:
+            self.held.append(packet)
 
     def take(self, name, values):
         gathered = self.writes if name == "m_axis_rq" else self.completions
@@ -192,6 +206,11 @@ class UltraScaleHost(Host):
             self.reports.append(gathered.frames[-1].seq_num)
 
     def report(self, context):
+        self.credits += context.get(self.dut.pcie_cq_np_req)
+        assert self.credits <= 1, "only one can be answered at a time"
+        if self.credits and self.held:
+            self.credits -= 1
+            self.waiting.extend(self.held.popleft())
         # Where no completion can pass a write any more, the block says so: up to two a cycle.
         for name in ("0", "1"):
             is_told = bool(self.reports) and self.is_reporting and self.chance.random() < 0.3
@@ -207,7 +226,7 @@ class UltraScaleHost(Host):
         for frame in self.completions.frames:
             found.append(Tlp_us.unpack_us_cc(frame))
             if found[-1].status != CplStatus.SC:       # what the block logs, and does not send
-                assert tuple(frame.data[3:]) == self._asked
+                assert tuple(frame.data[3:]) == self._asked[found[-1].tag]
         self.completions.frames.clear()
         return found
 

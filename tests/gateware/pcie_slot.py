@@ -58,6 +58,7 @@ def ultrascale(dut):
         cc_bus=AxiStreamBus.from_prefix(dut, "m_axis_cc"),
         pcie_rq_seq_num0=dut.pcie_rq_seq_num0, pcie_rq_seq_num_vld0=dut.pcie_rq_seq_num_vld0,
         pcie_rq_seq_num1=dut.pcie_rq_seq_num1, pcie_rq_seq_num_vld1=dut.pcie_rq_seq_num_vld1,
+        pcie_cq_np_req=dut.pcie_cq_np_req,
         cfg_interrupt_msix_enable=dut.cfg_interrupt_msix_enable,
         cfg_interrupt_msix_mask=dut.cfg_interrupt_msix_mask)
 

@@ -56,6 +56,37 @@ def test_reads_of_every_size_and_place_are_answered_behind_the_stores_before_the
 
 
 @every_adapter
+def test_stores_do_not_wait_for_what_the_card_sends(name):
+    async def script(context, host, core, step):
+        expected = bytearray(core.bars[4])
+        # A block that hands packets over in their order has stores behind a second read wait.
+        reads = 2 if name.startswith("UltraScale") else 1
+        for number in range(12):
+            host.is_open, tags = False, [2 * number, 2 * number + 1]
+            sizes = 17 if number % 3 == 0 else 1, 1    # the first one is refused, or answered
+            asked = [request(TlpType.MEM_READ_64, 0, 64, size=4 * size, tag=tag)
+                     for tag, size in zip(tags, sizes, strict=True)][:reads]
+            for tlp in asked:
+                host.send(tlp)
+            for _ in range(4):
+                at, octets = host.chance.randrange(SIZE - 80), host.chance.randbytes(80)
+                host.store(4, at, octets)
+                expected[at:at + 80] = octets
+            await step(160)
+            assert not host.has_answer() and core.bars[4] == expected
+            host.is_open, answers = True, []
+            while len(answers) < reads:
+                await step()
+                if host.has_answer():
+                    answers += host.answers()
+            assert [completion.tag for completion in answers] == tags[:reads]
+            for tlp, completion in zip(asked, answers, strict=True):
+                if tlp.length == 1:
+                    assert answered(tlp, completion) == core.bars[0][64:68]
+    run(name, script, seed=7)
+
+
+@every_adapter
 def test_what_cannot_be_answered_is_refused_and_what_needs_no_answer_gets_none(name):
     async def script(context, host, core, step):
         cases = [(TlpType.MEM_READ_64, 68, CplStatus.CA), (TlpType.MEM_READ_64, 256, CplStatus.CA),

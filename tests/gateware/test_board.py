@@ -94,7 +94,8 @@ def test_the_top_has_the_ports_of_the_block_and_of_the_lines():
     for name, port in {"user_clk": (1, True), "user_reset": (1, True), "line_clk": (1, True),
                        "m_axis_rq_tuser": (137, False), "m_axis_rq_tready": (1, True),
                        "s_axis_cq_tuser": (183, True), "m_axis_cc_tdata": (512, False),
-                       "pcie_rq_seq_num1": (6, True), "cfg_interrupt_msix_enable": (4, True),
+                       "pcie_rq_seq_num1": (6, True), "pcie_cq_np_req": (2, False),
+                       "cfg_interrupt_msix_enable": (4, True),
                        "line_data_1": (64, True), "line_control_0": (8, True),
                        "order_receive_data": (64, True), "order_receive_control": (8, True),
                        "order_data": (64, False), "order_control": (8, False)}.items():

@@ -209,6 +209,33 @@ def test_more_than_one_word_and_what_is_not_there():
     run(script)
 
 
+def test_stores_go_on_while_an_answer_waits_and_reads_do_not():
+    async def script(host, dut, context):
+        row = ROWS["WATCHDOG_PERIOD"]
+        await host.store(BAR_REGISTERS, row.offset, b"\1\2\3\4")
+        await host._ask(is_read=1, bar=BAR_REGISTERS, address=row.offset // 4, count=1)
+        while not context.get(dut.answer.valid):
+            await host.tick()
+        context.set(dut.i.p, {"is_read": 0})
+        for _ in range(4):
+            await host.tick()
+        assert context.get(dut.i.ready)
+        await host.store(BAR_REGISTERS, row.offset, b"\5\6\7\x08")
+        await host.store(BAR_WINDOW, 0, bytes(range(64)))
+        context.set(dut.i.p, {"is_read": 1, "bar": BAR_REGISTERS, "address": row.offset // 4,
+                              "count": 1})
+        context.set(dut.i.valid, 1)
+        for _ in range(20):
+            await host.tick()
+            assert not context.get(dut.i.ready)
+            assert context.get(dut.answer.valid) and context.get(dut.answer.p) == 0x0403_0201
+        context.set(dut.i.valid, 0)
+        context.set(dut.answer.ready, 1)
+        await host.tick()
+        assert await host.load(BAR_REGISTERS, row.offset, 4) == b"\5\6\7\x08"
+    run(script)
+
+
 def test_a_vector_sends_its_message_once_and_waits_while_it_is_masked():
     async def script(host, dut, context):
         rows = [struct.pack("<QII", 0xFEE0_0000_0000 + 64 * vector, 0x4000 + vector, 0)

@@ -35,8 +35,9 @@ class Receiver(wiring.Component):
     A beat of a write is a request of its own, in the cycle in which it came. A read of up to 64
     octets is asked for; a longer one is aborted, since no load of a processor is longer. Of the
     rest, what has a completion is not supported, what has none is ignored; so are writes that are
-    poisoned, and packets with a prefix. A digest is not looked at. One read at a time: packets
-    behind it wait until it is completed.
+    poisoned, and packets with a prefix. A digest is not looked at. One request at a time is
+    answered: stores behind it go on, but only up to the next one that is to be answered, which
+    waits until it is completed. A block that can hold those back alone should.
 
     Members
     -------
@@ -96,7 +97,10 @@ class Receiver(wiring.Component):
         at = Signal(_COUNT)                        # number of this beat's first word of data
         done = Signal(_COUNT)
         m.d.comb += [facts.eq(Mux(is_head, fresh, known)), at.eq(Mux(is_head, 0, done))]
-        question, request = facts.question, self.request.p
+        question, request, is_due = facts.question, self.request.p, Signal()
+        m.d.comb += self.is_asked.eq(is_due)
+        with m.If(self.is_answered):
+            m.d.sync += is_due.eq(0)
         # Behind a short header the last lane of its beat has data; behind a long one the next beat.
         is_data = (beat == head_beats) | is_head & ~is_long
         count = Mux(is_head, 1, lanes)
@@ -114,7 +118,8 @@ class Receiver(wiring.Component):
                     request.enables.eq(Mux(is_head, enables[0], Cat(enables))),
                     request.count.eq(count),
                     self.request.valid.eq(self.tvalid & is_data & facts.is_write),
-                    self.tready.eq(self.request.ready | ~self.request.valid)]
+                    self.tready.eq(Mux(is_head & fresh.is_asking, ~is_due,
+                                       self.request.ready | ~self.request.valid))]
                 with m.If(self.tvalid & self.tready):
                     m.d.sync += [beat.eq(Mux(self.tlast, 0, Mux(is_data | is_head, head_beats,
                                                                 beat + 1))),
@@ -131,12 +136,8 @@ class Receiver(wiring.Component):
                     request.address.eq(known.question.word), request.count.eq(known.question.count),
                     self.request.valid.eq(known.question.status == 0)]
                 with m.If(self.request.ready | (known.question.status != 0)):
-                    m.next = "Answer"
-            with m.State("Answer"):
-                m.d.comb += self.is_asked.eq(1)
-                with m.If(self.is_answered):
+                    m.d.sync += [is_due.eq(1), self.question.eq(known.question)]
                     m.next = "Packet"
-        m.d.comb += self.question.eq(known.question)
 
         return m
 

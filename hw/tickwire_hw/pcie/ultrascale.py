@@ -6,7 +6,7 @@ mode). The requester only writes, so its completion interface is not used.
 
 from amaranth.hdl import Module
 from amaranth.lib import wiring
-from amaranth.lib.wiring import In, connect, flipped
+from amaranth.lib.wiring import In, Out, connect, flipped
 
 from tickwire_hw.host_port import ADAPTER
 from tickwire_hw.pcie.ultrascale_completer import Completer
@@ -29,6 +29,8 @@ class UltraScale(wiring.Component):
         AXI-Streams of the block, by its names: tdata, tkeep, tlast, tuser, tvalid, tready.
     pcie_rq_seq_num0, pcie_rq_seq_num_vld0, pcie_rq_seq_num1, pcie_rq_seq_num_vld1
         Of the block: which writes no completion can pass any more.
+    pcie_cq_np_req : ``Out(2)``
+        To the block: it may give one more request that is to be answered.
     cfg_interrupt_msix_enable, cfg_interrupt_msix_mask : ``In(4)``
         Of the block; bit 0 is the function's.
     burst, request, answer, has_msix, is_msix_masked
@@ -44,6 +46,7 @@ class UltraScale(wiring.Component):
             **port("s_axis_cq", "cq", width), **ADAPTER,
             **{f"pcie_rq_seq_num{name}": In(size) for number in range(2) for name, size in (
                 (f"{number}", SEQUENCE), (f"_vld{number}", 1))},
+            "pcie_cq_np_req": Out(2),
             "cfg_interrupt_msix_enable": In(4), "cfg_interrupt_msix_mask": In(4)})
 
     def elaborate(self, platform):
@@ -71,6 +74,7 @@ class UltraScale(wiring.Component):
                      for part in ("tdata", "tkeep", "tlast", "tuser", "tvalid")]
         m.d.comb += [
             self.s_axis_cq_tready.eq(completer.cq.tready),
+            self.pcie_cq_np_req.eq(completer.np_req),
             self.has_msix.eq(self.cfg_interrupt_msix_enable[0]),
             self.is_msix_masked.eq(self.cfg_interrupt_msix_mask[0])]
 

@@ -30,14 +30,17 @@ class Completer(wiring.Component):
     A beat of a write is a request of its own, in the cycle in which it came. A read of up to 64
     octets is answered with one completion; a longer one is aborted, since no load of a processor
     is longer. What is neither read nor write of memory is not supported; messages are ignored. A
-    refusal has words of its request behind it, for the block's log. One read at a time: packets
-    behind it wait until its completion is sent. A beat that the block discontinues, because it
-    was damaged, is not taken; those of its packet before it were.
+    refusal has words of its request behind it, for the block's log. One request at a time is
+    answered; until its completion is sent, the block may give no other and goes on with stores,
+    as PCIe demands: they must not wait for what the card sends. A beat that the block
+    discontinues, because it was damaged, is not taken; those of its packet before it were.
 
     Members
     -------
     cq, cc
         Completer request and completion streams.
+    np_req : ``Out(2)``
+        Strobe: the block may give one more request that is to be answered.
     request, answer
         The core's streams.
     may_answer : ``In(1)``
@@ -47,7 +50,7 @@ class Completer(wiring.Component):
     def __init__(self, width: int) -> None:
         self._width = width
         super().__init__({
-            "cq": In(signature("cq", width)), "cc": Out(signature("cc", width)),
+            "cq": In(signature("cq", width)), "cc": Out(signature("cc", width)), "np_req": Out(2),
             "request": Out(stream.Signature(Request)), "answer": In(stream.Signature(LINE)),
             "may_answer": In(1)})
 
@@ -65,6 +68,7 @@ class Completer(wiring.Component):
         is_first, is_write, address, bar = Signal(init=1), Signal(), Signal(14), Signal(3)
         m.d.comb += head.eq(cq.tdata)
         is_head_write, is_head_read = head.type == MEMORY_WRITE, head.type == MEMORY_READ
+        is_head_asking = ~is_head_write & (head.type < _MESSAGE)
 
         # A write: the words of each beat, as they come.
         request = self.request.p
@@ -72,6 +76,12 @@ class Completer(wiring.Component):
         m.d.comb += [here.eq(Mux(is_first, head.address, address))]
         refused = Signal(REFUSED)
         held, status = refused.request, Signal(3)
+        is_asking, is_due, was_reset = Signal(), Signal(), Signal(init=1)
+        is_dropped, is_answered = Signal(), self.cc.tvalid & self.cc.tready & self.cc.tlast
+        m.d.comb += self._complete(m, refused, status, is_due)
+        m.d.sync += [was_reset.eq(0), self.np_req.eq(was_reset | is_dropped | is_answered)]
+        with m.If(is_answered):
+            m.d.sync += is_due.eq(0)
         with m.FSM():
             with m.State("Packet"):
                 m.d.comb += [
@@ -81,36 +91,36 @@ class Completer(wiring.Component):
                     request.count.eq(lanes - Mux(is_first, _HEAD, 0)),
                     self.request.valid.eq(cq.tvalid & ~is_damaged
                                           & Mux(is_first, is_head_write, is_write)),
-                    cq.tready.eq(self.request.ready | ~self.request.valid)]
+                    cq.tready.eq(Mux(is_first & is_head_asking, ~is_due,
+                                     self.request.ready | ~self.request.valid))]
                 with m.If(cq.tvalid & cq.tready):
                     m.d.sync += [is_first.eq(cq.tlast), address.eq(here + request.count)]
                     with m.If(is_first):
                         m.d.sync += [bar.eq(head.bar), is_write.eq(is_head_write),
-                                     held.eq(head), refused.first_enables.eq(first_enables),
+                                     is_asking.eq(is_head_asking)]
+                    with m.If(is_first & is_head_asking):
+                        m.d.sync += [held.eq(head), refused.first_enables.eq(first_enables),
                                      refused.last_enables.eq(last_enables),
                                      Cat(refused.has_hints, refused.hint).eq(Cat(*hints[:2])),
                                      refused.steering.eq(hints[2]), status.eq(Mux(
                                          ~is_head_read, UNSUPPORTED,
                                          Mux(head.count > WORDS, ABORT, 0)))]
-                    with m.If(cq.tlast & ~is_damaged & Mux(
-                            is_first, ~is_head_write & (head.type < _MESSAGE),
-                            ~is_write & (held.type < _MESSAGE))):
-                        m.next = "Ask"
+                    with m.If(cq.tlast & Mux(is_first, is_head_asking, is_asking)):
+                        m.d.comb += is_dropped.eq(is_damaged)
+                        with m.If(~is_damaged):
+                            m.next = "Ask"
             with m.State("Ask"):
                 m.d.comb += [
                     request.is_read.eq(1), request.bar.eq(held.bar),
                     request.address.eq(held.address), request.count.eq(held.count),
                     self.request.valid.eq(status == 0)]
                 with m.If(self.request.ready | (status != 0)):
-                    m.next = "Answer"
-            with m.State("Answer"):
-                m.d.comb += self._complete(m, refused, status)
-                with m.If(self.cc.tvalid & self.cc.tready & self.cc.tlast):
+                    m.d.sync += is_due.eq(1)
                     m.next = "Packet"
 
         return m
 
-    def _complete(self, m: Module, refused, status) -> list:
+    def _complete(self, m: Module, refused, status, is_due) -> list:
         """Return what sends the completion of the request in hand."""
         m.submodules.packet = packet = Packet(_COMPLETION_HEAD + WORDS, self._width)
         head, octets, is_good = Signal(COMPLETION_DESCRIPTOR), Signal(13), status == 0
@@ -130,4 +140,4 @@ class Completer(wiring.Component):
             self.answer.ready.eq(packet.done & is_good)]
         if self._width == 512:                     # is_sop, is_eop and their places, from bit 0
             m.d.comb += self.cc.tuser.eq(marks(packet))
-        return [packet.valid.eq(Mux(is_good, self.answer.valid & self.may_answer, 1))]
+        return [packet.valid.eq(is_due & (~is_good | (self.answer.valid & self.may_answer)))]
