@@ -56,6 +56,39 @@ def test_reads_of_every_size_and_place_are_answered_behind_the_stores_before_the
 
 
 @every_adapter
+def test_octets_that_are_enabled_with_gaps_are_stored_alone_and_counted_as_a_read_of_all_between(
+        name):
+    async def script(context, host, core, step):
+        expected = bytearray(core.bars[4])
+        for _ in range(120):
+            count = host.chance.choice((1, 1, 2, 3, 16))
+            enabled = host.chance.randrange(16)        # none of one word: a flush
+            first, last = enabled, 0
+            if count > 1:
+                first, last = enabled or 8, host.chance.randrange(1, 16)
+            # Words of a packet do not pass a boundary of 4 KiB.
+            at = 4 * host.chance.choice((0, 1, 1024 - count, host.chance.randrange(1024 - count)))
+            places = [4 * word + octet for word in range(count) for octet in range(4)
+                      if (first if word == 0 else last if word == count - 1 else 15) >> octet & 1]
+            octets = host.chance.randbytes(4 * count)
+            for kind, given in ((TlpType.MEM_WRITE_64, octets), (TlpType.MEM_READ_64, b"")):
+                tlp = request(kind, 4, at, given, 4 * count)
+                tlp.first_be, tlp.last_be = first, last
+                host.send(tlp)
+            for place in places:
+                expected[at + place] = octets[place]
+            while not host.has_answer():
+                await step()
+            completion, = host.answers()
+            assert core.bars[4] == expected
+            # PCIe Base 3.0 §2.3.1.1.
+            assert completion.byte_count == (places[-1] - places[0] + 1 if places else 1)
+            assert completion.lower_address == (at + (places[0] if places else 0)) & 0x7F
+            assert bytes(completion.data) == expected[at:at + 4 * count]
+    run(name, script, seed=8)
+
+
+@every_adapter
 def test_stores_do_not_wait_for_what_the_card_sends(name):
     async def script(context, host, core, step):
         expected = bytearray(core.bars[4])
