@@ -42,14 +42,14 @@ class ClockServo:
         """Look at the clock and correct it, when it is time; returns whether it was."""
         now = self._now()
         since = now - self._looked_at
-        if since < TURN_SECONDS * 1e9:
+        if 0 <= since < TURN_SECONDS * 1e9:    # below 0 the host's time was set back
             return 0
-        is_first, self._looked_at = self._looked_at == 0, now
+        has_since, self._looked_at = self._looked_at != 0 and since > 0, now
         self.offset_ns = self._look()
         if abs(self.offset_ns) > _FAR and self._card.killed:
             self._card.write_register("CLOCK_SET", self._now())
             return 1
-        if not is_first:                       # what the last correction left is the rate's
+        if has_since:                          # what the last correction left is the rate's
             drift = self.offset_ns / since
             rate = self.rate - _RATE_PART * drift
             self.rate = max(-_RATE_MAX, min(_RATE_MAX, rate))
