@@ -123,3 +123,17 @@ def test_a_step_of_the_hosts_time_is_set_only_while_nothing_may_trade(killed, st
     is_set = abs(int(card.row["time"]) - card.now) < 100_000
     assert is_set == bool(killed)
     assert card.row["increment"] == pytest.approx((10**9 << CLOCK_FRACTION_BITS) / HZ, rel=2.1e-4)
+
+
+@pytest.mark.parametrize("step", [300_000, -300_000, 900_000, -100_000])
+def test_a_step_of_the_hosts_time_is_no_error_of_the_quartz(step):
+    card = Card(20e-6)
+    servo = ClockServo(card, card.host)
+    follow(card, servo, 6)
+    card.killed, learned = 0, servo.rate
+    card.now += step
+    for _ in range(10):
+        card.wait(round(TURN_SECONDS * 1e9))
+        servo.turn()
+        assert servo.rate == pytest.approx(learned, abs=2e-6)
+    assert max(map(abs, follow(card, servo, 1))) < 300

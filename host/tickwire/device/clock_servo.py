@@ -13,7 +13,8 @@ _READS = 5                                 # of the clock in one look; the quick
 _SLEW_MAX = (1 << 31) - 1                  # of a register, ns
 _FAR = 1_000_000                           # ns: nobody corrects that by slewing before trading
 _RATE_PART = 0.3                           # of a drift that one look puts into the increment
-_RATE_MAX = 200e-6                         # a quartz is no worse: anything beyond is a bad look
+_RATE_MAX = 200e-6                         # a quartz is no worse
+_DRIFT_MAX = 2 * _RATE_MAX                 # what is beyond is a step or a bad look: no quartz's
 
 
 class ClockServo:
@@ -49,8 +50,8 @@ class ClockServo:
         if abs(self.offset_ns) > _FAR and self._card.killed:
             self._card.write_register("CLOCK_SET", self._now())
             return 1
-        if has_since:                          # what the last correction left is the rate's
-            drift = self.offset_ns / since
+        drift = self.offset_ns / since
+        if has_since and abs(drift) <= _DRIFT_MAX:   # what the last correction left is the rate's
             rate = self.rate - _RATE_PART * drift
             self.rate = max(-_RATE_MAX, min(_RATE_MAX, rate))
             self._card.write_register("CLOCK_INCREMENT",
