@@ -17,7 +17,9 @@ from tickwire_hw.pcie.crossing import BUS_DOMAIN, LINE_DOMAIN, Crossing, bridge
 from tickwire_hw.pcie.ultrascale import UltraScale
 from tickwire_hw.stream import LANES, WORD_BITS
 
-_SIZE_MAX = 0xFFFF                         # the host's limit is checked behind the MACs
+_SIZE_MAX = 0xFFFF                         # the order line's frames go up, whatever their size
+_TOLD = {"mac_bad_starts": "is_bad_start", "mac_damaged": "is_damaged", "mac_runts": "is_runt",
+         "mac_oversize": "is_oversize"}
 
 
 class Board(wiring.Component):
@@ -71,17 +73,22 @@ class Board(wiring.Component):
         join_all(m, self._through, self, adapter)
         bridge(m, card, adapter, crossing)
 
-        for name, data, control, words in (
-                *((number, self.line_data[number], self.line_control[number], card.words[number])
-                  for number in LINES),
+        receivers = []
+        for name, data, control, words, size_max in (
+                *((number, self.line_data[number], self.line_control[number], card.words[number],
+                   card.size_max) for number in LINES),
                 ("orders", self.order_receive_data, self.order_receive_control,
-                 card.order_words)):
+                 card.order_words, _SIZE_MAX)):
             receive = MACReceive()
+            receivers.append(receive)
             m.submodules[f"receive_{name}"] = DomainRenamer(LINE_DOMAIN)(receive)
             connect(m, receive.words, words)
             m.d.comb += [receive.data.eq(data), receive.control.eq(control),
-                         receive.size_max.eq(_SIZE_MAX)]
+                         receive.size_max.eq(size_max)]
         connect(m, card.o_order, transmit.i)
-        m.d.comb += [self.order_data.eq(transmit.data), self.order_control.eq(transmit.control)]
+        m.d.comb += [self.order_data.eq(transmit.data), self.order_control.eq(transmit.control),
+                     card.mac_counts.mac_underruns.eq(transmit.is_underrun),
+                     *(card.mac_counts[counter].eq(sum(getattr(one, name) for one in receivers))
+                       for counter, name in _TOLD.items())]
 
         return m

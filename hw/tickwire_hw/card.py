@@ -23,6 +23,7 @@ from tickwire_hw.feed_state import LINES
 from tickwire_hw.host_interface import HostInterface
 from tickwire_hw.host_port import ADAPTER
 from tickwire_hw.join import join
+from tickwire_hw.mac_counters import MACCounters, MACCounts
 from tickwire_hw.order_line import OrderLine
 from tickwire_hw.order_path import ROWS_LOG2
 from tickwire_hw.risk import Table
@@ -62,6 +63,10 @@ class Card(wiring.Component):
         Frames that were received on the order line; they go up by ``Capture``.
     o_order : ``Out(stream.Signature(Word))``
         Frames for the order line, as of ``OrderLine``; what is taken goes up too.
+    mac_counts : ``In(MACCounts)``
+        What this cycle adds to the counters of the MACs.
+    size_max : ``Out(16)``
+        Octets of the longest frame of a market line, without its check.
     causes, is_overflow, is_lost, is_idle
         As of ``Core``.
     """
@@ -80,8 +85,8 @@ class Card(wiring.Component):
         super().__init__({
             "words": In(stream.Signature(Word, always_ready=True)).array(LINES),
             "order_words": In(stream.Signature(Word, always_ready=True)),
-            "o_order": Out(stream.Signature(Word)),
-            **{name: member for name, (_, member) in self._through.items()}})
+            "o_order": Out(stream.Signature(Word)), "mac_counts": In(MACCounts),
+            "size_max": Out(16), **{name: member for name, (_, member) in self._through.items()}})
 
     def elaborate(self, platform):
         """Return the parts, connected."""
@@ -107,8 +112,11 @@ class Card(wiring.Component):
         connect(m, core.stage, host.i_stage)
         connect(m, core.applied, host.i_applied)
         connect(m, host.intent, core.i)
-        connect(m, host.page, core.counters)
+        m.submodules.mac_counters = mac_counters = MACCounters()
+        connect(m, core.counters, mac_counters.i_page)
+        connect(m, mac_counters.page, host.page)
         m.d.comb += [
+            mac_counters.i.eq(self.mac_counts), self.size_max.eq(core.size_max),
             core.now.eq(clock.now), capture.now.eq(clock.now), core.host_counts.eq(host.counts),
             host.has_room.eq(host.room >= ANSWER_RECORDS + RESERVED_RECORDS),
             core.has_room.eq(host.room >= FIRE_RECORDS + RESERVED_RECORDS)]
