@@ -45,6 +45,8 @@ def test_what_a_manifest_says_is_checked_and_returned(tmp_path):
     ({"file": '"../card.bit"'}, "must lie beside its manifest"),
     ({"file": '"/etc/passwd"'}, "must lie beside its manifest"),
     ({"board": ""}, "bitstream.board must be text, not None"),
+    ({"board": '""'}, "bitstream.board must be a board's name, not ''"),
+    ({"board": '"--help"'}, "bitstream.board must be a board's name, not '--help'"),
     ({"is_timing_met": "1"}, "must be true or false, not 1"),
     ({"geometry": "{ instruments = 0 }"}, "geometry.instruments must be 1 to 65536, not 0"),
     ({"geometry": "{ cells = 1 }"}, "unexpected keyword argument 'cells'"),
@@ -97,6 +99,23 @@ def test_a_tool_that_is_missing_or_fails_is_told(tmp_path, monkeypatch, capsys):
     assert "failed with status 3 and said: no cable" in capsys.readouterr().err
 
 
+def test_what_a_tool_says_may_be_no_text_and_a_tool_no_program(tmp_path, monkeypatch, capsys):
+    tool(tmp_path, monkeypatch, r"printf 'no \377 cable' >&2; exit 3")
+    assert main(["device", "load", str(make(tmp_path))]) == 2
+    assert "failed with status 3 and said: no \ufffd cable" in capsys.readouterr().err
+    (tmp_path / "bin" / bitstream.LOADER).write_bytes(b"\0")
+    assert main(["device", "load", str(tmp_path)]) == 2
+    assert "openFPGALoader cannot be run: Exec format error" in capsys.readouterr().err
+
+
+def test_a_files_name_is_no_option_of_the_tool(tmp_path, monkeypatch):
+    tool(tmp_path, monkeypatch, f'echo "$@" > {tmp_path}/said')
+    (make(tmp_path, file='"-f"') / "card.bit").rename(tmp_path / "-f")
+    monkeypatch.chdir(tmp_path)
+    assert main(["device", "load", "."]) == 0
+    assert (tmp_path / "said").read_text() == f"--board arty {tmp_path}/-f\n"
+
+
 def test_a_manifest_that_is_written_for_a_file_is_taken(tmp_path, capsys):
     file = tmp_path / "card.bit"
     file.write_bytes(OCTETS)
@@ -113,6 +132,7 @@ def test_a_manifest_that_is_written_for_a_file_is_taken(tmp_path, capsys):
 
 @pytest.mark.parametrize(("changes", "wanted"), [
     ({"--board": 'a"b'}, "board must be plain text without quotes"),
+    ({"--board": ""}, "board must be a board's name, not ''"),
     ({"--part": "a\nb"}, "part must be plain text without quotes"),
     ({"file": "none.bit"}, "No such file")])
 def test_a_manifest_that_could_not_be_read_is_not_written(tmp_path, capsys, changes, wanted):

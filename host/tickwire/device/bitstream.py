@@ -78,10 +78,13 @@ def load(bitstream: Bitstream) -> None:
         raise TickwireError(f"{LOADER} is not on the path, which loads bitstreams over JTAG; "
                             f"{bitstream.path} itself is right and can be loaded by any tool.")
     try:
-        run = subprocess.run([program, "--board", bitstream.board, str(bitstream.path)],
-                             check=False, capture_output=True, text=True, timeout=LOAD_SECONDS)
+        run = subprocess.run([program, "--board", bitstream.board, bitstream.path.absolute()],
+                             check=False, capture_output=True, text=True, errors="replace",
+                             timeout=LOAD_SECONDS)
     except subprocess.TimeoutExpired:
         raise TickwireError(f"{LOADER} did not end within {LOAD_SECONDS} s.") from None
+    except OSError as error:
+        raise TickwireError(f"{LOADER} cannot be run: {error.strerror}.") from None
     if run.returncode:
         last = (run.stderr or run.stdout).strip().splitlines()[-1:] or ["nothing"]
         raise TickwireError(f"{LOADER} failed with status {run.returncode} and said: {last[0]}")
@@ -101,6 +104,9 @@ def _values(path: Path) -> dict[str, Any]:
         if not isinstance(table.get(key), kind):
             raise TickwireError(f"{path}: bitstream.{key} must be {_NAMES[kind]}, "
                                 f"not {table.get(key)!r}.")
+    if not table["board"] or table["board"].startswith("-"):     # it would be an option of the tool
+        raise TickwireError(f"{path}: bitstream.board must be a board's name, "
+                            f"not {table['board']!r}.")
     unknown = sorted(set(table) - set(_KEYS))
     if unknown:
         raise TickwireError(f"{path}: bitstream.{unknown[0]} is not a key; there are "

@@ -25,6 +25,8 @@ def manifest(file: Path, geometry: str, *, board: str, part: str, toolchain: str
     for key, text in texts.items():
         if not text.isprintable() or '"' in text or "\\" in text:
             raise ValueError(f"{key} must be plain text without quotes, not {text!r}")
+    if not board or board.startswith("-"):
+        raise ValueError(f"board must be a board's name, not {board!r}")
     return "\n".join(["[bitstream]", *(f'{key} = "{text}"' for key, text in texts.items()),
                       f"is_timing_met = {str(is_timing_met).lower()}",
                       f"geometry = {{ {sizes} }}", ""])
