@@ -15,6 +15,7 @@ from tickwire.spec.digest import digest
 from tickwire_hw.catalogue import GEOMETRIES, component, names
 from tickwire_hw.plain import Plain
 from tickwire_hw.ports import ports
+from tickwire_hw.synchronizers import Synchronizers
 
 FOLDER = Path("build") / "verilog"
 
@@ -23,8 +24,8 @@ def export(name: str, geometry: str) -> str:
     """Return the Verilog of the component ``name``."""
     plain = Plain(component(name, geometry))
     signals = {port.name: (port.value, port.direction) for port in ports(plain).values()}
-    text = verilog.convert(plain, name=name, ports=signals, emit_src=False,
-                           strip_internal_attrs=True)
+    text = verilog.convert(plain, name=name, platform=Synchronizers(), ports=signals,
+                           emit_src=False, strip_internal_attrs=True)
     head = [f"tickwire {name}, geometry {geometry}, tables {digest():016x}"]
     for wire in plain.wires:
         head += [f"{wire.name}[{start + width - 1}:{start}] {part}"

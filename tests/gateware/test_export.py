@@ -12,6 +12,7 @@ import re
 import pytest
 from amaranth.hdl import Cat, Module, Signal
 from amaranth.lib import data, stream, wiring
+from amaranth.lib.cdc import AsyncFFSynchronizer, FFSynchronizer
 from amaranth.lib.wiring import In, Out
 from amaranth.sim import Simulator
 
@@ -143,6 +144,26 @@ def test_the_catalogue_has_what_needs_at_most_a_geometry(capsys):
     listed = capsys.readouterr().out.split()
     assert {"receive", "commit"} <= set(listed) and "skid" not in listed
     assert listed == catalogue.names()
+
+
+class Synchronized(wiring.Component):
+    """A bit from anywhere, and another one that is set at once."""
+
+    i: In(2)
+    o: Out(2)
+
+    def elaborate(self, platform):
+        m = Module()
+        m.submodules.plain = FFSynchronizer(self.i[0], self.o[0])
+        m.submodules.at_once = AsyncFFSynchronizer(self.i[1], self.o[1])
+        return m
+
+
+def test_registers_between_clocks_are_marked_for_the_tools(monkeypatch):
+    monkeypatch.setattr(export, "component", lambda name, geometry: Synchronized())
+    text = export.export("synchronized", "small")
+    marked = re.findall(r"\(\* ASYNC_REG = \"TRUE\" \*\)\s+reg \[1:0\] stages = (.*);", text)
+    assert sorted(marked) == ["2'h0", "2'h3"]
 
 
 class Swap(wiring.Component):
