@@ -1,8 +1,7 @@
 """Everything of a card that is not the vendor's: core, MACs and the adapter of AMD's block."""
 
-from amaranth.hdl import ClockDomain, ClockSignal, DomainRenamer, Module, ResetSignal
+from amaranth.hdl import ClockDomain, ClockSignal, DomainRenamer, Module
 from amaranth.lib import wiring
-from amaranth.lib.cdc import ResetSynchronizer
 from amaranth.lib.wiring import In, Out, connect
 
 from tickwire.spec.geometry import Geometry
@@ -13,7 +12,7 @@ from tickwire_hw.mac_receive import MACReceive
 from tickwire_hw.mac_transmit import MACTransmit
 from tickwire_hw.nic import LINES
 from tickwire_hw.order_path import ROWS_LOG2
-from tickwire_hw.pcie.crossing import BUS_DOMAIN, LINE_DOMAIN, Crossing, bridge
+from tickwire_hw.pcie.crossing import BUS_DOMAIN, LINE_DOMAIN, Crossing, bridge, reset_both
 from tickwire_hw.pcie.ultrascale import UltraScale
 from tickwire_hw.stream import LANES, WORD_BITS
 
@@ -60,10 +59,9 @@ class Board(wiring.Component):
         m = Module()
 
         m.domains += ClockDomain(LINE_DOMAIN), ClockDomain(BUS_DOMAIN)
-        m.submodules.reset = ResetSynchronizer(self.user_reset, domain=LINE_DOMAIN)
         m.d.comb += [ClockSignal(LINE_DOMAIN).eq(self.line_clk),
-                     ClockSignal(BUS_DOMAIN).eq(self.user_clk),
-                     ResetSignal(BUS_DOMAIN).eq(self.user_reset)]
+                     ClockSignal(BUS_DOMAIN).eq(self.user_clk)]
+        reset_both(m, self.user_reset)
 
         card, adapter, crossing, transmit = self._card, self._adapter, Crossing(), MACTransmit()
         m.submodules.card = DomainRenamer(LINE_DOMAIN)(card)

@@ -1,8 +1,8 @@
 """A top for a board: its streams cross between two clocks, and its Verilog is whole.
 
 Method: the crossing in Amaranth's simulator with clocks of several ratios, each side held back at
-random; the top with plain ports, its ports beside those of AMD's block, its Verilog under
-Verilator's lint.
+random, and with resets from one cycle on while entries are under way; the top with plain ports,
+its ports beside those of AMD's block, its Verilog under Verilator's lint.
 """
 
 import gc
@@ -10,11 +10,11 @@ import random
 from collections import deque
 
 import pytest
-from amaranth.hdl import ClockDomain, Fragment, Module
+from amaranth.hdl import ClockDomain, Fragment, Module, Signal
 from amaranth.sim import Simulator
 
 from tickwire_hw import catalogue, export
-from tickwire_hw.pcie.crossing import BUS_DOMAIN, LINE_DOMAIN, Crossing
+from tickwire_hw.pcie.crossing import BUS_DOMAIN, LINE_DOMAIN, Crossing, reset_both
 from tickwire_hw.plain import Plain
 from tickwire_hw.synchronizers import Synchronizers
 from tickwire_sim import verilator
@@ -89,6 +89,69 @@ def test_bursts_requests_and_answers_cross_in_order_and_an_answer_behind_what_wa
     assert requests == list(range(REQUESTS)) == [number for number, _ in answers]
     for (_, before), (_, over) in zip(asked, answers, strict=True):
         assert over >= before
+
+
+@pytest.mark.parametrize("cycles", [1, 2, 3, 8])
+@pytest.mark.parametrize("periods", [(6.4e-9, 4e-9), (6.4e-9, 2e-9), (4e-9, 6.4e-9)])
+def test_a_reset_of_any_length_empties_both_queues_and_loses_nothing_behind_it(periods, cycles):
+    dut, m, chance, reset = Crossing(), Module(), random.Random(cycles), Signal()
+    line, bus = ClockDomain(LINE_DOMAIN), ClockDomain(BUS_DOMAIN)
+    m.domains += line, bus
+    m.submodules.dut = dut
+    reset_both(m, reset)
+    asked, taken, given, came = [], [], [], []     # numbers, from one reset to the next
+
+    async def bus_side(context):
+        number = 0
+        context.set(dut.o_burst.ready, 1)
+        for _ in range(12):
+            for numbers in (asked, taken, given, came):
+                numbers.append([])
+            context.set(reset, 1)
+            for _ in range(cycles):
+                await context.tick(BUS_DOMAIN)
+            context.set(reset, 0)
+            # What is offered is taken, however soon it comes; some of it is under way at a reset.
+            for _ in range(chance.randrange(40, 90)):
+                is_offered = not context.get(bus.rst) and len(asked[-1]) < 30
+                number += is_offered
+                context.set(dut.i_request.valid, is_offered)
+                context.set(dut.i_request.p, {"address": number, "is_read": 1})
+                if is_offered and not context.get(dut.i_request.ready):
+                    number -= 1
+                elif is_offered:
+                    asked[-1].append(number)
+                if context.get(dut.o_burst.valid) and not context.get(bus.rst):
+                    came[-1].append(context.get(dut.o_burst.p.address))
+                await context.tick(BUS_DOMAIN)
+            context.set(dut.i_request.valid, 0)
+
+    async def line_side(context):
+        number = 0
+        context.set(dut.o_request.ready, 1)
+        while True:
+            await context.tick(LINE_DOMAIN)
+            is_reset = context.get(line.rst)
+            if taken and not is_reset and context.get(dut.o_request.valid):
+                taken[-1].append(context.get(dut.o_request.p.address))
+            is_offered = bool(given) and not is_reset and len(given[-1]) < 20
+            number += is_offered
+            context.set(dut.i_burst.valid, is_offered)
+            context.set(dut.i_burst.p, {"address": number, "data": 0, "is_word": 0})
+            if is_offered and not context.get(dut.i_burst.ready):
+                number -= 1
+            elif is_offered:
+                given[-1].append(number)
+    simulator = Simulator(m)
+    for period, domain in zip(periods, (LINE_DOMAIN, BUS_DOMAIN), strict=True):
+        simulator.add_clock(period, phase=chance.random() * period, domain=domain)
+    simulator.add_testbench(bus_side)
+    simulator.add_testbench(line_side, background=True)
+    simulator.run()
+    assert sum(map(len, asked)) > 100 and sum(map(len, given)) > 100
+    for offered, seen in ((asked, taken), (given, came)):
+        for before, after in zip(offered, seen, strict=True):
+            assert after == before[:len(after)] and len(after) >= min(len(before), 5)
 
 
 @pytest.mark.filterwarnings("ignore::amaranth.hdl.UnusedElaboratable")

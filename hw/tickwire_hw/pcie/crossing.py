@@ -1,8 +1,8 @@
 """The adapter's streams between the clock of the lines and that of a block for PCIe."""
 
-from amaranth.hdl import Module, Mux, Signal
+from amaranth.hdl import Module, Mux, ResetSignal, Signal, Value
 from amaranth.lib import data, fifo, stream, wiring
-from amaranth.lib.cdc import FFSynchronizer
+from amaranth.lib.cdc import AsyncFFSynchronizer, FFSynchronizer, ResetSynchronizer
 from amaranth.lib.wiring import In, Out, connect
 
 from tickwire_hw.host_port import LINE, Burst, Request
@@ -18,7 +18,7 @@ class Crossing(wiring.Component):
     An entry crosses in two to four cycles of the clock that it comes to. Bursts and answers share
     one queue, so an answer is offered when every burst before it was taken; it waits beside the
     queue and holds back no burst. Nothing is lost; a full queue exerts backpressure. Both
-    domains are reset together, which empties both queues.
+    domains are reset together, by ``reset_both``, which empties both queues.
 
     Members
     -------
@@ -71,6 +71,19 @@ class Crossing(wiring.Component):
             m.d[BUS_DOMAIN] += self.o_answer.valid.eq(0)
 
         return m
+
+
+def reset_both(m: Module, reset: Value) -> None:
+    """Reset both domains while ``reset``, of domain ``pcie``, is set, for as long as it takes.
+
+    A queue is empty when the side that reads has seen the reset of the side that writes, for some
+    cycles of a clock that may be slow, or not there yet: so the domain of the bus is released last.
+    """
+    is_line_reset = Signal()
+    m.submodules.line_reset = ResetSynchronizer(reset, domain=LINE_DOMAIN)
+    m.submodules.bus_reset = AsyncFFSynchronizer(ResetSignal(LINE_DOMAIN), is_line_reset,
+                                                 o_domain=BUS_DOMAIN)
+    m.d.comb += ResetSignal(BUS_DOMAIN).eq(reset | is_line_reset)
 
 
 def bridge(m: Module, core: wiring.Component, adapter: wiring.Component,
