@@ -243,6 +243,21 @@ def test_a_child_that_dies_is_reported_and_nothing_is_left():
     child.stop()
 
 
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGQUIT])
+def test_a_child_does_not_hear_the_terminal_however_early_it_is_asked_to_end(number):
+    # SIGQUIT here as well: its keys are the terminal's too. A Python takes longer to begin.
+    child = Child("test", "tests.children:sleep", None)
+    os.kill(child.process_id, number)
+    said: list[dict] = []
+    while not said and not child.is_gone:
+        said += child.hear()
+        time.sleep(0.01)
+    assert said == [{"state": "running"}]
+    child.stop()
+    assert child.end_sentence() == "The test process ended with status 0."
+    assert not signal.pthread_sigmask(signal.SIG_BLOCK, ()) & {signal.SIGINT, signal.SIGQUIT}
+
+
 def test_what_a_child_raises_arrives_as_a_sentence():
     for function, sentence, status in (
             ("tests.children:refuse", "Nothing works today.", 2),

@@ -26,6 +26,8 @@ from tickwire.errors import INTERNAL_STATUS, TickwireError
 STOP_SECONDS = 10.0                        # for a child to end in good order
 KILL_SECONDS = 2.0                         # and after it was told by a signal
 _LINE_MAX = 1 << 24
+_TERMINAL = (signal.SIGINT, signal.SIGQUIT)
+"""What a terminal sends to the whole foreground group; a child heeds its parent alone."""
 
 
 class Child:
@@ -37,10 +39,15 @@ class Child:
         self._socket, theirs = socket.socketpair()
         self._buffer = b""
         self.is_gone = False
-        with theirs:
-            self._process = subprocess.Popen(
-                [sys.executable, "-m", __spec__.name, str(theirs.fileno()), function],
-                pass_fds=(theirs.fileno(),), stdin=subprocess.DEVNULL)
+        # A child begins with them blocked, until it ignores them: here they come a little later.
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, _TERMINAL)
+        try:
+            with theirs:
+                self._process = subprocess.Popen(
+                    [sys.executable, "-m", __spec__.name, str(theirs.fileno()), function],
+                    pass_fds=(theirs.fileno(),), stdin=subprocess.DEVNULL)
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
         self._socket.setblocking(False)
         packed = base64.b64encode(pickle.dumps(payload)).decode()
         self._socket.setblocking(True)
@@ -163,8 +170,9 @@ class Parent:
 
 def _main(descriptor: int, function: str) -> int:
     # The parent decides when a child ends: Ctrl-C reaches the whole foreground group.
-    for number in (signal.SIGINT, signal.SIGQUIT):
+    for number in _TERMINAL:
         signal.signal(number, signal.SIG_IGN)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, _TERMINAL)
     os.set_inheritable(descriptor, False)
     parent = Parent(socket.socket(fileno=descriptor))
     signal.signal(signal.SIGTERM, lambda *_: parent.stop())
