@@ -25,7 +25,7 @@ COMMANDS = {
     "stat": "Show what a running device does.",
     "device": "List, look at, test, kill, arm and load devices.",
     "venue": "Run the simulated venue alone, until Ctrl-C.",
-    "fix": "FIX sessions: acceptance server, stored numbers, audit logs.",
+    "fix": "FIX: decode messages, stored numbers, audit logs, acceptance server.",
 }
 
 

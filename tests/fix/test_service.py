@@ -397,7 +397,8 @@ def test_a_port_that_is_taken_is_told(tmp_path):
     async def scenario(_):
         other = FIXService(FIXSettings(folder=str(tmp_path / "other"), sessions=tuple(sessions)),
                            {})
-        with pytest.raises(TickwireError, match=f"FIX cannot listen on 127.0.0.1:{port}"):
+        with pytest.raises(TickwireError, match=f"FIX cannot listen on 127.0.0.1:{port}: "
+                                                "Address already in use\\.$"):
             await other.start()
     run(tmp_path, sessions, scenario)
 
@@ -518,7 +519,8 @@ def test_log_lines_that_nobody_reads_hold_nothing_up():
 
 @pytest.mark.parametrize("words, sentence", [
     (["--acceptance", "--port", "70000"], "--port must be from 0 to 65535"),
-    (["--acceptance", "--dictionary", "nowhere"], "The dictionaries cannot be read"),
+    (["--acceptance", "--dictionary", "nowhere"], "--dictionary nowhere: nowhere/FIX42.xml "
+     "cannot be read as a dictionary: No such file or directory.\n"),
     (["--acceptance", "--port", "1.5"], "not a whole number")])
 def test_what_the_acceptance_server_refuses(capsys, words, sentence):
     assert cli.main(["fix", "acceptor", *words]) == 2

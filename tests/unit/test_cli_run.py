@@ -41,7 +41,7 @@ def run(*arguments: str, capsys) -> tuple[int, str, str]:
 
 def program(*arguments: str, **options) -> subprocess.CompletedProcess:
     """Run the program in a process of its own."""
-    found = subprocess.run([sys.executable, "-m", "tickwire.cli", *arguments], text=True,
+    found = subprocess.run([sys.executable, "-m", "tickwire", *arguments], text=True,
                            capture_output=True, check=False, timeout=1_200, **options)
     assert "Traceback" not in found.stdout + found.stderr
     found.stderr = without_remarks(found.stderr)

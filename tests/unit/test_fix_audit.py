@@ -70,7 +70,7 @@ def test_a_log_is_checked_when_it_is_opened_and_not_record_by_record(tmp_path, m
 
 def test_a_file_that_is_no_log_is_told(tmp_path):
     (tmp_path / "x").write_bytes(b"8=FIX.4.4\x01")
-    with pytest.raises(StoreError, match="is not an audit log"):
+    with pytest.raises(InputError, match="x is not an audit log"):
         list(lines(tmp_path / "x"))
 
 

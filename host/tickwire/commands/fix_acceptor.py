@@ -92,7 +92,7 @@ async def _serve(host: str, port: int, dictionary: Path | None, audit: Path | No
     try:
         server = acceptance_acceptor(host, port, dictionaries=dictionary, audit=log)
     except (OSError, ValueError) as error:
-        raise TickwireError(f"The dictionaries cannot be read: {error}") from None
+        raise TickwireError(f"--dictionary {dictionary}: {error}.") from None
     with tell_of_compiling():
         await server.start()
     stopped = asyncio.Event()

@@ -33,8 +33,9 @@ def decode(
     """Print FIX messages with the names of fields and the meanings of values, groups indented.
 
     A message that is garbled or not as its dictionary has it is told with its place and the
-    reason; the exit status is then 1. Passed over is what is between messages and no part of one:
-    line ends, and text such as the time that a log has before each.
+    reason; the exit status is then 1, and 3 when there is no message. Passed over is what is
+    between messages and no part of one: line ends, and text such as the time that a log has before
+    each.
     """
     if file.startswith("-") and file != "-":
         raise TickwireError(f"Unknown option: {file}. Try `tickwire fix decode --help`.")
@@ -42,11 +43,10 @@ def decode(
         raise TickwireError("--delimiter must be one character that is no letter, digit or =, "
                             f"not {delimiter!r}.")
     reader = _reader(dictionary, transport)
-    number, bad, hint, passed = 0, 0, "", 0
+    number, bad, hint = 0, 0, ""
     for place, parsed in _messages(_open(file), delimiter.encode("latin-1"), reader):
         from tickwire.orders.fix.show import trouble
         if parsed.garbled and _BETWEEN.fullmatch(parsed.octets):
-            passed += bool(parsed.octets.strip())
             continue
         number += 1
         wrong = trouble(parsed)
@@ -57,9 +57,8 @@ def decode(
         except BrokenPipeError:
             sys.stderr.close()             # what reads us has seen enough
             return _BAD if bad else 0
-    if passed and not number:
-        sys.stderr.write(f"{file} has no FIX message in it.\n")
-        return _BAD
+    if not number:
+        raise InputError(f"{'Standard input' if file == '-' else file} has no FIX message in it.")
     if hint:
         sys.stderr.write(hint + "\n")
     return _BAD if bad else 0

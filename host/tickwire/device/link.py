@@ -8,13 +8,12 @@ when it is back.
 
 import asyncio
 import contextlib
-import os
 import socket
 
 from tickwire.config import OrderSettings
 from tickwire.device.owned import OwnedDevice
 from tickwire.engine import Engine
-from tickwire.errors import TickwireError
+from tickwire.errors import TickwireError, system_reason
 from tickwire.spec import ouch50, soupbintcp
 from tickwire.spec.intents import Operation
 from tickwire.spec.registers import KillAction
@@ -52,7 +51,7 @@ class OrderLink:
         except OSError as error:
             self._drop()
             raise TickwireError(f"Cannot reach the order port {where}: "
-                                f"{_reason(error)}.") from None
+                                f"{system_reason(error)}.") from None
         except BaseException:
             self._drop()
             raise
@@ -131,13 +130,6 @@ class OrderLink:
         query = encode(ouch50.ACCOUNT_QUERY, {})
         await loop.sock_sendall(link, encode(soupbintcp.UNSEQUENCED_DATA, {"message": query}))
         self._device.attach_session(link.fileno(), received[len(packet):], self._sequence)
-
-
-def _reason(error: OSError) -> str:
-    """The system's words; asyncio puts its own in front of them."""
-    if error.errno and error.errno > 0:
-        return os.strerror(error.errno)
-    return error.strerror or str(error)
 
 
 def _first(octets: bytes) -> bytes | None:

@@ -5,7 +5,7 @@ import itertools
 import ssl
 from collections.abc import Iterator, Sequence
 
-from tickwire.errors import TickwireError
+from tickwire.errors import TickwireError, system_reason
 from tickwire.orders.fix.audit import AuditLog
 from tickwire.orders.fix.connection import Connection
 from tickwire.orders.fix.parse import Parsed
@@ -56,7 +56,7 @@ class Acceptor:
                 ssl_handshake_timeout=self._logon_seconds if self._tls else None)
         except OSError as error:
             raise TickwireError(f"FIX cannot listen on {self.host}:{self.port}: "
-                                f"{error.strerror or error}.") from None
+                                f"{system_reason(error)}.") from None
         finally:
             slow.cancel()
         self.port = self._server.sockets[0].getsockname()[1]

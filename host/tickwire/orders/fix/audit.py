@@ -67,7 +67,7 @@ def lines(path: Path) -> Iterator[str]:
     """Yield a readable line for every entry of an audit log: time, connection, sign, octets.
 
     Field ends are shown as ``|``, what is not printable as in a Python literal. Raises
-    :class:`StoreError` when the file holds no entry, and at its end when it is damaged: entries
+    :class:`InputError` when the file holds no entry, and at its end when it is damaged: entries
     from there on are not shown.
     """
     is_empty = True
@@ -79,6 +79,6 @@ def lines(path: Path) -> Iterator[str]:
         shown = text if text.isprintable() else text.encode("unicode_escape").decode()
         yield f"{when} {record.number} {SIGNS.get(record.kind, '?')} {shown}"
     if is_empty:
-        raise StoreError(f"{path}: is not an audit log of FIX sessions.")
+        raise InputError(f"{path} is not an audit log of FIX sessions.")
     if found := damage(path):
         raise InputError(f"{found.sentence(path)}.")

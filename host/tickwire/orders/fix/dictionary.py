@@ -195,7 +195,8 @@ class _Reader:
         try:
             self._root = ElementTree.parse(path).getroot()
         except (OSError, ElementTree.ParseError) as error:
-            raise DictionaryError(f"{path} cannot be read as a dictionary: {error}") from None
+            reason = error.strerror if isinstance(error, OSError) else error
+            raise DictionaryError(f"{path} cannot be read as a dictionary: {reason}") from None
         if self._root.tag != "fix":
             raise self._error(f"the outermost element is <{self._root.tag}>, not <fix>")
         self._fields = self._read_fields()

@@ -7,6 +7,7 @@ import ssl
 import time
 from collections.abc import Iterator
 
+from tickwire.errors import system_reason
 from tickwire.orders.fix.audit import AuditLog
 from tickwire.orders.fix.connection import Connection
 from tickwire.orders.fix.sending import SECOND, log
@@ -87,7 +88,8 @@ class Initiator:
                 server_hostname=(settings.server_name or settings.host) if self._tls else None),
                 settings.logon_seconds)
         except (OSError, TimeoutError) as error:
-            self.session.ended = str(error) or "no connection in time"
+            self.session.ended = (str(error) if isinstance(error, ssl.SSLError)
+                                  else system_reason(error)) or "no connection in time"
             log.warning("%s: cannot connect to %s:%d: %s", settings.identity, settings.host,
                         settings.port, self.session.ended)
             return False
