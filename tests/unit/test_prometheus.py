@@ -58,6 +58,15 @@ def test_every_counter_of_the_table_is_there_with_its_value_and_text(scraped):
         assert counter.doc in family.documentation
 
 
+def test_the_greatest_of_something_is_a_gauge_and_all_other_counters_are_counters(scraped):
+    kinds = {counter.name: scraped[f"tickwire_{counter.name}"].type for counter in COUNTERS}
+    assert {name for name, kind in kinds.items() if kind == "gauge"} == {
+        "order_stash_max", "level_stash_max"}
+    assert set(kinds.values()) == {"gauge", "counter"}
+    assert scraped["tickwire_order_stash_max"].samples[0].name == "tickwire_order_stash_max"
+    assert scraped["tickwire_messages"].samples[0].name == "tickwire_messages_total"
+
+
 def test_a_bucket_counts_what_is_at_most_its_bound_as_prometheus_has_it(scraped):
     stage = STAGES[0].name
     samples = [sample for sample in scraped["tickwire_stage_latency_seconds"].samples

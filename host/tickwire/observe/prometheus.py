@@ -45,8 +45,10 @@ class DeviceCollector(Collector):
         device = [self._observer.name]
         values = self._observer.counters()
         for counter in COUNTERS:
-            family = CounterMetricFamily(f"tickwire_{counter.name}",
-                                         f"{counter.doc} [{counter.unit}]", labels=["device"])
+            # The greatest of something is no sum: a rate of it would mean nothing.
+            kind = GaugeMetricFamily if counter.name.endswith("_max") else CounterMetricFamily
+            family = kind(f"tickwire_{counter.name}", f"{counter.doc} [{counter.unit}]",
+                          labels=["device"])
             family.add_metric(device, values[counter.name])
             yield family
         yield from self._gauges(device)
