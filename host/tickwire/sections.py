@@ -150,12 +150,13 @@ def forms(kind: type[Any]) -> dict[str, Form]:
     """Return how each key of ``kind`` is read; fields that a document can not set are left out.
 
     A dataclass without declarations, such as :class:`tickwire.spec.geometry.Geometry`, has
-    integers and checks them itself.
+    integers with ``bounds`` and ``doc`` in their metadata, and checks what else they must be.
     """
     fields = dataclasses.fields(kind)
     if any("form" in field.metadata for field in fields):
         return {field.name: field.metadata["form"] for field in fields if "form" in field.metadata}
-    return {field.name: Setting(integer()) for field in fields}
+    return {field.name: Setting(integer(*field.metadata["bounds"]), field.metadata["doc"])
+            for field in fields}
 
 
 def settings(kind: type[Any], key: str = "") -> Iterator[tuple[str, Setting]]:

@@ -268,6 +268,9 @@ def test_text_is_held_to_its_rule(key, good, bad):
                                    "not an array"),
     ("strategy.parameters.x = 2024-01-01", "strategy.parameters.x must be a number, text, true or "
                                            "false, not 2024-01-01"),
+    ("geometry.instruments = 65_537",
+     "geometry.instruments must be an integer from 1 to 65,536, not 65537"),
+    ("geometry.depth = 9", "geometry.depth must be an integer from 0 to 8, not 9"),
     ("geometry.window_words = 48", "geometry.window_words must be a power of two, not 48"),
     ("geometry.cached = 1", "geometry.cached must be 0 or 2 to 8, not 1"),
     ("device.busy_poll = true", "device.busy_poll needs device.core to be 0 or more, not -1"),

@@ -4,7 +4,7 @@ The same kernels and gateware serve a 64-instrument card and a whole market. Two
 record for record only when their geometry agrees, overflow included.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, fields, replace
 
 HASH_MULTIPLIER = 0x9E3779B97F4A7C15       # 2^64 / golden ratio, odd (Knuth, TAOCP 3, 6.4)
 LEVEL_LEFT_MULTIPLIER = 0x9E3779B1         # hash of a level's left bucket, prime near 2^32 / golden ratio
@@ -25,39 +25,33 @@ LEVEL_FULL = (1 << 40) - (1 << 32)         # with so many it takes no order: any
 ONE_ORDER = 1 << 40                        # a level is orders << 40 | shares
 
 
+def _size(default: int, least: int, most: int, doc: str) -> int:
+    """Declare a size with its inclusive bounds and a line of help."""
+    size: int = field(default=default, metadata={"bounds": (least, most), "doc": doc})
+    return size
+
+
 @dataclass(frozen=True, slots=True)
 class Geometry:
-    """Sizes of the book. Powers of two are given as logarithms.
+    """Sizes of the book: what it can hold, and how far it sees at once."""
 
-    ``instruments`` 1 to 65,536; ``orders_log2`` buckets of four orders in each of the two order
-    tables; ``levels_log2`` the same for price levels; ``window_words`` 64-tick words of a side's
-    price window, a power of two up to 64; ``lookups`` level look-ups of one step of
-    re-centring; ``depth`` levels a side that readers keep, 0 to 8: LEVEL records are written
-    when it is not 0; ``cached`` best levels a side that a card keeps for its early answers, 2 to 8,
-    or 0 for a card without them.
-    """
-
-    instruments: int = 64
-    orders_log2: int = 14
-    order_stash: int = 64
-    levels_log2: int = 12
-    level_stash: int = 32
-    window_words: int = 64
-    lookups: int = 16
-    sweep_queue: int = 64
-    depth: int = 0
-    cached: int = MAX_CACHED
+    instruments:  int = _size(64, 1, 65_536, "Instruments that have a book.")
+    orders_log2:  int = _size(14, 4, 26, "Buckets of four orders in each of the two order tables, as a power of two.")
+    order_stash:  int = _size(64, 1, 4_096, "Orders that find no place there.")
+    levels_log2:  int = _size(12, 4, 24, "Buckets of four price levels in each of the two level tables, as a power of two.")
+    level_stash:  int = _size(32, 1, 4_096, "Levels that find no place there.")
+    window_words: int = _size(64, 4, 64, "Price window of a side, in words of 64 ticks; a power of two.")
+    lookups:      int = _size(16, 1, 64, "Ticks that one step looks up while a window goes down.")
+    sweep_queue:  int = _size(64, 2, 4_096, "Sides that wait for that at most; a power of two.")
+    depth:        int = _size(0, 0, MAX_DEPTH, "Levels a side that readers keep; LEVEL records are written when it is not 0.")
+    cached:       int = _size(MAX_CACHED, 0, MAX_CACHED, "Best levels a side that a card keeps for early answers; 0 without them, never 1.")
 
     def __post_init__(self) -> None:
         """Check every size; the sentence names the field, the rule and the value."""
-        rules = (("instruments", 1, 65_536), ("orders_log2", 4, 26), ("order_stash", 1, 4_096),
-                 ("levels_log2", 4, 24), ("level_stash", 1, 4_096), ("window_words", 4, 64),
-                 ("lookups", 1, 64), ("sweep_queue", 2, 4_096), ("depth", 0, MAX_DEPTH),
-                 ("cached", 0, MAX_CACHED))
-        for name, least, most in rules:
-            value = getattr(self, name)
+        for size in fields(self):
+            value, (least, most) = getattr(self, size.name), size.metadata["bounds"]
             if not isinstance(value, int) or not least <= value <= most:
-                raise ValueError(f"geometry.{name} must be {least} to {most}, not {value!r}")
+                raise ValueError(f"geometry.{size.name} must be {least} to {most}, not {value!r}")
         if self.cached == 1:
             raise ValueError("geometry.cached must be 0 or 2 to 8, not 1")
         for name in ("window_words", "sweep_queue"):
