@@ -4,8 +4,10 @@ Method: a stand-in observer with known counters and durations, scraped over HTTP
 read with the client library's own parser.
 """
 
+import re
 import socket
 import urllib.request
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
@@ -65,6 +67,13 @@ def test_the_greatest_of_something_is_a_gauge_and_all_other_counters_are_counter
     assert set(kinds.values()) == {"gauge", "counter"}
     assert scraped["tickwire_order_stash_max"].samples[0].name == "tickwire_order_stash_max"
     assert scraped["tickwire_messages"].samples[0].name == "tickwire_messages_total"
+
+
+def test_the_page_names_what_is_there_beside_the_counters(scraped):
+    page = (Path(__file__).parents[2] / "docs/files.md").read_text(encoding="utf-8")
+    section = page.split("## Metrics for Prometheus")[1].split("\n## ")[0]
+    assert set(re.findall(r"`(tickwire_[a-z_]+)`", section)) == (
+        set(scraped) - {f"tickwire_{counter.name}" for counter in COUNTERS})
 
 
 def test_a_bucket_counts_what_is_at_most_its_bound_as_prometheus_has_it(scraped):
