@@ -7,6 +7,8 @@ purpose. Nothing is measured; a test waits for a state and fails when it does no
 import contextlib
 import itertools
 import os
+import subprocess
+import sys
 import threading
 import time
 from dataclasses import replace
@@ -29,6 +31,8 @@ from tests.system.conformance import SYMBOLS as SYMBOL_TICKS
 from tickwire.config import SymbolSettings
 from tickwire.device.software import SoftwareDevice
 from tickwire.engine import Engine
+from tickwire.kernels import histogram
+from tickwire.kernels.engine_host import enqueue
 from tickwire.spec.records import RecordType
 from tickwire.spec.registers import KillCause
 from tickwire.strategy import runner
@@ -135,6 +139,30 @@ def until(bench, is_done, what):
     bench.device.wait(is_done, 10, what)
 
 
+def test_what_its_first_order_calls_is_loaded_before_its_thread_begins():
+    # In a process of its own: in this one another test may have loaded it.
+    script = """
+from tests.system.conformance import software
+from tickwire.engine import Engine
+from tickwire.kernels import histogram
+from tickwire.kernels.engine_host import enqueue
+from tickwire.strategy.base import PythonStrategy
+from tests.unit.test_python_strategy import SYMBOLS
+
+class Asks(PythonStrategy):
+    def on_start(self):
+        self.loaded = len(enqueue.signatures), len(histogram.add.signatures)
+
+strategy = Asks(SYMBOLS, {})
+with software("python-loaded") as bench:
+    engine = Engine(bench.device, strategy)
+    engine.start()
+    engine.close()
+assert strategy.loaded == (1, 1), strategy.loaded
+"""
+    subprocess.run([sys.executable, "-c", script], check=True, timeout=600)
+
+
 @pytest.mark.parametrize("running", [Notes], indirect=True)
 def test_it_gets_the_records_of_the_rings_and_its_orders_go_out(running):
     bench, _, strategy = running
@@ -143,6 +171,7 @@ def test_it_gets_the_records_of_the_rings_and_its_orders_go_out(running):
     bench.send(itch.add(AAA, 900, b"B", 10, 100 * DOLLAR + 100 - 100),
                itch.trade(AAA, 0, b"B", 5, 100 * DOLLAR, match=1), itch.action(AAA, b"T"))
     until(bench, lambda: bench.device.counters()["orders_sent"] == 1, "send the order")
+    assert len(enqueue.signatures) == len(histogram.add.signatures) == 1   # those loaded before
     bench.say(accepted(1))
     bench.say(executed(1, 100))
     until(bench, lambda: len(strategy.seen) == 6, "tell the records and the fill")

@@ -15,6 +15,8 @@ import numpy as np
 
 from tickwire.device.base import RECORD_DTYPES, Device, RecordReader
 from tickwire.kernels import histogram, ring
+from tickwire.kernels.engine_host import enqueue
+from tickwire.kernels.engine_layout import HOST, QUEUE_SLOTS
 from tickwire.spec.intents import Operation
 from tickwire.spec.records import RECORD_SIZE, STATE_LINE, RecordType
 from tickwire.spec.registers import Status
@@ -93,6 +95,15 @@ class LatestQuotes:
         self._waiting[place] = row             # an older one's turn, or the last
 
 
+def _load_kernels() -> None:
+    """Run what the first order calls: compiled then, the watchdog could bite in that time."""
+    full, numbers = np.zeros(1, HOST), np.array([QUEUE_SLOTS, 0], np.int64)
+    full["queue_written"], full["queue_read"] = numbers.ctypes.data, numbers.ctypes.data + 8
+    enqueue(full.ctypes.data, 0)           # a queue without room: nothing is written
+    counts = np.zeros(HISTOGRAM_WORDS, np.int64)
+    histogram.add(counts.ctypes.data, 0)
+
+
 class PythonRunner:
     """Runs ``strategy`` beside the loop of ``engine``.
 
@@ -127,6 +138,7 @@ class PythonRunner:
 
     def start(self) -> None:
         """Start the thread."""
+        _load_kernels()
         self._thread.start()
 
     def stop(self) -> None:
