@@ -5,6 +5,7 @@ Method: octets of all values go in, files are read back with the journal's reade
 
 import pytest
 
+from tickwire import cli
 from tickwire.errors import InputError
 from tickwire.orders.fix import journal
 from tickwire.orders.fix.audit import NOTE, RECEIVED, SENT, AuditLog, lines
@@ -72,6 +73,12 @@ def test_a_file_that_is_no_log_is_told(tmp_path):
     (tmp_path / "x").write_bytes(b"8=FIX.4.4\x01")
     with pytest.raises(InputError, match="x is not an audit log"):
         list(lines(tmp_path / "x"))
+
+
+@pytest.mark.parametrize("name", ["none", ""])
+def test_one_that_cannot_be_read_ends_with_the_status_of_an_input(tmp_path, name, capsys):
+    assert cli.main(["fix", "audit", str(tmp_path / name)]) == 3
+    assert capsys.readouterr().err.startswith(f"{tmp_path / name}: ")
 
 
 def test_a_damaged_log_is_shown_up_to_the_damage_which_is_told(tmp_path):

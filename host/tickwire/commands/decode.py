@@ -25,7 +25,8 @@ _CARRIED = {soupbintcp.SEQUENCED_DATA.tag: text.describe_ouch_out,
 
 
 def decode(
-    file: Path,
+    file: Annotated[Path, Parameter(
+        help="BinaryFILE of ITCH 5.0, plain or .gz, pcap or pcapng.")],
     *,
     json: Annotated[bool, Parameter(help="One JSON object a message, numbers raw.",
                                     negative="")] = False,

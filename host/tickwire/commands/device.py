@@ -126,8 +126,11 @@ def selftest(name: Name = "", /) -> int:
 
 
 @device.command
-def load(folder: Path, /, *, check: Annotated[bool, Parameter(
-        help="Check manifest, hash and digest, and load nothing.", negative="")] = False) -> int:
+def load(
+    folder: Annotated[Path, Parameter(help="Folder of a bitstream and its manifest.toml.")], /, *,
+    check: Annotated[bool, Parameter(
+        help="Check manifest, hash and digest, and load nothing.", negative="")] = False,
+) -> int:
     """Check the bitstream in FOLDER against its manifest and this host, then load it."""
     from tickwire.device import bitstream
     found = bitstream.read(folder)

@@ -21,9 +21,10 @@ if TYPE_CHECKING:
 
 
 def diff(
-    first: str,
-    second: str,
-    file: Path,
+    first: Annotated[str, Parameter(help="A device: software or verilated.")],
+    second: Annotated[str, Parameter(help="The one that is compared with it.")],
+    file: Annotated[Path, Parameter(
+        help="BinaryFILE of ITCH 5.0, plain or .gz, pcap or pcapng.")],
     *,
     symbols: Annotated[str, Parameter(
         help="Stocks to keep books of, as A,B; all by default.")] = "",

@@ -6,6 +6,8 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
+from tickwire.errors import InputError
+
 
 def audit(
     file: Annotated[Path, Parameter(help="An audit log, NAME-YYYYMMDD.audit.")],
@@ -15,6 +17,10 @@ def audit(
     < came, > went, # what happened to the connection; | ends a field.
     """
     from tickwire.orders.fix.audit import lines
-    for line in lines(file):
-        sys.stdout.write(f"{line}\n")
+    from tickwire.orders.fix.journal import StoreError
+    try:
+        for line in lines(file):
+            sys.stdout.write(f"{line}\n")
+    except StoreError as error:
+        raise InputError(str(error)) from None
     return 0

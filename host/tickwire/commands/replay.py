@@ -28,7 +28,8 @@ _SHOWN = ("messages", "records")           # counters that have a line of their 
 
 
 def replay(
-    file: Path,
+    file: Annotated[Path, Parameter(
+        help="BinaryFILE of ITCH 5.0, plain or .gz, pcap or pcapng.")],
     *,
     symbols: Annotated[str, Parameter(
         help="Stocks to keep books of, as A,B; all by default.")] = "",
