@@ -87,7 +87,6 @@ def test_every_command_explains_itself(command, capsys):
     (["run", "--set", "feed.port_a=0"], "override: feed.port_a must be an integer from 1"),
     (["run", "--impair", "2"], "--impair must be a fraction from 0 to 1, not 2."),
     (["run", "--impair", "nan"], "--impair must be a fraction from 0 to 1, not NaN."),
-    (["fix", "audit", "/"], "/: is a folder, not a file."),
     (["run", "--config", "/does/not/exist.toml"], "/does/not/exist.toml: cannot be read"),
     (["venue", "--set", "venue.agents=0"], "override: venue.agents must be an integer from 1"),
     (["stat", "nobody-has-this-name"], "No device 'nobody-has-this-name' runs"),

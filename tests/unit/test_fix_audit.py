@@ -75,10 +75,10 @@ def test_a_file_that_is_no_log_is_told(tmp_path):
         list(lines(tmp_path / "x"))
 
 
-@pytest.mark.parametrize("name", ["none", ""])
-def test_one_that_cannot_be_read_ends_with_the_status_of_an_input(tmp_path, name, capsys):
+@pytest.mark.parametrize(("name", "what"), [("none", ""), ("", "is a folder, not a file.\n")])
+def test_one_that_cannot_be_read_ends_with_the_status_of_an_input(tmp_path, name, what, capsys):
     assert cli.main(["fix", "audit", str(tmp_path / name)]) == 3
-    assert capsys.readouterr().err.startswith(f"{tmp_path / name}: ")
+    assert capsys.readouterr().err.startswith(f"{tmp_path / name}: {what}")
 
 
 def test_a_damaged_log_is_shown_up_to_the_damage_which_is_told(tmp_path):
