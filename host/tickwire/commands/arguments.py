@@ -23,6 +23,9 @@ def _whole(_: object, tokens: Sequence[Token]) -> int:
 Whole = Annotated[int, Parameter(converter=_whole)]
 """A whole number, written as one."""
 
+Recording = Annotated[Path, Parameter(help="BinaryFILE of ITCH 5.0, plain or .gz, pcap or pcapng.")]
+"""A file that messages are read from."""
+
 
 def check_output(*paths: Path | None) -> None:
     """Refuse files that cannot be written or are named twice, before any work is done."""

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from cyclopts import Parameter
 
 from tickwire import decode as text
-from tickwire.commands.arguments import Whole
+from tickwire.commands.arguments import Recording, Whole
 from tickwire.errors import InputError, TickwireError
 from tickwire.spec import itch50, ouch50, soupbintcp
 
@@ -25,8 +25,7 @@ _CARRIED = {soupbintcp.SEQUENCED_DATA.tag: text.describe_ouch_out,
 
 
 def decode(
-    file: Annotated[Path, Parameter(
-        help="BinaryFILE of ITCH 5.0, plain or .gz, pcap or pcapng.")],
+    file: Recording,
     *,
     json: Annotated[bool, Parameter(help="One JSON object a message, numbers raw.",
                                     negative="")] = False,

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
-from tickwire.commands.arguments import Whole
+from tickwire.commands.arguments import Recording, Whole
 from tickwire.commands.replay import check_tick, symbols_of, unnamed, waiting
 from tickwire.device.kinds import WAITING, geometry_of, replay_of
 from tickwire.errors import InputError
@@ -23,8 +23,7 @@ if TYPE_CHECKING:
 def diff(
     first: Annotated[str, Parameter(help="A device: software or verilated.")],
     second: Annotated[str, Parameter(help="The one that is compared with it.")],
-    file: Annotated[Path, Parameter(
-        help="BinaryFILE of ITCH 5.0, plain or .gz, pcap or pcapng.")],
+    file: Recording,
     *,
     symbols: Annotated[str, Parameter(
         help="Stocks to keep books of, as A,B; all by default.")] = "",

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
 
-from tickwire.commands.arguments import Whole, check_output, write_json
+from tickwire.commands.arguments import Recording, Whole, check_output, write_json
 from tickwire.device.kinds import WAITING, geometry_of, replay_of
 from tickwire.errors import InputError, TickwireError
 from tickwire.spec.itch50 import BY_TYPE
@@ -28,8 +28,7 @@ _SHOWN = ("messages", "records")           # counters that have a line of their 
 
 
 def replay(
-    file: Annotated[Path, Parameter(
-        help="BinaryFILE of ITCH 5.0, plain or .gz, pcap or pcapng.")],
+    file: Recording,
     *,
     symbols: Annotated[str, Parameter(
         help="Stocks to keep books of, as A,B; all by default.")] = "",
