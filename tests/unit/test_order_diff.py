@@ -111,6 +111,14 @@ def test_a_file_of_intents_that_cannot_be_read_ends_with_a_sentence(files, tmp_p
     assert "line 1: '?' is no JSON object" in capsys.readouterr().err
 
 
+def test_a_file_without_intents_is_no_comparison_of_orders(files, capsys):
+    day, intents = files
+    intents.write_text("\n")
+    assert main(["diff", "software", "software", str(day), "--intents", str(intents)]) == 3
+    told = capsys.readouterr()
+    assert (told.out, "holds no intents" in told.err) == ("", True)
+
+
 @pytest.mark.parametrize("line", ['{"operation": [], "after": 0}',
                                   '{"operation": {"a": 1}, "after": 0}'])
 def test_an_operation_that_is_no_name_is_told(tmp_path, line):

@@ -81,6 +81,8 @@ def _with_intents(devices: tuple[str, str], file: Path, intents: Path, symbols: 
     from tickwire.feed import open_source
     check_symbols(symbols, geometry)
     cuts = [planned.after for planned in read_intents(intents)]
+    if not cuts:
+        raise InputError(f"{intents} holds no intents, so there is nothing to compare with them.")
     with ExitStack() as stack:
         lines, time = lines_in(stack.enter_context(open_source(file)))
         driven = []
