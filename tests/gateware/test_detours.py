@@ -5,7 +5,6 @@ are added up here from what the database says of each pip.
 """
 
 import importlib.util
-import itertools
 import json
 from collections import Counter
 from random import Random
@@ -17,75 +16,13 @@ from hypothesis import strategies as st
 
 from tests.gateware import toy_fabric as toy
 from tests.gateware.drawing import CLOCK_TO_OUTPUT, NEEDS, Drawing
+from tests.gateware.toy_routes import FABRIC, pip, route, split, takes, tree, way
 from tickwire_hw.platform import ecp5
 from tickwire_hw.platform.routing import wires
 from tickwire_hw.platform.routing.detours import Detours
-from tickwire_hw.platform.routing.fabric import Fabric
 from tickwire_hw.platform.routing.routed import Routed
 
-FABRIC = Fabric(toy.database(), 0)
-PIPS = {(source, target): (x, y, timing) for source, target, x, y, timing, _ in toy.pips()}
 BETWEEN = CLOCK_TO_OUTPUT + NEEDS
-
-
-def split(wire):
-    x, y, name = wire.split("/")
-    return int(x[1:]), int(y[1:]), name
-
-
-def pip(source, target):
-    """Return the name of the pip between two wires; fails if the toy has none."""
-    (x, y, first), (to_x, to_y, then) = split(source), split(target)
-    assert PIPS[first, then][:2] == (to_x - x, to_y - y)
-    return f"X{x}/Y{y}/0_0_{first}->{to_x - x}_{to_y - y}_{then}"
-
-
-def way(first, *moves):
-    """Return the wires of a way: ``("H01E0003", 4)`` follows a track for four places."""
-    found = [first]
-    x, y, _ = split(first)
-    for name, places in moves:
-        for _ in range(places):
-            across, down, _ = toy.TRACKS.get(name, (0, 0, 0))
-            x, y = x + across, y + down
-            found.append(f"X{x}/Y{y}/{name}")
-    return found
-
-
-def route(*ways):
-    """Return a net's route in JSON: its first wire, then each other behind its pip."""
-    text = {ways[0][0]: ""}
-    for wires_ in ways:
-        for source, target in itertools.pairwise(wires_):
-            text[target] = pip(source, target)
-    return ";".join(f"{target};{by};1" for target, by in text.items())
-
-
-def tree(text):
-    """Return what drives each wire of a route; every pip must be one of the toy's."""
-    fields = text.split(";")
-    found = {}
-    for wire, by, strength in zip(fields[::3], fields[1::3], fields[2::3], strict=True):
-        assert strength == "1" and wire not in found
-        found[wire] = None
-        if by:
-            x, y, ends = by.split("/")
-            found[wire] = f"{x}/{y}/{ends.split('->')[0].removeprefix('0_0_')}"
-            assert by == pip(found[wire], wire)
-    return found
-
-
-def takes(text, end):
-    """Return the picoseconds from a route's first wire to another."""
-    before, total = tree(text), 0
-    leads = Counter(before.values())
-    while before[end] is not None:
-        source = before[end]
-        timing = PIPS[split(source)[2], split(end)[2]][2]
-        total += (toy.PIN_PS, toy.FAST_PS, toy.SLOW_PS)[timing]
-        total += toy.MORE_PS * leads[source] if timing else 0
-        end = source
-    return total
 
 
 class Design:
@@ -389,10 +326,10 @@ def test_nextpnr_reads_back_what_was_changed(slow, period, tmp_path, monkeypatch
                    for option in ("--json", "--write", "--sdf", "--report", "--textcfg")}
         netlist = json.loads((folder / options["--json"]).read_text())
         nets = netlist["modules"]["top"]["netnames"]
-        if not runs:
-            netlist = slow.netlist()
-        routes = {bit: nets[f"net_{bit}"]["attributes"].get("ROUTING", slow.routes[bit])
-                  for bit in slow.routes}
+        routes = {bit: nets[f"net_{bit}"]["attributes"]["ROUTING"] for bit in slow.routes}
+        assert [takes(text, "X3/Y0/M0_SLICE") for text in routes.values()] == [980]
+        if not runs:                                            # as if it had thought otherwise
+            netlist, routes = slow.netlist(), slow.routes
         runs.append(options)
         (folder / options["--write"]).write_text(json.dumps(netlist))
         (folder / options["--sdf"]).write_text("".join(
@@ -402,9 +339,8 @@ def test_nextpnr_reads_back_what_was_changed(slow, period, tmp_path, monkeypatch
 
     monkeypatch.setattr(ecp5, "_nextpnr", nextpnr)
     monkeypatch.setattr(ecp5, "_fabric", lambda: FABRIC)
-    (tmp_path / "refined.json").write_text(json.dumps(slow.drawing.netlist()))
     path = ecp5.route(tmp_path, 1e6 / period, slow.drawing.placed())
-    assert [run["--json"] for run in runs] == ["refined.json", "shortened.json"][:1 + (
+    assert [run["--json"] for run in runs] == ["negotiated.json", "shortened.json"][:1 + (
         period == 1_400)]
     assert {run["--textcfg"] for run in runs} == {"top.config"}
     assert sum(ps for _, _, ps in path) == (1_382 if period == 1_400 else 2_582)

@@ -27,6 +27,7 @@ from tickwire_hw.platform.placement.delays import read as read_delays
 from tickwire_hw.platform.placement.placed import Placed
 from tickwire_hw.platform.routing.detours import Detours
 from tickwire_hw.platform.routing.fabric import Fabric
+from tickwire_hw.platform.routing.negotiation import Negotiation
 from tickwire_hw.platform.routing.routed import Routed
 
 MHZ = 125.0
@@ -53,6 +54,8 @@ longest path is a quarter longer.
 """
 _SPEED, _GRADE = 8, 2
 """Speed of the device, and its place among those of nextpnr's chip database."""
+_MARGIN_PS = 200
+"""What routes are negotiated for beyond the clock; delays are those of wires that fan out once."""
 _COMPARE = "compare.v"
 _SMALLER = [
     'setattr -set syn_ramstyle "block_ram" a:rw_addr_collision=no t:$mem_v2 %i', "opt_expr",
@@ -128,7 +131,8 @@ def place_and_route(name: str, geometry: str, folder: Path, *, mhz: float = MHZ,
                     placer: str = PLACERS[0], is_refined: bool = False) -> Result:
     """Place and route ``name`` between shift registers; files stay in ``folder``.
 
-    With ``is_refined`` the placement is annealed before it is routed, and says so on the way.
+    With ``is_refined`` the placement is annealed and its routes are negotiated before nextpnr
+    routes the rest, and it says so on the way.
     """
     top = Pins(component(name, geometry))
     yowasp.write_netlist(top, folder)
@@ -147,24 +151,28 @@ def place_and_route(name: str, geometry: str, folder: Path, *, mhz: float = MHZ,
     design = placement.refine(json.loads((folder / "placed.json").read_text()),
                               read_delays(folder / "placed.sdf"), cooling.stages,
                               period=round(cooling.aim * MHZ / mhz), seed=seed, say=_say)
-    (folder / "refined.json").write_text(json.dumps(design.netlist))
     path = route(folder, mhz, design)
     return _result(folder, mhz, top).with_path(path)
 
 
 def route(folder: Path, mhz: float, design: Placed) -> list[tuple[str, str, int]]:
-    """Route ``refined.json``, take detours out of late paths, and return the longest.
+    """Route a placement, take detours out of late paths, and return the longest.
 
-    A path is of steps: what each is, a name and picoseconds. nextpnr reads back what was changed,
-    and delays are those that it finds then. Says how far it is.
+    A path is of steps: what each is, a name and picoseconds. nextpnr routes what is left to it, and
+    reads back what was changed; delays are those that it finds then. Says how far it is.
     """
-    period = round(1e6 / mhz)
-    routed = _routed(folder, mhz, design, "refined.json")
+    period, fabric = round(1e6 / mhz), _fabric()
+    negotiation = Negotiation(design, fabric)
+    shared = negotiation.run(period - _MARGIN_PS, _say)
+    written = negotiation.write(design.module)
+    _say(f"{written} nets are routed; {shared} wires that several want are left to nextpnr")
+    (folder / "negotiated.json").write_text(json.dumps(design.netlist))
+    routed = _routed(folder, mhz, design, "negotiated.json")
     late, longest = routed.lateness(period)
     _say(f"routed: longest path {longest / 1000:.2f} ns, {late} late")
     if late:
         netlist = json.loads((folder / "routed.json").read_text())
-        detours = Detours(netlist, routed, _fabric())
+        detours = Detours(netlist, routed, fabric)
         detours.shorten(period, _say)
         detours.write()
         (folder / "shortened.json").write_text(json.dumps(netlist))
@@ -257,8 +265,8 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--placer", choices=PLACERS, default=PLACERS[0],
                         help="nextpnr's placer (heap)")
     parser.add_argument("--refine", action="store_true",
-                        help="anneal the placement before it is routed (30 minutes a pipeline),"
-                             " and take detours out of late paths")
+                        help="anneal the placement (30 minutes a pipeline), negotiate routes, and"
+                             " take detours out of late paths")
     options = parser.parse_args(arguments)
     folder = Path("build") / "ecp5" / f"{options.name}_{options.geometry}"
     try:

@@ -68,12 +68,13 @@ class Placed:
         groups: which lie together.
         graph: what connects them.
         pins: name of each node's pin.
+        nets: the pin that drives each bit, and those that read it; a pin is a cell and a name.
     """
 
     def __init__(self, netlist: dict, delays: Delays) -> None:
         self.netlist, self.delays = netlist, delays
         self.names = list(self.module["cells"])
-        self._nets = self._read_nets()
+        self.nets = self._read_nets()
         self.cells = self._read_cells()
         self._group()
         self._connect()
@@ -147,7 +148,7 @@ class Placed:
                 cell = parent[cell]
             return cell
 
-        for (driver, _), readers in self._nets.values():
+        for (driver, _), readers in self.nets.values():
             for reader, pin in readers:
                 kinds = cells.kind[driver], cells.kind[reader]
                 is_rigid = pin in _RIGID if kinds[1] == TABLE else pin == "DI"
@@ -175,7 +176,7 @@ class Placed:
                     arcs.append((before, after, times.INSIDE, delay))
             for pin, delay in self.delays.setups.get(name, ()):
                 setup[nodes.setdefault((number, pin), len(nodes))] = delay
-        for driver, readers in self._nets.values():
+        for driver, readers in self.nets.values():
             if driver in nodes and self.entry(driver[0])["type"] != "DCCA":
                 arcs.extend((nodes[driver], nodes[reader], _kind_of_wire(driver[1], reader[1]), 0)
                             for reader in readers

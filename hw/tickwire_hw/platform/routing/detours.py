@@ -12,9 +12,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from tickwire_hw.platform.placement import placed, times
+from tickwire_hw.platform.placement import times
 from tickwire_hw.platform.routing import wires
 from tickwire_hw.platform.routing.fabric import Fabric
+from tickwire_hw.platform.routing.pins import keeps_input, wire_at
 from tickwire_hw.platform.routing.routed import Routed
 from tickwire_hw.platform.routing.wires import NONE
 
@@ -119,19 +120,16 @@ class Detours:
 
     def _find_ends(self) -> None:
         """Find where the wires of paths end, and which of these ends are inputs that must stay."""
-        design, graph, cells = self._routed.design, self._routed.graph, self._routed.design.cells
+        design, graph = self._routed.design, self._routed.graph
         arcs, ends = [], []
         for arc in map(int, np.flatnonzero(graph.kind == times.WIRE)):
             node = int(graph.target[arc])
-            cell = int(graph.cell[node])
-            name = _input(int(cells.kind[cell]), design.pins[node], int(cells.z[cell]))
-            wire = self._fabric.find(int(cells.x[cell]), int(cells.y[cell]), name)
+            cell, pin = int(graph.cell[node]), design.pins[node]
+            wire = None if pin == "LSR" else wire_at(design, self._fabric, cell, pin)
             if wire is not None and self._wires.net[wire] != NONE:
                 arcs.append(arc)
                 ends.append(wire)
-                self._rules.keeps_input[wire] = (
-                    cells.kind[cell] == placed.WRITER
-                    or design.entry(cell)["parameters"].get("MODE", "LOGIC") != "LOGIC")
+                self._rules.keeps_input[wire] = keeps_input(design, cell)
         self._arcs, self._ends = np.array(arcs, np.int64), np.array(ends, np.int64)
         self._of_end: dict[int, list[int]] = defaultdict(list)
         self._in_net: dict[int, list[int]] = defaultdict(list)
@@ -313,13 +311,3 @@ class Detours:
         trees.net[wire], trees.before[wire] = net, before
         trees.place[wire], trees.pip[wire] = place, pip
 
-
-def _input(kind: int, pin: str, z: int) -> str:
-    """Return the wire that leads to a cell's pin, as it is called in the cell's place, or ""."""
-    if kind == placed.MEMORY:
-        return f"J{pin}_EBR"
-    if kind == placed.WRITER:
-        return f"{pin[0]}{4 + int(pin[1])}_SLICE" if pin[0] in "ABCD" else ""
-    if kind not in (placed.TABLE, placed.REGISTER) or pin == "LSR":
-        return ""
-    return f"{pin}{z // 2 if pin == 'CE' else z}_SLICE"

@@ -25,7 +25,9 @@ SOURCE_X, SOURCE_Y, TARGET_X, TARGET_Y, _, TARGET, TIMING, _, _, PERMUTES, _ = r
 _TYPES, _KINDS, _GRADES = 16, 24, 72       # lists in the root: types, each place's type, speeds
 _TYPE_SIZE, _WIRE_SIZE, _GRADE_SIZE, _LIST_SIZE = 24, 32, 16, 8
 _USABLE = re.compile(
-    r"[VH]0[0126]\w+|[ABCDM]\d|CE\d|LSR\d|MUXLSR\d|\w+_SLICE|[NSEW]BOUNCE|[FQ]\d")
+    r"[VH]0[0126]\w+|[ABCDM]\d|CE\d|LSR\d|MUXLSR\d|\w+_SLICE|[NSEW]BOUNCE|[FQ]\d|DI\d"
+    r"|J([ABCDFQ]|CE|LSR)\d|J\w+_(EBR|MULT18)|JMUI\w+|JMULT\w+|FX[AB][ABCD]"
+    r"|J?PADD[IO][ABCD](_PIO)?|JDI[ABCD]|JGSR_GSR|G_J\w+PCLKCIB\d|G_\wDCC\d+CLKI|G_CLKI_\wDCC\d+")
 _WIRE_NAME = re.compile(r"X(\d+)/Y(\d+)/(\w+)")
 _PIP_NAME = re.compile(r"X(\d+)/Y(\d+)/(-?\d+)_(-?\d+)_(\w+?)->(-?\d+)_(-?\d+)_(\w+)")
 
@@ -97,6 +99,10 @@ class Fabric:
     def places(self) -> int:
         """How many places the device has."""
         return self.graph.kind.size
+
+    def names(self, kind: int) -> list[str]:
+        """Return the names of the wires of a type of place."""
+        return self._names[kind]
 
     def wire(self, name: str) -> int:
         """Return a wire's number; raises :class:`ValueError` if there is none of the name."""

@@ -136,6 +136,21 @@ def pip_delay(graph, timing, leads):
     return graph.delay[timing, 0] + leads * graph.delay[timing, 1]
 
 
+@kernel(inline=True)
+def follow(graph, place, step):
+    """Return the place of a step's pip, its number, and where the wire is that it leads to."""
+    at = place + graph.step[step, 0] + graph.step[step, 1] * graph.columns
+    pip = graph.pips[graph.kind[at]] + graph.step[step, 2]
+    x = at % graph.columns + graph.pip[pip, TARGET_X]
+    return at, pip, x, at // graph.columns + graph.pip[pip, TARGET_Y]
+
+
+@kernel(inline=True)
+def may_enter(flags, is_end, keeps_input):
+    """Return whether a way may take a pip: those to a table's inputs end it, and may swap two."""
+    return not flags & PERMUTED or (is_end and (not keeps_input or flags & 3 == flags >> 2 & 3))
+
+
 @kernel
 def reach(graph, wires, wire):
     """Return the picoseconds from its net's first wire to this one."""
@@ -210,21 +225,16 @@ def find_way(graph, wires, starts, target, rules, search, stamp):
         leads = wires.leads[wire] + 1 if search.before[wire] == NONE else 1
         first = graph.wires[graph.kind[place]] + wire % graph.slots
         for step in range(graph.steps[first], graph.steps[first + 1]):
-            at = place + graph.step[step, 0] + graph.step[step, 1] * graph.columns
-            pip = graph.pip[graph.pips[graph.kind[at]] + graph.step[step, 2]]
-            x = at % graph.columns + pip[TARGET_X]
-            y = at // graph.columns + pip[TARGET_Y]
+            at, pip, x, y = follow(graph, place, step)
             if not (rules.first_x <= x <= rules.last_x and rules.first_y <= y <= rules.last_y):
                 continue
             there = y * graph.columns + x
-            then = there * graph.slots + pip[TARGET]
-            if not graph.is_usable[graph.wires[graph.kind[there]] + pip[TARGET]]:
+            then = there * graph.slots + graph.pip[pip, TARGET]
+            if not graph.is_usable[graph.wires[graph.kind[there]] + graph.pip[pip, TARGET]]:
                 continue
-            flags = pip[PERMUTES]
-            if flags & PERMUTED and (then != target or (
-                    rules.keeps_input[then] and flags & 3 != flags >> 2 & 3)):
+            if not may_enter(graph.pip[pip, PERMUTES], then == target, rules.keeps_input[then]):
                 continue
-            takes = pip_delay(graph, pip[TIMING], leads)
+            takes = pip_delay(graph, graph.pip[pip, TIMING], leads)
             delay = search.delay[wire] + takes
             left = least_from(graph, there, goal)
             if delay + left >= rules.limit or wires.net[then] == net:
