@@ -104,6 +104,22 @@ def test_one_tree_leads_to_many_ends():
     assert len(tree(found[bit])) < 4 * len(ends)
 
 
+def test_what_a_path_takes_is_told_with_all_that_its_wires_drive():
+    design, said = Design(), []
+    bit = design.register(0, 0, 0)
+    ends = [(x, y, z) for x in (2, 3, 4) for y in range(toy.ROWS) for z in (0, 1)]
+    for x, y, z in ends:
+        design.register(x, y, z, bit)
+    found = design.drawing.placed()
+    negotiation = Negotiation(found, FABRIC)
+    assert negotiation.run(20_000, said.append) == 0
+    negotiation.write(found.module)
+    text = found.module["netnames"][f"net_{bit}"]["attributes"]["ROUTING"]
+    longest = max(takes(text, f"X{x}/Y{y}/M{z}_SLICE") for x, y, z in ends)
+    assert negotiation.lateness(1)[1] == BETWEEN + longest
+    assert f"longest path {(BETWEEN + longest) / 1000:.2f} ns" in said[-1]
+
+
 def test_inputs_of_a_table_change_places_when_both_want_one():
     design = Design()
     first, second = design.register(0, 0, 0), design.register(2, 0, 0)

@@ -54,8 +54,8 @@ longest path is a quarter longer.
 """
 _SPEED, _GRADE = 8, 2
 """Speed of the device, and its place among those of nextpnr's chip database."""
-_MARGIN_PS = 200
-"""What routes are negotiated for beyond the clock; delays are those of wires that fan out once."""
+_MARGIN_PS = 20
+"""What routes are negotiated for beyond the clock: some pins are left to nextpnr."""
 _COMPARE = "compare.v"
 _SMALLER = [
     'setattr -set syn_ramstyle "block_ram" a:rw_addr_collision=no t:$mem_v2 %i', "opt_expr",

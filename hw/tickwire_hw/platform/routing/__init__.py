@@ -1,1 +1,1 @@
-"""Routes of a placed design: late paths lose the detours that nextpnr's router left them."""
+"""Routes of a placed design: nets negotiate for wires, and late paths lose detours."""

@@ -99,14 +99,15 @@ def _look(graph, is_input, start, least, cost, stamp, number):
 
 
 @kernel(inline=True)
-def least_to(graph, distances, wire, x, y):
-    """Return the picoseconds from a wire to an input of place ``x``, ``y``, at least as a rule."""
-    place = wire // graph.slots
-    row = distances.row[graph.wires[graph.kind[place]] + wire % graph.slots]
-    across, down = x - place % graph.columns, y - place // graph.columns
+def least_to(least, row, across, down):
+    """Return the picoseconds from a wire to an input some places away, at least as a rule.
+
+    ``row`` is that of the wire in ``least``, :class:`Distances`. (Whole tuples of arrays, handed to
+    a function with branches, have each array's references counted: two thirds of a search.)
+    """
     if row == NONE:
         return _PER_PLACE * max(abs(across) + abs(down) - _NEAR, 0)
-    radius = distances.least.shape[1] // 2
+    radius = least.shape[1] // 2
     near_x, near_y = min(max(across, -radius), radius), min(max(down, -radius), radius)
     beyond = abs(across - near_x) + abs(down - near_y)
-    return distances.least[row, near_y + radius, near_x + radius] + _PER_PLACE_FAR * beyond
+    return least[row, near_y + radius, near_x + radius] + _PER_PLACE_FAR * beyond

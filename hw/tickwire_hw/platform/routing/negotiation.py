@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tickwire_hw.platform.placement import placed, times
-from tickwire_hw.platform.routing import distances, shared_ways
+from tickwire_hw.platform.routing import distances, shared_ways, trees
 from tickwire_hw.platform.routing.fabric import Fabric
 from tickwire_hw.platform.routing.pins import is_network, keeps_input, wire_at
 
@@ -70,7 +70,8 @@ class Negotiation:
         self._wants = shared_ways.Wants(np.arange(ends), np.zeros(ends, np.float32),
                                         np.full(ends, shared_ways.FAILED, np.float32),
                                         np.ones(ends, np.bool_), np.zeros(ends, np.float32))
-        self._trees = shared_ways.no_trees(nets, _SPACE + 64 * ends)
+        self._taken = np.zeros(ends, np.float32)
+        self._trees = trees.no_trees(nets, _SPACE + 64 * ends)
         self._room = shared_ways.no_room(wires)
 
     def run(self, period: int, say: Callable[[str], None]) -> int:
@@ -104,7 +105,7 @@ class Negotiation:
                 break
             shared_ways.mark_shared(self._trees, self._room, is_shared)
             if self._trees.used[0] > _SPACE // 2:
-                shared_ways.pack(self._trees, spare)
+                trees.pack(self._trees, spare)
         return shared
 
     def lateness(self, period: int) -> tuple[int, int]:
@@ -133,11 +134,11 @@ class Negotiation:
         return written
 
     def _pip(self, row: int) -> str:
-        trees = self._trees
-        if trees.before[row] < 0:
+        rows = self._trees
+        if rows.before[row] < 0:
             return ""
-        return self._fabric.pip_name(int(trees.place[row]), int(trees.pip[row]),
-                                     int(trees.before[row]), int(trees.wire[row]))
+        return self._fabric.pip_name(int(rows.place[row]), int(rows.pip[row]),
+                                     int(rows.before[row]), int(rows.wire[row]))
 
     def _read(self) -> None:
         """Find the wires of nets, and the arcs that their ends are."""
@@ -171,7 +172,9 @@ class Negotiation:
 
     def _look(self, period: int) -> None:
         """Find what each end's path has to spare, and by that how urgent it is."""
-        taken = self._wants.delay[self._timed]
+        shared_ways.measure(self._fabric.graph, self._nets, self._wants, self._trees, self._room,
+                            self._taken)
+        taken = self._taken[self._timed]
         self.graph.delay[self._arc] = np.where(taken > 0, taken, self._direct[self._arc])
         times.arrive(self.graph, self._arrival)
         times.allow(self.graph, period, self._arrival, self._latest, self._allowed)

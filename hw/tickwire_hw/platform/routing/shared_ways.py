@@ -61,7 +61,8 @@ class Wants(NamedTuple):
         urgency: 0 of what can wait to 1 of what is late, ``float32[ends]``.
         limit: picoseconds that an end may take, ``float32[ends]``.
         is_due: whether it needs another way, ``bool[ends]``; it has one afterwards.
-        delay: picoseconds that it takes, 0 for none yet, ``float32[ends]``.
+        delay: picoseconds that it takes if each wire drives one other, 0 for none yet,
+            ``float32[ends]``.
     """
 
     order: NDArray[np.int64]
@@ -69,25 +70,6 @@ class Wants(NamedTuple):
     limit: NDArray[np.float32]
     is_due: NDArray[np.bool_]
     delay: NDArray[np.float32]
-
-
-class Trees(NamedTuple):
-    """Wires of nets, in rows from ``first[n]`` on, ``length[n]`` of them: a wire after its driver.
-
-    Attributes:
-        first, length: ``int64[nets]``.
-        wire, before, place, pip: a wire, what drives it or :data:`NONE`, and the pip between them,
-            ``int32[room]``.
-        used: rows that are taken, ``int64[1]``. Rows of a net that was routed anew are behind it.
-    """
-
-    first: NDArray[np.int64]
-    length: NDArray[np.int64]
-    wire: NDArray[np.int32]
-    before: NDArray[np.int32]
-    place: NDArray[np.int32]
-    pip: NDArray[np.int32]
-    used: NDArray[np.int64]
 
 
 class Room(NamedTuple):
@@ -100,6 +82,7 @@ class Room(NamedTuple):
         net: the last net that had it in its tree, by ``stamps``, ``int32[wires]``.
         reach: picoseconds to it in that tree, ``float32[wires]``.
         row: its row among the trees, ``int32[wires]``.
+        leads: pips that it drives in that tree, ``int32[wires]``.
         search: of a way; its costs are ``float32[wires]`` here.
         stamps: numbers of the search and of the net in hand, ``int64[2]``.
         chain: rows from an end up, ``int64[longest]``.
@@ -111,24 +94,19 @@ class Room(NamedTuple):
     net: NDArray[np.int32]
     reach: NDArray[np.float32]
     row: NDArray[np.int32]
+    leads: NDArray[np.int32]
     search: Search
     stamps: NDArray[np.int64]
     chain: NDArray[np.int64]
 
 
-def no_trees(nets: int, room: int) -> Trees:
-    """Return trees of nets without wires, with room for rows."""
-    return Trees(np.zeros(nets, np.int64), np.zeros(nets, np.int64),
-                 *(np.zeros(room, np.int32) for _ in range(4)), np.zeros(1, np.int64))
-
-
 def no_room(wires: int) -> Room:
     """Return what is known of wires before any has a net."""
     costs = np.zeros(wires, np.float32)
+    numbers = [np.zeros(wires, np.int32) for _ in range(3)]
     return Room(np.zeros(wires, np.int16), costs.copy(), np.full(wires, NONE, np.int32),
-                np.zeros(wires, np.int32), costs.copy(), np.zeros(wires, np.int32),
-                no_search(wires)._replace(cost=costs), np.zeros(2, np.int64),
-                np.zeros(1 << 13, np.int64))
+                numbers[0], costs.copy(), *numbers[1:], no_search(wires)._replace(cost=costs),
+                np.zeros(2, np.int64), np.zeros(1 << 13, np.int64))
 
 
 @kernel
@@ -246,9 +224,9 @@ def _search(graph, distances, nets, wants, trees, room, end, top, length, price,
 
 
 @kernel(inline=True)
-def _left(graph, distances, nets, end, wire, x, y):
+def _left(is_network, least, row, across, down):
     """Return the picoseconds that a way to an end takes from a wire, at least as a rule."""
-    return 0.0 if nets.is_network[end] else least_to(graph, distances, wire, x, y)
+    return 0.0 if is_network else least_to(least, row, across, down)
 
 
 @kernel
@@ -261,7 +239,10 @@ def _find(graph, distances, nets, trees, room, end, top, length, price, around, 
     first_x, last_x = max(min(from_x, to_x) - around, 0), min(
         max(from_x, to_x) + around, graph.columns - 1)
     first_y, last_y = max(min(from_y, to_y) - around, 0), min(max(from_y, to_y) + around, rows - 1)
-    if nets.is_network[end]:
+    is_network, keeps_input = nets.is_network[end], nets.keeps_input[end]
+    wires, kind, slots, columns = graph.wires, graph.kind, graph.slots, graph.columns
+    rows_of, least_of = distances.row, distances.least
+    if is_network:
         first_x, last_x, first_y, last_y = 0, graph.columns - 1, 0, rows - 1
     room.stamps[0] += 1
     stamp, waiting = room.stamps[0], [(np.float32(0), np.int64(0)) for _ in range(0)]
@@ -279,7 +260,8 @@ def _find(graph, distances, nets, trees, room, end, top, length, price, around, 
         if is_calm and (abs(place % graph.columns - to_x) + abs(place // graph.columns - to_y)
                         > near + _MANY_NEAR):
             continue
-        left = _left(graph, distances, nets, end, wire, to_x, to_y)
+        left = _left(is_network, least_of, rows_of[wires[kind[place]] + wire % slots],
+                     to_x - place % columns, to_y - place // columns)
         if room.reach[wire] + left <= limit:
             heapq.heappush(waiting, (np.float32(room.search.cost[wire] + _EAGER * left),
                                      np.int64(wire)))
@@ -288,22 +270,25 @@ def _find(graph, distances, nets, trees, room, end, top, length, price, around, 
         if wire == target:
             return True
         cost, place = room.search.cost[wire], wire // graph.slots
-        if least > cost + _EAGER * _left(graph, distances, nets, end, wire, to_x, to_y) + 1:
+        first = wires[kind[place]] + wire % slots
+        left = _left(is_network, least_of, rows_of[first], to_x - place % columns,
+                     to_y - place // columns)
+        if least > cost + _EAGER * left + 1:
             continue
-        first = graph.wires[graph.kind[place]] + wire % graph.slots
         for step in range(graph.steps[first], graph.steps[first + 1]):
             at, pip, x, y = follow(graph, place, step)
             if not (first_x <= x <= last_x and first_y <= y <= last_y):
                 continue
-            there = y * graph.columns + x
-            then = there * graph.slots + graph.pip[pip, TARGET]
-            if not graph.is_usable[graph.wires[graph.kind[there]] + graph.pip[pip, TARGET]]:
+            there = y * columns + x
+            then = there * slots + graph.pip[pip, TARGET]
+            number = wires[kind[there]] + graph.pip[pip, TARGET]
+            if not graph.is_usable[number]:
                 continue
-            if not may_enter(graph.pip[pip, PERMUTES], then == target, nets.keeps_input[end]):
+            if not may_enter(graph.pip[pip, PERMUTES], then == target, keeps_input):
                 continue
             if room.net[then] == room.stamps[1]:
                 continue
-            left = _left(graph, distances, nets, end, then, to_x, to_y)
+            left = _left(is_network, least_of, rows_of[number], to_x - x, to_y - y)
             takes = pip_delay(graph, graph.pip[pip, TIMING], 1)
             if left >= NOWHERE or search.delay[wire] + takes + left > limit:
                 continue
@@ -315,6 +300,30 @@ def _find(graph, distances, nets, trees, room, end, top, length, price, around, 
                 search.place[then], search.pip[then] = at, graph.step[step, 2]
                 heapq.heappush(waiting, (np.float32(so_far + _EAGER * left), np.int64(then)))
     return False
+
+
+@kernel
+def measure(graph, nets, wants, trees, room, taken):
+    """Write what each end's way takes with all that its wires drive, 0 where there is none yet.
+
+    A search takes each wire to drive one other.
+    """
+    for net in range(nets.source.size):
+        first, length = trees.first[net], trees.length[net]
+        for row in range(first, first + length):
+            room.leads[trees.wire[row]] = 0
+            if trees.before[row] != NONE:
+                room.leads[trees.before[row]] += 1
+        for row in range(first, first + length):
+            wire, before = trees.wire[row], trees.before[row]
+            room.reach[wire] = 0
+            if before != NONE:
+                pip = graph.pips[graph.kind[trees.place[row]]] + trees.pip[row]
+                room.reach[wire] = room.reach[before] + pip_delay(
+                    graph, graph.pip[pip, TIMING], room.leads[before])
+        for end in range(nets.first[net], nets.first[net + 1]):
+            has_way = 0 < wants.delay[end] < FAILED
+            taken[end] = room.reach[nets.end[end]] if has_way else wants.delay[end]
 
 
 @kernel
@@ -355,20 +364,3 @@ def mark_shared(trees, room, is_shared):
         is_shared[net] = False
         for row in range(trees.first[net], trees.first[net] + trees.length[net]):
             is_shared[net] = is_shared[net] or room.holders[trees.wire[row]] > 1
-
-
-@kernel
-def pack(trees, spare):
-    """Move rows together, over those that no net has any more; ``spare`` is room of their size."""
-    for column in (trees.wire, trees.before, trees.place, trees.pip):
-        used = 0
-        for net in range(trees.first.size):
-            first, length = trees.first[net], trees.length[net]
-            spare[used:used + length] = column[first:first + length]
-            used += length
-        column[:used] = spare[:used]
-    used = 0
-    for net in range(trees.first.size):
-        trees.first[net] = used
-        used += trees.length[net]
-    trees.used[0] = used
