@@ -13,6 +13,7 @@ import numpy as np
 
 from tickwire_hw.platform.placement import moves, placed, times
 from tickwire_hw.platform.placement.copies import copy_drivers
+from tickwire_hw.platform.placement.crowding import Crowding
 from tickwire_hw.platform.placement.delays import Delays
 
 _LOOKS = 7
@@ -88,8 +89,9 @@ class Work:
         sinks = np.bincount(graph.source[graph.kind != times.INSIDE], minlength=graph.cell.size)
         weight = 1 / (_NEAR_TILE * np.maximum(sinks[graph.source], 1))
         arcs = graph.source.size
-        self._wish = moves.Wish(weight, np.empty(arcs, np.int64), np.zeros(arcs),
-                                _URGENCY, _TOLERANCE)
+        self.crowding = Crowding(1 / np.sqrt(np.maximum(sinks[graph.source], 1)))
+        self._wish = moves.Wish(weight, self.crowding.price, np.empty(arcs, np.int64),
+                                np.zeros(arcs), _URGENCY, _TOLERANCE)
         self._seen, self._stamp = np.zeros(arcs, np.int64), 0
         self.look()
 
@@ -99,7 +101,8 @@ class Work:
         times.place_wires(graph, cells.x, cells.y)
         times.arrive(graph, self._arrival)
         times.allow(graph, self.period, self._arrival, self._latest, self._wish.allowed)
-        moves.price(graph, self._wish)
+        self.crowding.look(graph, cells.x, cells.y)
+        moves.price(graph, cells.x, cells.y, self._wish)
 
     @property
     def ends(self) -> np.ndarray:
@@ -124,7 +127,7 @@ class Work:
         """Anneal the placement."""
         design = self.design
         self._wish = self._wish._replace(tolerance=stage.tolerance)
-        moves.price(design.graph, self._wish)
+        moves.price(design.graph, design.cells.x, design.cells.y, self._wish)
         tries = math.ceil(self.where.shape.size / _LOOKS)
         looks = stage.moves * _LOOKS
         reach = stage.reach
@@ -145,7 +148,8 @@ class Work:
         """Return how long paths are as a line."""
         took = self.ends
         return (f"longest path {took.max() / 1000:.2f} ns, "
-                f"{np.count_nonzero(took > self.period)} beyond {self.period / 1000:g} ns")
+                f"{np.count_nonzero(took > self.period)} beyond {self.period / 1000:g} ns, "
+                f"{self.crowding.fullest:.0f} wires in the fullest tiles")
 
 
 def refine(netlist: dict, delays: Delays, stages: Sequence[Stage], *, period: int, seed: int = 1,

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from tickwire.kernels.jit import kernel
 from tickwire_hw.platform.floorplan import COLUMNS, ROWS
 from tickwire_hw.platform.placement import placed, times
+from tickwire_hw.platform.placement.crowding import crowd
 
 PLACES = 4
 """Kinds of places: a tile's tables, its registers, its writer of memory, and block RAM."""
@@ -56,10 +57,12 @@ class Floor(NamedTuple):
 class Wish(NamedTuple):
     """What a placement is to be: short wires, and none longer than its paths allow.
 
-    A wire of ``d`` ps costs ``weight * d + urgency * exp((d - allowed) / tolerance)``.
+    A wire of ``d`` ps costs ``weight * d + urgency * exp((d - allowed) / tolerance)``, and more of
+    the first where tiles are asked for too many wires.
 
     Attributes:
         weight: of a wire's length, ``float64[arcs]``.
+        crowding: prices of tiles, :class:`~tickwire_hw.platform.placement.crowding.Crowding`.
         allowed: picoseconds that each may take, ``int64[arcs]``.
         cost: what each costs as it lies, ``float64[arcs]``.
         urgency: what a wire costs that takes all that it may.
@@ -67,6 +70,7 @@ class Wish(NamedTuple):
     """
 
     weight: NDArray[np.float64]
+    crowding: NDArray[np.float64]
     allowed: NDArray[np.int64]
     cost: NDArray[np.float64]
     urgency: float
@@ -171,22 +175,24 @@ def count_illegal(floor, cells):
 
 
 @kernel(inline=True)
-def _cost(delay, arc, wish):
-    """Return what a wire costs that takes ``delay``."""
+def _cost(delay, x, y, to_x, to_y, arc, wish):
+    """Return what a wire costs that takes ``delay`` between two tiles."""
     over = (delay - wish.allowed[arc]) / wish.tolerance
-    cost = wish.weight[arc] * delay
+    cost = wish.weight[arc] * delay * (1 + crowd(wish.crowding, x, y, to_x, to_y))
     if over > -5.0:
         cost += wish.urgency * np.exp(min(over, _STEEPEST))
     return cost
 
 
 @kernel
-def price(graph, wish):
+def price(graph, x, y, wish):
     """Write what each wire costs as it lies; return the sum."""
     total = 0.0
     for arc in range(graph.source.size):
         if graph.kind[arc] != times.INSIDE:
-            wish.cost[arc] = _cost(graph.delay[arc], arc, wish)
+            here, there = graph.cell[graph.source[arc]], graph.cell[graph.target[arc]]
+            wish.cost[arc] = _cost(graph.delay[arc], x[here], y[here], x[there], y[there], arc,
+                                   wish)
             total += wish.cost[arc]
     return total
 
@@ -339,9 +345,11 @@ def anneal(moves, seed, heat, reach, directed, urgent, floor, groups, cells, gra
                         continue
                     seen[arc] = stamp
                     here, there = graph.cell[graph.source[arc]], graph.cell[graph.target[arc]]
-                    delay = times.wire_delay(graph.kind[arc], cells.x[here], cells.y[here],
-                                             cells.x[there], cells.y[there])
-                    arcs[wires], costs[wires] = arc, _cost(delay, arc, wish)
+                    at_x, at_y, there_x, there_y = (cells.x[here], cells.y[here],
+                                                    cells.x[there], cells.y[there])
+                    delay = times.wire_delay(graph.kind[arc], at_x, at_y, there_x, there_y)
+                    arcs[wires] = arc
+                    costs[wires] = _cost(delay, at_x, at_y, there_x, there_y, arc, wish)
                     more += costs[wires] - wish.cost[arc]
                     wires += 1
             is_possible = more <= 0 or np.random.random() < np.exp(-more / heat)
