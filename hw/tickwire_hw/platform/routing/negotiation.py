@@ -21,8 +21,10 @@ from tickwire_hw.platform.routing.fabric import Fabric
 from tickwire_hw.platform.routing.pins import is_network, keeps_input, wire_at
 
 _TURNS = 200
-_PRICE, _RISE, _PRICE_MOST = 0.5, 1.2, 100.0
+_PRICE, _RISE = 0.5, 1.2
 """What sharing costs in the first turn, in parts of a wire's own cost, and how that grows."""
+_SET_BACK, _PRICE_THEN, _RISE_THEN, _PRICE_MOST = 25, 3.0, 1.05, 30.0
+"""After so many turns it costs less again, and grows slowly, so that the detours taken end."""
 _HISTORY = 80.0
 """Picoseconds that a wire costs more after each turn for each net too many."""
 _SPAN, _URGENCY = 2_500, 0.95
@@ -81,7 +83,7 @@ class Negotiation:
         """
         best, is_shared = np.zeros(self._room.holders.size, np.float32), np.zeros(
             self._trees.first.size, np.bool_)
-        spare, price, shared = np.empty(self._trees.wire.size, np.int32), _PRICE, -1
+        spare, shared = np.empty(self._trees.wire.size, np.int32), -1
         self._look(period)
         for turn in range(_TURNS):
             which = self._ask(turn, is_shared)
@@ -92,12 +94,13 @@ class Negotiation:
                 shared_ways.choose_keepers(self._nets, self._trees, self._room, keeps, _CHANCE,
                                            _PART, best, turn)
             shared_ways.route(self._fabric.graph, self._distances, self._nets, self._wants,
-                              self._trees, self._room, which, price, _AROUND + turn)
+                              self._trees, self._room, which, _price(turn),
+                              _AROUND + turn)
             self._look(period)
             self._complain()
             over = np.maximum(self._room.holders - 1, 0)
             self._room.history[:] += _HISTORY * over
-            shared, price = int(np.count_nonzero(over)), min(price * _RISE, _PRICE_MOST)
+            shared = int(np.count_nonzero(over))
             late, longest = self.lateness(period)
             say(f"turn {turn}: {which.size} nets, {shared} wires shared, "
                 f"longest path {longest / 1000:.2f} ns, {late} late")
@@ -206,3 +209,10 @@ class Negotiation:
         slow = self._direct[self._arc] * _LATE + _LATE_PS
         is_late = (self._slack < 0) & (self._wants.delay[self._timed] > slow)
         self._wants.is_due[self._timed[is_late]] = True
+
+
+def _price(turn: int) -> float:
+    """Return what sharing costs in a turn."""
+    if turn < _SET_BACK:
+        return _PRICE * _RISE ** turn
+    return min(_PRICE_THEN * _RISE_THEN ** (turn - _SET_BACK), _PRICE_MOST)
