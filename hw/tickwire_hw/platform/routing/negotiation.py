@@ -91,11 +91,10 @@ class Negotiation:
                 keeps, is_turned = self._wants.urgency, turn % (_CALM_TURNS + 1) == _CALM_TURNS
                 if is_turned:
                     which, keeps = which[::-1].copy(), 1 - keeps
-                shared_ways.choose_keepers(self._nets, self._trees, self._room, keeps, _CHANCE,
-                                           _PART, best, turn)
+                shared_ways.choose_keepers(self._nets, self._trees, self._room, keeps, is_shared,
+                                           _CHANCE, _PART, best, turn)
             shared_ways.route(self._fabric.graph, self._distances, self._nets, self._wants,
-                              self._trees, self._room, which, _price(turn),
-                              _AROUND + turn)
+                              self._trees, self._room, which, _price(turn), _AROUND + turn)
             self._look(period)
             self._complain()
             over = np.maximum(self._room.holders - 1, 0)

@@ -158,8 +158,6 @@ def _keep(graph, nets, wants, trees, room, net, top):
     kept = 1
     for number in range(nets.first[net], nets.first[net + 1]):
         end = wants.order[number]
-        if length == 0:
-            wants.is_due[end] = True
         if wants.is_due[end]:
             continue
         wire, links = nets.end[end], 0
@@ -232,44 +230,43 @@ def _left(is_network, least, row, across, down):
 @kernel
 def _find(graph, distances, nets, trees, room, end, top, length, price, around, urgency, limit):
     """Find the cheapest way from a net's wires to an end; return whether there is one."""
-    target, search, rows = nets.end[end], room.search, graph.kind.size // graph.columns
-    goal, source = target // graph.slots, trees.wire[top] // graph.slots
-    to_x, to_y = goal % graph.columns, goal // graph.columns
-    from_x, from_y = source % graph.columns, source // graph.columns
-    first_x, last_x = max(min(from_x, to_x) - around, 0), min(
-        max(from_x, to_x) + around, graph.columns - 1)
-    first_y, last_y = max(min(from_y, to_y) - around, 0), min(max(from_y, to_y) + around, rows - 1)
-    is_network, keeps_input = nets.is_network[end], nets.keeps_input[end]
     wires, kind, slots, columns = graph.wires, graph.kind, graph.slots, graph.columns
+    target, search, rows = nets.end[end], room.search, kind.size // columns
+    is_network, keeps_input = nets.is_network[end], nets.keeps_input[end]
     rows_of, least_of = distances.row, distances.least
-    if is_network:
-        first_x, last_x, first_y, last_y = 0, graph.columns - 1, 0, rows - 1
+    around = columns if is_network else around
+    goal, source = target // slots, trees.wire[top] // slots
+    to_x, to_y, from_x, from_y = (goal % columns, goal // columns,
+                                  source % columns, source // columns)
+    first_x, last_x = max(min(from_x, to_x) - around, 0), min(
+        max(from_x, to_x) + around, columns - 1)
+    first_y, last_y = max(min(from_y, to_y) - around, 0), min(max(from_y, to_y) + around, rows - 1)
     room.stamps[0] += 1
     stamp, waiting = room.stamps[0], [(np.float32(0), np.int64(0)) for _ in range(0)]
     near, is_calm = 1 << 30, length > _MANY and urgency < _CALM
     if is_calm:
         for row in range(top, top + length):
-            place = trees.wire[row] // graph.slots
-            near = min(near, abs(place % graph.columns - to_x)
-                       + abs(place // graph.columns - to_y))
+            place = trees.wire[row] // slots
+            near = min(near, abs(place % columns - to_x)
+                       + abs(place // columns - to_y))
     for row in range(top, top + length):
         wire = trees.wire[row]
         search.stamp[wire], search.before[wire] = stamp, NONE
-        room.search.cost[wire], search.delay[wire] = urgency * room.reach[wire], room.reach[wire]
-        place = wire // graph.slots
-        if is_calm and (abs(place % graph.columns - to_x) + abs(place // graph.columns - to_y)
+        search.cost[wire], search.delay[wire] = urgency * room.reach[wire], room.reach[wire]
+        place = wire // slots
+        if is_calm and (abs(place % columns - to_x) + abs(place // columns - to_y)
                         > near + _MANY_NEAR):
             continue
         left = _left(is_network, least_of, rows_of[wires[kind[place]] + wire % slots],
                      to_x - place % columns, to_y - place // columns)
         if room.reach[wire] + left <= limit:
-            heapq.heappush(waiting, (np.float32(room.search.cost[wire] + _EAGER * left),
+            heapq.heappush(waiting, (np.float32(search.cost[wire] + _EAGER * left),
                                      np.int64(wire)))
     while len(waiting) > 0:
         least, wire = heapq.heappop(waiting)
         if wire == target:
             return True
-        cost, place = room.search.cost[wire], wire // graph.slots
+        cost, place = search.cost[wire], wire // slots
         first = wires[kind[place]] + wire % slots
         left = _left(is_network, least_of, rows_of[first], to_x - place % columns,
                      to_y - place // columns)
@@ -294,8 +291,8 @@ def _find(graph, distances, nets, trees, room, end, top, length, price, around, 
                 continue
             so_far = cost + urgency * takes + (1 - urgency) * (
                 takes + _PER_WIRE + room.history[then]) * (1 + price * room.holders[then])
-            if search.stamp[then] != stamp or so_far < room.search.cost[then] - np.float32(0.01):
-                search.stamp[then], room.search.cost[then] = stamp, so_far
+            if search.stamp[then] != stamp or so_far < search.cost[then] - np.float32(0.01):
+                search.stamp[then], search.cost[then] = stamp, so_far
                 search.delay[then], search.before[then] = search.delay[wire] + takes, wire
                 search.place[then], search.pip[then] = at, graph.step[step, 2]
                 heapq.heappush(waiting, (np.float32(so_far + _EAGER * left), np.int64(then)))
@@ -327,24 +324,22 @@ def measure(graph, nets, wants, trees, room, taken):
 
 
 @kernel
-def choose_keepers(nets, trees, room, urgency, chance, part, best, seed):
+def choose_keepers(nets, trees, room, urgency, is_shared, chance, part, best, seed):
     """Write who keeps each wire that several nets have: the one with the most urgent end behind it.
 
     Urgency is told to a ``chance`` that is drawn; and a ``part`` of the wires has no keeper.
-    ``best`` is room for a number of each wire.
+    ``is_shared`` is what :func:`mark_shared` writes. ``best`` is room for a number of each wire.
     """
     np.random.seed(seed)
     for net in range(nets.source.size):
         for row in range(trees.first[net], trees.first[net] + trees.length[net]):
             best[trees.wire[row]] = 0
     for net in range(nets.source.size):
+        if not is_shared[net]:
+            continue
         first, length = trees.first[net], trees.length[net]
-        is_shared = False
         for row in range(first, first + length):
             room.row[trees.wire[row]], room.reach[trees.wire[row]] = row, 0
-            is_shared = is_shared or room.holders[trees.wire[row]] > 1
-        if not is_shared:
-            continue
         for end in range(nets.first[net], nets.first[net + 1]):
             wire, wants = nets.end[end], urgency[end] + chance * np.random.random() + 1e-6
             while wire != NONE and room.reach[wire] < wants:

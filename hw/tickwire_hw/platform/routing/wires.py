@@ -105,6 +105,15 @@ def no_search(count: int) -> Search:
     return Search(*(np.zeros(count, np.int32) for _ in Search._fields))
 
 
+@kernel(inline=True)
+def follow(graph, place, step):
+    """Return the place of a step's pip, its number, and where the wire is that it leads to."""
+    at = place + graph.step[step, 0] + graph.step[step, 1] * graph.columns
+    pip = graph.pips[graph.kind[at]] + graph.step[step, 2]
+    x = at % graph.columns + graph.pip[pip, TARGET_X]
+    return at, pip, x, at // graph.columns + graph.pip[pip, TARGET_Y]
+
+
 @kernel
 def find_pips(graph, wires, which):
     """Write the pips of wires whose ``before`` and ``place`` are known, and what each leads to.
@@ -120,12 +129,10 @@ def find_pips(graph, wires, which):
         place = source // graph.slots
         first = graph.wires[graph.kind[place]] + source % graph.slots
         for step in range(graph.steps[first], graph.steps[first + 1]):
-            at = place + graph.step[step, 0] + graph.step[step, 1] * graph.columns
-            if at == wires.place[wire]:
-                pip = graph.pip[graph.pips[graph.kind[at]] + graph.step[step, 2]]
-                there = at + pip[TARGET_X] + pip[TARGET_Y] * graph.columns
-                if there * graph.slots + pip[TARGET] == wire:
-                    wires.pip[wire] = graph.step[step, 2]
+            at, pip, x, y = follow(graph, place, step)
+            then = (y * graph.columns + x) * graph.slots + graph.pip[pip, TARGET]
+            if at == wires.place[wire] and then == wire:
+                wires.pip[wire] = graph.step[step, 2]
         missing += wires.pip[wire] == NONE
     return missing
 
@@ -134,15 +141,6 @@ def find_pips(graph, wires, which):
 def pip_delay(graph, timing, leads):
     """Return the picoseconds of a pip of a class whose source drives ``leads``."""
     return graph.delay[timing, 0] + leads * graph.delay[timing, 1]
-
-
-@kernel(inline=True)
-def follow(graph, place, step):
-    """Return the place of a step's pip, its number, and where the wire is that it leads to."""
-    at = place + graph.step[step, 0] + graph.step[step, 1] * graph.columns
-    pip = graph.pips[graph.kind[at]] + graph.step[step, 2]
-    x = at % graph.columns + graph.pip[pip, TARGET_X]
-    return at, pip, x, at // graph.columns + graph.pip[pip, TARGET_Y]
 
 
 @kernel(inline=True)
