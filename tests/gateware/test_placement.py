@@ -14,7 +14,7 @@ from tickwire_hw.platform.placement import copies, moves, placed, times
 from tickwire_hw.platform.placement.delays import read
 
 STAGES = (placement.Stage(400, 2.0, 0.1, 20.0),
-          placement.Stage(400, 0.1, 0.01, 8.0, tolerance=200.0, copies=True))
+          placement.Stage(400, 0.1, 0.01, 8.0, tolerance=200.0, copies=True, crowded=True))
 
 SDF = r'''(DELAYFILE
   (SDFVERSION "3.0")

@@ -41,6 +41,8 @@ class Stage:
         reach: most tiles that a move goes, at the start.
         tolerance: picoseconds that a wire may take more until that costs e times as much.
         copies: whether drivers are copied before it.
+        crowded: whether wires cost more where tiles are asked for too much. It is no use before
+            paths are short: then it keeps them long.
     """
 
     moves: int
@@ -49,6 +51,7 @@ class Stage:
     reach: float
     tolerance: float = _TOLERANCE
     copies: bool = False
+    crowded: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +71,8 @@ class Cooling:
 COOLINGS = {
     "heap": Cooling(7_000, (
         Stage(400, 0.5, 0.1, 10.0), Stage(500, 0.3, 0.02, 8.0, copies=True),
-        Stage(1_000, 0.3, 0.02, 8.0, 200.0), Stage(1_000, 0.4, 0.02, 8.0, 200.0, copies=True))),
+        Stage(1_000, 0.3, 0.02, 8.0, 200.0), Stage(1_000, 0.4, 0.02, 8.0, 200.0, copies=True),
+        Stage(300, 0.5, 0.02, 8.0, 200.0, crowded=True))),
     "static": Cooling(7_000, (
         Stage(900, 5.0, 0.8, 40.0), Stage(400, 0.9, 0.3, 10.0, copies=True),
         Stage(400, 0.5, 0.1, 10.0, copies=True), Stage(500, 0.3, 0.02, 8.0, copies=True))),
@@ -127,7 +131,8 @@ class Work:
         """Anneal the placement."""
         design = self.design
         self._wish = self._wish._replace(tolerance=stage.tolerance)
-        moves.price(design.graph, design.cells.x, design.cells.y, self._wish)
+        self.crowding.is_heeded = stage.crowded
+        self.look()
         tries = math.ceil(self.where.shape.size / _LOOKS)
         looks = stage.moves * _LOOKS
         reach = stage.reach

@@ -24,6 +24,7 @@ class Crowding:
         demand: of each tile, ``float64[rows, columns]``.
         price: what a wire costs more, in parts, summed up over all tiles above and to the left of
             one, ``float64[rows + 1, columns + 1]``.
+        is_heeded: whether it costs anything more.
     """
 
     def __init__(self, share: NDArray[np.float64]) -> None:
@@ -32,13 +33,14 @@ class Crowding:
         self._corners = np.zeros((placed.HEIGHT + 1, placed.WIDTH + 1))
         self.demand = np.zeros((placed.HEIGHT, placed.WIDTH))
         self.price = np.zeros((placed.HEIGHT + 1, placed.WIDTH + 1))
+        self.is_heeded = True
 
     def look(self, graph: times.Graph, x: NDArray[np.integer], y: NDArray[np.integer]) -> None:
         """Find the demand of cells in the tiles ``x``, ``y``, and prices by it."""
         self._corners[:] = 0
         _mark(graph, x, y, self._share, self._corners)
         self.demand[:] = self._corners.cumsum(0).cumsum(1)[:-1, :-1]
-        more = _PRICE * np.maximum(self.demand / _ROOM - 1, 0)
+        more = self.is_heeded * _PRICE * np.maximum(self.demand / _ROOM - 1, 0)
         self.price[1:, 1:] = more.cumsum(0).cumsum(1)
 
     @property
