@@ -175,12 +175,15 @@ def count_illegal(floor, cells):
 
 
 @kernel(inline=True)
-def _cost(delay, x, y, to_x, to_y, arc, wish):
-    """Return what a wire costs that takes ``delay`` between two tiles."""
-    over = (delay - wish.allowed[arc]) / wish.tolerance
-    cost = wish.weight[arc] * delay * (1 + crowd(wish.crowding, x, y, to_x, to_y))
+def _cost(delay, weight, allowed, crowded, urgency, tolerance):
+    """Return what a wire costs that takes ``delay``, and ``crowded`` parts more.
+
+    It is given numbers: a tuple of arrays would have references counted for each wire.
+    """
+    over = (delay - allowed) / tolerance
+    cost = weight * delay * (1 + crowded)
     if over > -5.0:
-        cost += wish.urgency * np.exp(min(over, _STEEPEST))
+        cost += urgency * np.exp(min(over, _STEEPEST))
     return cost
 
 
@@ -191,8 +194,9 @@ def price(graph, x, y, wish):
     for arc in range(graph.source.size):
         if graph.kind[arc] != times.INSIDE:
             here, there = graph.cell[graph.source[arc]], graph.cell[graph.target[arc]]
-            wish.cost[arc] = _cost(graph.delay[arc], x[here], y[here], x[there], y[there], arc,
-                                   wish)
+            crowded = crowd(wish.crowding, x[here], y[here], x[there], y[there])
+            wish.cost[arc] = _cost(graph.delay[arc], wish.weight[arc], wish.allowed[arc], crowded,
+                                   wish.urgency, wish.tolerance)
             total += wish.cost[arc]
     return total
 
@@ -349,7 +353,9 @@ def anneal(moves, seed, heat, reach, directed, urgent, floor, groups, cells, gra
                                                     cells.x[there], cells.y[there])
                     delay = times.wire_delay(graph.kind[arc], at_x, at_y, there_x, there_y)
                     arcs[wires] = arc
-                    costs[wires] = _cost(delay, at_x, at_y, there_x, there_y, arc, wish)
+                    crowded = crowd(wish.crowding, at_x, at_y, there_x, there_y)
+                    costs[wires] = _cost(delay, wish.weight[arc], wish.allowed[arc], crowded,
+                                         wish.urgency, wish.tolerance)
                     more += costs[wires] - wish.cost[arc]
                     wires += 1
             is_possible = more <= 0 or np.random.random() < np.exp(-more / heat)
