@@ -7,11 +7,11 @@ from amaranth.lib.wiring import In, Out
 from tickwire.spec.intents import IntentFlag
 from tickwire.spec.limits import NOTIONAL_LIMIT_MAX, OrderPermit
 from tickwire_hw.intent_window import INTENT_LAYOUT
-from tickwire_hw.logic import excess
+from tickwire_hw.logic import excess, saturated
 from tickwire_hw.order_rows import AMOUNT, OrderRow
 from tickwire_hw.product import AGE as PRODUCT_AGE
 from tickwire_hw.product import product
-from tickwire_hw.risk_port import CHECK_BITS, Request
+from tickwire_hw.risk_port import CHECK_BITS, WORTH, Request
 
 WORTH_CYCLES = PRODUCT_AGE + 2
 """Cycles until what a replace adds is known."""
@@ -61,7 +61,7 @@ class EntryRequest(wiring.Component):
         is_old = self.age == 1
         whole = product(m, Mux(is_old, old.leaves, left[:AMOUNT]),
                         Mux(is_old, old.price, intent.price[:AMOUNT]), "worth")
-        value = Mux(whole > NOTIONAL_LIMIT_MAX, NOTIONAL_LIMIT_MAX, whole)
+        value = saturated(whole, WORTH)
         wanted, added = Signal(62), Signal(62)
         with m.If(self.age == PRODUCT_AGE):
             m.d.sync += wanted.eq(Mux(is_huge, NOTIONAL_LIMIT_MAX, value))

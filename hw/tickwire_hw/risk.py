@@ -17,6 +17,7 @@ from tickwire_hw.risk_port import (
     CHECK_BITS,
     FACTOR_SHIFT,
     SHARES,
+    WORTH,
     Ahead,
     Answer,
     FirmRow,
@@ -223,15 +224,16 @@ class Risk(wiring.Component):
 
     def _work_out(self, m):
         """Bounds of the price and the position's value, from the market of the order."""
-        exposures, row = self._exposures, self._rows[1]
-        market = self._ahead[1].market
+        exposures, row = self._exposures, self._rows[0]
         m.d.comb += exposures.look.eq(self._look)
         position, mark = Signal(signed(SHARES)), Signal(32)
         m.d.sync += [position.eq(exposures.position), mark.eq(Mux(
             self._ahead[0].market.last.any(), self._ahead[0].market.last, exposures.mark))]
         self._worth = self._value(m, mark, position, "order")
 
-        collars, then, last = [], self._ahead[AHEAD].market, self._rows[AHEAD]
+        # Products begin with the market, so in the order's cycle its bounds are in registers.
+        collars, market = [], self._ahead[0].market
+        then, last = self._ahead[AHEAD - 1].market, self._rows[AHEAD - 1]
         for name, price, factor in (
                 ("buy", market.ask, row.collar_factor), ("sell", market.bid, row.collar_factor),
                 ("last", market.last, row.last_collar_factor)):
@@ -241,13 +243,15 @@ class Risk(wiring.Component):
             m.d.comb += distance.eq(Mux(share < limit, share, limit))
             collars.append(distance)
         bounds = self._bounds = Signal(Bounds)
+        prices = Signal(Bounds)
         is_bound = last.has_last_collar | ~self.version.any()   # zeros permit nothing
-        m.d.comb += [
-            bounds.buy.eq(then.ask + collars[0]), bounds.sell.eq(then.bid - collars[1]),
-            bounds.has_last.eq(~is_bound | then.last.any()),
-            bounds.lower.eq(Mux(is_bound, then.last - collars[2], 0)),
-            bounds.upper.eq(Mux(is_bound, then.last + collars[2], (1 << 33) - 1)),
-            bounds.value.eq(self._worth.value), bounds.net.eq(self._worth.net)]
+        m.d.sync += [
+            prices.buy.eq(then.ask + collars[0]), prices.sell.eq(then.bid - collars[1]),
+            prices.has_last.eq(~is_bound | then.last.any()),
+            prices.lower.eq(Mux(is_bound, then.last - collars[2], 0)),
+            prices.upper.eq(Mux(is_bound, then.last + collars[2], (1 << 33) - 1))]
+        m.d.comb += [bounds.eq(prices), bounds.value.eq(self._worth.value),
+                     bounds.net.eq(self._worth.net)]
 
     def _value(self, m, mark, position, name):
         """Value of a position at its mark, two cycles later; saturates."""
@@ -256,7 +260,7 @@ class Risk(wiring.Component):
         whole, net = signed_product(m, mark[:31], size[:31], is_short, f"{name}_value")
         is_huge = stages(m, mark[31] | size[31:].any(), PRODUCT_AGE, f"{name}_huge")[-1]
         minus = stages(m, is_short, PRODUCT_AGE, f"{name}_short")[-1]
-        is_most = is_huge | (whole > NOTIONAL_LIMIT_MAX)
+        is_most = is_huge | whole[WORTH:].any()
         m.d.comb += [
             worth.value.eq(Mux(is_most, NOTIONAL_LIMIT_MAX, whole)),
             worth.net.eq(Mux(is_most, Mux(minus, -NOTIONAL_LIMIT_MAX, NOTIONAL_LIMIT_MAX), net)),

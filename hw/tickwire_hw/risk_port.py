@@ -4,12 +4,13 @@ from amaranth.hdl import signed
 from amaranth.lib import data
 
 from tickwire.spec.checks import CHECKS, CheckIndex
-from tickwire.spec.limits import STRATEGIES
+from tickwire.spec.limits import NOTIONAL_LIMIT_MAX, STRATEGIES
 from tickwire.spec.sessions import SESSIONS_MAX
 
 CHECK_BITS = len(CHECKS)
 AMOUNT = 64                                # 1e-4 dollars, and times
 SHARES = 48                                # sums of shares
+WORTH = NOTIONAL_LIMIT_MAX.bit_length()    # what `saturated` makes of a greater value is the most
 KEY = 31                                   # price key of an own order
 FACTOR = 63                                # of a collar: basis points << 45 over 10,000, rounded up
 FACTOR_SHIFT = 45
@@ -17,6 +18,7 @@ OFF = (1 << 31) - 1                        # a collar that is not there
 STATIC_CHECKS = (CheckIndex.INSTRUMENT_DISABLED, CheckIndex.QUANTITY, CheckIndex.NOTIONAL,
                  CheckIndex.TICK_SIZE, CheckIndex.ORDER_TYPE, CheckIndex.PRICE_BAND)
 """Checks that ``RiskStatic`` finds; of the last one there is a volatile part as well."""
+assert NOTIONAL_LIMIT_MAX == (1 << WORTH) - 1
 STRATEGY = range(STRATEGIES)
 SESSION = range(SESSIONS_MAX)
 

@@ -50,6 +50,13 @@ class RiskReasons(Situation):
         m = Module()
 
         check = Signal(range(CHECK_BITS))
+        # What does not change is looked at a cycle late: these are long carry chains.
+        self._sums, self._is_own, self._is_firm = Signal(Sums), Signal(), Signal()
+        now, row = self.now.as_signed(), self.instrument_row
+        m.d.sync += [self._sums.eq(self.sums), *(
+            is_over.eq((time - now)[:_WIDE].as_signed() > room) for is_over, time, room in (
+                (self._is_own, self.exposure.rate_time, row.rate_room),
+                (self._is_firm, self.firm.rate_time, self.firm_row.rate_room)))]
         limit, value = Signal(signed(_WIDE + 1)), Signal(signed(_WIDE + 1))
         kept_limit, kept_value = Signal(_WIDE), Signal(_WIDE)
         rate = Signal(32)                    # time of a token
@@ -118,7 +125,7 @@ class RiskReasons(Situation):
 
     def _prices(self):
         request, market, bounds = self.request, self.market, self.bounds
-        static, sums = self.instrument_row.static, self.sums
+        static, sums = self.instrument_row.static, self._sums
         price, quantity, is_sell = request.price, request.quantity, request.is_sell
         most, least = static.quantity_max, static.quantity_min
         tick = Mux(price < DOLLAR, static.tick_below_dollar.number, static.tick.number)
@@ -141,7 +148,7 @@ class RiskReasons(Situation):
             CheckIndex.SELF_MATCH: (Mux(is_sell, sums.key, OWN_KEY - sums.key), price)}
 
     def _amounts(self):
-        e, firm, request, sums = self.exposure, self.firm, self.request, self.sums
+        e, firm, request, sums = self.exposure, self.firm, self.request, self._sums
         row, every = self.instrument_row, self.firm_row
         is_gross = sums.gross > row.gross_notional_max
         is_opened = sums.opened > row.open_notional_max
@@ -181,13 +188,10 @@ class RiskReasons(Situation):
 
     def _rates(self):
         """Tokens that a bucket holds, time of one, and when it will be full."""
-        now, row = self.now.as_signed(), self.instrument_row
-        own, firm = ((time - now)[:_WIDE].as_signed() > room for time, room in (
-            (self.exposure.rate_time, row.rate_room),
-            (self.firm.rate_time, self.firm_row.rate_room)))
+        row = self.instrument_row
 
         def first(ours, theirs, last):
-            return Mux(own, ours, Mux(firm, theirs, last))
+            return Mux(self._is_own, ours, Mux(self._is_firm, theirs, last))
         every, strategy, session = self.firm_row, self.strategy_row, self.session_row
         return {
             CheckIndex.RATE: (

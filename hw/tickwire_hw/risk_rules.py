@@ -10,6 +10,7 @@ from tickwire.spec.records import BookFlag
 from tickwire_hw.risk_port import (
     AMOUNT,
     CHECK_BITS,
+    KEY,
     SHARES,
     Exposure,
     Firm,
@@ -25,7 +26,6 @@ from tickwire_hw.risk_port import (
 OWN_KEY = 0x7FFF_FFFF
 DOUBTFUL = (BookFlag.RECOVERING | BookFlag.STALE | BookFlag.DESYNCED).value
 KINDS = (OrderPermit.DAY | OrderPermit.IMMEDIATE | OrderPermit.POST_ONLY).value
-_WIDE = AMOUNT + 2                         # sums of amounts that are compared with their sign
 
 
 class Bounds(data.Struct):
@@ -59,7 +59,7 @@ class Sums(data.Struct):
     reference: 32                          # best price that it could trade against
     key: 31                                # of the own orders that it could meet
     worst: signed(SHARES + 2)              # position on its side, all filled
-    side: signed(_WIDE)                    # net value of the firm on its side, all filled
+    side: signed(AMOUNT)                   # net value of the firm on its side, all filled
     opened: AMOUNT                         # value of open orders
     firm_opened: AMOUNT
     gross: AMOUNT
@@ -159,7 +159,10 @@ class RiskRules(Situation):
         locks = (~self._may(OrderPermit.MARKETABLE) & ~self._is(OrderPermit.IMMEDIATE)
                  & reference.any() & is_beyond)
         is_crossed = (market.flags & BookFlag.CROSSED.value).any()
-        meets = Mux(is_sell, key >= price, key + price >= OWN_KEY)
+        # Keys of sells count from OWN_KEY down, so a buy's price does, too.
+        is_beyond_keys, reaches = price[KEY:].any(), Signal()
+        m.d.comb += reaches.eq(key >= (price[:KEY] ^ (~is_sell).replicate(KEY)))
+        meets = Mux(is_sell, ~is_beyond_keys & reaches, is_beyond_keys | reaches)
         return {
             CheckIndex.COLLAR: ~reference.any() | Mux(is_sell, price < bounds.sell,
                                                       price > bounds.buy),
@@ -174,46 +177,51 @@ class RiskRules(Situation):
     def _amounts(self, m: Module) -> dict[int, Value]:
         e, firm, request = self.exposure, self.firm, self.request
         row, every, bounds = self.instrument_row, self.firm_row, self.bounds
-        is_sell, added = request.is_sell, request.added_notional
-        is_adding, adds_shares = added.any(), request.added_quantity.any()
-        sums, net = self.sums, Signal(signed(_WIDE))
-        worst, side, loss, spent, shares = sums.worst, sums.side, sums.loss, sums.spent, sums.shares
-        opened, firm_opened, day = sums.opened, sums.firm_opened, sums.day
-        gross, firm_gross = sums.gross, sums.firm_gross
-        sells = firm.open_notional - firm.open_buy_notional
+        is_sell, added, shares = request.is_sell, request.added_notional, request.added_quantity
+        is_adding, adds_shares = added.any(), shares.any()
+        sums, sides = self.sums, is_sell.replicate(AMOUNT)
+
+        def turned(value):                 # its complement, when selling
+            return (value.as_unsigned() ^ sides[:len(value)]).as_signed()
+        # Each sum has all of its terms: made of another one it would be a carry chain longer.
+        # With this position at its mark, the firm's net value is net_value - e.net_value + net.
+        # A complement is 1 less than the negative: a buy's side has one of them, a sell's three.
+        net = (firm.net_value, ~e.net_value, bounds.net)
         m.d.comb += [
-            worst.eq(Mux(is_sell, e.open_sell - e.position, e.open_buy + e.position)
-                     + request.added_quantity),
-            net.eq((firm.net_value - e.net_value + bounds.net)[:AMOUNT].as_signed()),
-            side.eq((Mux(is_sell, sells - net, firm.open_buy_notional + net)
-                     + added)[:AMOUNT].as_signed()),
-            opened.eq(e.open_notional + added), firm_opened.eq(firm.open_notional + added),
-            gross.eq(opened + bounds.value),
-            firm_gross.eq(firm_opened + firm.position_value - e.position_value + bounds.value),
-            day.eq(e.turnover + opened), loss.eq(-(firm.cash + net)),
-            spent.eq(firm.open_buy_notional - firm.cash + added),
-            shares.eq(e.traded + e.open_buy + e.open_sell + request.added_quantity)]
+            sums.worst.eq(Mux(is_sell, e.open_sell, e.open_buy) + turned(e.position) + is_sell
+                          + shares),
+            sums.side.eq(sum(map(turned, net), (firm.open_notional & sides) + turned(
+                firm.open_buy_notional) + added + Cat(1, is_sell))[:AMOUNT].as_signed()),
+            sums.loss.eq(e.net_value - firm.cash - firm.net_value - bounds.net),
+            sums.spent.eq(firm.open_buy_notional - firm.cash + added),
+            sums.opened.eq(e.open_notional + added),
+            sums.firm_opened.eq(firm.open_notional + added),
+            sums.gross.eq(e.open_notional + added + bounds.value),
+            sums.firm_gross.eq(firm.open_notional + added + firm.position_value - e.position_value
+                               + bounds.value),
+            sums.day.eq(e.turnover + e.open_notional + added),
+            sums.shares.eq(e.traded + e.open_buy + e.open_sell + shares)]
         most = Mux(is_sell, row.position_short_max, row.position_long_max)
         return {
-            CheckIndex.POSITION: adds_shares & (worst > most),
-            CheckIndex.GROSS_NOTIONAL: is_adding & ((gross > row.gross_notional_max)
-                                                    | (firm_gross > every.gross_notional_max)),
+            CheckIndex.POSITION: adds_shares & (sums.worst > most),
+            CheckIndex.GROSS_NOTIONAL: is_adding & ((sums.gross > row.gross_notional_max)
+                                                    | (sums.firm_gross > every.gross_notional_max)),
             CheckIndex.OPEN_ORDERS: ~request.has_place | request.is_new & (
                 (e.open_orders >= row.open_orders_max)
                 | (firm.open_orders >= every.open_orders_max)),
-            CheckIndex.NET_NOTIONAL: is_adding & (side > every.net_notional_max),
-            CheckIndex.CREDIT: is_adding & ~is_sell & (spent > every.credit_max),
-            CheckIndex.LOSS: (worst > 0) & (loss > every.loss_max),
-            CheckIndex.OPEN_NOTIONAL: is_adding & ((opened > row.open_notional_max)
-                                                   | (firm_opened > every.open_notional_max)),
-            CheckIndex.ACCUMULATED: adds_shares & (shares > row.day_quantity_max)
-            | is_adding & (day > row.day_notional_max)}
+            CheckIndex.NET_NOTIONAL: is_adding & (sums.side > every.net_notional_max),
+            CheckIndex.CREDIT: is_adding & ~is_sell & (sums.spent > every.credit_max),
+            CheckIndex.LOSS: (sums.worst > 0) & (sums.loss > every.loss_max),
+            CheckIndex.OPEN_NOTIONAL: is_adding & ((sums.opened > row.open_notional_max)
+                                                   | (sums.firm_opened > every.open_notional_max)),
+            CheckIndex.ACCUMULATED: adds_shares & (sums.shares > row.day_quantity_max)
+            | is_adding & (sums.day > row.day_notional_max)}
 
     def _counts(self, m: Module) -> dict[int, Value]:
         e, request, row = self.exposure, self.request, self.instrument_row
-        age = Signal(signed(AMOUNT))
-        m.d.comb += age.eq(self.now - request.decided)
-        distance = Mux(age < 0, -age, age)[:AMOUNT]
+        age, distance = Signal(signed(AMOUNT)), Signal(AMOUNT)
+        m.d.comb += [age.eq(self.now - request.decided), distance.eq(Mux(
+            age < 0, request.decided - self.now, age))]
         since = (self.now - e.newest_time[request.is_sell])[:AMOUNT].as_signed()
         newest = Cat(request.price, request.quantity)
         most = self.strategy_row.age_max_ns

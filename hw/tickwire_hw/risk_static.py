@@ -5,12 +5,12 @@ from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
 from tickwire.spec.checks import CheckIndex
-from tickwire.spec.limits import DOLLAR, NOTIONAL_LIMIT_MAX, LimitFlag, OrderPermit
+from tickwire.spec.limits import DOLLAR, LimitFlag, OrderPermit
 from tickwire.spec.ouch50 import PRICE_MAX
-from tickwire_hw.logic import stages
+from tickwire_hw.logic import saturated, stages
 from tickwire_hw.product import AGE as PRODUCT_AGE
 from tickwire_hw.product import product
-from tickwire_hw.risk_port import CHECK_BITS, STATIC_CHECKS, Divisor, StaticRow
+from tickwire_hw.risk_port import CHECK_BITS, STATIC_CHECKS, WORTH, Divisor, StaticRow
 
 AGE = PRODUCT_AGE + 1
 """Cycles from an order to its checks."""
@@ -60,8 +60,8 @@ class RiskStatic(wiring.Component):
             (self.price, "price"), (self.quantity, "quantity"), (self.row, "row"),
             (self.kinds, "kinds")))
         notional = Signal(62)
-        m.d.comb += notional.eq(Mux(price[-1] | quantity[-1] | (whole > NOTIONAL_LIMIT_MAX),
-                                    NOTIONAL_LIMIT_MAX, whole))
+        m.d.comb += notional.eq(saturated(whole, WORTH)
+                                | (price[-1] | quantity[-1]).replicate(WORTH))
         fails = {
             CheckIndex.INSTRUMENT_DISABLED: ~row.flags[LimitFlag.ENABLED.bit_length() - 1],
             CheckIndex.QUANTITY: ~quantity.any() | (quantity > row.quantity_max)

@@ -10,7 +10,6 @@ from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from tickwire.spec.intents import WINDOW_SLOTS, IntentError, Operation
-from tickwire.spec.limits import NOTIONAL_LIMIT_MAX
 from tickwire.spec.orders import OrderState
 from tickwire.spec.records import INTENT_ERROR, ORDER_ACCEPTED, RecordType
 from tickwire_hw.logic import excess, saturated, select, stages
@@ -20,7 +19,7 @@ from tickwire_hw.product import AGE as PRODUCT_AGE
 from tickwire_hw.product import product
 from tickwire_hw.record_writer import RECORD
 from tickwire_hw.records import body_layout
-from tickwire_hw.risk_port import Answer
+from tickwire_hw.risk_port import WORTH, Answer
 from tickwire_hw.settle_port import SETTLE_LAYOUT, Filled, Settled
 
 ROW_CYCLES = 2
@@ -158,7 +157,7 @@ class Settle(wiring.Component):
                 m.next = "Weigh"
             with m.State("Weigh"):
                 m.d.comb += self._is_weighed.eq(1)
-                with m.If(self._worth_age == _WORTHS + PRODUCT_AGE + 1):
+                with m.If(self._worth_age == _WORTHS + PRODUCT_AGE):
                     m.next = "Own"
             self._change(m)
             self._tell(m)
@@ -255,19 +254,21 @@ class Settle(wiring.Component):
         m.d.sync += age.eq(Mux(self._is_weighed, age + 1, 0))
         whole = product(m, shares[number], prices[number], "worth")
         count = stages(m, shares[number], PRODUCT_AGE, "count")[-1]
-        value = Mux(whole > NOTIONAL_LIMIT_MAX, NOTIONAL_LIMIT_MAX, whole)
-        most, most_value = Signal(AMOUNT), Signal(len(whole))
-        more, more_value = Mux(count > most, count, most), Mux(value > most_value, value,
-                                                               most_value)
+        value = saturated(whole, WORTH)
+        most, most_value = Signal(AMOUNT), Signal(len(value))
         with m.Switch(age):
             for start in (PRODUCT_AGE, PRODUCT_AGE + 2):
                 with m.Case(start):
                     m.d.sync += [most.eq(count), most_value.eq(value)]
-            with m.Case(PRODUCT_AGE + 1):
-                m.d.sync += [self._open.eq(-more), self._value.eq(-more_value)]
-            with m.Case(PRODUCT_AGE + 3):
+            with m.Default():
+                m.d.sync += [most.eq(Mux(count > most, count, most)),
+                             most_value.eq(Mux(value > most_value, value, most_value))]
+        with m.Switch(age):
+            with m.Case(PRODUCT_AGE + 2):
+                m.d.sync += [self._open.eq(-most), self._value.eq(-most_value)]
+            with m.Case(PRODUCT_AGE + 4):
                 m.d.sync += [
-                    self._open.eq(self._open + more), self._value.eq(self._value + more_value),
+                    self._open.eq(self._open + most), self._value.eq(self._value + most_value),
                     self._orders.eq((is_alive | self._has_next & is_next_alive) - C(1, 1))]
 
     def _name_changes(self, m):

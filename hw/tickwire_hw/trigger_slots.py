@@ -1,6 +1,6 @@
 """What each slot waits for, and which ones are armed (kernel ``triggers``)."""
 
-from amaranth.hdl import Array, Cat, Module, Mux, Signal
+from amaranth.hdl import Array, Module, Mux, Signal
 from amaranth.lib import data, memory, stream, wiring
 from amaranth.lib.wiring import In, Out
 from amaranth.utils import ceil_log2
@@ -70,14 +70,16 @@ class TriggerSlots(wiring.Component):
             1 << bits)) for name in ("armed", "hedges"))
         is_hedge = change.condition.kind == TriggerKind.FILL_HEDGE
         for number in range(1 << bits):
+            is_armed, is_hedging = Signal(TRIGGERS), Signal(TRIGGERS)
+            m.d.comb += [is_armed.eq(armed[number]), is_hedging.eq(hedges[number])]
             with m.If(self.is_cleared):
-                m.d.sync += armed[number].eq(0)
+                m.d.comb += is_armed.eq(0)
             with m.Elif(self.i.valid & (change.instrument == number)):
-                m.d.sync += [
-                    armed[number].bit_select(change.slot, 1).eq(change.is_armed),
-                    hedges[number].bit_select(change.slot, 1).eq(change.is_armed & is_hedge)]
-        m.d.comb += self.waiting.eq(Cat((armed[number] & ~hedges[number]).any()
-                                        for number in range(self._instruments)))
+                m.d.comb += [is_armed.bit_select(change.slot, 1).eq(change.is_armed),
+                             is_hedging.bit_select(change.slot, 1).eq(change.is_armed & is_hedge)]
+            m.d.sync += [armed[number].eq(is_armed), hedges[number].eq(is_hedging)]
+            if number < self._instruments:     # which records are looked at waits for this bit
+                m.d.sync += self.waiting[number].eq((is_armed & ~is_hedging).any())
 
         number = self.instrument[:bits]
         is_here, waits = Signal(TRIGGERS), Signal(TRIGGERS)

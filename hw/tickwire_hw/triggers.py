@@ -27,8 +27,8 @@ class Triggers(wiring.Component):
     Slots are looked at in parallel: from the record at ``i`` to the order at ``o`` 3 cycles, from
     one order of a record to the next one 3 cycles after it was told. A record that fires nothing
     takes 2. The gate begins with a record's instrument while slots are looked at; a new order whose
-    static checks were made under the limits in force goes on with that. A slot is disarmed as its
-    order is taken, whatever the gate then says.
+    static checks were made under the limits in force goes on with that. A slot is disarmed when its
+    order was taken, whatever the gate then says.
 
     What comes while something else is executed waits, see :class:`TriggerQueue`. While the device
     is killed or the ring has no room, records are looked at by no one. Orders of slots are RAM,
@@ -243,15 +243,16 @@ class Triggers(wiring.Component):
                     with m.Else():
                         m.next = "Choose"
             with m.State("Choose"):
-                first = Signal(TRIGGERS)
-                m.d.comb += [first.eq(Cat(lowest(self._due | self._over))),
+                first, found = Signal(TRIGGERS), Signal(TRIGGERS)
+                m.d.comb += [found.eq(self._due | self._over), first.eq(Cat(lowest(found))),
                              self._wanted_slot.eq(encode(first))]
                 m.d.sync += [self._slot.eq(self._wanted_slot), self._left.eq(
-                    self._left & ~((first - 1) | first)), self._event.eq(TriggerEvent.EXPIRED)]
+                    self._left & Cat(found[:slot].any() for slot in range(TRIGGERS))),
+                    self._event.eq(TriggerEvent.EXPIRED)]
                 with m.If(queue.is_void):
                     m.d.sync += self._left.eq(-1)
                     m.next = "Look"
-                with m.Elif(self.is_killed | ~first.any()):
+                with m.Elif(self.is_killed | ~found.any()):
                     self._end(m)
                 with m.Elif((first & self._over).any()):
                     m.next = "Tell"
@@ -266,10 +267,10 @@ class Triggers(wiring.Component):
                 with m.If(self.is_killed):
                     self._end(m)
                 with m.Elif(self.o.ready):
-                    m.d.comb += [slots.i.valid.eq(~rest.any()),
-                                 self.counted.triggers_fired.eq(1)]
+                    m.d.comb += self.counted.triggers_fired.eq(1)
                     m.next = "Fired"
             with m.State("Fired"):
+                m.d.comb += slots.i.valid.eq(~self._rest.any())
                 m.d.sync += [self._event.eq(TriggerEvent.FIRED), self._token.eq(self.fired.p)]
                 with m.If(self.fired.valid):
                     m.next = "Tell"
