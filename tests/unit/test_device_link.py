@@ -20,7 +20,7 @@ from tickwire.device.link import OrderLink
 from tickwire.engine import Engine
 from tickwire.errors import TickwireError
 from tickwire.spec.intents import Operation
-from tickwire.spec.registers import KillAction
+from tickwire.spec.registers import KillAction, KillCause
 
 SECONDS = 120                              # for anything that a test waits for
 numbers = itertools.count()
@@ -186,6 +186,33 @@ def test_a_session_that_is_lost_is_continued_with_its_next_message(device, monke
                 assert login[19:49] == b"SESSION001" + b"3".rjust(20)
             assert device.counters()["session_drops"] == 1
             assert "closed the connection at login" in link.remarks[0]
+            keeping.cancel()
+            link.close()
+    asyncio.run(body())
+
+
+@pytest.mark.parametrize(("session", "sequence"), [
+    (b"SESSION001", 4), (b"SESSION001", 2), (b"SESSION002", 3)])
+def test_a_session_that_comes_back_elsewhere_kills_the_device(
+        device, monkeypatch, session, sequence):
+    monkeypatch.setattr(link_module, "RETRY_SECONDS", (0.01,))
+    later = b"\x00\x1fA" + session + str(sequence).encode().rjust(20)
+    events = sequenced(struct.pack(">cQc", b"S", 1, b"S"))
+
+    async def body():
+        async with Server(ACCEPTED + NEXT + events, later + NEXT) as server:
+            link = OrderLink(device, settings(server))
+            await link.connect()
+            await until(lambda: device.is_session_up and device.session_sequence == 3)
+            device.arm()
+            keeping = asyncio.create_task(link.keep())
+            server.writers[0].close()
+            await until(lambda: len(server.heard) == 2 and device.is_session_up)
+            assert device.killed == KillCause.SETTLEMENT
+            assert link.remarks == [
+                f"The device is killed: the order session came back at message {sequence} of "
+                f"{session.decode()!r}, not at message 3 of 'SESSION001', so what the venue said "
+                "is not known."]
             keeping.cancel()
             link.close()
     asyncio.run(body())

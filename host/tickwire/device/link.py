@@ -2,8 +2,9 @@
 
 The loop owns the socket while a session lasts (:mod:`tickwire.kernels.engine_session`); here is
 what comes before and after. A session that is lost is continued with its next sequenced message,
-so that nothing the venue said is missed. After a kill that found it away everything is cancelled
-when it is back.
+so that nothing the venue said is missed. One that comes back at another message kills the device:
+what was said between is lost, or will be said twice. After a kill that found it away everything is
+cancelled when it is back.
 """
 
 import asyncio
@@ -16,7 +17,7 @@ from tickwire.engine import Engine
 from tickwire.errors import TickwireError, system_reason
 from tickwire.spec import ouch50, soupbintcp
 from tickwire.spec.intents import Operation
-from tickwire.spec.registers import KillAction
+from tickwire.spec.registers import KillAction, KillCause
 from tickwire.spec.wire import Message, decode, encode
 
 LOGIN_SECONDS = 5.0
@@ -126,10 +127,21 @@ class OrderLink:
                 raise TickwireError(f"The order port {where} closed the connection at login.")
             received = _behind_debug(received + more)
         accepted = _accepted(packet, where)
-        self._session, self._sequence = str(accepted["session"]), int(accepted["sequence_number"])
+        self._take_over(accepted["session"], int(accepted["sequence_number"]))
         query = encode(ouch50.ACCOUNT_QUERY, {})
         await loop.sock_sendall(link, encode(soupbintcp.UNSEQUENCED_DATA, {"message": query}))
         self._device.attach_session(link.fileno(), received[len(packet):], self._sequence)
+
+    def _take_over(self, session: str, sequence: int) -> None:
+        """Note where the venue begins; elsewhere than asked for, the device is killed."""
+        asked = self._session, self._sequence
+        self._session, self._sequence = session, sequence
+        if asked[1] != soupbintcp.SEQUENCE_NEXT and asked != (session, sequence):
+            self._device.kill(KillCause.SETTLEMENT)
+            self.remarks.append(
+                f"The device is killed: the order session came back at message {sequence:,} of "
+                f"{session!r}, not at message {asked[1]:,} of {asked[0]!r}, so what the venue said "
+                "is not known.")
 
 
 def _first(octets: bytes) -> bytes | None:
