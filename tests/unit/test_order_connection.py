@@ -93,6 +93,9 @@ def test_a_packet_that_no_venue_sends_ends_the_session_and_keeps_what_came_befor
     assert connection.is_lost and not connection.is_ended
     assert connection.counts["session_malformed"] == connection.counts["session_drops"] == 1
     assert [row["token"] for row in settled(connection)] == [1]
+    far.sendall(executed(3))               # comes while the card has no room for the first one
+    assert not connection.receive(0)
+    assert [row["token"] for row in settled(connection)] == [1] and connection.sequence == 6
 
 
 @pytest.mark.parametrize("message", [b"E", b"E" + bytes(20), b"z" * 12, b"A" + bytes(63)])

@@ -87,7 +87,12 @@ class OrderConnection:
         self._flush()
 
     def receive(self, now: int) -> bool:
-        """Read what has come; returns whether something had."""
+        """Read what has come; returns whether something had.
+
+        Of a connection that is lost nothing is read: behind a broken packet there are no others.
+        """
+        if self.is_lost:
+            return False
         self._flush()
         try:
             octets = self._socket.recv(_RECEIVE)
