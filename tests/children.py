@@ -26,6 +26,12 @@ def refuse(parent: Parent, _: object) -> None:
     raise TickwireError("Nothing works today.")
 
 
+def refuse_to_end(parent: Parent, _: object) -> None:
+    """Say that it runs, and fail when it is to end."""
+    sleep(parent, _)
+    raise TickwireError("The loop did not stop.")
+
+
 def fail(parent: Parent, _: object) -> None:
     """Fail, as for a mistake of ours."""
     raise ValueError("oops")

@@ -343,6 +343,22 @@ def test_a_child_tells_that_it_compiles_and_what_it_says_at_its_end_is_kept(monk
         {"state": "ended", "statistics": {"records_coalesced": 3}}]
 
 
+@pytest.mark.parametrize(("function", "sentence"), [
+    ("compile_once", None), ("refuse_to_end", "The loop did not stop."),
+    ("sleep", "The device process ended with status 0.")])
+def test_a_child_that_does_not_end_in_good_order_is_what_ended_the_run(
+        function, sentence, monkeypatch):
+    session = Session(demo(), with_venue=False, has_view=False)
+    monkeypatch.setattr(session, "config", None)
+    session._spawn("device", f"tests.children:{function}")
+    deadline = time.monotonic() + SECONDS
+    while session.states.get("device") != "running" and time.monotonic() < deadline:
+        session._hear(0.01)
+    session._dismiss(session.children["device"])
+    assert (session.failure and str(session.failure)) == sentence
+    assert sentence is None or session.failure.exit_code == 1
+
+
 def test_a_child_that_ignores_its_parent_is_ended_by_force(monkeypatch):
     from tickwire.commands import children
     child = Child("test", "tests.children:ignore", None)

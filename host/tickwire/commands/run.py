@@ -70,8 +70,7 @@ class Session:
                 with view, self._metrics(observer):
                     self._watch(view)
             except TickwireError as error:
-                is_ours = error.exit_code == INTERNAL_STATUS
-                self.failure = error if is_ours else ended_early(str(error))
+                self.failure = _early(error)
             return {**self._finish(observer), "start_seconds": round(started, 3)}
         finally:
             self.starting.end()
@@ -133,9 +132,7 @@ class Session:
                     self.starting.say(message["remark"])
                 self.starting.hear(child.name, message)
                 if "error" in message:
-                    error = TickwireError(message["error"])
-                    error.exit_code = message.get("status", 1)
-                    raise error
+                    raise _told(message)
                 if "state" in message:
                     self.states[child.name] = message["state"]
                     self.statistics |= message.get("statistics", {})
@@ -190,14 +187,23 @@ class Session:
         cause = cause_text(observer.killed)    # stopping in good order is a kill as well
         self.failure = self.failure or self._fault(observer)
         for name in ("device", "venue"):
-            child = self.children.get(name)
-            if child is not None:
-                for message in child.stop():
-                    self.statistics |= message.get("statistics", {})
+            if name in self.children:
+                self._dismiss(self.children[name])
         told = {name: self.statistics[name] for name in MISSED if name in self.statistics}
         found = {**summary(observer), **told, "kill_cause": cause}
         observer.close()
         return found
+
+    def _dismiss(self, child: Child) -> None:
+        """End a child; one that does not end in good order is what ended the run."""
+        for message in child.stop():
+            self.statistics |= message.get("statistics", {})
+            if "state" in message:
+                self.states[child.name] = message["state"]
+            if "error" in message:
+                self.failure = self.failure or _early(_told(message))
+        if self.states.get(child.name) != "ended":
+            self.failure = self.failure or ended_early(child.end_sentence())
 
     def _fault(self, observer: Any) -> TickwireError | None:
         """Return what keeps the device from trading, if anything does."""
@@ -226,6 +232,18 @@ def ended_early(sentence: str) -> TickwireError:
     error = TickwireError(sentence)
     error.exit_code = 1
     return error
+
+
+def _told(message: dict[str, Any]) -> TickwireError:
+    """Return the error that a child told."""
+    error = TickwireError(message["error"])
+    error.exit_code = message.get("status", 1)
+    return error
+
+
+def _early(error: TickwireError) -> TickwireError:
+    """Return the error of a run that ``error`` ended; a fault of ours stays one."""
+    return error if error.exit_code == INTERNAL_STATUS else ended_early(str(error))
 
 
 @contextlib.contextmanager
