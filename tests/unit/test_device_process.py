@@ -61,7 +61,10 @@ def test_only_instruments_that_have_a_name_may_trade(process, monkeypatch):
     name(process, (5, "BBB"))              # later in the day: with its own limits at once
     assert process.learn_names() is True
     assert enabled(process) == {3: 1_000, 5: 7}
-    assert len(committed) == 2
+    name(process, (3, "BBB"), (5, "AAA"))  # of another day: limits go with the names
+    assert process.learn_names() is True
+    assert enabled(process) == {3: 7, 5: 1_000}
+    assert len(committed) == 3
 
 
 def test_nothing_is_armed_before_all_symbols_with_limits_of_their_own_have_a_name(process):

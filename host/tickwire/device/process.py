@@ -67,6 +67,7 @@ class DeviceProcess:
         self.device = make_device(config, chosen)
         self._open: list[Line | OrderLink | FIXLink | Repair] = []
         self._named, self._limited = 0, set(config.risk.symbols)
+        self._names = b""                  # of all instruments, as limits are staged for them
         try:
             self.device.check()
             self.engine = Engine(self.device, strategy, core=settings.core,
@@ -79,6 +80,7 @@ class DeviceProcess:
 
     def _stage_limits(self) -> None:
         """Stage the limits of the configuration; an instrument without a name stays disabled."""
+        self._names = self.engine.positions["symbol"].tobytes()
         ticks = {entry.symbol: entry.tick for entry in self.config.symbols}
         names = [bytes(position["symbol"]).decode("latin-1").strip()
                  for position in self.engine.positions]
@@ -92,10 +94,9 @@ class DeviceProcess:
 
         Only where the configuration names no symbols: else all limits stand from the beginning.
         """
-        named = int(np.count_nonzero(self.engine.positions["locate"]))
-        if self.config.symbols or named == self._named:
+        if self.config.symbols or self.engine.positions["symbol"].tobytes() == self._names:
             return False
-        self._named = named
+        self._named = int(np.count_nonzero(self.engine.positions["locate"]))
         self._stage_limits()
         self.device.commit_limits()
         return True
