@@ -263,6 +263,29 @@ def test_an_order_is_pending_until_its_fate_is_known(bench):
     assert made.positions[0]["open_orders"] == 0
 
 
+def test_the_newest_open_order_of_a_side_is_shown_whichever_is_answered_or_gone(bench):
+    made = Engine(bench.device, None)
+    for token, (side, price) in enumerate(((0, 98), (0, 99), (1, 102), (0, 97)), 1):
+        made.submit({"operation": Operation.NEW, "locate": AAA, "intent_id": token, "flags": side,
+                     "price": price * DOLLAR, "quantity": 100})
+    bench.turn()
+
+    def shown() -> list[int]:
+        return [int(made.positions[0][name]) for name in (
+            "buy_token", "buy_price", "sell_token", "sell_price")]
+    sell = [3, 102 * DOLLAR]
+    for token, price in ((1, 98), (2, 99), (3, 102), (4, 97)):
+        bench.say(accepted(token, price=price * DOLLAR))
+        assert shown() == [4, 97 * DOLLAR, *sell]
+    for message, newest in (
+            (executed(1, 40), [4, 97 * DOLLAR]), (executed(4, 100), [2, 99 * DOLLAR]),
+            (canceled(1, 60), [2, 99 * DOLLAR]), (canceled(2, 100), [0, 0])):
+        bench.say(message)
+        assert shown() == [*newest, *sell]
+    bench.say(canceled(3, 100))
+    assert shown() == [0, 0, 0, 0]
+
+
 ACTIONS = st.lists(st.tuples(st.sampled_from("ofcrad"), st.integers(0, 5), st.integers(1, 120)),
                    max_size=40)
 

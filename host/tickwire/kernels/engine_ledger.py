@@ -129,6 +129,49 @@ def note_pending(host, intent_id, instrument):
 
 
 @kernel
+def _newest(host, instrument, is_sell):
+    """Address of the TOKEN of the newest open order of a side; 0 none. Tokens rise."""
+    h = host_at(host)
+    found, newest = 0, 0
+    for index in range(h["tokens_mask"] + 1):
+        row = h["tokens"] + index * _TOKEN_SIZE
+        t = token_at(row)
+        token = np.int64(t["token"])
+        if (t["is_open"] != 0 and token > newest and t["is_sell"] == is_sell
+                and np.int64(t["instrument"]) == instrument):
+            found, newest = row, token
+    return found
+
+
+@kernel
+def _show_buy(host, row):
+    """Let the buy at ``row``, which changed, be the newest one if it is; else find that one."""
+    t = token_at(row)
+    instrument, token = np.int64(t["instrument"]), np.int64(t["token"])
+    p = position_at(position_of(host, instrument))
+    if t["is_open"] == 0 and np.int64(p["buy_token"]) == token:
+        row = _newest(host, instrument, 0) if p["open_buy"] != 0 else 0
+    elif t["is_open"] == 0 or np.int64(p["buy_token"]) > token:
+        return
+    p["buy_token"] = token_at(row)["token"] if row != 0 else 0
+    p["buy_price"] = token_at(row)["price"] if row != 0 else 0
+
+
+@kernel
+def _show_sell(host, row):
+    """The same for a sell."""
+    t = token_at(row)
+    instrument, token = np.int64(t["instrument"]), np.int64(t["token"])
+    p = position_at(position_of(host, instrument))
+    if t["is_open"] == 0 and np.int64(p["sell_token"]) == token:
+        row = _newest(host, instrument, 1) if p["open_sell"] != 0 else 0
+    elif t["is_open"] == 0 or np.int64(p["sell_token"]) > token:
+        return
+    p["sell_token"] = token_at(row)["token"] if row != 0 else 0
+    p["sell_price"] = token_at(row)["price"] if row != 0 else 0
+
+
+@kernel
 def _set_leaves(host, row, leaves):
     """The order at ``row`` may still execute ``leaves`` shares; none closes it."""
     t = token_at(row)
@@ -138,23 +181,12 @@ def _set_leaves(host, row, leaves):
     t["leaves"] = leaves
     t["is_open"] = 1 if leaves > 0 else 0
     p["open_orders"] = np.int64(p["open_orders"]) + opened
-    token = np.int64(t["token"])
     if t["is_sell"]:
         p["open_sell"] += change
-        if leaves > 0:
-            p["sell_token"] = token
-            p["sell_price"] = t["price"]
-        elif np.int64(p["sell_token"]) == token:
-            p["sell_token"] = 0
-            p["sell_price"] = 0
+        _show_sell(host, row)
     else:
         p["open_buy"] += change
-        if leaves > 0:
-            p["buy_token"] = token
-            p["buy_price"] = t["price"]
-        elif np.int64(p["buy_token"]) == token:
-            p["buy_token"] = 0
-            p["buy_price"] = 0
+        _show_buy(host, row)
 
 
 @kernel
@@ -214,14 +246,13 @@ def _answer(host, kind, record):
             p["bought"] += quantity
     elif kind == _REJECTED:
         p["rejects"] += 1
-    else:
-        if kind == _REPLACED:
-            previous = token_row(host, np.int64(t["match_number"]))
-            if np.int64(token_at(previous)["token"]) == np.int64(t["match_number"]):
-                _set_leaves(host, previous, 0)
-        if kind != _CANCELED:
-            o["price"] = price
+    elif kind != _CANCELED:
+        o["price"] = price
     _set_leaves(host, row, np.int64(t["leaves"]))
+    if kind == _REPLACED:
+        previous = token_row(host, np.int64(t["match_number"]))
+        if np.int64(token_at(previous)["token"]) == np.int64(t["match_number"]):
+            _set_leaves(host, previous, 0)
     _end(position)
 
 
