@@ -24,6 +24,7 @@ from tests.system.conformance import (
     MARKET_LOG2,
     Bench,
     accepted,
+    canceled,
     executed,
     software,
 )
@@ -34,7 +35,7 @@ from tickwire.engine import Engine
 from tickwire.kernels import histogram
 from tickwire.kernels.engine_host import enqueue
 from tickwire.spec.records import RecordType
-from tickwire.spec.registers import KillCause
+from tickwire.spec.registers import KillAction, KillCause
 from tickwire.strategy import runner
 from tickwire.strategy.base import BUY, PythonStrategy
 from tickwire.strategy.runner import LatestQuotes
@@ -76,6 +77,15 @@ class Fails(PythonStrategy):
     """Fails at the first trade."""
 
     def on_trade(self, row):
+        raise KeyError("oops")
+
+
+class FailsWithOrders(PythonStrategy):
+    """Enters 80 orders at the first trade, and fails."""
+
+    def on_trade(self, row):
+        for _ in range(80):
+            self.trader.new(self.trader.instrument(row), BUY, 100 * DOLLAR, 100)
         raise KeyError("oops")
 
 
@@ -309,6 +319,27 @@ def test_an_exception_is_told_to_whoever_watches(running):
     bench.send(itch.trade(AAA, 0, b"B", 5, 100 * DOLLAR, match=1))
     until(bench, lambda: engine.failure is not None, "tell the failure")
     assert isinstance(engine.failure, KeyError)
+
+
+@pytest.mark.parametrize("running", [FailsWithOrders], indirect=True)
+def test_what_it_leaves_open_is_cancelled_however_many_records_that_takes(running):
+    bench, engine, _ = running
+    bench.device.write_register("KILL_ACTION", KillAction.MASS_CANCEL)
+    bench.send(itch.trade(AAA, 0, b"B", 5, 100 * DOLLAR, match=1))
+    cancelled = 0
+
+    def answer() -> bool:
+        """Do as a venue does; returns whether all 80 orders were cancelled."""
+        nonlocal cancelled
+        for message in bench.heard():
+            token = int.from_bytes(message[1:5], "big")
+            bench.say(accepted(token) if message[:1] == b"O" else canceled(token, 100))
+            cancelled += message[:1] == b"X"
+        return cancelled == 80
+    until(bench, lambda: answer() or bench.device.counters()["orders_accepted"] == 80, "trade")
+    assert isinstance(engine.failure, KeyError) and not cancelled
+    bench.device.kill()
+    until(bench, lambda: answer() and engine.positions[0]["open_orders"] == 0, "cancel")
 
 
 @pytest.mark.parametrize("running", [Hangs], indirect=True)

@@ -160,13 +160,16 @@ class PythonRunner:
                     time.sleep(REST_SECONDS)
         except BaseException as error:         # told by whoever watches the engine
             self.failure = error
+        while not self._stopping:              # the cancels of its orders need room in the ring
+            self._look_at_orders()
+            time.sleep(REST_SECONDS)
 
     def _look_at_orders(self) -> bool:
-        """Deliver every order record that came; returns whether there was one."""
+        """Deliver every order record that came, none after a failure; returns whether one came."""
         orders = self._orders.read()
-        for row in orders:
+        for row in orders if self.failure is None else ():
             self._order(row)
-        if orders:
+        if orders or self.failure is not None:     # which may have come between the two
             self._engine.device.write_register("RING_ORDER_CONSUMED", self._orders.number - 1)
         return bool(orders)
 
