@@ -172,6 +172,16 @@ def test_the_live_view_shows_books_orders_and_trouble(bench, observer):
         assert part in text
 
 
+def test_a_symbol_may_have_any_octets(bench, observer, capsys):
+    bench.engine.positions[0]["symbol"] = b"A\xe9\xff"
+    out = io.StringIO()
+    with LiveView(observer, Console(file=out, width=120, force_terminal=True)) as live:
+        live.show()
+    assert "A\xe9\xff" in out.getvalue()
+    assert stat(bench.device.name) == 0
+    assert "A\xe9\xff" in capsys.readouterr().out
+
+
 def held(symbol, **values):
     """A holding with the widest values that a screen must have room for; some may differ."""
     fields = dict.fromkeys(Holding.__slots__, 0)

@@ -57,8 +57,7 @@ class LiveView:
 
     def show(self) -> None:
         """Draw the present state."""
-        symbols = {int(row["locate"]): bytes(row["symbol"]).decode().strip()
-                   for row in self._observer.positions_table() if row["locate"]}
+        symbols = _symbols(self._observer)
         for row in self._orders.read()[-EVENTS:]:
             self._events.append(event_text(row, symbols))
         shown = screen(self._observer, self._rate(), list(self._events), self._live.console.size)
@@ -82,8 +81,7 @@ class LiveView:
 
 def print_state(observer: Observer) -> None:
     """Print the present state once."""
-    symbols = {int(row["locate"]): bytes(row["symbol"]).decode().strip()
-               for row in observer.positions_table() if row["locate"]}
+    symbols = _symbols(observer)
     events = [event_text(row, symbols) for row in _order_reader(observer).read()[-EVENTS:]]
     seconds = observer.seconds
     counters = observer.counters()
@@ -207,6 +205,12 @@ def _counters(observer: Observer) -> Text:
     found = [f"{name} {value:,}" for name, value in observer.counters().items()
              if value and name not in _QUIET]
     return Text("  ".join(found), style="yellow")
+
+
+def _symbols(observer: Observer) -> dict[int, str]:
+    """Symbols by stock locate; a feed may have any octets in them."""
+    return {int(row["locate"]): bytes(row["symbol"]).decode("latin-1").strip()
+            for row in observer.positions_table() if row["locate"]}
 
 
 def _order_reader(observer: Observer) -> RecordReader:
