@@ -198,6 +198,19 @@ def test_a_clock_that_was_set_back_holds_nothing_up_that_is_due_by_time(bench):
     assert bench.venue.recv(1 << 12) == b"\x00\x01R"
 
 
+def test_the_watchdog_bites_after_its_period_when_the_clock_was_set_back(bench):
+    bench.device.write_register("WATCHDOG_PERIOD", 2_000_000)
+    now = int(bench.device.context["tick_at"])
+
+    def killed_at(time):
+        bench.device.context["given_time"] = time
+        bench.device.work()
+        return bench.device.killed
+    back = now - 3_600 * SECOND
+    assert [killed_at(time) for time in (now, back, back + 2 * SECOND, back + 2 * SECOND + 1)] == [
+        0, 0, 0, KillCause.WATCHDOG]
+
+
 LIMIT = 3 * SECOND
 
 

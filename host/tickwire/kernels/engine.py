@@ -200,6 +200,8 @@ def _timed(device, now):
     """What is due by time alone."""
     d = device_at(device)
     d["tick_at"] = now + TICK_NS
+    o = orders_at(d["orders"])
+    o["kick_time"] = min(o["kick_time"], now)  # the watchdog's period too begins anew
     arbiter.set_back(d["arbiter"], now)
     arbiter.tick(d["arbiter"], d["book"], now)
     engine_session.pulse(d["session"], now)
