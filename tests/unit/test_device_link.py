@@ -135,6 +135,7 @@ def test_an_answer_may_come_in_pieces(device, cut):
     (b"\x00\x02JX", r"rejected the login: 'X'\."),
     (b"\x00\x01H", r"answered the login with a packet of type 'H' and 3 octets"),
     (b"\x00\x1fA" + b"SESSION001" + b"abc".rjust(20), r"not with Login Accepted"),
+    (b"\x00\x1fA" + b"SESSION001" + b"9" * 20, r"not with Login Accepted"),
     (b"\x00\x05A1234", r"packet of type 'A' and 7 octets, not with Login Accepted"),
     (None, r"closed the connection at login\."),
 ])

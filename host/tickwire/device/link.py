@@ -25,6 +25,7 @@ LOOK_SECONDS = 0.02                        # how often a session is looked at
 RETRY_SECONDS = (0.05, 0.1, 0.2, 0.5, 1.0)  # the last one again and again
 _RECEIVE = 1 << 16
 _DEBUG = soupbintcp.DEBUG.tag
+_SEQUENCE_MAX = (1 << 63) - 1
 
 
 class OrderLink:
@@ -172,7 +173,8 @@ def _accepted(packet: bytes, where: str) -> dict[str, str]:
         reason = soupbintcp.REJECT_REASONS.get(str(values["reason"]), repr(values["reason"]))
         raise TickwireError(f"The order port {where} rejected the login: {reason}.")
     sequence = str(values.get("sequence_number", "")).strip()
-    if found is not soupbintcp.LOGIN_ACCEPTED or not sequence.isdigit():
+    if (found is not soupbintcp.LOGIN_ACCEPTED or not sequence.isdigit()
+            or int(sequence) > _SEQUENCE_MAX):
         raise TickwireError(f"The order port {where} answered the login with a packet of type "
                             f"{tag!r} and {len(packet)} octets, not with Login Accepted.")
     return {"session": str(values["session"]).strip(), "sequence_number": sequence}
