@@ -156,16 +156,20 @@ def test_an_answer_that_cannot_be_settled_kills_the_device(tmp_path, engine):
     assert "could not be settled" in link.remarks[-1]
 
 
-@pytest.mark.parametrize("is_asked, killed, kills, intents", [
-    (True, 0, [KillCause.SESSION_DOWN], []),
-    (True, KillCause.WATCHDOG, [], [Operation.MASS_CANCEL]),
-    (False, KillCause.WATCHDOG, [], [Operation.MASS_CANCEL]),
-    (False, 0, [], [])])
+@pytest.mark.parametrize("is_asked, killed, is_late, kills, intents", [
+    (True, 0, False, [KillCause.SESSION_DOWN], []),
+    (True, KillCause.WATCHDOG, False, [], [Operation.MASS_CANCEL]),
+    (False, KillCause.WATCHDOG, False, [], [Operation.MASS_CANCEL]),
+    (False, KillCause.WATCHDOG, True, [], [Operation.MASS_CANCEL]),
+    (False, 0, False, [], [])])
 def test_a_session_that_was_lost_comes_back_and_what_is_to_be_cancelled_is(
-        tmp_path, engine, is_asked, killed, kills, intents):
-    """The broker drops the first connection; what the device is told when the second stands."""
-    device = SimpleNamespace(write_register=lambda *_: None, wake=lambda: None, killed=killed,
-                             is_session_up=True, told=[])
+        tmp_path, engine, is_asked, killed, is_late, kills, intents):
+    """The broker drops the first connection; what the device is told when the second stands.
+
+    A kill that ``is_late`` comes behind the Logon, when the device has not heard of it yet.
+    """
+    device = SimpleNamespace(write_register=lambda *_: None, wake=lambda: None,
+                             killed=0 if is_late else killed, is_session_up=not is_late, told=[])
     device.kill = device.told.append
     logons = []
 
@@ -187,6 +191,7 @@ def test_a_session_that_was_lost_comes_back_and_what_is_to_be_cancelled_is(
             async def back():
                 while link._session.logons < 2:
                     await asyncio.sleep(0.01)
+                device.killed, device.is_session_up = killed, True
                 await asyncio.sleep(0.02)
             return await while_kept(link, back)
     _, remarks = asyncio.run(body())

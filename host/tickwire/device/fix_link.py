@@ -114,7 +114,7 @@ class FIXLink:
         self._device.wake()
         if not is_up and self._task is not None:
             self.remarks.append(f"The FIX order session is down: {self._session.ended}.")
-        if is_up and self._session.logons > 1 and (self._is_late or self._device.killed):
+        if is_up and self._session.logons > 1:
             self._withdrawing = asyncio.ensure_future(self._withdraw())
 
     def _tell_late(self) -> None:
@@ -128,14 +128,17 @@ class FIXLink:
                             "the log tickwire.fix says why.")
 
     async def _withdraw(self) -> None:
-        """Cancel every open order, as soon as the device knows that the session is back."""
+        """Cancel every open order, if that is due when the device knows that the session is back.
+
+        Until then a kill finds the session down and sends no cancel.
+        """
         while not self._device.is_session_up:
             await asyncio.sleep(_LOOK_SECONDS)
             if not self._session.is_logged_on:
                 return
-        if self._device.killed:            # which finds no session up sends no cancel
+        if self._device.killed:
             self._engine.submit({"operation": Operation.MASS_CANCEL})
-        else:
+        elif self._is_late:
             self._device.kill(KillCause.SESSION_DOWN)
         self._is_late = False
 
