@@ -11,6 +11,7 @@ import os
 
 import numpy as np
 import pytest
+from prometheus_client import CollectorRegistry
 from rich.console import Console
 
 from tests.reference import itch
@@ -23,6 +24,7 @@ from tickwire.kernels import histogram
 from tickwire.observe import view
 from tickwire.observe.live import LiveView, screen
 from tickwire.observe.observer import Holding, Observer
+from tickwire.observe.prometheus import DeviceCollector
 from tickwire.observe.summary import cause_text, dollars, lines, price, rejects_text, summary
 from tickwire.spec.checks import CHECKS
 from tickwire.spec.counters import COUNTERS
@@ -94,6 +96,20 @@ def test_the_summary_has_every_key_and_plain_values(bench, observer):
     assert set(found["latency_ns"]) == {stage.name for stage in STAGES}
     assert set(found["latency_ns"]["receive"]) == {"p50", "p90", "p99", "p999", "max", "count"}
     assert len(found["digest"]) == 32 and int(found["digest"], 16)
+
+
+def test_a_symbol_that_has_changed_its_place_is_told_with_all_that_it_holds(bench, observer):
+    bench.engine.positions[1]["symbol"] = bench.engine.positions[0]["symbol"]
+    found = summary(observer)
+    assert found["position"] == {"AAA": 100}
+    assert found["pnl"] == 5_000 and found["pnl_by_symbol"] == {"AAA": 5_000}
+    registry = CollectorRegistry(auto_describe=False)
+    registry.register(DeviceCollector(observer))
+    labels = {"device": observer.name, "symbol": "AAA"}
+    for name, value in (("position_shares", 100), ("profit_dollars", 0.5)):
+        [sample] = next(family for family in registry.collect()
+                        if family.name == f"tickwire_{name}").samples
+        assert (sample.labels, sample.value) == (labels, value)
 
 
 def test_the_summary_reads_well(observer):

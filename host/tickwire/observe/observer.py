@@ -1,7 +1,7 @@
 """What a running device shows of itself, read from its shared memory by anybody who may."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -57,6 +57,14 @@ class Holding:
     def profit(self) -> int:
         """Cash plus the position at its mark."""
         return self.cash + self.position * self.mark
+
+
+def by_symbol(holdings: Iterable[Holding], value: Callable[[Holding], int]) -> dict[str, int]:
+    """Sum of a value of each symbol: where the whole market trades it may change its place."""
+    found: dict[str, int] = {}
+    for holding in holdings:
+        found[holding.symbol] = found.get(holding.symbol, 0) + value(holding)
+    return found
 
 
 class Observer:

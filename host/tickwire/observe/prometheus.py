@@ -22,7 +22,7 @@ from prometheus_client.registry import Collector
 from tickwire.config import METRICS_HOST
 from tickwire.errors import TickwireError
 from tickwire.kernels import histogram
-from tickwire.observe.observer import DOLLAR, Observer
+from tickwire.observe.observer import DOLLAR, Observer, by_symbol
 from tickwire.spec.counters import COUNTERS
 from tickwire.spec.registers import KillCause
 from tickwire.spec.stages import HISTOGRAM_WORDS, STAGES
@@ -69,9 +69,11 @@ class DeviceCollector(Collector):
         position = GaugeMetricFamily("tickwire_position_shares", "Shares held.", labels=labels)
         profit = GaugeMetricFamily("tickwire_profit_dollars",
                                    "Cash plus the position at the middle price.", labels=labels)
-        for holding in self._observer.holdings():
-            position.add_metric([*device, holding.symbol], holding.position)
-            profit.add_metric([*device, holding.symbol], holding.profit / DOLLAR)
+        holdings = list(self._observer.holdings())
+        for symbol, shares in by_symbol(holdings, lambda holding: holding.position).items():
+            position.add_metric([*device, symbol], shares)
+        for symbol, amount in by_symbol(holdings, lambda holding: holding.profit).items():
+            profit.add_metric([*device, symbol], amount / DOLLAR)
         yield position
         yield profit
 

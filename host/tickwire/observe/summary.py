@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from tickwire import __version__
-from tickwire.observe.observer import DOLLAR, Observer
+from tickwire.observe.observer import DOLLAR, Observer, by_symbol
 from tickwire.spec.registers import KillCause
 
 SYMBOLS_SHOWN = 64                         # beyond so many only those that were traded are told
@@ -44,9 +44,9 @@ def summary(observer: Observer) -> dict[str, Any]:
         "rejects": counters["risk_rejects"] + counters["orders_rejected"],
         "rejects_by_reason": observer.rejects(),
         "intent_errors": counters["intent_errors"],
-        "position": {holding.symbol: holding.position for holding in holdings},
+        "position": by_symbol(holdings, lambda holding: holding.position),
         "pnl": sum(holding.profit for holding in holdings),
-        "pnl_by_symbol": {holding.symbol: holding.profit for holding in holdings},
+        "pnl_by_symbol": by_symbol(holdings, lambda holding: holding.profit),
         "latency_ns": {stage: {name: values[name] for name in _QUANTILES}
                        for stage, values in observer.stages().items()},
         **_cycles(observer),
