@@ -102,18 +102,19 @@ class Link:
         """Nobody is there."""
 
     async def keep(self) -> None:
-        """Keep the session."""
+        """Keep the session; logging off takes a while."""
         self.is_kept = True
         try:
             await asyncio.Event().wait()
         finally:
+            await asyncio.sleep(0.05)
             self.is_kept = False
 
     def close(self) -> None:
         """Nothing is open."""
 
 
-def test_whatever_ends_a_run_open_orders_are_cancelled_while_the_session_is_kept(
+def test_whatever_ends_a_run_open_orders_are_cancelled_while_the_session_is_kept_and_logs_off_then(
         process, monkeypatch):
     link, found = Link(), []
 
@@ -139,4 +140,4 @@ def test_whatever_ends_a_run_open_orders_are_cancelled_while_the_session_is_kept
     hooks = Hooks(remark=lambda _: None, joined=lambda: None, trading=lambda: None, go=go, stop=go)
     with pytest.raises(TickwireError, match="The strategy failed"):
         asyncio.run(process.run(hooks))
-    assert found == [True]
+    assert found == [True] and not link.is_kept

@@ -5,7 +5,6 @@ in good order, open orders first.
 """
 
 import asyncio
-import contextlib
 import os
 import time
 import traceback
@@ -33,6 +32,7 @@ from tickwire.strategy.base import load
 FEED_SECONDS = 10.0                        # until market data and the directory must have come
 SESSION_SECONDS = 10.0                     # until the order session must be up
 CLOSE_SECONDS = 1.0                        # for open orders to be cancelled at the end
+LOG_OFF_SECONDS = 4.0                      # for sessions to log off behind that
 FULL = ("The system drops datagrams, because the receive buffers of the lines are full: "
         "the machine is too busy.")
 SLOW = ("The strategy is too slow for this market: records were overwritten before it had read "
@@ -163,8 +163,10 @@ class DeviceProcess:
         finally:
             for task in tasks:
                 task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await asyncio.gather(*tasks)
+            ended, _ = await asyncio.wait(tasks, timeout=LOG_OFF_SECONDS)
+            for task in ended:
+                if not task.cancelled() and (error := task.exception()) is not None:
+                    raise error
 
     async def _until_ready(self) -> None:
         """Wait for the session and the feed; say which of them does not come."""
