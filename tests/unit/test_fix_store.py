@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 
 from tickwire.orders.fix import flush
 from tickwire.orders.fix import journal as journal_module
+from tickwire.orders.fix.audit import AuditLog
 from tickwire.orders.fix.journal import DURABILITIES, Journal, StoreError
 from tickwire.orders.fix.store import FileStore, MemoryStore, read_state
 
@@ -235,6 +236,21 @@ def test_a_disk_that_refuses_is_told_with_the_next_batch(tmp_path, monkeypatch):
     monkeypatch.setattr(flush.Flusher, "begin", refuse)
     with pytest.raises(StoreError, match="the disk refuses: Input/output error"):
         Journal(tmp_path / "journal", "batch").append(1, 1, NOW)
+
+
+@pytest.mark.parametrize("is_index", [False, True])
+def test_a_place_where_nothing_can_be_kept_is_told(tmp_path, is_index):
+    path = tmp_path / "folder" / "venue.store"
+    if is_index:
+        path.with_name("venue.store.index").mkdir(parents=True)
+        sentence = r"venue\.store\.index: cannot be opened: Is a directory\.$"
+    else:
+        path.parent.write_text("a file")
+        sentence = r"folder: the folder cannot be made: File exists\.$"
+        with pytest.raises(StoreError, match=sentence):
+            AuditLog(path.parent, "fix")
+    with pytest.raises(StoreError, match=sentence):
+        FileStore(path, "venue", NOW)
 
 
 def test_a_full_disk_is_told_and_nothing_is_half_written(tmp_path, monkeypatch):

@@ -11,7 +11,14 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from tickwire.errors import InputError
-from tickwire.orders.fix.journal import DamageError, Journal, StoreError, damage, scan
+from tickwire.orders.fix.journal import (
+    DamageError,
+    Journal,
+    StoreError,
+    damage,
+    make_folder,
+    scan,
+)
 
 RECEIVED, SENT, NOTE = 1, 2, 3
 SIGNS = {RECEIVED: "<", SENT: ">", NOTE: "#"}
@@ -22,8 +29,8 @@ class AuditLog:
     """The log of one process; connections are numbered by who opens them."""
 
     def __init__(self, folder: Path, name: str, durability: str = "none") -> None:
-        """Log into ``folder``, made when it is missing."""
-        folder.mkdir(parents=True, exist_ok=True)
+        """Log into ``folder``, made when it is missing; raises :class:`StoreError`."""
+        make_folder(folder)
         self._folder, self._name, self._durability = folder, name, durability
         self._journal: Journal | None = None
         self._day = -1

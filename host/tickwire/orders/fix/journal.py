@@ -102,7 +102,7 @@ class Journal:
         self._flushed = 0                  # octets that the disk has, or is told to take
         self._flusher: Flusher | None = None
         self._map: mmap.mmap | None = None
-        self._file = _opened(path, os.O_RDWR | os.O_CREAT)
+        self._file = opened(path, os.O_RDWR | os.O_CREAT)
         try:
             _lock(self._file, path)
             self._tail = self._flushed = self._checked_end(start, is_repaired)
@@ -204,7 +204,7 @@ class Journal:
         self.sync()
         os.replace(self.path, path)
         if self.durability != "none":
-            folder = _opened(path.parent, os.O_RDONLY)
+            folder = opened(path.parent, os.O_RDONLY)
             os.fsync(folder)
             os.close(folder)
         self.path = path
@@ -331,7 +331,16 @@ def _later_record(file: int, rest: bytes, offset: int, size: int) -> int | None:
     return None
 
 
-def _opened(path: Path, flags: int) -> int:
+def make_folder(path: Path) -> None:
+    """Make a folder for files of sessions where there is none; raises :class:`StoreError`."""
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise StoreError(f"{path}: the folder cannot be made: {error.strerror}.") from None
+
+
+def opened(path: Path, flags: int) -> int:
+    """Open a file of a session, that of its owner alone; raises :class:`StoreError`."""
     try:
         return os.open(path, flags | os.O_CLOEXEC, 0o600)
     except OSError as error:
@@ -339,7 +348,7 @@ def _opened(path: Path, flags: int) -> int:
 
 
 def _opened_to_read(path: Path) -> int:
-    file = _opened(path, os.O_RDONLY)
+    file = opened(path, os.O_RDONLY)
     if stat.S_ISDIR(os.fstat(file).st_mode):   # which opens, and cannot be read
         os.close(file)
         raise StoreError(f"{path}: is a folder, not a file.")

@@ -15,7 +15,16 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Protocol
 
-from tickwire.orders.fix.journal import DamageError, Journal, Record, StoreError, damage, scan
+from tickwire.orders.fix.journal import (
+    DamageError,
+    Journal,
+    Record,
+    StoreError,
+    damage,
+    make_folder,
+    opened,
+    scan,
+)
 
 CREATED, SENT, NEXT_IN, NEXT_OUT = 1, 2, 3, 4
 _STRIDE = 64                               # messages between two rows of the index
@@ -200,7 +209,7 @@ class FileStore:
         self._mode = (durability, batch_ms)
         self.batch_seconds = batch_ms / 1_000 if durability == "batch" else 0.0
         self._index = -1
-        path.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(path.parent)
         self._state, start = _from_index(path)
         try:
             self._journal = Journal(path, *self._mode, start, is_repaired=is_repaired)
@@ -322,8 +331,8 @@ class FileStore:
     def _write_index(self) -> None:
         if self._index >= 0:
             os.close(self._index)
-        self._index = os.open(_index_path(self.path), os.O_WRONLY | os.O_CREAT | os.O_TRUNC
-                              | os.O_APPEND | os.O_CLOEXEC, 0o600)
+        self._index = opened(_index_path(self.path), os.O_WRONLY | os.O_CREAT | os.O_TRUNC
+                             | os.O_APPEND)
         os.write(self._index, self._state.rows())
 
 
