@@ -219,6 +219,8 @@ class Engine:
     def _enqueue(self, kind: np.dtype, fields: Mapping[str, int]) -> None:
         row = np.zeros(1, kind)
         for name, value in fields.items():
+            if not isinstance(value, int | np.integer):    # NumPy would cut it off
+                raise TypeError(f"{name} must be a whole number, not {value!r}")
             row[0][name] = value
         if not self.hand_over(row):
             raise TickwireError(f"{QUEUE_SLOTS} intents wait for the engine already.")

@@ -361,6 +361,17 @@ def test_an_intent_from_python_leaves_with_the_next_turn(bench):
     assert sent["intent_id"] == 77
 
 
+@pytest.mark.parametrize("value", [1_000_000.5, 1e6, np.float64(1e6), float("nan"), "1000000"])
+def test_an_intent_from_python_has_whole_numbers(bench, value):
+    made = Engine(bench.device, None)
+    with pytest.raises(TypeError, match="price must be a whole number, not "):
+        made.submit({"operation": Operation.NEW, "locate": AAA, "price": value, "quantity": 100})
+    made.submit({"operation": Operation.NEW, "locate": AAA, "price": np.int64(100 * DOLLAR),
+                 "quantity": 100})
+    bench.turn()
+    assert len(bench.heard()) == 1
+
+
 def test_the_queue_from_python_is_bounded(bench):
     made = engine(bench, orders=0)
     for _ in range(QUEUE_SLOTS):
