@@ -242,6 +242,7 @@ def test_a_call_writes_no_more_intents_than_there_is_room_for(bench):
     bench.send(quote(bench, 900))
     assert len(bench.heard()) == OUT_SLOTS
     assert int(made._arena.view("strategy", np.int64)[13]) == 4
+    assert bench.device.counters()["intents_dropped"] == 4
 
 
 def test_more_intents_than_the_window_holds_are_dropped_and_counted(bench):

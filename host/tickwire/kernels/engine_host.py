@@ -121,7 +121,10 @@ def _call(host, record, instrument, cause):
     place = max(instrument, 0)
     s["row"] = s["rows"] + s["row_size"] * place
     s["position"] = position_of(host, place)
+    dropped = s["dropped"]
     written = call3(h["handler"], h["strategy"], record, h["out"])
+    if unlikely(s["dropped"] != dropped):
+        count(h["counters"], _DROPPED, s["dropped"] - dropped)
     if written <= 0:
         return 0
     for index in range(min(written, OUT_SLOTS)):
