@@ -33,6 +33,7 @@ from tickwire.kernels import digest, engine_host
 from tickwire.kernels import engine_actions as act
 from tickwire.kernels.engine_layout import OUT_SLOTS, QUEUE_SLOTS
 from tickwire.kernels.memory import view
+from tickwire.spec.checks import failing
 from tickwire.spec.intents import WINDOW_SLOTS, Operation
 from tickwire.spec.records import FeedState, RecordType
 from tickwire.spec.registers import KillAction, KillCause
@@ -198,17 +199,42 @@ def test_a_clock_that_was_set_back_holds_nothing_up_that_is_due_by_time(bench):
     assert bench.venue.recv(1 << 12) == b"\x00\x01R"
 
 
-def test_the_watchdog_bites_after_its_period_when_the_clock_was_set_back(bench):
-    bench.device.write_register("WATCHDOG_PERIOD", 2_000_000)
-    now = int(bench.device.context["tick_at"])
+def test_the_order_path_measures_on_when_the_clock_was_set_back(bench):
+    """Watchdog, a bucket of one order a second, an order not to be repeated, a trigger's life."""
+    device, made = bench.device, Engine(bench.device, None)
+    bench.limits(rate_interval_ns=SECOND, rate_burst=1, duplicate_ns=2 * SECOND)
+    now = int(device.context["tick_at"]) + SECOND
+    device.context["given_time"] = now
+    made.host["kick"] = 0                  # the test kicks, once
+    device.write_register("WATCHDOG_PERIOD", 2_000_000)
+    device.write_register("WATCHDOG_KICK", 1 << 40)
+    made.submit({"operation": Operation.PRE_ARM, "locate": AAA, "kind": act.TAKE, "slot": 0,
+                 "generation": 1, "price": 100 * DOLLAR, "quantity": 100, "timestamp": now,
+                 "trigger_price": 100 * DOLLAR, "trigger_quantity": 1, "ttl_ns": SECOND})
+    device.work()
 
-    def killed_at(time):
-        bench.device.context["given_time"] = time
-        bench.device.work()
-        return bench.device.killed
-    back = now - 3_600 * SECOND
-    assert [killed_at(time) for time in (now, back, back + 2 * SECOND, back + 2 * SECOND + 1)] == [
-        0, 0, 0, KillCause.WATCHDOG]
+    def at(passed: int, price: int) -> list[str]:
+        """Enter an order ``passed`` ns after the clock was set back; tell what refuses it."""
+        device.context["given_time"] = back + passed
+        made.submit({"operation": Operation.NEW, "locate": AAA, "price": price, "quantity": 100})
+        device.work()
+        return [check.name for kind, record in bench.answers(credit=False)
+                if kind == RecordType.RISK_REJECT for check in failing(record["checks"])]
+    back = now
+    assert at(0, 99 * DOLLAR) == []
+    back -= 3_600 * SECOND
+    device.context["given_time"] = back
+    device.work()
+    assert at(SECOND - 1, 98 * DOLLAR) == ["rate"]
+    assert at(SECOND, 99 * DOLLAR) == ["duplicate"]
+    assert at(SECOND, 98 * DOLLAR) == []
+    device.context["given_time"] = back + SECOND + 1
+    bench.send(itch.delete(AAA, 101), itch.add(AAA, 900, b"S", 10, 100 * DOLLAR))
+    assert [record["event"] for kind, record in bench.answers(credit=False)
+            if kind == RecordType.TRIGGER] == [act.EXPIRED]
+    assert at(2 * SECOND, 97 * DOLLAR) == [] and device.killed == 0
+    assert at(2 * SECOND + 1, 96 * DOLLAR)[0] == "global_kill"
+    assert device.killed == KillCause.WATCHDOG
 
 
 LIMIT = 3 * SECOND

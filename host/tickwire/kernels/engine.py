@@ -14,6 +14,7 @@ from tickwire.kernels import (
     frame_ring,
     histogram,
     idle,
+    order_clock,
     order_stages,
 )
 from tickwire.kernels.engine_layout import DATAGRAM, device_at
@@ -199,9 +200,10 @@ def _heartbeat(device, now):
 def _timed(device, now):
     """What is due by time alone."""
     d = device_at(device)
+    back = d["tick_at"] - TICK_NS - now
+    if unlikely(back > 0):
+        order_clock.set_back(d["orders"], back)
     d["tick_at"] = now + TICK_NS
-    o = orders_at(d["orders"])
-    o["kick_time"] = min(o["kick_time"], now)  # the watchdog's period too begins anew
     arbiter.set_back(d["arbiter"], now)
     arbiter.tick(d["arbiter"], d["book"], now)
     engine_session.pulse(d["session"], now)
