@@ -180,6 +180,9 @@ def trade(c, record, out):
      r"does not compile: Signature mismatch: 3 argument .+ \({file}, line [45]\)\.$"),
     ("limit = 1 / 0\n",
      r"cannot be imported: ZeroDivisionError: division by zero \({file}, line 1\)\.$"),
+    ("from tickwire.strategy.base import PythonStrategy\n\nclass Trade(PythonStrategy):\n"
+     "    def check(self):\n        self.require(1 / 0 > 1, 'limit', 'more')\n",
+     r"cannot be made: ZeroDivisionError: division by zero \({file}, line 5\)\.$"),
 ])
 def test_a_module_that_does_not_compile_is_told_with_its_place(source, sentence, tmp_path,
                                                                monkeypatch, request):

@@ -254,18 +254,23 @@ def load(path: str, symbols: Sequence[SymbolSettings],
     if not isinstance(kind, type) or not issubclass(kind, Strategy | PythonStrategy):
         raise TickwireError(f"strategy.path: {path} is not a class derived from "
                             "tickwire.strategy.base.Strategy or PythonStrategy.")
-    return kind(symbols, given)
+    try:
+        return kind(symbols, given)
+    except TickwireError:
+        raise
+    except Exception as error:                 # of its own check or __init__
+        raise TickwireError(_failure(path, error, "made")) from None
 
 
-def _failure(path: str, error: Exception) -> str:
-    """Say why the module of a strategy cannot be used: what is wrong, in which file and line."""
+def _failure(path: str, error: Exception, what: str = "imported") -> str:
+    """Say why a strategy or its module cannot be used: what is wrong, in which file and line."""
     frames = traceback.extract_tb(error.__traceback__)
     if isinstance(error, SyntaxError):
         what, place = error.msg, (error.filename or "", error.lineno or 0)
         return f"Strategy {path} does not compile: {_reason(what)} {_place(*place)}."
     if all(frame.filename != compiling.__file__ for frame in frames):
         last = frames[-1]
-        return (f"Strategy {path} cannot be imported: {type(error).__name__}: "
+        return (f"Strategy {path} cannot be {what}: {type(error).__name__}: "
                 f"{_reason(str(error))} {_place(last.filename, last.lineno or 0)}.")
     text = str(error)
     found = _PLACE.search(text)                # the innermost place comes first
