@@ -129,18 +129,19 @@ def note_pending(host, intent_id, instrument):
 
 
 @kernel
-def _newest(host, instrument, is_sell):
-    """Address of the TOKEN of the newest open order of a side; 0 none. Tokens rise."""
-    h = host_at(host)
-    found, newest = 0, 0
-    for index in range(h["tokens_mask"] + 1):
-        row = h["tokens"] + index * _TOKEN_SIZE
+def _newest(host, instrument, is_sell, before):
+    """Address of the TOKEN of a side's newest open order before token ``before``; 0 none.
+
+    Tokens rise, so it looks from there down; one is most often near.
+    """
+    last = max(before - host_at(host)["tokens_mask"] - 1, 0)
+    for token in range(before - 1, last, -1):
+        row = token_row(host, token)
         t = token_at(row)
-        token = np.int64(t["token"])
-        if (t["is_open"] != 0 and token > newest and t["is_sell"] == is_sell
+        if (t["is_open"] != 0 and np.int64(t["token"]) == token and t["is_sell"] == is_sell
                 and np.int64(t["instrument"]) == instrument):
-            found, newest = row, token
-    return found
+            return row
+    return 0
 
 
 @kernel
@@ -150,7 +151,7 @@ def _show_buy(host, row):
     instrument, token = np.int64(t["instrument"]), np.int64(t["token"])
     p = position_at(position_of(host, instrument))
     if t["is_open"] == 0 and np.int64(p["buy_token"]) == token:
-        row = _newest(host, instrument, 0) if p["open_buy"] != 0 else 0
+        row = _newest(host, instrument, 0, token) if p["open_buy"] != 0 else 0
     elif t["is_open"] == 0 or np.int64(p["buy_token"]) > token:
         return
     p["buy_token"] = token_at(row)["token"] if row != 0 else 0
@@ -164,7 +165,7 @@ def _show_sell(host, row):
     instrument, token = np.int64(t["instrument"]), np.int64(t["token"])
     p = position_at(position_of(host, instrument))
     if t["is_open"] == 0 and np.int64(p["sell_token"]) == token:
-        row = _newest(host, instrument, 1) if p["open_sell"] != 0 else 0
+        row = _newest(host, instrument, 1, token) if p["open_sell"] != 0 else 0
     elif t["is_open"] == 0 or np.int64(p["sell_token"]) > token:
         return
     p["sell_token"] = token_at(row)["token"] if row != 0 else 0
