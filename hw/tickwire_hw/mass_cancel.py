@@ -23,6 +23,9 @@ class MassCancel(wiring.Component):
         Begins.
     newest : ``In(32)``
         Tokens from here on were not used when it began.
+    is_entering : ``In(1)``
+        The order that is being executed may take the newest token still. It was there when this
+        began, so it is meant.
     may_look : ``In(1)``
         The row port is free.
     token, row : ``Out(32)``, ``In(OrderRow)``
@@ -35,6 +38,7 @@ class MassCancel(wiring.Component):
 
     i: In(stream.Signature(SweepWish, always_ready=True))
     newest: In(TOKEN)
+    is_entering: In(1)
     may_look: In(1)
     token: Out(TOKEN)
     row: In(OrderRow)
@@ -50,7 +54,7 @@ class MassCancel(wiring.Component):
         m = Module()
 
         wish, begins = Signal(SweepWish), self.i.valid
-        bound, place = Signal(TOKEN), Signal(self._log2 + 1)
+        bound, is_bounded, place = Signal(TOKEN), Signal(), Signal(self._log2 + 1)
         age, row, cancel = Signal(range(ROW_CYCLES + 1)), self.row, self.o.p.taken.intent
         is_meant = ((row.state != OrderState.DEAD) & (row.token < bound)
                     & (wish.is_all | (row.instrument == wish.instrument)))
@@ -77,10 +81,11 @@ class MassCancel(wiring.Component):
                     m.d.sync += [place.eq(following),
                                  self.is_sweeping.eq(~following[self._log2])]
                     m.next = "Look"
+        with m.If(begins | ~is_bounded):
+            m.d.sync += [bound.eq(self.newest), is_bounded.eq(~begins & ~self.is_entering)]
         with m.If(begins):
             m.d.sync += [
-                wish.eq(self.i.p), bound.eq(self.newest), place.eq(0), age.eq(0),
-                self.is_sweeping.eq(1)]
+                wish.eq(self.i.p), place.eq(0), age.eq(0), self.is_sweeping.eq(1)]
             with m.If(self.is_sweeping & is_other):
                 m.d.sync += wish.is_all.eq(1)
 

@@ -251,7 +251,8 @@ class OrderPath(wiring.Component):
             rows.i.valid.eq(settle.write.valid | entry.write.valid),
             rows.i.p.eq(Mux(settle.write.valid, settle.write.p, entry.write.p)),
             rows.spend.eq(entry.spend), entry.is_found.eq(rows.is_found),
-            entry.next_token.eq(rows.next_token), sweep.newest.eq(rows.newest)]
+            entry.next_token.eq(rows.next_token), sweep.newest.eq(rows.newest),
+            sweep.is_entering.eq(entry.is_busy)]
         m.d.comb += [part.row.eq(rows.row) for part in (entry, settle, sweep)]
         own = self._own
         with m.If(settle.own.valid):
