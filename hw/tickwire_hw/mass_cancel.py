@@ -81,6 +81,8 @@ class MassCancel(wiring.Component):
                     m.d.sync += [place.eq(following),
                                  self.is_sweeping.eq(~following[self._log2])]
                     m.next = "Look"
+                with m.Elif(begins):           # from the first row on, whatever was in hand
+                    m.next = "Look"
         with m.If(begins | ~is_bounded):
             m.d.sync += [bound.eq(self.newest), is_bounded.eq(~begins & ~self.is_entering)]
         with m.If(begins):

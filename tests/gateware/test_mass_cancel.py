@@ -1,14 +1,14 @@
 """A mass cancel reaches every order that was open when it began, in whatever cycle that is.
 
 Method: the compiled order path, with a cause of the kill in every cycle around what is executed;
-what its records tell as open at the end has had a cancel. Records are in the kernels' order.
+what its records tell as open at the end has had a cancel.
 """
 
 import numpy as np
 import pytest
 
 from tests.order_card import CardPair, model_of
-from tests.order_rig import DOLLAR, pack_intent, sealed
+from tests.order_rig import DOLLAR, LOCATES, pack_intent, sealed
 from tickwire.spec.geometry import CARD_SMALL
 from tickwire.spec.intents import Operation
 from tickwire.spec.records import RECORDS, RecordType
@@ -17,6 +17,7 @@ from tickwire.spec.wire import decode
 
 ORDER = {"price": 100 * DOLLAR, "quantity": 100}
 CYCLES = 40                                # of the longest intent and the first cancels
+ROWS = 16
 
 
 @pytest.fixture(scope="module")
@@ -66,3 +67,15 @@ def test_an_order_that_left_before_a_kill_is_cancelled_by_it(pair, operation):
         assert tokens(found, Operation.CANCEL) == [1, *sent], cycle
         left += len(sent)
     assert 0 < left < CYCLES - 1
+
+
+def test_a_kill_while_a_mass_cancel_is_under_way_begins_with_the_first_row(pair):
+    """That of another instrument asks for its first cancel; row 0 was not meant by it."""
+    pair.card.give(i_number__valid=1, i_number__payload=ROWS)
+    for number in (1, 0):
+        pair.card.give(**given(1, locate=LOCATES[number], **ORDER))
+    saved = pair.card.save()
+    for cycle in range(1, CYCLES):
+        pair.card.restore(saved)
+        found = killed(pair, cycle, given(3, operation=Operation.MASS_CANCEL, locate=LOCATES[0]))
+        assert set(tokens(found, Operation.CANCEL)) == {ROWS, ROWS + 1}, cycle
