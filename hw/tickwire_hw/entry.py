@@ -85,6 +85,8 @@ class Entry(EntrySteps, wiring.Component):
     is_fault, is_proven, is_busy : ``Out(1)``
         Strobes: an intent that its owner did not write so, an intent without operation; and
         whether a message is being executed.
+    is_decided : ``Out(1)``
+        It has left, or was refused for what no kill had to do with: a kill comes behind it.
     sweep, lost : ``Out(stream.Signature(..., always_ready=True))``
         A mass cancel begins; an order that the gate let pass never left.
     last_intent : ``Out(32)``
@@ -139,6 +141,7 @@ class Entry(EntrySteps, wiring.Component):
     is_fault: Out(1)
     is_proven: Out(1)
     is_busy: Out(1)
+    is_decided: Out(1)
     sweep: Out(stream.Signature(SweepWish, always_ready=True))
     lost: Out(stream.Signature(TOKEN, always_ready=True))
     last_intent: Out(32)

@@ -27,6 +27,7 @@ class EntrySteps:
         with m.If(self.sent.valid):
             m.d.sync += [self._stamp.eq(self.sent.p.stamp), self._is_leaving.eq(0),
                          self._is_blocked.eq(self.sent.p.is_blocked)]
+        self._decide(m)
         with m.FSM():
             with m.State("Idle"):
                 m.d.comb += [self.i.ready.eq(1), self.is_busy.eq(0)]
@@ -119,6 +120,16 @@ class EntrySteps:
                 self._go_on(m, self._is_fired & ~(self._is_blocked & self._is_cancel))
             self._arm(m)
             self._tell(m)
+
+    def _decide(self, m):
+        """Say from when on what is executed comes in front of a kill, not behind it."""
+        verdict, was_decided = self.verdict, Signal()
+        is_refused = (verdict.valid & ~verdict.p.passes
+                      & ~verdict.p.mask[CheckIndex.GLOBAL_KILL])
+        m.d.comb += self.is_decided.eq(self.is_busy & (
+            was_decided | is_refused | self.passes & self._is_released
+            | self.sent.valid & ~self.sent.p.is_blocked))
+        m.d.sync += was_decided.eq(self.is_decided)
 
     def _go_on(self, m, is_fired):
         """Tell of a message that left, or never did; of a trigger that fired it before that."""

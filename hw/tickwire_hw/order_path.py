@@ -236,7 +236,7 @@ class OrderPath(wiring.Component):
             connect_stream(m, triggers.record, out)
         with m.Elif(entry.record.valid):
             connect_stream(m, entry.record, out)
-        with m.Else():
+        with m.Elif(~entry.is_decided):
             connect_stream(m, kill.record, out)
         m.d.comb += [self.entered.eq(entry.counted), self.settled.eq(settle.counted),
                      self.kill_counted.eq(kill.counted)]

@@ -162,6 +162,32 @@ def test_a_kill_while_the_line_is_held_back(pair):
     assert not pair.card.sent
 
 
+@pytest.mark.parametrize("released", (0, 1), ids=("framed", "released"))
+def test_a_kill_is_told_behind_what_left_and_in_front_of_what_it_refused(pair, released):
+    """The cause comes in every cycle of an order that passes, and of one that does not."""
+    pair.card.fixed["released"] = released
+    saved, told = pair.card.save(), set()
+    for price in (ORDER["price"], 0):
+        pair.intent(sealed(pack_intent(**ORDER | {"price": price}), 2, 1), error=0)
+        asked = pair.asked.pop()
+        for cycle in range(1, 40):
+            pair.card.restore(saved)
+            pair.card.records = []
+            pair.card.run(cycle, {0: asked})
+            pair.card.cycles(1, causes=int(KillCause.EXTERNAL))
+            pair.card.give()
+            found = records(pair)
+            kinds = [kind for kind, _ in found]
+            behind = kinds[kinds.index(RecordType.KILL) + 1:]
+            assert RecordType.ORDER_SENT not in behind, cycle
+            rejects = [record["checks"] & 1 << CheckIndex.GLOBAL_KILL for kind, record in found
+                       if kind == RecordType.RISK_REJECT]
+            assert all(is_killed == (RecordType.RISK_REJECT in behind) for is_killed in rejects)
+            told |= set(kinds)
+    assert told == {RecordType.KILL, RecordType.ORDER_SENT, RecordType.RISK_REJECT,
+                    RecordType.ORDER_RELEASED if released else RecordType.ORDER_REJECTED}
+
+
 def test_a_commit_waits_for_one_intent_at_most_however_many_come(pair):
     """A cancel of nothing each time the port is ready; the commit gets its turn."""
     octets = staged(pair.rig.path)
