@@ -148,7 +148,7 @@ class OrderPath(wiring.Component):
         m.submodules.loader = self._loader
         m.submodules.entry, m.submodules.settle = self._entry, self._settle = Entry(), Settle()
         m.submodules.seen = self._seen = memory.Memory(shape=Seen, depth=1 << self._bits, init=[])
-        self._moment = Signal(64)
+        self._moment, self._is_outdated = Signal(64), Signal()
         self._outside(m)
         self._commits(m)
         self._turns(m)
@@ -284,6 +284,9 @@ class OrderPath(wiring.Component):
     def _gate(self, m):
         """Gate, static checks and frame."""
         entry, risk, frame = self._entry, self._risk, self._frame
+        causes = Signal(CAUSES)              # of the kill that is over
+        with m.If(self._kill.is_killed):
+            m.d.sync += causes.eq(self._kill.killed)
         m.submodules.static = static = RiskStatic()
         connect(m, self._settle.answer, risk.answer)
         connect(m, entry.message, risk.message)
@@ -300,7 +303,8 @@ class OrderPath(wiring.Component):
             risk.explain.eq(entry.explain), risk.hard.eq(entry.hard),
             risk.phase.eq(self.phase), risk.feed_state.eq(self.feed_state),
             risk.feed_live.eq(self.feed_state == FeedState.LIVE),
-            risk.is_killed.eq(self._kill.is_killed), risk.causes.eq(self._kill.killed),
+            risk.is_killed.eq(self._kill.is_killed | self._is_outdated),
+            risk.causes.eq(Mux(self._is_outdated, causes, self._kill.killed)),
             risk.sessions_up.eq(self.sessions_up), frame.passes.eq(entry.passes),
             frame.is_killed.eq(self._kill.is_killed),
             frame.is_quiet.eq(~entry.is_busy & ~entry.i.valid),
@@ -313,6 +317,10 @@ class OrderPath(wiring.Component):
         """What kills from within, and the mass cancel of a kill or an intent."""
         entry, settle, sweep, kill = self._entry, self._settle, self._sweep, self._kill
         errors = Signal(32)                  # intents that nobody wrote so since arming
+        # What is being executed when both keys come was given while the device was killed.
+        was_killed, is_armed = Signal(), kill.counted.arms
+        m.d.comb += self._is_outdated.eq(entry.is_busy & (was_killed | is_armed))
+        m.d.sync += was_killed.eq(self._is_outdated | is_armed & entry.i.valid)
         is_too_many = entry.is_fault & (errors >= self._risk.intent_errors_max)
         m.d.comb += [
             kill.causes.eq(self.causes | Mux(settle.is_wrong, KillCause.SETTLEMENT.value, 0)

@@ -21,9 +21,10 @@ from tickwire.spec.geometry import CARD_SMALL
 from tickwire.spec.intents import Operation, TriggerKind
 from tickwire.spec.limits import limits_rows
 from tickwire.spec.records import RECORDS, FeedState, RecordType
-from tickwire.spec.registers import KillCause
+from tickwire.spec.registers import ARM_KEY, KillCause
 from tickwire.spec.sessions import SessionOperation
 from tickwire.spec.wire import decode
+from tickwire_hw.kill import ARM_LATENCY
 from tickwire_hw.limit_rows import ROW_CYCLES
 
 ANY = rounds("TICKWIRE_CARD_SEQUENCES", 12)
@@ -186,6 +187,23 @@ def test_a_kill_is_told_behind_what_left_and_in_front_of_what_it_refused(pair, r
             told |= set(kinds)
     assert told == {RecordType.KILL, RecordType.ORDER_SENT, RecordType.RISK_REJECT,
                     RecordType.ORDER_RELEASED if released else RecordType.ORDER_REJECTED}
+
+
+def test_what_was_given_while_killed_does_not_pass_though_both_keys_come_meanwhile(pair):
+    pair.card.give(causes=int(KillCause.EXTERNAL))
+    epoch = int(pair.card.cycles(1)["epoch"])
+    pair.intent(sealed(pack_intent(**ORDER), epoch, 1), error=0)
+    asked, saved = pair.asked.pop(), pair.card.save()
+    for ahead in range(-4, 24):                # cycles from the intent to the second key
+        pair.card.restore(saved)
+        pair.card.records, pair.card.sent = [], b""
+        given = {24 + at: {"i_arm__valid": 1, "i_arm__payload": key} for at, key in (
+            (0, epoch ^ ARM_KEY), (ARM_LATENCY, (epoch ^ ARM_KEY) ^ 0xFFFF_FFFF))}
+        given.setdefault(24 + ARM_LATENCY - ahead, {}).update(asked)
+        last = pair.card.run(80, given)
+        (kind, record), = records(pair)
+        assert (last["epoch"], kind, pair.card.sent) == (epoch + 1, RecordType.RISK_REJECT, b"")
+        assert (record["check"], record["value"]) == (CheckIndex.GLOBAL_KILL, KillCause.EXTERNAL)
 
 
 def test_a_commit_waits_for_one_intent_at_most_however_many_come(pair):
