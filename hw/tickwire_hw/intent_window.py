@@ -46,8 +46,9 @@ class IntentWindow(wiring.Component):
     of any size; a slot is looked at when its turn comes. Its intent is given 7 cycles after the
     request that completed it, one each 5 cycles at most. A slot whose sequence is not its turn's
     is reported as the kernel does, emptied and not consumed; so is one that was begun and is not
-    whole after 10 us of being looked at. Stores of less than a word fill nothing, but begin a
-    slot. Never exerts backpressure on stores: the host keeps to 64 intents.
+    whole after 10 us of being looked at. What waits to be taken is judged anew, by the arming
+    token of the cycle before and the time of 3 cycles before. Stores of less than a word fill
+    nothing, but begin a slot. Never exerts backpressure on stores: the host keeps to 64 intents.
 
     Members
     -------
@@ -86,9 +87,12 @@ class IntentWindow(wiring.Component):
         octets = read_slot.as_value()
         crc_at = 8 * INTENT.field("crc")[1]
         crc = crc32c(m, Cat(octets[:crc_at], octets[crc_at + 32:]), "crc")
-        distance, age = Signal(64), Signal(64)
-        m.d.sync += [distance.eq(self.now - read_slot.timestamp),
-                     age.eq(Mux(distance[-1], -distance, distance))]
+        distance, age, is_given = Signal(64), Signal(64), Signal()
+        taken = self.o.p
+        m.d.sync += [
+            distance.eq(self.now - Mux(is_given, taken.intent.timestamp, read_slot.timestamp)),
+            age.eq(Mux(distance[-1], -distance, distance))]
+        waits = stages(m, is_given, 2, "waits")[-1]
         last, refused = Cat(read_slot.epoch, read_slot.sequence), Signal(64)
         is_right, is_stale = Signal(), Signal()
         m.d.sync += [is_right.eq(read_slot.sequence == expected),
@@ -96,7 +100,6 @@ class IntentWindow(wiring.Component):
                                  | (read_slot.sequence == (expected - WINDOW_SLOTS)[:32]))]
 
         since, is_timed = Signal(64), Signal()
-        taken = self.o.p
         with m.FSM():
             with m.State("Empty"):
                 m.d.sync += is_timed.eq(is_begun)
@@ -141,12 +144,26 @@ class IntentWindow(wiring.Component):
                                      taken.received.eq(read_slot.epoch)]
                 m.next = "Given"
             with m.State("Given"):
+                m.d.comb += is_given.eq(1)
                 m.d.sync += is_timed.eq(0)
+                with m.If(~taken.error.any()):
+                    self._judge_anew(m, waits, age)
                 with m.If(~self.o.valid | self.o.ready):
                     m.d.sync += self.o.valid.eq(0)
                     m.next = "Empty"
 
         return m
+
+    def _judge_anew(self, m: Module, waits: Signal, age: Signal) -> None:
+        """An intent that waits grows old, and after both keys it is of an earlier arming."""
+        taken = self.o.p
+        with m.If(waits):
+            m.d.sync += [
+                taken.is_old.eq(taken.intent.ttl_ns.any() & (age > taken.intent.ttl_ns)),
+                taken.age.eq(saturated(age, 32))]
+        with m.If(taken.intent.epoch != self.epoch):
+            m.d.sync += [taken.error.eq(IntentError.EPOCH), taken.expected.eq(self.epoch),
+                         taken.received.eq(taken.intent.epoch)]
 
     def _slots(self, m: Module, turn: Signal, read_slot: data.View, is_emptied: Signal,
                is_frozen: Signal) -> tuple[Signal, Signal]:

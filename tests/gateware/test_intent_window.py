@@ -195,6 +195,35 @@ def test_an_age_is_told_either_way_and_saturates(model):
         assert abs(told["age"] - min(abs(offset), U32)) <= 100
 
 
+def test_what_waits_to_be_taken_grows_old(model):
+    for offset, is_old_at in ((0, 1_000), (-500, 500), (500, 1_500)):
+        for age in (is_old_at - 4, is_old_at + 24):
+            rig = Rig(model)
+            begin = rig.now
+            octets = intent(random.Random(1), 1, timestamp=begin + offset, ttl_ns=1_000)
+            rig.step((0, octets, None), ready=False)
+            while rig.now < begin + age:
+                rig.step(ready=False)
+            rig.step()
+            (told,) = rig.given
+            assert (told["error"], told["is_old"]) == (0, age > is_old_at)
+            assert 0 <= abs(age - offset) - told["age"] <= 16
+
+
+def test_what_waits_to_be_taken_is_refused_when_the_device_is_armed_anew(model):
+    rig = Rig(model)
+    rig.step((0, intent(random.Random(1), 1), None), ready=False)
+    for _ in range(40):
+        rig.step(ready=False)
+    rig.cycles.set("epoch", EPOCH + 1)
+    for _ in range(2):
+        rig.step(ready=False)
+    rig.drain()
+    (told,) = rig.given
+    assert (told["error"], told["expected"], told["received"]) == (
+        IntentError.EPOCH, EPOCH + 1, EPOCH)
+
+
 def kernel_says(slots):
     """What the kernels make of slots, one written after the other: errors, and ids taken."""
     rig = KernelRig()
