@@ -197,8 +197,8 @@ class Entry(EntrySteps, wiring.Component):
         self._refusal = form.o
         m.d.comb += [
             form.taken.eq(self._wanted.taken), form.old.eq(self._old),
-            form.is_watched.eq(self.found.is_watched), form.version.eq(self.seen.version),
-            form.sessions.eq(self.sessions),
+            form.is_watched.eq(self.found.is_watched), form.instrument.eq(self._instrument),
+            form.version.eq(self.seen.version), form.sessions.eq(self.sessions),
             form.is_up.eq(self.sessions_up.bit_select(self._old.session, 1)),
             form.is_timed.eq(self._wanted.source == Source.WINDOW),
             form.generation.eq(self.generation), form.is_armed.eq(self.is_armed)]

@@ -31,8 +31,8 @@ class EntryForm(wiring.Component):
     -------
     taken, old : ``In``
         The message, and the order that it is about.
-    is_watched, version : ``In``
-        Whether its locate is of an instrument, and the version of its instrument's book.
+    is_watched, instrument, version : ``In``
+        Whether its locate is of an instrument, of which one, and the version of its book.
     sessions, is_up : ``In``
         How many order sessions there are, and whether that of ``old`` is up.
     is_timed : ``In(1)``
@@ -46,6 +46,7 @@ class EntryForm(wiring.Component):
     taken: In(Taken)
     old: In(OrderRow)
     is_watched: In(1)
+    instrument: In(16)
     version: In(32)
     sessions: In(range(SESSIONS_MAX + 1))
     is_up: In(1)
@@ -72,6 +73,9 @@ class EntryForm(wiring.Component):
         m.d.comb += following.eq(self.generation + 1)
         slot = (trigger.slot >= TRIGGERS, IntentError.TRIGGER_SLOT, TRIGGERS - 1, trigger.slot)
         generation = IntentError.TRIGGER_GENERATION
+        # A fill is looked at by the slots of its own instrument.
+        is_elsewhere = ((trigger.kind == TriggerKind.FILL_HEDGE)
+                        & (old.instrument != self.instrument))
         timing = (
             (timed & self.taken.is_old, IntentError.STALE, intent.ttl_ns, self.taken.age),
             (timed & intent.max_version_lag.any() & (lag > intent.max_version_lag),
@@ -88,7 +92,8 @@ class EntryForm(wiring.Component):
                 (~trigger.kind.any() | (trigger.kind > TriggerKind.FILL_HEDGE),
                  IntentError.TRIGGER_KIND, TriggerKind.FILL_HEDGE, trigger.kind),
                 (trigger.generation != following, generation, following, trigger.generation),
-                ((trigger.kind >= TriggerKind.CANCEL_ON_MOVE) & is_unknown, *order[1:])),
+                ((trigger.kind >= TriggerKind.CANCEL_ON_MOVE) & (is_unknown | is_elsewhere),
+                 *order[1:])),
             Operation.DISARM: (
                 instrument, slot, (
                     ~self.is_armed | (trigger.generation != self.generation), generation,

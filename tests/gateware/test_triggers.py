@@ -217,6 +217,14 @@ def test_fills_are_hedged_until_the_quantity_is_used_up(twin):
         assert told(twin) == expected
 
 
+def test_a_hedge_of_another_instruments_order_is_refused_and_a_cancel_of_it_is_not(twin):
+    twin.step("intent", {"operation": Operation.NEW, "price": BID, "quantity": 100})
+    other = {"locate": LOCATES[1], "token": 0, **SALE}
+    assert arm(twin, TriggerKind.FILL_HEDGE, **other) == [RecordType.INTENT_ERROR]
+    assert arm(twin, TriggerKind.CANCEL_ON_MOVE, **other) == [(0, TriggerEvent.ARMED)]
+    assert bbo(twin, locate=LOCATES[1]) == FIRED
+
+
 def test_a_trigger_fires_at_its_last_nanosecond_and_not_later(twin):
     for elapsed, expected in ((1_000, FIRED), (1_001, [(0, TriggerEvent.EXPIRED)])):
         arm(twin, timestamp=twin.now, ttl_ns=1_000)

@@ -197,6 +197,16 @@ def test_fills_are_hedged_share_for_share_until_the_quantity_is_used_up(bench):
     assert events(bench.answers()) == [(0, TriggerEvent.FIRED)] * 2
 
 
+def test_a_hedge_of_another_instruments_order_is_refused(bench):
+    token = struct.unpack(">I", bench.order(price=BID, quantity=100)[0][1:5])[0]
+    bench.answers()
+    (kind, record), = arm(bench, TriggerKind.FILL_HEDGE, token=token, locate=BBB, price=BID)
+    assert (kind, record["error"], record["received"]) == (
+        RecordType.INTENT_ERROR, IntentError.UNKNOWN_ORDER, token)
+    assert events(arm(bench, TriggerKind.FILL_HEDGE, token=token, price=BID)) == [
+        (0, TriggerEvent.ARMED)]
+
+
 def test_the_gate_decides_when_it_fires_and_the_slot_is_disarmed_all_the_same(bench):
     arm(bench, TriggerKind.TAKE, trigger_price=ASK - 100, price=ASK + 10 * DOLLAR)
     bench.send(ASK_IMPROVES)

@@ -33,6 +33,7 @@ from tickwire.kernels.order_layout import (
     TRIGGER_HEAD,
     TRIGGER_ROW,
     firm_at,
+    order_at,
     orders_at,
     request_at,
     risk_at,
@@ -139,6 +140,16 @@ def _is_due(orders, instrument, slot, now):
     return True
 
 
+@kernel(inline=True)
+def _is_unknown(orders, kind, token, instrument):
+    """Whether the trigger is about an order that is not there; a fill is one of its instrument."""
+    if kind < _CANCEL_ON_MOVE:
+        return False
+    address = find(orders, token)
+    return address == 0 or (kind == _FILL_HEDGE
+                            and np.int64(order_at(address)["instrument"]) != instrument)
+
+
 @kernel
 def pre_arm(orders, intent, instrument, now):
     """Arm the slot that the intent names; session, strategy, flags and age have been looked at."""
@@ -158,7 +169,7 @@ def pre_arm(orders, intent, instrument, now):
     if unlikely(generation != expected):
         record_error(orders, intent, _BAD_GENERATION, expected, generation, now)
         return
-    if unlikely(kind >= _CANCEL_ON_MOVE and find(orders, token) == 0):
+    if unlikely(_is_unknown(orders, kind, token, instrument)):
         record_error(orders, intent, _UNKNOWN_ORDER, 0, token, now)
         return
     flags = load8(intent + _FLAGS)
