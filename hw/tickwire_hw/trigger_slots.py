@@ -37,7 +37,8 @@ class TriggerSlots(wiring.Component):
     now : ``In(64)``
         Time, ns.
     due, over : ``Out(TRIGGERS)``
-        Armed slots that it sets off, and those of its kind whose time is over, one bit each.
+        Armed slots that it sets off, and those that wait for its kind, of prints, best levels or
+        fills, whose time is over; one bit each.
     group, others : ``In(8)``, ``Out(TRIGGERS)``
         A group, and its armed slots.
     slot, is_armed : ``In(SLOT)``, ``Out(1)``
@@ -95,13 +96,15 @@ class TriggerSlots(wiring.Component):
             m.submodules[f"rules_{slot}"] = rules = TriggerRules()
             read, write = rows.read_port(domain="comb"), rows.write_port()
             is_hedged = read.data.quantity == self.fill.token
+            is_through = read.data.kind == TriggerKind.TRADE_THROUGH
+            is_of_kind = self.is_fill | (is_through == self.sight.is_trade)
             m.d.comb += [
                 read.addr.eq(number), write.addr.eq(change.instrument),
                 write.data.eq(change.condition),
                 write.en.eq(self.i.valid & change.is_written & (change.slot == slot)),
                 rules.condition.eq(read.data), rules.sight.eq(self.sight), rules.now.eq(self.now),
-                through[slot].eq(waits[slot] & (read.data.kind == TriggerKind.TRADE_THROUGH)),
-                self.over[slot].eq(waits[slot] & rules.is_over),
+                through[slot].eq(waits[slot] & is_through),
+                self.over[slot].eq(waits[slot] & rules.is_over & is_of_kind),
                 self.due[slot].eq(waits[slot] & ~rules.is_over
                                   & Mux(self.is_fill, is_hedged, rules.holds)),
                 self.others[slot].eq(is_here[slot] & (read.data.group == self.group))]

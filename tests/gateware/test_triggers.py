@@ -57,7 +57,8 @@ NEW = intent(Operation.NEW, price=(BID,), quantity=(100,), flags=(0,), strategy=
              timestamp=(5_000,), max_version_lag=(0,))
 FILL = step(("honest",), ("accept", "fill"), SMALL, (1, 30, 100))
 BUSY = weighted(PRE_ARM, PRE_ARM, PRE_ARM, DISARM, BBO, BBO, BBO, TRADE, TRADE, NEW, FILL, FILL)
-TOLD = weighted(BUSY, SHOWN, SHOWN)
+SHORT_LIVED = step(("trigger",), **ORDERS, timestamp=(5_000,), ttl_ns=(1, 100, 100_000))
+TOLD = weighted(BUSY, SHOWN, SHOWN, SHORT_LIVED, TIME)
 ALL = weighted(*[BUSY] * 8, *[WILD_ARM] * 2, OTHER, TIME, CALM, CALM, ARM, ARM, WILD)
 
 
@@ -150,6 +151,22 @@ def test_of_a_message_told_ahead_only_its_own_records_are_passed_over(model):
     arm(twin)
     assert bbo(twin, ask=ASK + 1) == []
     assert bbo(twin, bid=ASK, flags=BookFlag.CROSSED) == FIRED
+
+
+def test_a_print_that_no_slot_waits_for_disarms_none_whose_time_is_over(model):
+    """A card that was told ahead of the best levels behind it never looks at it."""
+    for kind in (Twin, Foreseen):
+        twin = kind(model)
+        twin.ready()
+        arm(twin, slot=1, group=1, timestamp=twin.now, ttl_ns=1)
+        arm(twin, group=1)
+        twin.step("time", 2)
+        assert trade(twin, price=ASK) == []
+        assert bbo(twin, **{"last": ASK} if kind is Foreseen else {}) == [
+            FIRED[0], (1, TriggerEvent.GROUP), FIRED[1]]
+        arm(twin, TriggerKind.TRADE_THROUGH, timestamp=twin.now, ttl_ns=1)
+        twin.step("time", 2)
+        assert bbo(twin) == [] and trade(twin, price=ASK) == [(0, TriggerEvent.EXPIRED)]
 
 
 @pytest.mark.parametrize("case", KINDS)

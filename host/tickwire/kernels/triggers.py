@@ -6,8 +6,9 @@ change until it fires; firing asks it for everything. A slot's generation rises 
 so that host and device never mean different orders. A kill disarms all of them.
 
 What decides is the record that the host gets: a BBO record for prices and sizes, a TRADE record for
-prints, the fill of an order. Records are looked at in order, slots from the first on; a book that
-is not to be believed fires nothing.
+prints, the fill of an order. Records are looked at in order, by the slots that wait for what they
+tell, from the first on; a slot whose time is over is disarmed then. A book that is not to be
+believed fires nothing.
 """
 
 import numpy as np
@@ -332,6 +333,9 @@ def observe(orders, record, kind, slot, now):
         slot = low_bit(waiting)
         waiting &= waiting - 1
         row = _row(orders, instrument, slot)
+        # A card looks ahead at best levels past a print that no slot waits for.
+        if (trigger_at(row)["kind"] == _TRADE_THROUGH) == is_bbo:
+            continue
         if _is_due(orders, instrument, slot, now) and _holds(row, record, is_bbo):
             octets = _fire(orders, instrument, slot, load32(row + _QUANTITY), load64(record),
                            load64(record + 8), now)
