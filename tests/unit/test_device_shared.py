@@ -191,6 +191,20 @@ def test_a_link_is_not_followed(name, tmp_path):
     assert target.read_bytes() == b"precious"
 
 
+@pytest.mark.parametrize(("make", "remove"), [(os.mkfifo, os.unlink), (os.mkdir, os.rmdir)])
+def test_what_is_no_file_is_refused_and_does_not_hide_who_runs(memory, name, make, remove):
+    """Anybody may put it there, and a pipe has a reader wait for a writer."""
+    path = shared.path_of(f"{name}-no-file")
+    make(path)
+    try:
+        assert name in shared.running() and f"{name}-no-file" not in shared.running()
+        for call in (shared.attach, shared.remove_stale):
+            with pytest.raises(TickwireError, match=f"Cannot open shared memory {path}"):
+                call(f"{name}-no-file")
+    finally:
+        remove(path)
+
+
 def test_a_name_that_does_not_run_tells_who_does(memory, name):
     with pytest.raises(TickwireError, match=f"No device 'nobody' runs.*{name}"):
         shared.attach("nobody")

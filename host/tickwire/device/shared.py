@@ -7,6 +7,7 @@ over by a process that died, whatever became of that process's number.
 import fcntl
 import mmap
 import os
+import stat
 import struct
 import time
 from collections.abc import Mapping
@@ -184,18 +185,33 @@ def attach(name: str) -> SharedMemory:
     """
     path = path_of(name)
     try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW)
+        descriptor = _open(path, os.O_RDONLY)
     except FileNotFoundError:
         others = f"; there is {', '.join(map(repr, found))}" if (found := running()) else ""
         raise TickwireError(f"No device {name!r} runs on this machine{others}.") from None
-    except OSError as error:
-        raise TickwireError(f"Cannot open shared memory {path}: {error.strerror}.") from None
     try:
         _check(path, descriptor)
         return SharedMemory(path, descriptor, is_owner=False)
     except BaseException:
         os.close(descriptor)
         raise
+
+
+def _open(path: Path, access: int) -> int:
+    """Open the regular file at ``path``, without waiting for the other end of a pipe.
+
+    Raises ``FileNotFoundError`` where nothing is, :class:`TickwireError` for anything else.
+    """
+    try:
+        descriptor = os.open(path, access | os.O_NOFOLLOW | os.O_NONBLOCK)
+    except FileNotFoundError:
+        raise
+    except OSError as error:
+        raise TickwireError(f"Cannot open shared memory {path}: {error.strerror}.") from None
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise TickwireError(f"Cannot open shared memory {path}: it is not a regular file.")
+    return descriptor
 
 
 def _check(path: Path, descriptor: int) -> None:
@@ -225,11 +241,9 @@ def remove_stale(name: str) -> str:
     """
     path = path_of(name)
     try:
-        descriptor = os.open(path, os.O_RDWR | os.O_NOFOLLOW)
+        descriptor = _open(path, os.O_RDWR)
     except FileNotFoundError:
         return ""
-    except OSError as error:
-        raise TickwireError(f"Cannot open shared memory {path}: {error.strerror}.") from None
     try:
         octets = os.pread(descriptor, HEADER.itemsize, 0).ljust(HEADER.itemsize, b"\0")
         process = struct.unpack_from("<I", octets, 12)[0]
