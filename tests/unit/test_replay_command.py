@@ -489,6 +489,16 @@ def test_a_second_day_gives_its_own_locates_and_names(run, tmp_path, symbols, ex
     assert [row for row in found if row[2]] == expected
 
 
+def test_levels_of_two_sessions_with_the_same_number_are_rows_of_their_own(run, tmp_path):
+    path = capture(tmp_path, *day_of((10,), b"FIRST     ", ONE=1), (0, captures.mold(
+        1, itch.directory(1, "ONE"), itch.add(1, 20, b"B", 50, 10_100), session=b"SECOND    ")))
+    run(path, levels=2, levels_out=tmp_path / "levels.parquet")
+    rows = parquet.read_table(tmp_path / "levels.parquet").to_pylist()
+    assert [(row["timestamp_ns"], row["sequence"], row["level"], row["price"], row["quantity"])
+            for row in rows] == [(1_000_001_000, 2, 0, 10_000, 100), (2_000_002_000, 2, 0, 10_100,
+                                 50), (2_000_002_000, 2, 1, 10_000, 100)]
+
+
 def test_a_capture_without_the_feed_is_refused(tmp_path):
     path = capture(tmp_path, (0, b"not MoldUDP64"), (1, captures.mold(1, b"z" + bytes(11))))
     with pytest.raises(InputError) as caught:

@@ -111,7 +111,8 @@ def take(ladder, source, count, target, room):
         sequence = load64(record + _SEQUENCE)
         is_ask = load8(record + _SIDE) == _ASK
         side = (load32(record + _LOCATE) & 0xFFFF) * 2 + (1 if is_ask else 0)
-        if side != l["side"] or sequence != l["sequence"]:
+        # Numbers begin anew with a session, so that two messages may have the same one.
+        if side != l["side"] or sequence != l["sequence"] or load64(record) != l["timestamp"]:
             if written + l["depth"] > room:
                 return number, written
             written += show(ladder, target + written * _ROW_SIZE)
