@@ -425,6 +425,18 @@ def test_what_both_lines_lost_is_counted_and_flagged(run, tmp_path):
     assert rows_of(tmp_path / "bbo.parquet")[-1][4] & 8
 
 
+def test_a_gap_before_the_directory_names_a_chosen_stock_is_no_row_of_another(run, tmp_path):
+    packets = [(0, captures.mold(1, *MESSAGES[1:2], MESSAGES[3])),
+               (0, captures.mold(4, MESSAGES[2], MESSAGES[5]))]
+    summary, error = run(capture(tmp_path, *packets), symbols="AAA,BBB",
+                         bbo=tmp_path / "bbo.parquet")
+    assert error is None and summary["counters"]["messages_lost"] == 1
+    assert rows_of(tmp_path / "bbo.parquet") == [
+        (2, 0, (100_000, 100, 1), (0, 0, 0), 0), (3, 0, (100_000, 100, 1), (0, 0, 0), 8),
+        (5, 1, (500_000, 300, 1), (0, 0, 0), 8)]
+    assert summary["tables"][str(tmp_path / "bbo.parquet")] == 3
+
+
 def test_a_capture_that_ends_in_a_gap_says_what_is_not_in_the_books(run, tmp_path):
     """The other line might still bring message 6, and nobody says that it will not."""
     packets = [(line, captures.mold(1 + number, message))

@@ -243,6 +243,11 @@ class BBOTable(Table):
             _column(records, "flags", np.uint8),
         ]
 
+    def _put(self, lines: np.ndarray) -> None:
+        # Locate 0: a flag of a chosen stock that the directory has not named, and nobody can.
+        records = lines.view(self.record)
+        self._write(records[records["locate"] != 0])
+
 
 class LevelTable(Table):
     """One row for each of the first positions of a side that a message changed; level 0 is best."""
