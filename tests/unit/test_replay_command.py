@@ -319,6 +319,20 @@ def test_a_message_too_short_to_name_a_book_marks_all_of_them(day, run, tmp_path
     assert stamps == sorted(stamps)
 
 
+def test_a_message_too_short_to_name_a_book_marks_a_chosen_one_without_a_name_too(run, tmp_path):
+    strange = (*MESSAGES[1:2], b"z", MESSAGES[2], MESSAGES[5])
+    path = tmp_path / "strange.itch"
+    path.write_bytes(itch.binary_file(strange))
+    summary, _ = run(path, symbols="AAA,BBB", bbo=tmp_path / "bbo.parquet")
+    found = rows_of(tmp_path / "bbo.parquet")
+    assert found == [(2, 0, (0, 0, 0), (0, 0, 0), 8), (4, 1, (500_000, 300, 1), (0, 0, 0), 8)]
+    # The first packet is one that tells where the feed is.
+    packets = [(0, captures.mold(1, strange[0])), (0, captures.mold(2, *strange[1:]))]
+    in_capture, _ = run(capture(tmp_path, *packets), symbols="AAA,BBB", bbo=tmp_path / "bbo.csv")
+    feed_states = 1                        # LIVE
+    assert summary["records"] == 5 == in_capture["records"] - feed_states
+
+
 def test_a_file_of_nothing_but_unknown_messages_is_read_to_its_end(run, tmp_path):
     path = tmp_path / "strange.itch"
     path.write_bytes(itch.binary_file([MESSAGES[0]] + [b"z" + bytes(3)] * 5))

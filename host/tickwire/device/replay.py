@@ -90,6 +90,7 @@ class Replay(Pass):
             self.memory.set_tick(tick)
         view = self.memory.arena.view
         self._filter = view("filter", np.uint32)
+        self._watched = view("symbols", np.int64)[:geometry.instruments]
         self._by_type, self._counters = view("by_type", np.int64), view("counters", np.int64)
         self._sequence, self._unknown = 1, 0
         self._first_faults = view("first_faults", np.int64)
@@ -145,13 +146,15 @@ class Replay(Pass):
         self._counters[CounterIndex.UNKNOWN_TYPE] += 1
         self._by_type[message[0]] += 1
         context["stamp"] = context["timestamp"]
-        if len(message) < _NAMED_AT:
-            entries = np.unique(self._filter[self._filter != 0])
-        else:
+        if len(message) >= _NAMED_AT:
             entry = self._filter[int.from_bytes(message[LOCATE:_NAMED_AT], "big")]
-            entries = entry[entry != 0].reshape(-1)
-        for entry in entries:
-            desync_one(self.memory.address, int(entry) & 0xFFFF, self._sequence)
+            instruments = entry[entry != 0].reshape(-1) & 0xFFFF
+        elif context["watch_all"]:
+            instruments = np.arange(1, self.geometry.instruments)
+        else:                              # the ones that the directory has not named yet as well
+            instruments = np.flatnonzero(self._watched)
+        for instrument in instruments.tolist():
+            desync_one(self.memory.address, instrument, self._sequence)
             if self.memory.records_written - self._taken == len(self.memory.records):
                 self._take()
         self._take()
