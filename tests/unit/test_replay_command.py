@@ -396,6 +396,14 @@ def capture(tmp_path, *packets, ports=(26477, 26477), groups=("233.54.12.111", "
     return path
 
 
+def test_the_messages_of_a_capture_that_are_none_of_itch_are_counted_by_type_too(run, tmp_path):
+    packets = [(0, captures.mold(1, *MESSAGES[:4])),
+               (0, captures.mold(5, b"z" + bytes(20), MESSAGES[4][:20], b"z", MESSAGES[5]))]
+    summary, error = run(capture(tmp_path, *packets))
+    assert error is None and summary["messages"] == 8
+    assert summary["by_type"] == {"A": 2, "F": 1, "R": 2, "S": 1, "z": 2}
+
+
 def test_a_capture_of_two_lines_gives_the_books_of_the_file(run, tmp_path):
     packets = [(line, captures.mold(1 + first, *MESSAGES[first:first + 2]))
                for first in range(0, 10, 2) for line in (0, 1)]

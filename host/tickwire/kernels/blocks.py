@@ -45,7 +45,10 @@ def _unreadable(book, address, size, sequence):
     if size == 0:
         fault(book, _ZERO_LENGTH, sequence)
         return
-    is_known = load8(b["sizes"] + load8(address)) != 0
+    kind = load8(address)
+    if b["by_type"]:
+        count(b["by_type"], kind)
+    is_known = load8(b["sizes"] + kind) != 0
     fault(book, _WRONG_LENGTH if is_known else _UNKNOWN_TYPE, sequence)
     if size < _NAMED_AT:
         desync_all(book, sequence, b["feed_flags"])
