@@ -299,6 +299,13 @@ def test_messages_of_unknown_type_are_counted_and_have_their_number(day, run, tm
     assert [row[0] for row in rows_of(tmp_path / "bbo.parquet")] == [5, 6, 9, 10, 11, 12]
 
 
+def test_a_type_that_is_no_letter_is_shown_as_a_number(run, tmp_path, capsys):
+    run(strange_day(tmp_path, b"\x1b" + bytes(20), b"\n" + bytes(20)))
+    shown = capsys.readouterr().out
+    assert "  0x1b  unknown type" in shown and "  0x0a  unknown type" in shown
+    assert all(line.isprintable() for line in shown.split("\n"))
+
+
 def test_a_message_of_unknown_type_marks_the_book_that_it_names(day, run, tmp_path):
     path = strange_day(tmp_path, b"z" + bytes(20), b"z\x00\x01" + bytes(8))
     run(path, bbo=tmp_path / "bbo.parquet")

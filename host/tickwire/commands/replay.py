@@ -153,7 +153,7 @@ def _show(summary: dict[str, Any]) -> None:
     messages, seconds = summary["messages"], summary["seconds"]
     rows = [
         ("messages", f"{messages:,}"),
-        *((f"  {kind}  {_title(kind)}", f"{count:,}")
+        *((f"  {_letter(kind)}  {_title(kind)}", f"{count:,}")
           for kind, count in sorted(summary["by_type"].items(), key=lambda item: -item[1])),
         ("time", f"{seconds:.2f} s, {messages / max(seconds, 1e-9) / 1e6:.2f} M messages/s"),
         *([("book", f"{summary['ns_per_message']:.1f} ns a message")]
@@ -175,6 +175,11 @@ def _show(summary: dict[str, Any]) -> None:
     Console(highlight=False, markup=False, soft_wrap=True).print(table)
     for warning in summary["warnings"]:
         sys.stderr.write(f"Warning: {warning}\n")
+
+
+def _letter(kind: str) -> str:
+    """Text of a type, whatever its octet is: none that a terminal obeys."""
+    return kind if "!" <= kind <= "~" else f"0x{ord(kind):02x}"
 
 
 def _title(kind: str) -> str:
