@@ -253,6 +253,15 @@ def test_an_option_that_cannot_be_is_one_sentence(day, options, sentence, monkey
     assert str(caught.value) == sentence
 
 
+def test_the_file_that_is_read_is_no_output(day, tmp_path):
+    octets, other = day.read_bytes(), tmp_path / "other.csv"
+    other.hardlink_to(day)
+    for options in ({"json": day}, {"bbo": other}):
+        with pytest.raises(TickwireError, match="is the file that is read, and would be lost"):
+            replay(day, progress=False, **options)
+    assert day.read_bytes() == octets
+
+
 # Damage
 
 

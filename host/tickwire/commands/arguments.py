@@ -27,8 +27,11 @@ Recording = Annotated[Path, Parameter(help="BinaryFILE of ITCH 5.0, plain or .gz
 """A file that messages are read from."""
 
 
-def check_output(*paths: Path | None) -> None:
-    """Refuse files that cannot be written or are named twice, before any work is done."""
+def check_output(*paths: Path | None, source: Path | None = None) -> None:
+    """Refuse files that cannot be written or are named twice, before any work is done.
+
+    ``source`` is the file that is read, which none of them may be, by whatever name.
+    """
     wanted = [path for path in paths if path is not None]
     for number, path in enumerate(wanted):
         folder = path.parent
@@ -38,6 +41,8 @@ def check_output(*paths: Path | None) -> None:
             raise TickwireError(f"Cannot write {path}: there is no folder {folder}.")
         if not os.access(path if path.exists() else folder, os.W_OK):
             raise TickwireError(f"Cannot write {path}: permission denied.")
+        if source is not None and path.exists() and source.exists() and path.samefile(source):
+            raise TickwireError(f"{path} is the file that is read, and would be lost.")
         if not path.is_char_device() and path.resolve() in map(Path.resolve, wanted[:number]):
             raise TickwireError(f"{path} is named for two outputs; each needs a file of its own.")
 

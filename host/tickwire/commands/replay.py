@@ -54,7 +54,7 @@ def replay(
     """
     names = symbols_of(symbols)
     _check(levels, levels_out, tick)
-    check_output(bbo, levels_out, json)
+    check_output(bbo, levels_out, json, source=file)
     room = geometry_of(geometry, device)
     # Everything below loads the compiler, which `tickwire --help` must not wait for.
     kind = replay_of(device)
