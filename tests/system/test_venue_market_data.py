@@ -71,6 +71,15 @@ class Running:
             line.close()
 
 
+def test_a_line_that_is_delayed_for_longer_than_the_venue_lingers_is_whole_and_ends_too():
+    with Running(impairments=({"delay_us": 400_000}, {"delay_us": 1_000}), seconds=0.2,
+                 linger_seconds=0.1) as running:
+        for datagrams in running.trade():
+            packets = [receiver.split(datagram) for datagram in datagrams]
+            assert sum(len(blocks) for *_, blocks in packets) == len(running.stored())
+            assert packets[-1][2] == receiver.END
+
+
 def test_both_lines_carry_every_message_in_sequence_and_end_the_session():
     with Running(seconds=0.5) as running:
         line_a, line_b = running.trade()

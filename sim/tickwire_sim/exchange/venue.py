@@ -23,6 +23,7 @@ from tickwire_sim.exchange.engine import Engine, load, take_store
 from tickwire_sim.exchange.fix_gateway import FIXGateway
 from tickwire_sim.exchange.layout import ACCOUNT, POLLED, SERVER
 from tickwire_sim.exchange.lines import Lines
+from tickwire_sim.exchange.publisher import HELD_NANOSECONDS
 from tickwire_sim.exchange.serve import CONNECTIONS, LISTENER, POLL_IN, REQUESTS, WAKER, serve
 
 ACCOUNT_OCTETS, ACCOUNT_MESSAGES = 1 << 24, 1 << 18
@@ -203,7 +204,9 @@ class Venue:
             self._turn(0)
         lines.end(min(config.heartbeat_seconds, max(config.linger_seconds / 4, 0.01)))
         self._turn(0)
-        until = time.monotonic_ns() + round(config.linger_seconds * SECOND)
+        # What a line delays goes out before its socket is closed.
+        delay = max(config.line_a.delay_us, config.line_b.delay_us) * 1_000 + HELD_NANOSECONDS
+        until = time.monotonic_ns() + max(round(config.linger_seconds * SECOND), delay)
         while time.monotonic_ns() < until:
             self._turn(until)
 
