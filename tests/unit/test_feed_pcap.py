@@ -277,6 +277,17 @@ def test_blocks_of_other_types_are_left_out_whatever_their_size(tmp_path, size):
         assert source.counts["blocks_skipped"] == 3
 
 
+def test_a_block_left_out_with_a_length_that_lies_is_told_wherever_a_buffer_ends(tmp_path):
+    """Its length reaches to the end of the block behind it, whose frame it would swallow."""
+    other, hidden = block(0x0BAD, bytes(80)), packet(FRAMES[0])
+    length = struct.pack("<I", len(other) + len(hidden))
+    octets = HEAD + other[:4] + length + other[8:] + hidden + packet(FRAMES[1])
+    for chunk_size in (32, 77, 1 << 12):
+        frames, _, error, source = read(tmp_path, octets, chunk_size)
+        assert frames == [] and source.counts["blocks_skipped"] == 0
+        assert f"begins with length {len(other) + len(hidden)} and ends with length " in error
+
+
 def test_a_block_left_out_that_never_ends_is_an_error(tmp_path):
     octets = section() + interface() + packet(FRAMES[0])
     place = len(octets)

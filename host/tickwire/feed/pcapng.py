@@ -210,7 +210,7 @@ class PcapngFile(Capture):
     def _control(self, buffer: Buffer, start: int) -> int:
         """Take the block at ``start``, which is not a packet; 0 when it is not whole.
 
-        A block of no interest may be larger than what is left of the buffer.
+        A block of no interest may be larger than what a buffer can carry over.
         """
         left = buffer.size - start
         head = buffer.octets(start, start + BLOCK_MIN)
@@ -231,7 +231,7 @@ class PcapngFile(Capture):
             raise InputError(f"{where} has type {kind} and length {total}, but at most "
                              f"{BLOCK_MAX} octets are read.")
         if total > left:
-            if is_known:
+            if total <= BLOCK_MAX:         # its other end tells whether it is to be believed
                 return 0
             self._left_out = buffer.offset + start
         else:
