@@ -153,6 +153,7 @@ GOOD = frame_of(captures.mold(5, MESSAGES[0]))
 
 @pytest.mark.parametrize(("bad", "reason"), [
     (changed(GOOD, 24, GOOD[24] ^ 1), "IPv4 header checksum 0x"),
+    (changed(GOOD, 14, 0x44), "IPv4 header has 4 words, not 5."),
     (changed(GOOD, 38, 0, 7), "UDP length is 7, but "),
     (changed(GOOD, 60, 0, 9), "MoldUDP64 block 2 of 9 does not fit the payload of 34 octets"),
     (frame_of(bytes(12)), "12 octets are left, but a MoldUDP64 header has 20"),

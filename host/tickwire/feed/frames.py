@@ -141,7 +141,9 @@ def unwrap(frame: bytes) -> Datagram:
     total = head["total_length"]
     if version != IPV4_VERSION:
         raise Malformed(f"IP version is {version}, not {IPV4_VERSION}")
-    if words != IPV4_HEADER_WORDS:
+    if words < IPV4_HEADER_WORDS:
+        raise Malformed(f"IPv4 header has {words} words, not {IPV4_HEADER_WORDS}")
+    if words > IPV4_HEADER_WORDS:
         raise Skipped(f"IPv4 header has {words} words, not {IPV4_HEADER_WORDS}: options")
     if not IPV4.size <= total <= len(rest):
         raise Malformed(f"IPv4 total length is {total}, but {len(rest)} octets are there")
