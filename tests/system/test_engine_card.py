@@ -31,6 +31,7 @@ from tests.vfio.soft_card import differences
 from tickwire.device.card_device import CardDevice
 from tickwire.device.limits_rows import fill_limits
 from tickwire.device.pcie import PCIeDevice
+from tickwire.device.shared import path_of
 from tickwire.engine import Engine
 from tickwire.errors import TickwireError
 from tickwire.spec.checks import CheckIndex
@@ -125,6 +126,15 @@ def test_a_card_that_cannot_be_reset_is_refused_in_the_middle_of_an_earlier_run(
                                             r"taken 1,234 intents of an earlier run, .* again, "):
         CardDevice("test-kept", Kept("test-kept", GEOMETRY, SYMBOLS, token_log2=TOKEN_LOG2),
                    SYMBOLS, lines=LINES[:2], market_log2=MARKET_LOG2, order_log2=ORDER_LOG2)
+
+
+def test_a_card_with_too_few_instruments_is_refused_and_leaves_no_shared_memory():
+    name, symbols = "test-few", {f"S{number}": 100 for number in range(GEOMETRY.instruments + 1)}
+    slot = LoopTransport(name, GEOMETRY, SYMBOLS, token_log2=TOKEN_LOG2)
+    with pytest.raises(TickwireError, match=f"'test-few' has {GEOMETRY.instruments} instruments, "
+                                            f"not {len(symbols)}"):
+        CardDevice(name, slot, symbols, lines=LINES[:2], order_log2=ORDER_LOG2)
+    assert not path_of(name).exists()
 
 
 SAID = [decode(message) for message in (

@@ -52,8 +52,12 @@ class OwnedDevice(Device):
                  market_log2: int, order_log2: int, token_log2: int, is_released: bool) -> None:
         """Make the shared memory; ``ticks`` are the watched symbols with their tick sizes.
 
-        Raises :class:`TickwireError` when the name is taken or the system refuses memory.
+        Raises :class:`TickwireError` when the name is taken, the system refuses memory, or the
+        geometry has no room for so many symbols.
         """
+        if len(ticks) > geometry.instruments:
+            raise TickwireError(f"Device {name!r} has {geometry.instruments} instruments, "
+                                f"not {len(ticks)}.")
         self.name, self.geometry, self.symbols = name, geometry, tuple(ticks)
         self.is_released, self.is_driven, self.remarks = is_released, False, list[str]()
         self.memory, self.remark = self._take_memory(market_log2, order_log2, token_log2)
