@@ -137,6 +137,22 @@ def test_a_card_with_too_few_instruments_is_refused_and_leaves_no_shared_memory(
     assert not path_of(name).exists()
 
 
+@pytest.mark.parametrize(("told", "wanted"), [
+    ({"ABI": 99 << 16, "DIGEST": 1}, "has ABI 99.0; this host has"), ({"DIGEST": 1}, "digest = "),
+    ({"MAGIC": 1}, "not a tickwire device"), ({}, "tells sizes that no card has: geometry.orders"),
+])
+def test_a_card_with_sizes_that_cannot_be_is_refused_by_the_driver_in_a_sentence(told, wanted):
+    """Whatever is wrong with it besides comes first, and more symbols than it has room for last."""
+    name = "test-nonsense"
+    slot = LoopTransport(name, GEOMETRY, SYMBOLS, token_log2=TOKEN_LOG2)
+    for register, value in {**told, "GEOMETRY_BOOK": (1 << 64) - 1}.items():
+        slot.card._place(register).value = value
+    symbols = {f"S{number}": 100 for number in range(GEOMETRY.instruments + 1)}
+    with pytest.raises(TickwireError, match=wanted):
+        CardDevice(name, slot, symbols, lines=LINES[:2], order_log2=ORDER_LOG2)
+    assert not path_of(name).exists()
+
+
 SAID = [decode(message) for message in (
     accepted(1), executed(1, 60), canceled(1, 40), accepted(2), executed(2, 100, 99 * DOLLAR))]
 FOUND = {

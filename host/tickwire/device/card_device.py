@@ -32,6 +32,7 @@ from tickwire.errors import TickwireError
 from tickwire.kernels import engine_card
 from tickwire.kernels.arena import Arena
 from tickwire.kernels.engine_card import CARD
+from tickwire.spec.digest import digest
 from tickwire.spec.geometry import CARD_SMALL, Geometry
 from tickwire.spec.registers import (
     BAR_LOG2,
@@ -53,19 +54,21 @@ _POLL_IN = 1
 _TOLD_BY_LOOP = ("ARM", "WATCHDOG_KICK", "RING_ORDER_CONSUMED")
 
 
-def geometry_of(transport: Transport) -> tuple[Geometry, int]:
+def geometry_of(transport: Transport, symbols: int) -> tuple[Geometry, int]:
     """Return what a card has room for, and the logarithm of its order table's rows.
 
-    What is no card is the driver's to refuse: it gets the small one's.
+    What is no card of this host's tables is the driver's to refuse: it gets the small one's, with
+    room for so many symbols.
     """
     registers = transport.bar(BAR_REGISTERS, 1 << BAR_LOG2)
 
     def read(name: str) -> int:
         offset, size = register(name, to_write=False)
         return int(word_at(registers + offset, size).value)
-    if read("MAGIC") != MAGIC:
-        return CARD_SMALL, 0
-    return Geometry.of(read("GEOMETRY_BOOK"), read("GEOMETRY_QUEUES"))
+    if read("MAGIC") == MAGIC and read("DIGEST") == digest():
+        with contextlib.suppress(ValueError):
+            return Geometry.of(read("GEOMETRY_BOOK"), read("GEOMETRY_QUEUES"))
+    return replace(CARD_SMALL, instruments=max(CARD_SMALL.instruments, symbols)), 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +119,7 @@ class CardDevice(MirroredDevice):
         self._beats = self._octets = 0         # of the order line, when its session began
         with contextlib.ExitStack() as undo:
             undo.callback(transport.close)
-            geometry, token_log2 = geometry_of(transport)
+            geometry, token_log2 = geometry_of(transport, len(symbols))
             super().__init__(name, geometry, symbols, market_log2=market_log2,
                              order_log2=order_log2, token_log2=token_log2,
                              is_released=is_released)

@@ -110,7 +110,11 @@ class PCIeDevice(Device):
         self.is_reset = self._transport.reset()
         self.check()
         read = self.read_register
-        self.geometry, token_log2 = Geometry.of(read("GEOMETRY_BOOK"), read("GEOMETRY_QUEUES"))
+        try:
+            self.geometry, token_log2 = Geometry.of(read("GEOMETRY_BOOK"), read("GEOMETRY_QUEUES"))
+        except ValueError as error:
+            raise TickwireError(f"Device {self.name!r} tells sizes that no card has: "
+                                f"{error}.") from None
         self._transport.set_master(True)
         table_log2 = max(RING_LOG2_MIN, (self.geometry.instruments - 1).bit_length())
         for name, log2 in (("RING_MARKET", market_log2), ("RING_ORDER", order_log2),
