@@ -6,6 +6,7 @@ one gives is given in turn. What a real kernel does is for ``make test-vfio``.
 
 import ctypes
 import errno
+import os
 import re
 import resource
 import struct
@@ -181,6 +182,38 @@ def test_memory_is_a_power_of_two_and_zero():
     for size, octets in ((1, 4096), (4096, 4096), (4097, 8192), (64 << 12, 64 << 12)):
         buffer = Buffer(size, is_huge=False)
         assert (buffer.size, buffer.span, buffer.address % 4096) == (octets, octets, 0)
+
+
+@pytest.mark.parametrize("request_of", [vfio.IOMMU_UNMAP_DMA, vfio.IOAS_UNMAP])
+def test_memory_that_the_kernel_does_not_unmap_leaves_no_file_open(tmp_path, request_of):
+    """The mapping goes with the last descriptor, so all of them are closed."""
+    make_tree(tmp_path, has_iommufd=request_of == vfio.IOAS_UNMAP)
+    machine = FakeVFIO(tmp_path)
+    before = set(os.listdir("/proc/self/fd"))
+    card = PCIeDevice(FakeMachineVFIO(ADDRESS, machine), is_huge=False)
+    machine.refuse = {request_of: errno.EIO}
+    assert "octets unmapped: Input/output error" in sentence(card.close)
+    assert set(os.listdir("/proc/self/fd")) == before
+
+
+def test_a_card_whose_configuration_space_is_gone_is_closed_all_the_same(machine, monkeypatch):
+    card = PCIeDevice(FakeMachineVFIO(ADDRESS, machine), is_huge=False)
+
+    def gone(*arguments):
+        raise OSError(errno.EIO, "Input/output error")
+    monkeypatch.setattr(machine, "configure", gone)
+    ctypes.memset(machine.registers.address, 0xFF, 4096)
+    card.close()
+    assert not machine.mapped
+    assert "cannot have its command register set: Input/output error" in sentence(
+        lambda: vfio.VFIO(ADDRESS, machine))
+
+
+def test_configuration_space_that_gives_nothing_is_an_error_of_the_system(tmp_path):
+    empty = tmp_path / "empty"
+    empty.touch()
+    with empty.open("rb") as file, pytest.raises(OSError, match="Input/output error"):
+        vfio.Machine().configure(file.fileno(), 0)
 
 
 # What the card may say

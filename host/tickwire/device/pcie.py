@@ -306,9 +306,9 @@ class PCIeDevice(Device):
         try:
             if self._buffers:
                 # One that does not answer is stopped by the IOMMU, when its memory is unmapped.
-                with contextlib.suppress(TickwireError):
-                    self._stop()
-                self._transport.set_master(False)
+                for stop in (self._stop, lambda: self._transport.set_master(False)):
+                    with contextlib.suppress(TickwireError):
+                        stop()
             for buffer in self._buffers.values():
                 self._transport.unshare(buffer)
         finally:

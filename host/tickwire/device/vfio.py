@@ -4,6 +4,7 @@ Through a container and a group, or through iommufd where the kernel has it. The
 card reach what was shared with it and nothing else; closing the last descriptor resets the card.
 """
 
+import contextlib
 import ctypes
 import errno
 import fcntl
@@ -63,7 +64,10 @@ class Machine:
         """Read 2 octets of configuration space at a region's offset, after writing ``value``."""
         if value is not None:
             os.pwrite(descriptor, struct.pack("<H", value), offset)
-        return int(struct.unpack("<H", os.pread(descriptor, 2, offset))[0])
+        found = os.pread(descriptor, 2, offset)
+        if len(found) != 2:
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+        return int.from_bytes(found, "little")
 
 
 class VFIO(Transport):
@@ -190,8 +194,12 @@ class VFIO(Transport):
     def _command(self, set_bits: int, clear_bits: int) -> None:
         """Change bits of the command register."""
         place = self._region(CONFIGURATION)[2] + COMMAND
-        before = self._machine.configure(self._device, place)
-        self._machine.configure(self._device, place, before & ~clear_bits | set_bits)
+        try:
+            before = self._machine.configure(self._device, place)
+            self._machine.configure(self._device, place, before & ~clear_bits | set_bits)
+        except OSError as error:
+            raise TickwireError(f"Card {self.name} cannot have its command register set: "
+                                f"{error.strerror}.") from None
 
     # The contract
 
@@ -217,12 +225,13 @@ class VFIO(Transport):
         if self._shared.pop(buffer.bus, None) is None:
             return
         size = buffer.span
+        what = f"have {size:,} octets unmapped"
         if self._iommufd >= 0:
-            self._machine.ioctl(self._iommufd, IOAS_UNMAP, bytearray(struct.pack(
-                "=IIQQ", 24, self._space, buffer.bus, size)))
+            self._call(self._iommufd, IOAS_UNMAP, bytearray(struct.pack(
+                "=IIQQ", 24, self._space, buffer.bus, size)), what)
         else:
-            self._machine.ioctl(self._container, IOMMU_UNMAP_DMA, bytearray(struct.pack(
-                "=IIQQ", 24, 0, buffer.bus, size)))
+            self._call(self._container, IOMMU_UNMAP_DMA, bytearray(struct.pack(
+                "=IIQQ", 24, 0, buffer.bus, size)), what)
 
     def set_master(self, is_master: bool) -> None:
         """Set or clear Bus Master Enable."""
@@ -262,7 +271,8 @@ class VFIO(Transport):
     def close(self) -> None:
         """Unmap all memory, last of all: what the card may still write must be there."""
         for buffer in list(self._shared.values()):
-            self.unshare(buffer)
+            with contextlib.suppress(TickwireError):   # it goes with the last descriptor
+                self.unshare(buffer)
         self._maps.clear()
         while self._open:
             os.close(self._open.pop())
