@@ -6,6 +6,7 @@ the venue is tested here.
 """
 
 import copy
+import ctypes
 import struct
 
 import pytest
@@ -28,8 +29,10 @@ from tests.system.conformance import (
 )
 from tests.vfio.market import market
 from tests.vfio.soft_card import differences
+from tickwire.device.base import Device
 from tickwire.device.card_device import CardDevice
 from tickwire.device.limits_rows import fill_limits
+from tickwire.device.owned import OwnedDevice
 from tickwire.device.pcie import PCIeDevice
 from tickwire.device.shared import path_of
 from tickwire.engine import Engine
@@ -37,7 +40,7 @@ from tickwire.errors import TickwireError
 from tickwire.spec.checks import CheckIndex
 from tickwire.spec.intents import Operation
 from tickwire.spec.records import RecordType
-from tickwire.spec.registers import KillAction
+from tickwire.spec.registers import BAR_LOG2, KillAction
 from tickwire.strategy.base import load
 from tickwire_sim.soft_card import LoopTransport
 
@@ -50,6 +53,7 @@ def bench():
     card = CardDevice("test-engine-card", slot, SYMBOLS, lines=LINES[:2], market_log2=MARKET_LOG2,
                       order_log2=ORDER_LOG2)
     found = Bench(card, lambda: [card.work() for _ in range(3)] and None, slot.card.device)
+    found.slot = slot
     found.engine = Engine(card, load(CONFIG.strategy.path, CONFIG.symbols,
                                      CONFIG.strategy.parameters))
     found.far.attach_lines(*(near.fileno() for _, near in found.lines))
@@ -115,6 +119,21 @@ def test_more_intents_than_the_window_has_slots_all_become_orders(bench):
         heard += submit(bench, number)
         bench.say(accepted(number, state=b"D"))
     assert [struct.unpack_from(">I", order, 1)[0] for order in heard] == list(range(1, 101))
+
+
+def test_nothing_is_shown_of_a_card_that_does_not_answer_and_nobody_waits_for_it(bench):
+    device = bench.device
+    before = {name: device.read_register(name) for name in ("STATUS", "FEED_STATE", "EPOCH")}
+    counters = device.counters()
+    octets = ctypes.string_at(bench.slot.bars[0].address, 1 << BAR_LOG2)
+    ctypes.memset(bench.slot.bars[0].address, 0xFF, 1 << BAR_LOG2)
+    for look in (lambda: device.mirror.show(has_counters=False), device.mirror.count,
+                 device.card.rest):
+        with pytest.raises(TickwireError, match="every register reads as ones"):
+            look()
+    ctypes.memmove(bench.slot.bars[0].address, octets, len(octets))
+    assert {name: OwnedDevice.read_register(device, name) for name in before} == before
+    assert Device.counters(device) == counters
 
 
 def test_a_card_that_cannot_be_reset_is_refused_in_the_middle_of_an_earlier_run(monkeypatch):

@@ -266,9 +266,10 @@ def test_a_base_that_the_card_refuses_is_told_with_its_address():
 def test_a_card_that_is_reset_in_flight_is_told_and_can_be_closed():
     slot = Slot()
     card = PCIeDevice(slot, is_huge=False)
-    ctypes.memset(slot.registers.address, 0xFF, 4096)
+    ctypes.memset(slot.registers.address, 0xFF, slot.registers.size)
     for call in (lambda: card.read_register("STATUS"), card.arm, card.commit_limits,
-                 lambda: card.read_register("TIME_NOW")):
+                 lambda: card.read_register("TIME_NOW"), card.counters, card._shown_histogram,
+                 lambda: card.write_register("ARM", 1)):
         assert "does not answer, every register reads as ones" in sentence(call)
     card.close()
     assert not slot.shared and slot.said[-1] == "close"

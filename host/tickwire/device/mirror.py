@@ -71,8 +71,8 @@ class SharedCard(PCIeDevice):
         self._store(*ROWS[name], word)
 
     def words(self, places: Sequence[tuple[int, int]]) -> list[int]:
-        """Read words of BAR 0 at offsets, of 4 or 8 octets each."""
-        return [self._load(offset, size) for offset, size in places]
+        """Read words of BAR 0 at offsets, of 4 or 8 octets each; raises as `read_register`."""
+        return [self._heard(offset, size) for offset, size in places]
 
     def push(self, number: int, intent: int) -> None:
         """Store the intent at an address to slot ``number`` of the window."""
@@ -88,7 +88,7 @@ class SharedCard(PCIeDevice):
 
     def rest(self) -> None:
         """Wait until the card has taken every event; one that is no software does it at once."""
-        self.wait(lambda: not any(self._load(*ROWS[name]) for name in MAILBOXES), self.seconds,
+        self.wait(lambda: not any(self._heard(*ROWS[name]) for name in MAILBOXES), self.seconds,
                   "take what was written to its registers")
 
 

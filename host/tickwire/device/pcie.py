@@ -196,13 +196,17 @@ class PCIeDevice(Device):
 
     def read_register(self, name: str) -> int:
         """Return the value of a register; raises when the card does not answer any more."""
-        found = self._word(name)
-        if found in (0xFFFF_FFFF, 0xFFFF_FFFF_FFFF_FFFF) and self._word("MAGIC") != MAGIC:
-            raise TickwireError(self._silence())
-        return found
+        return self._heard(*register(name, to_write=False))
 
     def _word(self, name: str) -> int:
         return self._load(*register(name, to_write=False))
+
+    def _heard(self, offset: int, size: int) -> int:
+        """Read a word of BAR 0; raises when the card does not answer any more."""
+        found = self._load(offset, size)
+        if found in (0xFFFF_FFFF, 0xFFFF_FFFF_FFFF_FFFF) and self._word("MAGIC") != MAGIC:
+            raise TickwireError(self._silence())
+        return found
 
     # The bus: where BARs are not memory, a subclass has other ways
 
@@ -231,7 +235,7 @@ class PCIeDevice(Device):
         mark = MAILBOXES.get(name)
         if mark is not None:
             if name != "KILL":                 # a kill never waits
-                self.wait(lambda: self._load(offset, size) == 0, self.seconds,
+                self.wait(lambda: self._heard(offset, size) == 0, self.seconds,
                           f"take what was written to {name}")
             value |= mark
         self._store(offset, size, value)
@@ -239,7 +243,7 @@ class PCIeDevice(Device):
     def counters(self) -> dict[str, int]:
         """Return every counter by its name, all of one instant."""
         self.write_register("COUNTERS_TAKE", 1)
-        return {counter.name: self._load(COUNTER_OFFSET + 8 * place, 8)
+        return {counter.name: self._heard(COUNTER_OFFSET + 8 * place, 8)
                 for place, counter in enumerate(COUNTERS)}
 
     def histograms(self) -> dict[str, np.ndarray]:
@@ -265,7 +269,7 @@ class PCIeDevice(Device):
         found = np.zeros(HISTOGRAM_WORDS, np.int64)
 
         def read(first: int, last: int) -> None:
-            found[first:last] = [self._load(HISTOGRAM_OFFSET + 8 * word, 8)
+            found[first:last] = [self._heard(HISTOGRAM_OFFSET + 8 * word, 8)
                                  for word in range(first, last)]
         read(0, histogram.BUCKETS)
         if found[histogram.COUNT]:
