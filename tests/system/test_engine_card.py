@@ -5,6 +5,7 @@ Method: the card is one of software in this process, the market and the venue ar
 the venue is tested here.
 """
 
+import asyncio
 import copy
 import ctypes
 import struct
@@ -34,6 +35,7 @@ from tickwire.device.card_device import CardDevice
 from tickwire.device.limits_rows import fill_limits
 from tickwire.device.owned import OwnedDevice
 from tickwire.device.pcie import PCIeDevice
+from tickwire.device.process import DeviceProcess
 from tickwire.device.shared import path_of
 from tickwire.engine import Engine
 from tickwire.errors import TickwireError
@@ -134,6 +136,30 @@ def test_nothing_is_shown_of_a_card_that_does_not_answer_and_nobody_waits_for_it
     ctypes.memmove(bench.slot.bars[0].address, octets, len(octets))
     assert {name: OwnedDevice.read_register(device, name) for name in before} == before
     assert Device.counters(device) == counters
+
+
+@pytest.mark.parametrize(("error", "told"), [
+    (TickwireError("It is gone."), "It is gone."),
+    (PermissionError(1, "Operation not permitted"),
+     "Control of card test-engine-card failed: PermissionError: [Errno 1] Operation not "
+     "permitted."),
+])
+def test_whatever_ends_control_ends_the_loop_and_is_told(bench, monkeypatch, error, told):
+    def turn():
+        raise error
+    monkeypatch.setattr(bench.device, "_turn", turn)
+    bench.device._keep()
+    assert str(bench.device.failure) == told
+    assert OwnedDevice.read_register(bench.device, "CONTROL") == 0
+
+
+def test_a_card_that_is_gone_before_the_feed_is_live_is_told_and_not_waited_for(bench):
+    device, process = bench.device, DeviceProcess.__new__(DeviceProcess)
+    process.device, process.config = device, CONFIG
+    bench.log_in()
+    device.failure = TickwireError("It is gone.")
+    with pytest.raises(TickwireError, match="It is gone"):
+        asyncio.run(process._until_ready())
 
 
 def test_a_card_that_cannot_be_reset_is_refused_in_the_middle_of_an_earlier_run(monkeypatch):

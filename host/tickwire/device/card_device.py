@@ -197,13 +197,14 @@ class CardDevice(MirroredDevice):
             time.sleep(_REST_SECONDS)
 
     def _keep(self) -> None:
-        """Do control's turns until the device is closed or the card is gone."""
+        """Do control's turns until the device is closed, the card is gone, or a turn fails."""
         try:
             while not self._is_closing:
                 if not self._turn():
                     time.sleep(_REST_SECONDS)
-        except TickwireError as error:
-            self.failure = error
+        except Exception as error:
+            self.failure = error if isinstance(error, TickwireError) else TickwireError(
+                f"Control of card {self.card.name} failed: {type(error).__name__}: {error}.")
             self.show("CONTROL", 0)            # nobody trades on a card that nobody controls
             self.wake()
 

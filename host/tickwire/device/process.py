@@ -180,6 +180,8 @@ class DeviceProcess:
                                               *device.remarks[-1:])))
             await asyncio.sleep(_STEP_SECONDS)
         while device.read_register("FEED_STATE") != FeedState.LIVE:
+            if device.failure is not None:
+                raise device.failure
             if time.monotonic() - begin > FEED_SECONDS:
                 state = FeedState(self.device.read_register("FEED_STATE")).name.lower()
                 raise TickwireError(
