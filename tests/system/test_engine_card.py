@@ -46,6 +46,7 @@ from tickwire.spec.registers import BAR_LOG2, KillAction
 from tickwire.strategy.base import load
 from tickwire_sim.soft_card import LoopTransport
 
+SLOW_TURNS = 30
 CONFIG = market({"symbols": list(SYMBOLS), "risk.symbols": {}})
 
 
@@ -121,6 +122,35 @@ def test_more_intents_than_the_window_has_slots_all_become_orders(bench):
         heard += submit(bench, number)
         bench.say(accepted(number, state=b"D"))
     assert [struct.unpack_from(">I", order, 1)[0] for order in heard] == list(range(1, 101))
+
+
+def test_limits_are_in_force_when_a_commit_returns_though_a_card_is_slow(bench, monkeypatch):
+    """A card takes the register at once, and has worked the rows out some turns later."""
+    device, card, place = bench.device, bench.slot.card, bench.slot.card._place("LIMITS_COMMIT")
+    waiting, work = [], card.work
+
+    def slow():
+        if place.value:
+            waiting[:], place.value = [SLOW_TURNS, place.value], 0
+        elif waiting:
+            waiting[0] -= 1
+            if not waiting[0]:
+                place.value = waiting.pop()
+                waiting.clear()
+        work()
+    monkeypatch.setattr(card, "work", slow)
+    monkeypatch.setattr(CardDevice, "is_shown", True)      # as beside control's thread
+    monkeypatch.setattr(device.card, "seconds", 60.0)      # kernels may have to be compiled
+    for version in (1, 2, 3):
+        device.stage_limits().permit()
+        assert device.commit_limits() == version
+        assert card.device.read_register("LIMITS_VERSION") == version
+    device.stage_limits().instruments["tick"] = 0
+    with pytest.raises(TickwireError, match="Limits version 4 were refused"):
+        device.commit_limits()
+    device.stage_limits().permit()
+    assert device.commit_limits() == 4         # the answer to this one, not the one before
+    assert card.device.read_register("LIMITS_VERSION") == 4
 
 
 def test_nothing_is_shown_of_a_card_that_does_not_answer_and_nobody_waits_for_it(bench):

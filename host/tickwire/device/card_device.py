@@ -267,7 +267,18 @@ class CardDevice(MirroredDevice):
 
     def commit_limits(self, seconds: float | None = None) -> int:
         """Put the staged limits in force, by default in the time in which a card answers."""
-        return super().commit_limits(self.card.seconds if seconds is None else seconds)
+        seconds = self.card.seconds if seconds is None else seconds
+        self._look_anew(seconds)               # a version that is old is that of another commit
+        return super().commit_limits(seconds)
+
+    def _look_anew(self, seconds: float) -> None:
+        """Wait until what is shown was read after this call."""
+        begun = self.mirror.shown
+
+        def is_new() -> bool:
+            self.mirror.is_asked = True
+            return not self.is_shown or self.mirror.shown - begun > 1   # one may be under way
+        self.wait(is_new, seconds, "show its registers")
 
     def arm(self, seconds: float | None = None) -> None:
         """Give both keys, by default in the time in which a card answers."""

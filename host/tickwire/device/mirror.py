@@ -93,7 +93,15 @@ class SharedCard(PCIeDevice):
 
 
 class Mirror:
-    """Registers of ``device``, in shared memory, and those of its ``card``."""
+    """Registers of ``device``, in shared memory, and those of its ``card``.
+
+    Attributes
+    ----------
+    shown : int
+        How many times the registers were shown.
+    is_asked : bool
+        Somebody asks for it to be done anew.
+    """
 
     def __init__(self, device: OwnedDevice, card: SharedCard,
                  connection: Callable[[], OrderConnection | None], *,
@@ -108,6 +116,7 @@ class Mirror:
         self._events = [name for name in MAILBOXES if name not in (*without, "KILL")]
         self._shown_at = self._counted_at = self._keys_at = 0.0
         self.counts: dict[str, int] = {}
+        self.shown, self.is_asked = 0, False
         for name in _STATIC:
             device.show(name, card.read_register(name))
         device.show("CONTROL", 1)
@@ -164,7 +173,8 @@ class Mirror:
     def show_in_time(self) -> None:
         """Show registers and counters when what is shown is old."""
         now = time.monotonic()
-        if now - self._shown_at > SHOW_SECONDS:
+        if self.is_asked or now - self._shown_at > SHOW_SECONDS:
+            self.is_asked = False
             self.show(has_counters=now - self._counted_at > COUNT_SECONDS)
 
     def show(self, *, has_counters: bool) -> None:
@@ -173,6 +183,7 @@ class Mirror:
                                strict=True):
             self._device.show(name, value)
         self._shown_at = time.monotonic()
+        self.shown += 1
         if has_counters:
             self.count()
             self._show_histograms()
