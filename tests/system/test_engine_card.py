@@ -42,7 +42,7 @@ from tickwire.errors import TickwireError
 from tickwire.spec.checks import CheckIndex
 from tickwire.spec.intents import Operation
 from tickwire.spec.records import RecordType
-from tickwire.spec.registers import BAR_LOG2, KillAction
+from tickwire.spec.registers import ARM_KEY, BAR_LOG2, KillAction
 from tickwire.strategy.base import load
 from tickwire_sim.soft_card import LoopTransport
 
@@ -83,6 +83,22 @@ def test_between_the_arming_keys_nobody_sleeps_nor_reads_histograms(bench, monke
     assert bench.device.killed == 0
     assert not slept
     assert len(read) <= 1                      # those that are shown every two seconds
+
+
+def test_after_a_lone_arming_key_both_keys_arm_and_the_loop_waits_for_the_epoch(
+        bench, monkeypatch):
+    """Whoever gave the lone one was killed before the second."""
+    device, held = bench.device, []
+    armed = CardDevice._armed
+    monkeypatch.setattr(CardDevice, "_armed", lambda card: held.append(
+        (int(card._context["is_held"]), bench.slot.card.device.killed == 0)) or armed(card))
+    device.write_register("ARM", (device.read_register("EPOCH") ^ ARM_KEY) & 0xFFFF_FFFF)
+    bench.turn()
+    device.arm()
+    bench.turn()
+    assert device.killed == 0
+    assert (1, True) in held and (1, False) not in held    # by the second key, and by no other
+    assert device._context["is_held"] == 0
 
 
 def test_intents_of_an_engine_become_orders_and_its_positions_follow_the_records(bench):

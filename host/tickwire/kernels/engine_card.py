@@ -25,7 +25,7 @@ from tickwire.kernels.memory import (
 )
 from tickwire.kernels.mmio import store_line
 from tickwire.spec.intents import INTENT, WINDOW_SLOTS
-from tickwire.spec.registers import RegisterOffset
+from tickwire.spec.registers import ARM_KEY, RegisterOffset
 
 CARD = np.dtype([
     ("host", "i8"),              # HOST; 0 when nobody listens
@@ -34,7 +34,6 @@ CARD = np.dtype([
     ("bar", "i8"),               # the card's registers
     ("window", "i8"),            # the card's intent window
     ("taken", "i8"),             # intents that the card was given
-    ("keys", "i8"),              # arming keys that it was given
     ("is_held", "i8"),           # by a second key, until control has shown the new EPOCH
     ("consumed", "i8"),          # order records that it knows to be read
     ("kicked", "i8"),            # watchdog's last kick, and when it was given
@@ -54,10 +53,12 @@ _ARM = RegisterOffset.ARM.value
 _KILL = RegisterOffset.KILL.value
 _ACTION = RegisterOffset.KILL_ACTION.value
 _KICK = RegisterOffset.WATCHDOG_KICK.value
+_EPOCH = RegisterOffset.EPOCH.value
 _CONSUMED = RegisterOffset.RING_ORDER_CONSUMED.value
 _INTENT_SIZE = INTENT.size
 _LAST = INTENT.size - 8                    # epoch and number of an intent
 _U32 = 0xFFFF_FFFF
+_SECOND_KEY = ARM_KEY ^ _U32               # with the epoch in it
 
 card_at = view(CARD)
 
@@ -85,8 +86,9 @@ def _take_key(card):
     if unlikely(key != 0) and load64_relaxed(c["bar"] + _ARM) == 0:
         store64_relaxed(c["bar"] + _ARM, key)
         store64_release(c["registers"] + _ARM, 0)
-        c["keys"] += 1
-        c["is_held"] = c["keys"] & 1 ^ 1
+        second = load32_relaxed(c["registers"] + _EPOCH) ^ _SECOND_KEY
+        if key & _U32 == second & _U32:        # whatever became of a first one before
+            c["is_held"] = 1
 
 
 @kernel
