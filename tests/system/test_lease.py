@@ -8,6 +8,7 @@ namespaces. Nothing leaves this process.
 import contextlib
 import select
 import socket
+import struct
 import threading
 
 import numpy as np
@@ -19,6 +20,8 @@ from tickwire.kernels.frame import SESSION, frame
 from tickwire.orders.lease import Lease
 
 SECONDS = 10
+# include/uapi/linux/tcp.h
+TCP_REPAIR, TCP_REPAIR_QUEUE, TCP_QUEUE_SEQ, TCP_REPAIR_WINDOW, RECEIVE_QUEUE = 19, 20, 21, 29, 1
 ORDER_ENTRY = b"\x00\x0aUX" + bytes(8)
 
 
@@ -144,6 +147,20 @@ def test_a_frame_out_of_turn_or_of_another_connection_is_refused(wire):
         lease.adopt_frame(bytes(other))
     wire.socket.sendall(b"unharmed")
     assert wire.venue.recv(100) == b"unharmed"
+
+
+@pytest.mark.parametrize("beyond", [0, 1, 1_000, 1 << 20])
+def test_a_peer_that_has_sent_more_than_its_window_has_none_open(wire, beyond):
+    """Linux takes a segment that begins in the window as a whole; RFC 9293, 3.10.7.4."""
+    lease, connection, words = Lease(wire.socket), wire.socket, struct.Struct("=5I")
+    for name, value in ((TCP_REPAIR, 1), (TCP_REPAIR_QUEUE, RECEIVE_QUEUE)):
+        connection.setsockopt(socket.IPPROTO_TCP, name, value)
+    awaited = connection.getsockopt(socket.IPPROTO_TCP, TCP_QUEUE_SEQ) & 0xFFFF_FFFF
+    *window, _, _ = words.unpack(connection.getsockopt(
+        socket.IPPROTO_TCP, TCP_REPAIR_WINDOW, words.size))
+    connection.setsockopt(socket.IPPROTO_TCP, TCP_REPAIR_WINDOW, words.pack(
+        *window, 500, awaited - 500 - beyond & 0xFFFF_FFFF))
+    assert lease.position().window == 0
 
 
 def test_a_connection_with_timestamps_cannot_be_leased():

@@ -45,7 +45,7 @@ _ESTABLISHED = 1
 _STATES = {7: "it was reset, or the venue has not answered for too long",  # net/tcp_states.h
            8: "the venue has closed it"}
 _WINDOW = struct.Struct("=5I")             # tcp_repair_window
-_U32 = 0xFFFF_FFFF
+_HALF, _U32 = 1 << 31, 0xFFFF_FFFF
 
 
 def _place(begin: int, message: Message, name: str) -> slice:
@@ -141,7 +141,9 @@ class Lease:
             sequence, acknowledgment = map(self._sequence, (_SEND_QUEUE, _RECEIVE_QUEUE))
             _, _, _, window, window_at = _WINDOW.unpack(self._connection.getsockopt(
                 socket.IPPROTO_TCP, _TCP_REPAIR_WINDOW, _WINDOW.size))
-        open_octets = max((window_at + window - acknowledgment) & _U32, 0)
+        open_octets = (window_at + window - acknowledgment) & _U32
+        if open_octets >= _HALF:               # the peer has sent more than it may: none is open
+            open_octets = 0
         return Position(sequence, acknowledgment, min(open_octets >> self._scale, 0xFFFF))
 
     def template(self, local_mac: bytes, next_hop_mac: bytes, capacity: str = "P") -> bytes:
