@@ -6,10 +6,13 @@ namespaces. Nothing leaves this process.
 """
 
 import contextlib
+import errno
+import os
 import select
 import socket
 import struct
 import threading
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -17,11 +20,13 @@ import pytest
 from tests.tap_rig import ADDRESSES, MACS, PORT, end
 from tickwire.errors import TickwireError
 from tickwire.kernels.frame import SESSION, frame
+from tickwire.orders import lease as leasing
 from tickwire.orders.lease import Lease
 
 SECONDS = 10
 # include/uapi/linux/tcp.h
 TCP_REPAIR, TCP_REPAIR_QUEUE, TCP_QUEUE_SEQ, TCP_REPAIR_WINDOW, RECEIVE_QUEUE = 19, 20, 21, 29, 1
+SO_SNDBUFFORCE = 32                        # include/uapi/asm-generic/socket.h
 ORDER_ENTRY = b"\x00\x0aUX" + bytes(8)
 
 
@@ -161,6 +166,26 @@ def test_a_peer_that_has_sent_more_than_its_window_has_none_open(wire, beyond):
     connection.setsockopt(socket.IPPROTO_TCP, TCP_REPAIR_WINDOW, words.pack(
         *window, 500, awaited - 500 - beyond & 0xFFFF_FFFF))
     assert lease.position().window == 0
+
+
+class Confined(socket.socket):
+    """A socket of a process that has its capabilities in a user namespace alone."""
+
+    def setsockopt(self, level, name, value):
+        if (level, name) == (socket.SOL_SOCKET, SO_SNDBUFFORCE):
+            raise PermissionError(errno.EPERM, os.strerror(errno.EPERM))
+        super().setsockopt(level, name, value)
+
+
+def test_in_a_user_namespace_the_send_buffer_is_what_everybody_may_have(wire, monkeypatch):
+    wire.socket = Confined(fileno=wire.socket.detach())
+    permitted = int(Path("/proc/sys/net/core/wmem_max").read_text())
+    monkeypatch.setattr(leasing, "SEND_BUFFER", 2 * permitted + 1)
+    with pytest.raises(TickwireError, match=f"{2 * permitted + 1:,} octets: set net.core.wmem_max"):
+        Lease(wire.socket)
+    monkeypatch.setattr(leasing, "SEND_BUFFER", permitted)
+    assert Lease(wire.socket).position().window > 0
+    assert wire.socket.getsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF) == 2 * permitted
 
 
 def test_a_connection_with_timestamps_cannot_be_leased():

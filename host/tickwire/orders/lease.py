@@ -109,7 +109,8 @@ class Lease:
         """Check the connection, and give it a send buffer of ``SEND_BUFFER`` octets.
 
         Raises :class:`TickwireError` with a sentence when it is not established, when its
-        segments carry timestamps, or when the process may not repair connections.
+        segments carry timestamps, or when the process may not repair connections or may not have
+        that buffer.
         """
         if connection.family != socket.AF_INET:
             raise TickwireError("A leased connection must be IPv4, "
@@ -127,7 +128,22 @@ class Lease:
         self._scale = scales >> 4
         self._local, self._peer = connection.getsockname(), connection.getpeername()
         self.position()
-        connection.setsockopt(socket.SOL_SOCKET, _SEND_BUFFER_FORCE, SEND_BUFFER)
+        self._widen()
+
+    def _widen(self) -> None:
+        """Give the connection its send buffer.
+
+        In a user namespace CAP_NET_ADMIN permits repairs, but no more buffer than everybody's.
+        """
+        connection = self._connection
+        try:
+            connection.setsockopt(socket.SOL_SOCKET, _SEND_BUFFER_FORCE, SEND_BUFFER)
+        except PermissionError:
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER)
+            if connection.getsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF) < SEND_BUFFER:
+                raise TickwireError(
+                    f"A leased connection needs a send buffer of {SEND_BUFFER:,} octets: set "
+                    "net.core.wmem_max to as many, or run outside of a user namespace.") from None
 
     @property
     def end(self) -> str:
