@@ -208,6 +208,49 @@ def test_a_card_that_is_gone_before_the_feed_is_live_is_told_and_not_waited_for(
         asyncio.run(process._until_ready())
 
 
+class Line:
+    """An order line that has nothing to carry."""
+
+    session, is_lost, reason = None, False, ""
+
+    def __init__(self):
+        self.counts = {"heartbeats": 0, "adopted_octets": 0}
+
+    def turn(self):
+        return 0
+
+    def lease(self, connection, session):
+        self.session = session
+
+    def release(self):
+        self.session = None
+
+
+def test_a_lost_lease_leaves_nobody_with_the_connections_socket(bench, monkeypatch):
+    """The venue must see its end before the next login, which waits for nothing else."""
+    line = Line()
+    monkeypatch.setattr(bench.device, "_line", line)
+    bench.device.attach_session(bench.near.fileno(), b"", 1)
+    bench.device._turn()
+    assert line.session == 0 and bench.device.has_session
+    bench.near.close()                         # control has handed it over
+    with pytest.raises(BlockingIOError):
+        bench.venue.recv(1)
+    line.is_lost, line.reason, line.session = True, "It is broken.", None
+    for _ in range(3):
+        bench.device._turn()
+    assert not bench.device.has_session and bench.device.remarks == ["It is broken."]
+    assert bench.venue.recv(1) == b""
+    monkeypatch.undo()
+
+
+def test_a_session_that_control_has_not_taken_yet_is_closed_with_the_device(bench):
+    bench.device.attach_session(bench.near.fileno(), b"", 1)
+    bench.near.close()
+    bench.device.close()
+    assert bench.venue.recv(1) == b""
+
+
 def test_a_card_that_cannot_be_reset_is_refused_in_the_middle_of_an_earlier_run(monkeypatch):
     class Kept(LoopTransport):
         def reset(self):

@@ -236,6 +236,8 @@ class CardDevice(MirroredDevice):
             connection.counts["order_octets"] = line.counts["adopted_octets"] - self._octets
         if line.session is not None and (connection is None or self._is_over):
             line.release()                     # the connection is ordinary again: for a logout
+        if connection is None:                 # no other has its socket, and the venue waits
+            self._let_go()
         return done
 
     def _armed(self) -> int:
@@ -347,6 +349,8 @@ class CardDevice(MirroredDevice):
         if self._control is not None:
             self._control.join()
         self._keeper.close()
+        if self._waiting is not None:
+            self._waiting.close()
         self._let_go()
         if self._line is not None:
             self._tap.close()
