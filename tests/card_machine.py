@@ -37,6 +37,7 @@ from tickwire.feed.framing import udp_frame
 from tickwire.feed.udp import open_lines
 from tickwire.kernels.arena import Arena
 from tickwire.spec.checks import CheckIndex
+from tickwire.spec.digest import digest
 from tickwire.spec.geometry import CARD_SMALL
 from tickwire.spec.intents import INTENT, WINDOW_SLOTS
 from tickwire.spec.records import Line, RecordType
@@ -128,7 +129,7 @@ class Slot(VerilatedSlot):
                      BAR_WINDOW: Bar(self._window, 1 << WINDOW_LOG2)}
         self._taken, self._told = 0, {}
         book, queues = CARD_SMALL.registers(TOKEN_LOG2)
-        for offset, value in ((RegisterOffset.MAGIC, MAGIC),
+        for offset, value in ((RegisterOffset.MAGIC, MAGIC), (RegisterOffset.DIGEST, digest()),
                               (RegisterOffset.GEOMETRY_BOOK, book),
                               (RegisterOffset.GEOMETRY_QUEUES, queues)):
             ctypes.c_uint64.from_address(self._bar + offset).value = value

@@ -168,6 +168,15 @@ def test_a_peer_that_has_sent_more_than_its_window_has_none_open(wire, beyond):
     assert lease.position().window == 0
 
 
+def test_a_connection_whose_socket_is_closed_is_refused_in_a_sentence(wire):
+    lease = Lease(wire.socket)
+    octets = Device(lease).frame(b"late")
+    wire.socket.close()
+    for call in (lease.position, lambda: lease.adopt_frame(octets)):
+        with pytest.raises(TickwireError, match="cannot be repaired: Bad file descriptor"):
+            call()
+
+
 class Confined(socket.socket):
     """A socket of a process that has its capabilities in a user namespace alone."""
 

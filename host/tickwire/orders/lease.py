@@ -227,10 +227,10 @@ class Lease:
         try:
             self._set(_TCP_REPAIR, _ON)
         except OSError as error:
-            if error.errno != errno.EPERM:
-                raise
-            raise TickwireError("Leasing a connection needs CAP_NET_ADMIN in its network "
-                                "namespace.") from None
+            raise TickwireError(
+                "Leasing a connection needs CAP_NET_ADMIN in its network namespace."
+                if error.errno == errno.EPERM else
+                f"A leased connection cannot be repaired: {error.strerror}.") from None
         try:
             yield
         finally:
