@@ -28,7 +28,7 @@ from tickwire.spec.registers import (
     Status,
 )
 
-SECONDS = 10.0
+SECONDS, PATIENCE = 10.0, 1.0
 
 
 class Nothing(Transport):
@@ -88,7 +88,7 @@ def main() -> None:
         card.market_reader().read()
         card.wait(lambda: engine.host["sequence"] == 1, SECONDS, "take an intent")
         with contextlib.suppress(TickwireError):       # nobody answers
-            card.commit_limits(0.0)
+            card.commit_limits(PATIENCE)
 
 
 if __name__ == "__main__":
