@@ -89,7 +89,7 @@ COUNTERS = (
     Counter("session_messages",    "messages", "Sequenced messages of the order session."),
     Counter("heartbeats_sent",     "packets",  "Heartbeats sent on the order session."),
     Counter("records_lost",        "records",  "Market records that the host did not read before they were overwritten."),
-    Counter("intents_dropped",     "intents",  "Intents of the strategy that found the window full."),
+    Counter("intents_dropped",     "intents",  "Intents of the strategy that found the window full, or were beyond the room of its call."),
     Counter("strategy_calls",      "calls",    "Records given to the strategy."),
     Counter("strategy_ticks",      "calls",    "Times that the strategy's timer called it."),
     Counter("send_backlog",        "octets",   "Octets that an order socket did not take at once; they left later, in order."),

@@ -5,7 +5,7 @@ from enum import IntEnum
 from .intents import TRIGGERS
 
 OWN_ORDERS = 8                             # open orders of an instrument whose prices are kept
-ANSWER_RECORDS = 24                        # most records of one intent, or of an answer and hedges
+ANSWER_RECORDS = 24                        # most of an intent or answer; 16 hedges take of the reserve
 FIRE_RECORDS = TRIGGERS + 2                # most of a market record: its triggers, the gate or path
 RESERVED_RECORDS = 32                      # room that only kills and limits commits may use
 
