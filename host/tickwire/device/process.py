@@ -66,7 +66,7 @@ class DeviceProcess:
         settings = config.device
         self.device = make_device(config, chosen)
         self._open: list[Line | OrderLink | FIXLink | Repair] = []
-        self._named, self._limited = 0, set(config.risk.symbols)
+        self._limited = set(config.risk.symbols)
         self._names = b""                  # of all instruments, as limits are staged for them
         try:
             self.device.check()
@@ -96,7 +96,6 @@ class DeviceProcess:
         """
         if self.config.symbols or self.engine.positions["symbol"].tobytes() == self._names:
             return False
-        self._named = int(np.count_nonzero(self.engine.positions["locate"]))
         self._stage_limits()
         self.device.commit_limits()
         return True
@@ -114,10 +113,11 @@ class DeviceProcess:
                 return
             if time.monotonic() >= until:
                 symbol, room = min(self._limited), self.config.geometry.instruments
+                named = int(np.count_nonzero(self.engine.positions["locate"]))
                 full = ", which is all that geometry.instruments has room for"
                 raise TickwireError(
-                    f"risk.symbols.{symbol} is not one of the {self._named:,} symbols that the "
-                    f"directory named within {seconds:g} s{full if self._named == room else ''}.")
+                    f"risk.symbols.{symbol} is not one of the {named:,} symbols that the "
+                    f"directory named within {seconds:g} s{full if named == room else ''}.")
             await asyncio.sleep(_STEP_SECONDS)
 
     async def run(self, hooks: Hooks) -> None:

@@ -19,7 +19,7 @@ from tickwire.errors import TickwireError
 from tickwire.feed.lines import lines_of, look
 from tickwire.feed.pcap import frame_at
 from tickwire.feed.source import FRAME_SIZE, FrameChunk, MessageChunk, Source
-from tickwire.kernels.feed_state import desync_one
+from tickwire.kernels.feed_state import desync_one, is_watched
 from tickwire.kernels.ingress import ingress
 from tickwire.kernels.jit import kernel
 from tickwire.kernels.layout import book_at
@@ -90,7 +90,6 @@ class Replay(Pass):
             self.memory.set_tick(tick)
         view = self.memory.arena.view
         self._filter = view("filter", np.uint32)
-        self._watched = view("symbols", np.int64)[:geometry.instruments]
         self._by_type, self._counters = view("by_type", np.int64), view("counters", np.int64)
         self._sequence, self._unknown = 1, 0
         self._first_faults = view("first_faults", np.int64)
@@ -148,12 +147,11 @@ class Replay(Pass):
         context["stamp"] = context["timestamp"]
         if len(message) >= _NAMED_AT:
             entry = self._filter[int.from_bytes(message[LOCATE:_NAMED_AT], "big")]
-            instruments = entry[entry != 0].reshape(-1) & 0xFFFF
-        elif context["watch_all"]:
-            instruments = np.arange(1, self.geometry.instruments)
-        else:                              # the ones that the directory has not named yet as well
-            instruments = np.flatnonzero(self._watched)
-        for instrument in instruments.tolist():
+            instruments = (entry[entry != 0].reshape(-1) & 0xFFFF).tolist()
+        else:
+            instruments = [number for number in range(self.geometry.instruments)
+                           if is_watched(self.memory.address, number)]
+        for instrument in instruments:
             desync_one(self.memory.address, instrument, self._sequence)
             if self.memory.records_written - self._taken == len(self.memory.records):
                 self._take()

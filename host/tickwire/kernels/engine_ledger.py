@@ -145,31 +145,26 @@ def _newest(host, instrument, is_sell, before):
 
 
 @kernel
-def _show_buy(host, row):
-    """Let the buy at ``row``, which changed, be the newest one if it is; else find that one."""
+def _newest_now(host, row, shown, shares):
+    """Address of the TOKEN to show of a side whose order at ``row`` changed; 0 none, -1 no other.
+
+    ``shown`` is the newest open order's token so far, ``shares`` what the side has open now.
+    """
     t = token_at(row)
-    instrument, token = np.int64(t["instrument"]), np.int64(t["token"])
-    p = position_at(position_of(host, instrument))
-    if t["is_open"] == 0 and np.int64(p["buy_token"]) == token:
-        row = _newest(host, instrument, 0, token) if p["open_buy"] != 0 else 0
-    elif t["is_open"] == 0 or np.int64(p["buy_token"]) > token:
-        return
-    p["buy_token"] = token_at(row)["token"] if row != 0 else 0
-    p["buy_price"] = token_at(row)["price"] if row != 0 else 0
+    token = np.int64(t["token"])
+    if t["is_open"] != 0:
+        return row if shown <= token else -1
+    if shown != token:
+        return -1
+    return _newest(host, np.int64(t["instrument"]), t["is_sell"], token) if shares != 0 else 0
 
 
-@kernel
-def _show_sell(host, row):
-    """The same for a sell."""
-    t = token_at(row)
-    instrument, token = np.int64(t["instrument"]), np.int64(t["token"])
-    p = position_at(position_of(host, instrument))
-    if t["is_open"] == 0 and np.int64(p["sell_token"]) == token:
-        row = _newest(host, instrument, 1, token) if p["open_sell"] != 0 else 0
-    elif t["is_open"] == 0 or np.int64(p["sell_token"]) > token:
-        return
-    p["sell_token"] = token_at(row)["token"] if row != 0 else 0
-    p["sell_price"] = token_at(row)["price"] if row != 0 else 0
+@kernel(inline=True)
+def _named(row):
+    """Token and price of the TOKEN at ``row``; zeros where there is none."""
+    if row == 0:
+        return 0, 0
+    return np.int64(token_at(row)["token"]), np.int64(token_at(row)["price"])
 
 
 @kernel
@@ -184,10 +179,14 @@ def _set_leaves(host, row, leaves):
     p["open_orders"] = np.int64(p["open_orders"]) + opened
     if t["is_sell"]:
         p["open_sell"] += change
-        _show_sell(host, row)
+        newest = _newest_now(host, row, np.int64(p["sell_token"]), p["open_sell"])
+        if newest >= 0:
+            p["sell_token"], p["sell_price"] = _named(newest)
     else:
         p["open_buy"] += change
-        _show_buy(host, row)
+        newest = _newest_now(host, row, np.int64(p["buy_token"]), p["open_buy"])
+        if newest >= 0:
+            p["buy_token"], p["buy_price"] = _named(newest)
 
 
 @kernel

@@ -96,6 +96,15 @@ def set_flags(book, flags):
             _show(book, instrument)
 
 
+@kernel(inline=True)
+def is_watched(book, instrument):
+    """Whether a book is kept, named by the directory or not yet; number 0 is no stock's locate."""
+    b = book_at(book)
+    if b["watch_all"]:
+        return instrument != 0
+    return load64(b["symbols"] + 8 * instrument) != 0
+
+
 @kernel
 def desync_all(book, sequence, flags):
     """Mark every watched book: messages up to number ``sequence`` may be missing from it.
@@ -108,13 +117,9 @@ def desync_all(book, sequence, flags):
     b["timestamp"] = b["stamp"]
     b["sequence"] = sequence
     for instrument in range(b["instruments"]):
-        if b["watch_all"]:
-            is_watched = instrument != 0
-        else:
-            is_watched = load64(b["symbols"] + 8 * instrument) != 0
         h = header_at(b["sides"] + instrument * 128)
         is_due = _shown_flags(book, instrument) & fallen != 0
-        if is_watched and h["flags"] & DESYNCED == 0:
+        if is_watched(book, instrument) and h["flags"] & DESYNCED == 0:
             h["flags"] |= DESYNCED
             is_due = True
         if is_due:
